@@ -1,0 +1,1 @@
+"""nginx's architecture for asyncio: an event loop on raw epoll and a prefork master."""

@@ -1,0 +1,1 @@
+"""Plain Python pieces of the event loop."""

@@ -1,0 +1,1 @@
+"""What a worker runs: one module for each kind of application."""

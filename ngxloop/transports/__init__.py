@@ -1,0 +1,1 @@
+"""The compiled transports, on top of the core."""

@@ -1,0 +1,47 @@
+"""Build the compiled modules; everything else about the package is in pyproject.toml."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+if sys.platform != "linux" or platform.python_implementation() != "CPython":
+    sys.exit(
+        f"ngxloop needs Linux and CPython (epoll, eventfd, the C API); this is "
+        f"{platform.python_implementation()} on {sys.platform}"
+    )
+
+SOURCES = sorted(
+    path for folder in ("core", "transports") for path in Path("ngxloop", folder).glob("*.pyx")
+)
+if os.environ.get("NGXLOOP_PROBES"):  # helpers of the test suite, never installed
+    SOURCES += sorted(Path("tests", "probes").glob("*.pyx"))
+
+DIRECTIVES = {
+    "language_level": "3",
+    "binding": False,  # plain method descriptors: a call costs less, and nothing asks for a code object
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "embedsignature": True,
+}
+
+
+def extension(path: Path) -> Extension:
+    """Return the extension module that a .pyx file compiles to."""
+    name = ".".join(path.with_suffix("").parts)
+    return Extension(name, [str(path)], extra_compile_args=["-O2", "-fvisibility=hidden"])
+
+
+setup(
+    ext_modules=cythonize(
+        [extension(path) for path in SOURCES],
+        compiler_directives=DIRECTIVES,
+        nthreads=os.cpu_count() or 1,
+        build_dir="build/cython",
+    )
+)
