@@ -1,0 +1,42 @@
+"""What handles look like to Python: asyncio's classes, texts and reports."""
+
+import asyncio
+import logging
+from asyncio import base_events, format_helpers
+from typing import Any
+
+from ngxloop.core.handle import bind_handle_class
+from ngxloop.core.reactor import bind_extract_stack
+from ngxloop.core.timers import bind_timer_class
+
+logger = logging.getLogger("asyncio")
+
+bind_handle_class(asyncio.Handle)
+bind_timer_class(asyncio.TimerHandle)
+bind_extract_stack(format_helpers.extract_stack)
+
+
+class HandleReports:
+    """The reports about handles that the compiled loop asks for."""
+
+    def _report_handle_failure(self: Any, handle: asyncio.Handle, exc: BaseException) -> None:
+        """Tell the exception handler of a callback's exception, in the words of asyncio.Handle."""
+        callback = format_helpers._format_callback_source(  # type: ignore[attr-defined]
+            handle._callback, handle._args
+        )
+        context = {
+            "message": f"Exception in callback {callback}",
+            "exception": exc,
+            "handle": handle,
+        }
+        if handle._source_traceback:
+            context["source_traceback"] = handle._source_traceback
+        self.call_exception_handler(context)
+
+    def _report_slow(self: Any, source: object, seconds: float) -> None:
+        """Log a callback or a connection's event that took long, in debug mode."""
+        if isinstance(source, asyncio.Handle):
+            text = base_events._format_handle(source)  # type: ignore[attr-defined]
+        else:
+            text = repr(source)
+        logger.warning("Executing %s took %.3f seconds", text, seconds)

@@ -1,0 +1,106 @@
+"""add_signal_handler: callbacks in the loop for the signals of the process."""
+
+import asyncio
+import inspect
+import signal
+from collections.abc import Callable
+from typing import Any
+
+
+class SignalHandlers:
+    """Signal handlers of the loop; only the main thread may set them.
+
+    How it works. Python's C handler writes the number of each signal to the loop's pipe
+    (signal.set_wakeup_fd); the loop reads it and schedules the callback. The Python-level handler
+    does nothing: it only keeps the signal from its default action.
+    """
+
+    def add_signal_handler(self: Any, sig: int, callback: Callable[..., object], *args: Any) -> None:
+        """Call callback(*args) in the loop when the process gets signal sig.
+
+        Works on a loop that is not running, too: the callback runs when it does.
+
+        Raises:
+            TypeError: callback is a coroutine or coroutine function, or sig no number.
+            ValueError: there is no such signal.
+            RuntimeError: the signal cannot be caught, or this is not the main thread.
+        """
+        if asyncio.iscoroutine(callback) or inspect.iscoroutinefunction(callback):
+            raise TypeError("coroutines cannot be used with add_signal_handler()")
+        self._check_signal(sig)
+        self._check_closed()
+        try:
+            signal.set_wakeup_fd(self._open_signal_pipe(), warn_on_full_buffer=False)
+        except (ValueError, OSError) as exc:
+            raise RuntimeError(str(exc)) from exc
+        handle = _SignalHandle(self, callback, args)
+        self._signal_handlers[sig] = handle
+        try:
+            signal.signal(sig, _ignore)
+            signal.siginterrupt(sig, False)  # system calls of the program go on
+        except OSError as exc:
+            del self._signal_handlers[sig]
+            self._release_wakeup_fd()
+            if exc.errno == 22:
+                raise RuntimeError(f"sig {sig} cannot be caught") from exc
+            raise
+        self._watch_signals(True)
+
+    def remove_signal_handler(self: Any, sig: int) -> bool:
+        """Restore the default action of signal sig; return False if there was no handler.
+
+        Raises:
+            ValueError: there is no such signal.
+            RuntimeError: the action cannot be restored.
+        """
+        self._check_signal(sig)
+        if self._signal_handlers.pop(sig, None) is None:
+            return False
+        default = signal.default_int_handler if sig == signal.SIGINT else signal.SIG_DFL
+        try:
+            signal.signal(sig, default)
+        except OSError as exc:
+            if exc.errno == 22:
+                raise RuntimeError(f"sig {sig} cannot be caught") from exc
+            raise
+        self._release_wakeup_fd()
+        return True
+
+    def _release_wakeup_fd(self: Any) -> None:
+        """Without handlers, only a running loop needs to be woken by signals."""
+        if self._signal_handlers:
+            return
+        self._watch_signals(False)
+        if not self.is_running():
+            signal.set_wakeup_fd(-1)
+
+    def _process_signals(self: Any, numbers: bytes) -> None:
+        """Schedule the handlers of the signals that have come; 0 is a bare wake-up."""
+        for number in numbers:
+            handle = self._signal_handlers.get(number)
+            if handle is not None:
+                handle.schedule()
+
+    def _check_signal(self, sig: int) -> None:
+        if not isinstance(sig, int):
+            raise TypeError(f"sig must be an int, not {sig!r}")
+        if sig not in signal.valid_signals():
+            raise ValueError(f"invalid signal number {sig}")
+
+
+class _SignalHandle:
+    """A signal's callback, scheduled anew each time the signal comes."""
+
+    __slots__ = ("args", "callback", "loop")
+
+    def __init__(self, loop: Any, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self.loop = loop
+        self.callback = callback
+        self.args = args
+
+    def schedule(self) -> None:
+        self.loop.call_soon(self.callback, *self.args)
+
+
+def _ignore(signum: int, frame: object) -> None:
+    """Keep the signal from its default action; the loop hears of it through the pipe."""

@@ -1,0 +1,55 @@
+"""The two structures everything is made of: an Event that can run, a Connection that has two of them.
+
+Rules. An Event is plain memory inside the thing it belongs to (a Handle, a Connection); it is never
+allocated alone and never moves. The core calls `ev.handler(ev)` and knows no more about it, so that
+dependencies point down: the handler belongs to the layer above. An Event stands in at most one queue
+(bit `posted`). Whoever posts an event whose data is a Python object says who owns the reference.
+Model: ngx_event_t and ngx_connection_t (nginx src/event/ngx_event.h, src/core/ngx_connection.h).
+"""
+
+from libc.stdint cimport uint32_t
+
+cdef struct Event
+
+# Returns 0; -1 with a Python exception set stops the loop: only SystemExit, KeyboardInterrupt and a
+# defect of the loop itself go that way, everything else is reported by the handler.
+ctypedef int (*EventHandler)(Event* ev) except -1
+
+cdef struct Event:
+    EventHandler handler
+    void* data               # the Handle (OWNS while posted) or the transport (BORROWED from its slot)
+    Event* previous          # neighbours in the queue; meaningless while posted is 0
+    Event* next
+    unsigned char posted     # stands in a queue
+    unsigned char ready      # the kernel said so and nobody used it up: I/O may be tried
+    unsigned char active     # somebody waits for this direction; without it a kernel event only sets ready
+    unsigned char accept     # belongs to a listener: posted to the accept queue
+    unsigned char eof        # the kernel saw the peer's FIN, a hang-up or an error: read to the end
+
+# A ring with a head of its own, so that nothing is a special case. Model: ngx_queue_t.
+cdef struct EventQueue:
+    Event head
+
+cdef struct Connection:
+    Event read
+    Event write
+    int fd                   # -1 while the slot is free
+    uint32_t index           # place in the pool, for the lower half of epoll's u64
+    uint32_t generation      # counts uses of the slot: an epoll event of an older one is stale
+    uint32_t interest        # the mask that epoll holds for fd, 0 while not registered
+    uint32_t wanted          # the mask a watcher wants it to hold before the next wait
+    unsigned char kind       # KIND_*: what owner is
+    unsigned char changed    # stands in the pool's list of connections whose interest may have changed
+    unsigned char replaced   # interest was dropped and asked for again: the fd may be another file now
+    unsigned char reusable   # stands in the list of idle connections that may be closed for room
+    void* owner              # OWNS: the transport, listener or watcher, until connection_free
+    Connection* next         # the next free slot; or the next changed connection
+    Connection* older        # neighbours among the reusable connections, least recently used last
+    Connection* newer
+
+cdef enum ConnectionKind:
+    KIND_FREE = 0
+    KIND_INTERNAL            # the loop's own wake-up fds
+    KIND_TRANSPORT           # owned by a transport: nobody else may watch this fd
+    KIND_LISTENER
+    KIND_WATCHER             # add_reader, add_writer

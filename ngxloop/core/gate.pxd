@@ -1,0 +1,31 @@
+"""AcceptGate: decides when this process watches its listeners."""
+
+from libc.stdint cimport int64_t, uint32_t
+
+from ngxloop.core.event cimport Connection
+from ngxloop.core.poller cimport Poller
+
+cdef class AcceptGate:
+    cdef Poller poller               # None until a loop has taken the gate
+    cdef Connection** listeners      # OWNS the array; BORROWED slots, until listener_remove
+    cdef int listener_count
+    cdef int listener_capacity
+    cdef uint32_t mask               # what listeners are watched for: EPOLLIN and the mode's flags
+    cdef readonly bint watching      # the listeners stand in epoll
+    cdef readonly bint paused        # out of fds or memory: nothing is accepted for a while
+    cdef readonly int accept_limit   # connections taken for one event of one listener
+    cdef readonly uint32_t active    # accepted connections that are open
+
+    cdef int64_t before_wait(self, bint may_block) except? -2
+    cdef int accepted(self, Connection* listener) except -1
+    cdef int after_accepts(self) except -1
+    cdef void connection_closed(self) noexcept
+
+    cdef int listener_add(self, Connection* listener) except -1
+    cdef int listener_remove(self, Connection* listener) except -1
+    cdef int pause(self) except -1
+    cdef int resume(self) except -1
+    cdef int watch(self) except -1
+    cdef int unwatch(self) except -1
+    cdef bint starts_watching(self) noexcept
+    cdef int grow(self) except -1

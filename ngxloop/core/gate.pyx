@@ -1,0 +1,124 @@
+"""AcceptGate: decides when this process watches its listeners.
+
+The turn asks the gate twice: before_wait() says whether the listeners are to be watched during the
+coming wait, and how long it may last; after_accepts() follows the accepts of the turn (there a mutex
+is let go). accepted() and connection_closed() tell it of each connection. This class is the gate of a
+process that listens alone: always open. Its subclasses share listening sockets with other workers.
+
+Rules. A listening fd is level-triggered: a connection that nobody took is reported again. The decision
+is taken only in before_wait() or right after an accept, never between an event and its accept: an
+exclusive wake-up was meant for this process alone and would be lost. Entering is EPOLL_CTL_ADD, which
+looks at the queue at once, so a connection that waits already is seen.
+Models: ngx_enable_accept_events, ngx_disable_accept_events, ngx_trylock_accept_mutex.
+"""
+
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from libc.stdint cimport int64_t
+
+from ngxloop.core.event cimport Connection
+from ngxloop.core.linux cimport EPOLLIN
+from ngxloop.core.poller cimport Poller
+
+
+cdef class AcceptGate:
+    """The gate of a process that listens alone; see the file header."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.mask = EPOLLIN
+        self.accept_limit = 128  # asyncio accepts up to its backlog (100) for one event
+
+    def __dealloc__(self):
+        PyMem_Free(self.listeners)
+
+    cdef int64_t before_wait(self, bint may_block) except? -2:
+        """Return how long the wait may last at most, in ns; -1 sets no bound.
+
+        may_block is False if the loop has something to run and will only look.
+        """
+        return -1
+
+    cdef int accepted(self, Connection* listener) except -1:
+        """Take note of a connection that this process has accepted from listener."""
+        self.active += 1
+        return 0
+
+    cdef int after_accepts(self) except -1:
+        """The accepts of this turn are done."""
+        return 0
+
+    cdef void connection_closed(self) noexcept:
+        """An accepted connection is gone."""
+        self.active -= 1
+
+    cdef int listener_add(self, Connection* listener) except -1:
+        """Take a listener; it is watched at once if the others are."""
+        if self.listener_count == self.listener_capacity:
+            self.grow()
+        self.listeners[self.listener_count] = listener
+        self.listener_count += 1
+        if self.watching:
+            self.poller.poll_add(listener, self.mask)
+        elif self.starts_watching():
+            self.watch()
+        return 0
+
+    cdef int listener_remove(self, Connection* listener) except -1:
+        """Give a listener back; it is no longer watched."""
+        cdef int i
+        for i in range(self.listener_count):
+            if self.listeners[i] == listener:
+                self.listener_count -= 1
+                self.listeners[i] = self.listeners[self.listener_count]
+                break
+        if listener.interest:
+            self.poller.poll_remove(listener)
+        if self.listener_count == 0:
+            self.watching = False
+        return 0
+
+    cdef bint starts_watching(self) noexcept:
+        """True if a first listener is to be watched at once, not when before_wait() says so."""
+        return not self.paused
+
+    cdef int pause(self) except -1:
+        """Stop accepting until resume(): the process is out of fds or memory."""
+        self.paused = True
+        return self.unwatch()
+
+    cdef int resume(self) except -1:
+        """Accept again."""
+        self.paused = False
+        if self.starts_watching():
+            self.watch()
+        return 0
+
+    cdef int watch(self) except -1:
+        """Put all listeners into epoll."""
+        cdef int i
+        if self.watching or self.listener_count == 0:
+            return 0
+        for i in range(self.listener_count):
+            self.poller.poll_add(self.listeners[i], self.mask)
+        self.watching = True
+        return 0
+
+    cdef int unwatch(self) except -1:
+        """Take all listeners out of epoll."""
+        cdef int i
+        if not self.watching:
+            return 0
+        for i in range(self.listener_count):
+            self.poller.poll_remove(self.listeners[i])
+        self.watching = False
+        return 0
+
+    cdef int grow(self) except -1:
+        cdef int capacity = max(4, 2 * self.listener_capacity)
+        cdef Connection** listeners = <Connection**>PyMem_Realloc(
+            self.listeners, capacity * sizeof(Connection*)
+        )
+        if listeners == NULL:
+            raise MemoryError("no memory for more listeners")
+        self.listeners = listeners
+        self.listener_capacity = capacity
+        return 0

@@ -1,0 +1,23 @@
+"""Handle: a callback that call_soon has scheduled."""
+
+from ngxloop.core.event cimport Event, EventQueue
+
+cdef class Handle:
+    cdef Event event
+    cdef readonly object _loop
+    cdef readonly object _callback
+    cdef readonly object _args
+    cdef readonly object _context
+    cdef object traceback            # debug mode: where it was scheduled, a StackSummary
+    cdef object text                 # debug mode: what it looked like when it was cancelled
+    cdef readonly bint _cancelled
+
+    cdef int cancel_once(self) except -1
+
+cdef int handle_fill(Handle handle, loop, callback, args, context) except -1
+cdef int handle_post(Handle handle, EventQueue* queue) except -1
+cdef int handle_run(Event* ev) except -1
+cdef int handle_call(Handle handle) except -1
+cdef int handle_drop(Event* ev) except -1
+cdef int handle_clear(Handle handle) except -1
+cdef object call_in_context(context, callback, tuple args)

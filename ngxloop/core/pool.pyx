@@ -1,0 +1,178 @@
+"""ConnectionPool: fixed-size slots for everything the poller watches.
+
+How it works. A slot is taken from the head of a list of free ones, so the one used last, whose memory
+is still in the cache, is used first. Slots stand in chunks that never move, so a pointer to one stays
+good. epoll is given index and generation instead of a pointer: the generation grows each time a slot
+is freed, and an event that was already fetched for its former user is seen to be stale. nginx keeps
+one bit for this in the pointer, which two reuses inside one batch defeat.
+Models: ngx_get_connection, ngx_free_connection, ngx_reusable_connection, ngx_drain_connections.
+
+Rules. A used slot OWNS a reference to its owner; connection_free gives it back. Whoever frees a slot
+closes the fd first or takes it out of epoll.
+"""
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memset
+
+from ngxloop.core.event cimport KIND_FREE, Connection, ConnectionKind
+from ngxloop.core.limits cimport POOL_CHUNK_SHIFT, POOL_CHUNK_SIZE
+from ngxloop.core.ready cimport event_unpost
+
+
+cdef class ConnectionPool:
+    """The slots of one loop; see the file header."""
+
+    def __cinit__(self):
+        self.reusable.older = self.reusable.newer = &self.reusable
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        for i in range(self.chunk_count):
+            PyMem_Free(self.chunks[i])
+        PyMem_Free(self.chunks)
+        PyMem_Free(self.by_fd)
+
+    @property
+    def free_count(self):
+        """Slots that are allocated and free."""
+        return self.chunk_count * POOL_CHUNK_SIZE - self.used_count
+
+    cdef Connection* connection_get(self, int fd, ConnectionKind kind, object owner) except NULL:
+        """Return a clean slot for fd, which no other slot may use. O(1), but for growth."""
+        cdef Connection* connection
+        assert self.connection_of_fd(fd) == NULL, f"fd {fd} has a slot already"
+        if self.free == NULL:
+            self.grow()
+        if fd >= self.by_fd_size:
+            self.reserve_fd(fd)
+        connection = self.free
+        self.free = connection.next
+        connection.next = NULL
+        connection.fd = fd
+        connection.kind = kind
+        connection.owner = <void*>owner
+        connection.read.data = connection.write.data = <void*>owner
+        Py_INCREF(owner)
+        self.by_fd[fd] = connection
+        self.used_count += 1
+        self.used_count_max = max(self.used_count_max, self.used_count)
+        return connection
+
+    cdef int connection_free(self, Connection* connection) except -1:
+        """Give a slot back: its events leave their queues, its owner loses a reference."""
+        cdef object owner = <object>connection.owner
+        cdef uint32_t index = connection.index
+        cdef uint32_t generation = connection.generation + 1
+        if connection.read.posted:
+            event_unpost(&connection.read)
+        if connection.write.posted:
+            event_unpost(&connection.write)
+        if connection.reusable:
+            self.set_reusable(connection, False)
+        if connection.changed:
+            self.unmark_changed(connection)
+        if self.by_fd[connection.fd] == connection:
+            self.by_fd[connection.fd] = NULL
+        memset(connection, 0, sizeof(Connection))
+        connection.fd = -1
+        connection.kind = KIND_FREE
+        connection.index = index
+        connection.generation = generation
+        connection.next = self.free
+        self.free = connection
+        self.used_count -= 1
+        Py_DECREF(owner)
+        return 0
+
+    cdef Connection* connection_find(self, uint64_t key) noexcept:
+        """Return the slot an epoll event was meant for, NULL if it has another user by now."""
+        cdef Connection* connection = self.connection_at(<uint32_t>key)
+        if connection == NULL or connection.generation != <uint32_t>(key >> 32):
+            return NULL
+        return connection if connection.fd >= 0 else NULL
+
+    cdef Connection* connection_of_fd(self, int fd) noexcept:
+        return self.by_fd[fd] if 0 <= fd < self.by_fd_size else NULL
+
+    cdef Connection* connection_at(self, uint32_t index) noexcept:
+        if index >= self.chunk_count * POOL_CHUNK_SIZE:
+            return NULL
+        return &self.chunks[index >> POOL_CHUNK_SHIFT][index & (POOL_CHUNK_SIZE - 1)]
+
+    cdef int grow(self) except -1:
+        """Add one chunk of free slots, the lowest index first in the list."""
+        cdef Connection** chunks
+        cdef Connection* chunk
+        cdef int i
+        chunks = <Connection**>PyMem_Realloc(
+            self.chunks, (self.chunk_count + 1) * sizeof(Connection*)
+        )
+        if chunks == NULL:
+            raise MemoryError("no memory for more connections")
+        self.chunks = chunks
+        chunk = <Connection*>PyMem_Calloc(POOL_CHUNK_SIZE, sizeof(Connection))
+        if chunk == NULL:
+            raise MemoryError("no memory for more connections")
+        for i in range(POOL_CHUNK_SIZE - 1, -1, -1):
+            chunk[i].fd = -1
+            chunk[i].index = self.chunk_count * POOL_CHUNK_SIZE + i
+            chunk[i].next = self.free
+            self.free = &chunk[i]
+        chunks[self.chunk_count] = chunk
+        self.chunk_count += 1
+        return 0
+
+    cdef int reserve_fd(self, int fd) except -1:
+        """Make the table of fds large enough; the kernel hands out the lowest free number."""
+        cdef int size = max(64, self.by_fd_size)
+        cdef Connection** table
+        while size <= fd:
+            size *= 2
+        table = <Connection**>PyMem_Realloc(self.by_fd, size * sizeof(Connection*))
+        if table == NULL:
+            raise MemoryError(f"no memory for a table of {size} fds")
+        memset(table + self.by_fd_size, 0, (size - self.by_fd_size) * sizeof(Connection*))
+        self.by_fd = table
+        self.by_fd_size = size
+        return 0
+
+    cdef void mark_changed(self, Connection* connection) noexcept:
+        """Remember that the interest of a slot may differ from what epoll holds."""
+        if not connection.changed:
+            connection.changed = 1
+            connection.next = self.changed
+            self.changed = connection
+
+    cdef void unmark_changed(self, Connection* connection) noexcept:
+        """O(changes of this turn): only a slot freed right after a change comes here."""
+        cdef Connection** link = &self.changed
+        while link[0] != connection:
+            link = &link[0].next
+        link[0] = connection.next
+        connection.changed = 0
+
+    cdef void set_reusable(self, Connection* connection, bint reusable) noexcept:
+        """Put a connection in front of the idle ones, or take it out; again in front if it is one."""
+        if connection.reusable:
+            connection.older.newer = connection.newer
+            connection.newer.older = connection.older
+            connection.reusable = 0
+            self.reusable_count -= 1
+        if reusable:
+            connection.reusable = 1
+            connection.newer = &self.reusable
+            connection.older = self.reusable.older
+            connection.older.newer = connection
+            self.reusable.older = connection
+            self.reusable_count += 1
+
+    cdef Connection* least_recently_used(self) noexcept:
+        """Return the connection that has been idle longest, NULL if none is."""
+        return self.reusable.newer if self.reusable_count else NULL
+
+
+cdef uint64_t connection_key(Connection* connection) noexcept:
+    """Return what epoll is to hand back with an event: generation and index."""
+    return <uint64_t>connection.generation << 32 | connection.index

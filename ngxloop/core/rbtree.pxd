@@ -1,0 +1,27 @@
+"""An intrusive red-black tree ordered by key, equal keys in order of insertion, smallest at hand.
+
+Ignorant of what keys mean and of who owns a node. Nodes live inside their owners, so inserting
+allocates nothing. Model: ngx_rbtree.h of nginx, whose role (a tree for timers) this one has; the
+algorithms are those of Cormen et al., Introduction to Algorithms, chapter 13.
+"""
+
+from libc.stdint cimport int64_t
+
+cdef struct RbNode:
+    RbNode* parent
+    RbNode* left
+    RbNode* right
+    int64_t key
+    void* data               # BORROWED: whatever the node is part of
+    bint red
+    bint linked              # stands in a tree
+
+cdef struct RbTree:
+    RbNode* root
+    RbNode* first            # smallest node, NULL when empty
+    RbNode nil               # the leaf of all leaves: black, and the parent of the root
+    size_t count
+
+cdef void tree_init(RbTree* tree) noexcept nogil
+cdef void tree_insert(RbTree* tree, RbNode* node) noexcept nogil     # O(log n)
+cdef void tree_remove(RbTree* tree, RbNode* node) noexcept nogil     # O(log n), O(1) on average

@@ -1,0 +1,20 @@
+"""FdWatching: add_reader, add_writer and their kin."""
+
+from libc.stdint cimport uint32_t
+
+from ngxloop.core.event cimport Connection
+from ngxloop.core.handle cimport Handle
+from ngxloop.core.reactor cimport Reactor
+
+cdef class Watcher:
+    cdef Handle reader               # None while nobody reads
+    cdef Handle writer
+
+cdef class FdWatching(Reactor):
+    cdef Handle watch_fd(self, fileobj, bint writing, callback, args, context)
+    cdef object unwatch_fd(self, fileobj, bint writing)
+    cdef Connection* watcher_connection(self, int fd) except NULL
+    cdef int request(self, Connection* connection, uint32_t wanted, bint asked) except -1
+
+cdef int claim_fd(Reactor reactor, int fd) except -1
+cdef int fileobj_to_fd(fileobj) except -1

@@ -1,0 +1,206 @@
+"""FdWatching: add_reader, add_writer and their kin.
+
+Rules. One slot per fd carries reader and writer. Users' fds are level-triggered: a callback comes back
+until it has drained its fd. O_NONBLOCK is the user's affair. The first add of an fd goes to epoll at
+once, so that PermissionError for a regular file reaches the caller; later changes are noted in the slot
+and applied before the next wait, so that an add and a remove in between cost nothing. An add after a
+remove in the same turn is verified with epoll (one MOD): the number may be another file by now.
+"""
+
+from libc.stdint cimport uint32_t
+
+from ngxloop.core.event cimport KIND_LISTENER, KIND_TRANSPORT, KIND_WATCHER, Connection, Event
+from ngxloop.core.handle cimport Handle, handle_call, handle_fill
+from ngxloop.core.linux cimport EPOLLIN, EPOLLOUT
+from ngxloop.core.reactor cimport Reactor
+
+
+cdef class Watcher:
+    """Who reads and who writes one of the user's fds; the owner of its slot."""
+
+    def __repr__(self):
+        return repr(self.reader if self.reader is not None else self.writer)
+
+    def _loop_closed(self):
+        """The loop closes: the fd belongs to the user and stays open."""
+        self.reader = self.writer = None
+
+
+cdef class FdWatching(Reactor):
+    """The part of the event loop that watches the fds of others."""
+
+    def add_reader(self, fd, callback, *args):
+        """Call callback(*args) whenever fd is readable, until remove_reader().
+
+        Args:
+            fd: a file descriptor, or an object with fileno(). It stays as it is: level-triggered,
+                O_NONBLOCK untouched.
+
+        Raises:
+            ValueError: fd is no file descriptor.
+            RuntimeError: the fd belongs to a transport.
+            PermissionError: epoll cannot watch this kind of file, a regular file for example.
+        """
+        self._ensure_fd_no_transport(fd)
+        self.watch_fd(fd, False, callback, args, None)
+
+    def add_writer(self, fd, callback, *args):
+        """Call callback(*args) whenever fd is writable, until remove_writer(); see add_reader."""
+        self._ensure_fd_no_transport(fd)
+        self.watch_fd(fd, True, callback, args, None)
+
+    def remove_reader(self, fd):
+        """Stop watching fd for reading; return False if it was not watched."""
+        self._ensure_fd_no_transport(fd)
+        return self.unwatch_fd(fd, False)
+
+    def remove_writer(self, fd):
+        """Stop watching fd for writing; return False if it was not watched."""
+        self._ensure_fd_no_transport(fd)
+        return self.unwatch_fd(fd, True)
+
+    # The hooks of BaseEventLoop's own machinery; context= is new in 3.15.
+
+    def _add_reader(self, fd, callback, *args, context=None):
+        return self.watch_fd(fd, False, callback, args, context)
+
+    def _add_writer(self, fd, callback, *args, context=None):
+        return self.watch_fd(fd, True, callback, args, context)
+
+    def _remove_reader(self, fd):
+        return self.unwatch_fd(fd, False)
+
+    def _remove_writer(self, fd):
+        return self.unwatch_fd(fd, True)
+
+    def _ensure_fd_no_transport(self, fd):
+        cdef int number = fileobj_to_fd(fd)
+        cdef Connection* connection = self.pool.connection_of_fd(number)
+        if connection == NULL or connection.kind not in (KIND_TRANSPORT, KIND_LISTENER):
+            return
+        owner = <object>connection.owner
+        if not owner.is_closing():
+            raise RuntimeError(f"File descriptor {fd!r} is used by transport {owner!r}")
+
+    cdef Handle watch_fd(self, fileobj, bint writing, callback, args, context):
+        cdef int fd
+        cdef Connection* connection
+        cdef Watcher watcher
+        cdef Handle handle = Handle.__new__(Handle)
+        self.check_open()
+        fd = fileobj_to_fd(fileobj)
+        handle_fill(handle, self, callback, args, context)
+        if self.debugging:
+            handle.traceback = self.origin()
+        connection = self.watcher_connection(fd)
+        self.request(connection, connection.wanted | (EPOLLOUT if writing else EPOLLIN), True)
+        watcher = <Watcher>connection.owner
+        if writing:
+            if watcher.writer is not None:
+                watcher.writer.cancel_once()
+            watcher.writer = handle
+            connection.write.active = 1
+        else:
+            if watcher.reader is not None:
+                watcher.reader.cancel_once()
+            watcher.reader = handle
+            connection.read.active = 1
+        return handle
+
+    cdef object unwatch_fd(self, fileobj, bint writing):
+        cdef Connection* connection
+        cdef Watcher watcher
+        cdef Handle handle
+        if self.closed:
+            return False
+        connection = self.pool.connection_of_fd(fileobj_to_fd(fileobj))
+        if connection == NULL or connection.kind != KIND_WATCHER:
+            return False
+        watcher = <Watcher>connection.owner
+        handle = watcher.writer if writing else watcher.reader
+        if handle is None:
+            return False
+        self.request(connection, connection.wanted & ~(EPOLLOUT if writing else EPOLLIN), False)
+        if writing:
+            watcher.writer = None
+            connection.write.active = 0
+        else:
+            watcher.reader = None
+            connection.read.active = 0
+        handle.cancel_once()
+        return True
+
+    cdef Connection* watcher_connection(self, int fd) except NULL:
+        """Return the slot that watches fd; a new one if need be."""
+        cdef Connection* connection = self.pool.connection_of_fd(fd)
+        if connection != NULL:
+            if connection.kind != KIND_WATCHER:
+                raise RuntimeError(f"File descriptor {fd} is used by {<object>connection.owner!r}")
+            return connection
+        connection = self.pool.connection_get(fd, KIND_WATCHER, Watcher.__new__(Watcher))
+        connection.read.handler = watcher_read
+        connection.write.handler = watcher_write
+        return connection
+
+    cdef int request(self, Connection* connection, uint32_t wanted, bint asked) except -1:
+        """Ask for a new interest: at once for an fd that epoll does not know, else with the next wait."""
+        if connection.interest == 0 and asked:
+            try:
+                self.poller.poll_add(connection, wanted)
+            except OSError:
+                self.pool.connection_free(connection)
+                raise
+        else:
+            if asked and wanted & connection.interest:
+                connection.replaced = 1
+            self.pool.mark_changed(connection)
+        connection.wanted = wanted
+        return 0
+
+
+cdef int watcher_read(Event* ev) except -1:
+    cdef Watcher watcher = <Watcher>ev.data
+    cdef Handle handle = watcher.reader  # None if it was removed after the event was posted
+    if handle is not None:
+        handle_call(handle)
+    return 0
+
+
+cdef int watcher_write(Event* ev) except -1:
+    cdef Watcher watcher = <Watcher>ev.data
+    cdef Handle handle = watcher.writer
+    if handle is not None:
+        handle_call(handle)
+    return 0
+
+
+cdef int claim_fd(Reactor reactor, int fd) except -1:
+    """Make sure that no slot uses an fd the kernel has just handed out.
+
+    A watcher may: its user closed the fd without remove_reader. A transport may not.
+    """
+    cdef Connection* connection = reactor.pool.connection_of_fd(fd)
+    if connection == NULL:
+        return 0
+    if connection.kind == KIND_WATCHER:
+        reactor.pool.connection_free(connection)
+        return 0
+    raise RuntimeError(
+        f"File descriptor {fd} is used by transport {<object>connection.owner!r}, "
+        f"whose socket was closed by somebody else"
+    )
+
+
+cdef int fileobj_to_fd(fileobj) except -1:
+    """Return the file descriptor of an int or of an object with fileno()."""
+    cdef object fd
+    if isinstance(fileobj, int):
+        fd = fileobj
+    else:
+        try:
+            fd = int(fileobj.fileno())
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError(f"Invalid file object: {fileobj!r}") from None
+    if fd < 0:
+        raise ValueError(f"Invalid file descriptor: {fd}")
+    return fd

@@ -1,0 +1,57 @@
+"""EventLoop: the compiled reactor and asyncio's own BaseEventLoop in one class.
+
+BaseEventLoop brings what every version of asyncio promises, in its own code: create_connection with
+happy eyeballs, create_server, Server, start_tls, exception handling, executors, asynchronous
+generators. The compiled classes stand before it in the method resolution order and replace what is
+hot; the mixins of ngxloop.aio fill its hooks. "Extending asyncio" in Python's documentation describes
+this way, and SelectorEventLoop is built so.
+"""
+
+import asyncio
+import signal
+import sys
+import threading
+import warnings
+
+from ngxloop.aio.handles import HandleReports
+from ngxloop.aio.running import Running
+from ngxloop.aio.signals import SignalHandlers
+from ngxloop.core.watch import FdWatching
+
+
+class EventLoop(FdWatching, HandleReports, Running, SignalHandlers, asyncio.BaseEventLoop):
+    """An asyncio event loop on epoll; see the file header."""
+
+    def __init__(self) -> None:
+        self._signal_handlers: dict[int, object] = {}
+        asyncio.BaseEventLoop.__init__(self)
+
+    def close(self) -> None:
+        """Close the loop; harmless when closed.
+
+        Raises:
+            RuntimeError: the loop is running.
+        """
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if self.is_closed():
+            return
+        self._close_signals()
+        asyncio.BaseEventLoop.close(self)
+        self._drop_everything()
+
+    def _close_signals(self) -> None:
+        """Restore the signals' default actions; too late while the interpreter shuts down."""
+        if not self._signal_handlers:
+            return
+        if sys.is_finalizing():
+            warnings.warn(
+                f"Closing the loop {self!r} on interpreter shutdown stage, "
+                f"skipping signal handlers removal",
+                ResourceWarning,
+                source=self,
+            )
+            self._signal_handlers.clear()
+            return
+        for sig in list(self._signal_handlers):
+            self.remove_signal_handler(sig)
