@@ -8,22 +8,33 @@ this way, and SelectorEventLoop is built so.
 """
 
 import asyncio
-import signal
+import socket
 import sys
-import threading
 import warnings
 
 from ngxloop.aio.handles import HandleReports
 from ngxloop.aio.running import Running
 from ngxloop.aio.signals import SignalHandlers
+from ngxloop.aio.sockmethods import SocketMethods
+from ngxloop.aio.streams import StreamHooks
+from ngxloop.transports.listener import Listener
 from ngxloop.core.watch import FdWatching
 
 
-class EventLoop(FdWatching, HandleReports, Running, SignalHandlers, asyncio.BaseEventLoop):
+class EventLoop(
+    FdWatching,
+    HandleReports,
+    Running,
+    SignalHandlers,
+    SocketMethods,
+    StreamHooks,
+    asyncio.BaseEventLoop,
+):
     """An asyncio event loop on epoll; see the file header."""
 
     def __init__(self) -> None:
         self._signal_handlers: dict[int, object] = {}
+        self._listeners: dict[socket.socket, Listener] = {}
         asyncio.BaseEventLoop.__init__(self)
 
     def close(self) -> None:

@@ -33,6 +33,20 @@ class HandleReports:
             context["source_traceback"] = handle._source_traceback
         self.call_exception_handler(context)
 
+    def _report_protocol_failure(
+        self: Any, transport: Any, callback: Any, args: tuple[Any, ...], exc: BaseException
+    ) -> None:
+        """Tell the exception handler of a protocol method whose exceptions end nothing."""
+        text = format_helpers._format_callback_source(callback, args)  # type: ignore[attr-defined]
+        self.call_exception_handler(
+            {
+                "message": f"Exception in callback {text}",
+                "exception": exc,
+                "transport": transport,
+                "protocol": transport.get_protocol(),
+            }
+        )
+
     def _report_slow(self: Any, source: object, seconds: float) -> None:
         """Log a callback or a connection's event that took long, in debug mode."""
         if isinstance(source, asyncio.Handle):

@@ -21,3 +21,4 @@ cdef int handle_call(Handle handle) except -1
 cdef int handle_drop(Event* ev) except -1
 cdef int handle_clear(Handle handle) except -1
 cdef object call_in_context(context, callback, tuple args)
+cdef int raise_pending() except -1

@@ -1,0 +1,15 @@
+"""FlowControl: when a protocol is told to pause and resume writing."""
+
+from ngxloop.core.reactor cimport Reactor
+
+cdef class FlowControl:
+    cdef Reactor loop                # None once the connection is lost
+    cdef object protocol             # None once the connection is lost
+    cdef Py_ssize_t high_bytes
+    cdef Py_ssize_t low_bytes
+    cdef bint protocol_paused
+
+    cdef Py_ssize_t buffered_bytes(self) noexcept
+    cdef int limits_changed(self) except -1
+    cdef int pause_protocol(self) except -1
+    cdef int resume_protocol(self) except -1

@@ -1,0 +1,101 @@
+"""OutBuffer: what a stream has yet to send.
+
+Rules. bytes are kept by reference, as nobody can change them; the caller copies anything else. One
+send() for a single chunk, sendmsg() for up to SEND_VECTOR_COUNT chunks: nothing is ever joined. An
+idle connection has none or an empty one; the list is given up when it has been sent.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.string cimport memset
+
+from ngxloop.core.limits cimport SEND_VECTOR_COUNT
+from ngxloop.core.linux cimport MSG_NOSIGNAL, iovec, msghdr, send, sendmsg
+
+
+cdef class OutBuffer:
+    """The output of one stream; see the file header."""
+
+    cdef int append(self, object data) except -1:
+        """Add a bytes object that is not empty."""
+        if self.head is None:
+            self.head = data
+        elif self.rest is None:
+            self.rest = [data]
+        else:
+            self.rest.append(data)
+        self.size += PyBytes_GET_SIZE(data)
+        return 0
+
+    cdef SendOutcome send(self, int fd) except? SEND_FAILED:
+        """Give the kernel as much as it takes, without blocking."""
+        cdef ssize_t count
+        while self.size:
+            if self.rest is None:
+                count = send_head(self, fd)
+            else:
+                count = send_several(self, fd)
+            if count >= 0:
+                self.consume(count)
+            elif errno == EAGAIN:
+                return SEND_BLOCKED
+            elif errno != EINTR:
+                self.error = errno
+                return SEND_FAILED
+        return SENT_ALL
+
+    cdef int consume(self, Py_ssize_t count) except -1:
+        """Forget the first count bytes."""
+        cdef Py_ssize_t left
+        self.size -= count
+        if self.size == 0:
+            return self.clear()
+        left = PyBytes_GET_SIZE(self.head) - self.offset
+        while count >= left:
+            count -= left
+            self.next_chunk()
+            left = PyBytes_GET_SIZE(self.head)
+        self.offset += count
+        return 0
+
+    cdef int next_chunk(self) except -1:
+        """Move the first chunk of rest to head; sent ones leave the list now and then, all at once."""
+        self.head = <object>PyList_GET_ITEM(self.rest, self.first)
+        self.offset = 0
+        self.first += 1
+        if self.first == PyList_GET_SIZE(self.rest):
+            self.rest = None
+            self.first = 0
+        elif self.first >= SEND_VECTOR_COUNT:
+            del self.rest[:self.first]
+            self.first = 0
+        return 0
+
+    cdef int clear(self) except -1:
+        """Forget everything."""
+        self.head = self.rest = None
+        self.size = self.first = self.offset = 0
+        return 0
+
+
+cdef inline ssize_t send_head(OutBuffer buf, int fd) noexcept:
+    return send(fd, PyBytes_AS_STRING(buf.head) + buf.offset, buf.size, MSG_NOSIGNAL)
+
+
+cdef ssize_t send_several(OutBuffer buf, int fd) noexcept:
+    cdef iovec vector[SEND_VECTOR_COUNT]
+    cdef msghdr message
+    cdef Py_ssize_t count = min(PyList_GET_SIZE(buf.rest) - buf.first, SEND_VECTOR_COUNT - 1)
+    cdef Py_ssize_t i
+    cdef object chunk
+    vector[0].iov_base = PyBytes_AS_STRING(buf.head) + buf.offset
+    vector[0].iov_len = PyBytes_GET_SIZE(buf.head) - buf.offset
+    for i in range(count):
+        chunk = <object>PyList_GET_ITEM(buf.rest, buf.first + i)
+        vector[i + 1].iov_base = PyBytes_AS_STRING(chunk)
+        vector[i + 1].iov_len = PyBytes_GET_SIZE(chunk)
+    memset(&message, 0, sizeof(message))
+    message.msg_iov = vector
+    message.msg_iovlen = count + 1
+    return sendmsg(fd, &message, MSG_NOSIGNAL)
