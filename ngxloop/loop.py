@@ -18,6 +18,8 @@ from ngxloop.aio.signals import SignalHandlers
 from ngxloop.aio.sockmethods import SocketMethods
 from ngxloop.aio.streams import StreamHooks
 from ngxloop.transports.listener import Listener
+from ngxloop.aio.unbuilt import UnbuiltHooks
+from ngxloop.aio.unixsockets import UnixSockets
 from ngxloop.core.watch import FdWatching
 
 
@@ -28,6 +30,8 @@ class EventLoop(
     SignalHandlers,
     SocketMethods,
     StreamHooks,
+    UnixSockets,
+    UnbuiltHooks,
     asyncio.BaseEventLoop,
 ):
     """An asyncio event loop on epoll; see the file header."""
@@ -35,6 +39,7 @@ class EventLoop(
     def __init__(self) -> None:
         self._signal_handlers: dict[int, object] = {}
         self._listeners: dict[socket.socket, Listener] = {}
+        self._unix_server_sockets: dict[socket.socket, int] = {}
         asyncio.BaseEventLoop.__init__(self)
 
     def close(self) -> None:

@@ -8,9 +8,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 BLOCKED = (BlockingIOError, InterruptedError)
 
@@ -21,24 +19,24 @@ class SocketMethods:
     async def sock_recv(self: Any, sock: socket.socket, nbytes: int) -> bytes:
         """Receive up to nbytes; b'' is the peer's end."""
         self._check_sock(sock)
-        return await self._when_readable(sock, sock.recv, nbytes)
+        return await self._when_readable(sock, "recv", nbytes)
 
     async def sock_recv_into(self: Any, sock: socket.socket, buf: Any) -> int:
         """Receive into a writable buffer; return how many bytes came."""
         self._check_sock(sock)
-        return await self._when_readable(sock, sock.recv_into, buf)
+        return await self._when_readable(sock, "recv_into", buf)
 
     async def sock_recvfrom(self: Any, sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
         """Receive a datagram; return it and its sender's address."""
         self._check_sock(sock)
-        return await self._when_readable(sock, sock.recvfrom, bufsize)
+        return await self._when_readable(sock, "recvfrom", bufsize)
 
     async def sock_recvfrom_into(
         self: Any, sock: socket.socket, buf: Any, nbytes: int = 0
     ) -> tuple[int, Any]:
         """Receive a datagram into a writable buffer; return its size and its sender's address."""
         self._check_sock(sock)
-        return await self._when_readable(sock, sock.recvfrom_into, buf, nbytes or len(buf))
+        return await self._when_readable(sock, "recvfrom_into", buf, nbytes or len(buf))
 
     async def sock_sendall(self: Any, sock: socket.socket, data: Any) -> None:
         """Send all of data, a bytes-like object that must not change until this returns."""
@@ -51,12 +49,12 @@ class SocketMethods:
             return
         view = memoryview(data).cast("B")
         while sent < len(view):
-            sent += await self._when_writable(sock, sock.send, view[sent:])
+            sent += await self._when_writable(sock, "send", view[sent:])
 
     async def sock_sendto(self: Any, sock: socket.socket, data: Any, address: Any) -> int:
         """Send a datagram to address; return how many bytes went."""
         self._check_sock(sock)
-        return await self._when_writable(sock, sock.sendto, data, address)
+        return await self._when_writable(sock, "sendto", data, address)
 
     async def sock_connect(self: Any, sock: socket.socket, address: Any) -> None:
         """Connect to address; the host of an AF_INET or AF_INET6 one is resolved first.
@@ -73,45 +71,51 @@ class SocketMethods:
         try:
             sock.connect(address)
         except BLOCKED:
-            # EINTR goes on in the background as well: connect(2)
-            await self._wait_writable(sock.fileno(), _check_connected, sock, address)
+            # after EINTR it goes on in the background as well: connect(2)
+            error = await self._wait(
+                sock,
+                self._add_writer,
+                self._remove_writer,
+                "getsockopt",
+                (socket.SOL_SOCKET, socket.SO_ERROR),
+            )
+            if error:
+                raise OSError(error, f"Connect call failed {address}") from None
 
     async def sock_accept(self: Any, sock: socket.socket) -> tuple[socket.socket, Any]:
         """Accept a connection; return a non-blocking socket and the peer's address."""
         self._check_sock(sock)
-        connection, address = await self._when_readable(sock, sock.accept)
+        connection, address = await self._when_readable(sock, "accept")
         connection.setblocking(False)
         return connection, address
 
-    async def _when_readable(self: Any, sock: socket.socket, call: Callable[..., T], *args: Any) -> T:
-        """Return call(*args), now or as soon as the socket is readable."""
+    async def _when_readable(self: Any, sock: socket.socket, method: str, *args: Any) -> Any:
+        """Return sock.method(*args), now or as soon as the socket is readable."""
         try:
-            return call(*args)
+            return getattr(sock, method)(*args)
         except BLOCKED:
-            return await self._wait(sock.fileno(), self._add_reader, self._remove_reader, call, args)
+            return await self._wait(sock, self._add_reader, self._remove_reader, method, args)
 
-    async def _when_writable(self: Any, sock: socket.socket, call: Callable[..., T], *args: Any) -> T:
-        """Return call(*args), now or as soon as the socket is writable."""
+    async def _when_writable(self: Any, sock: socket.socket, method: str, *args: Any) -> Any:
+        """Return sock.method(*args), now or as soon as the socket is writable."""
         try:
-            return call(*args)
+            return getattr(sock, method)(*args)
         except BLOCKED:
-            return await self._wait_writable(sock.fileno(), call, *args)
-
-    async def _wait_writable(self: Any, fd: int, call: Callable[..., T], *args: Any) -> T:
-        return await self._wait(fd, self._add_writer, self._remove_writer, call, args)
+            return await self._wait(sock, self._add_writer, self._remove_writer, method, args)
 
     async def _wait(
         self: Any,
-        fd: int,
+        sock: socket.socket,
         add: Callable[..., asyncio.Handle],
         remove: Callable[[int], bool],
-        call: Callable[..., T],
+        method: str,
         args: tuple[Any, ...],
-    ) -> T:
-        """Return call(*args) once the fd is ready and the call does not block."""
+    ) -> Any:
+        """Return sock.method(*args) once the fd is ready and the call does not block."""
+        fd = sock.fileno()
         self._ensure_fd_no_transport(fd)
         future = self.create_future()
-        handle = add(fd, _try, fd, remove, future, call, args)
+        handle = add(fd, _try, fd, remove, future, sock, method, args)
         try:
             return await future
         finally:
@@ -129,14 +133,15 @@ def _try(
     fd: int,
     remove: Callable[[int], bool],
     future: asyncio.Future[Any],
-    call: Callable[..., Any],
+    sock: socket.socket,
+    method: str,
     args: tuple[Any, ...],
 ) -> None:
     """Try a call again and complete its future; a future that was cancelled takes no data."""
     if future.done():
         return
     try:
-        result = call(*args)
+        result = getattr(sock, method)(*args)
     except BLOCKED:
         return
     except (SystemExit, KeyboardInterrupt):
@@ -146,9 +151,3 @@ def _try(
     else:
         future.set_result(result)
     remove(fd)
-
-
-def _check_connected(sock: socket.socket, address: Any) -> None:
-    error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if error:
-        raise OSError(error, f"Connect call failed {address}")

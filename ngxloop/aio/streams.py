@@ -95,4 +95,8 @@ class StreamHooks:
         listener = self._listeners.pop(sock, None)
         if listener is not None:
             listener.close()
+        inode = self._unix_server_sockets.pop(sock, None)
+        path = sock.getsockname() if inode is not None else None
         sock.close()
+        if inode is not None:
+            self._remove_socket_file(path, inode)

@@ -392,11 +392,11 @@ cdef class StreamTransport(SocketTransport):
     cdef int flush(self) except -1:
         """Send what waits, as far as the kernel takes it (the write event of the slot)."""
         cdef SendOutcome outcome
-        if self.connection == NULL or self.output is None:
-            return 0
+        if self.connection == NULL or self.output is None or self.blocked:
+            return 0  # blocked: a posted event is the kernel's, and must not get lost
         if self.connection.write.posted:
             event_unpost(&self.connection.write)
-        if self.blocked or self.output.size == 0:
+        if self.output.size == 0:
             return 0
         outcome = self.output.send(self.fd)
         if outcome == SENT_ALL:
