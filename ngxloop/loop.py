@@ -12,6 +12,7 @@ import socket
 import sys
 import warnings
 
+from ngxloop.aio.forking import remember_loop
 from ngxloop.aio.handles import HandleReports
 from ngxloop.aio.running import Running
 from ngxloop.aio.signals import SignalHandlers
@@ -41,6 +42,7 @@ class EventLoop(
         self._listeners: dict[socket.socket, Listener] = {}
         self._unix_server_sockets: dict[socket.socket, int] = {}
         asyncio.BaseEventLoop.__init__(self)
+        remember_loop(self)
 
     def close(self) -> None:
         """Close the loop; harmless when closed.

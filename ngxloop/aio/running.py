@@ -52,7 +52,10 @@ class Running:
         """
         if threading.current_thread() is not threading.main_thread():
             return None
-        return signal.set_wakeup_fd(self._open_signal_pipe(), warn_on_full_buffer=False)
+        try:
+            return signal.set_wakeup_fd(self._open_signal_pipe(), warn_on_full_buffer=False)
+        except ValueError:  # the main thread of a subinterpreter
+            return None
 
     def _give_back_wakeup_fd(self: Any) -> None:
         """Restore the wake-up fd, unless signal handlers of ours must still hear of signals."""

@@ -64,6 +64,7 @@ cdef extern from "<fcntl.h>" nogil:
         O_NONBLOCK
 
 cdef extern from "<unistd.h>" nogil:
+    int dup3(int source, int target, int flags)
     int pipe2(int* fds, int flags)
     int close(int fd)
     ssize_t read(int fd, void* buf, size_t count)

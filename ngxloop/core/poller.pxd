@@ -19,4 +19,5 @@ cdef class Poller:
     cdef int count_or_raise(self, int count) except -1
     cdef int wait_coarse(self, int64_t timeout_ns) noexcept nogil
     cdef int grow(self) except -1
+    cdef int renew(self) except -1
     cdef int close(self) except -1

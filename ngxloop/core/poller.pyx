@@ -30,7 +30,7 @@ from ngxloop.core.linux cimport (
     epoll_pwait2,
     epoll_wait,
 )
-from ngxloop.core.oserr cimport raise_os_error
+from ngxloop.core.oserr cimport raise_os_error, replace_fd
 from ngxloop.core.pool cimport connection_key
 
 
@@ -128,8 +128,13 @@ cdef class Poller:
             self.capacity *= 2
         return 0
 
+    cdef int renew(self) except -1:
+        """Replace the epoll instance by an empty one: a forked child shares the old one."""
+        cdef Poller fresh = Poller()
+        return replace_fd(fresh.fd, self.fd)
+
     cdef int close(self) except -1:
-        """Close the epoll fd; harmless when closed. Works in a forked child: no epoll_ctl."""
+        """Close the epoll fd; harmless when closed."""
         if self.fd >= 0:
             close(self.fd)
             self.fd = -1

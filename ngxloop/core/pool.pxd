@@ -18,6 +18,7 @@ cdef class ConnectionPool:
 
     cdef Connection* connection_get(self, int fd, ConnectionKind kind, object owner) except NULL
     cdef int connection_free(self, Connection* connection) except -1
+    cdef int free_all(self) except -1
     cdef Connection* connection_find(self, uint64_t key) noexcept
     cdef Connection* connection_of_fd(self, int fd) noexcept
     cdef Connection* connection_at(self, uint32_t index) noexcept

@@ -86,6 +86,17 @@ cdef class ConnectionPool:
         Py_DECREF(owner)
         return 0
 
+    cdef int free_all(self) except -1:
+        """Tell every owner that the loop closes and give all slots back."""
+        cdef Connection* connection
+        cdef uint32_t i
+        for i in range(self.chunk_count * POOL_CHUNK_SIZE):
+            connection = self.connection_at(i)
+            if connection.fd >= 0:
+                (<object>connection.owner)._loop_closed()
+                self.connection_free(connection)
+        return 0
+
     cdef Connection* connection_find(self, uint64_t key) noexcept:
         """Return the slot an epoll event was meant for, NULL if it has another user by now."""
         cdef Connection* connection = self.connection_at(<uint32_t>key)

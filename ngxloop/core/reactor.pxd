@@ -25,6 +25,7 @@ cdef class Reactor:
     cdef bint debugging
     cdef bint in_turn                # writes may wait for the end of the turn
     cdef bint watches_signals        # a signal handler is installed: its pipe must be polled
+    cdef bint forked                 # a child whose epoll instance knows of no fd yet
     cdef bint clock_overridden       # time() is not ours: test clocks drive the timers
     cdef uint32_t internal_count     # slots that are the loop's own
     cdef double slow_seconds
@@ -43,6 +44,7 @@ cdef class Reactor:
     cdef int run_ready(self) except -1
     cdef int run_ready_debugging(self) except -1
     cdef int run_flushes(self) except -1
+    cdef int watch_again(self) except -1
     cdef int apply_changes(self) except -1
     # for the layers above
     cdef void post(self, Event* ev) noexcept

@@ -14,6 +14,10 @@ Rules. The GIL is given up only while waiting. Other threads touch a Reactor onl
 call_soon_threadsafe, with the GIL held: posting is safe because no structure is left half-changed
 where Python code may run. After an exception that ends the run (SystemExit, KeyboardInterrupt) the
 rest of the batch runs first thing in the next run.
+
+A forked child gets an epoll instance and wake-up fds of its own, under the same numbers: epoll_ctl on the
+inherited ones would change what the parent watches. What is watched is told to the new instance when the
+loop runs in the child, if it ever does.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -41,7 +45,7 @@ from ngxloop.core.handle cimport (
     handle_post,
     handle_run,
 )
-from ngxloop.core.limits cimport RECEIVE_BYTES, WAIT_SECONDS_MAX
+from ngxloop.core.limits cimport POOL_CHUNK_SIZE, RECEIVE_BYTES, WAIT_SECONDS_MAX
 from ngxloop.core.linux cimport (
     EPOLLERR,
     EPOLLET,
@@ -94,6 +98,8 @@ cdef class Reactor:
     cdef int turn(self) except -1:
         """Run one turn of the loop."""
         self.turn_count += 1
+        if self.forked:
+            self.watch_again()
         if self.pool.changed != NULL:
             self.apply_changes()
         self.collect_events()
@@ -415,6 +421,7 @@ cdef class Reactor:
                     return
         finally:
             self.in_turn = False
+            self.run_flushes()  # nothing to do, unless an exception ended the turn
 
     def _run_once(self):
         """Run a single turn; for programs that step a loop by hand."""
@@ -444,17 +451,29 @@ cdef class Reactor:
 
     def _drop_everything(self):
         """Forget all that is scheduled or watched and close the loop's own fds."""
-        cdef Connection* connection
-        cdef uint32_t i
-        for i in range(self.pool.chunk_count * 64):
-            connection = self.pool.connection_at(i)
-            if connection.fd >= 0 and connection.owner != <void*>self.waker:
-                (<object>connection.owner)._loop_closed()
         drop_events(&self.batch)
         drop_events(&self.ready)
         timers_drop(&self.timers)
+        self.pool.free_all()
         self.poller.close()
-        self.waker.close()
+
+    def _forked(self):
+        """Stop sharing epoll and wake-up fds with the parent process; called in a forked child."""
+        if not self.closed:
+            self.waker.renew()
+            self.poller.renew()
+            self.forked = True
+
+    cdef int watch_again(self) except -1:
+        """Tell the child's epoll instance what the parent's knew."""
+        cdef Connection* connection
+        cdef uint32_t i
+        self.forked = False
+        for i in range(self.pool.chunk_count * POOL_CHUNK_SIZE):
+            connection = self.pool.connection_at(i)
+            if connection.fd >= 0 and connection.interest:
+                self.poller.poll_add(connection, connection.interest)
+        return 0
 
 
 cdef Connection* watch_internal(Reactor reactor, int fd, uint32_t mask) except NULL:
@@ -519,7 +538,7 @@ cdef int run_event_timed(Reactor reactor, Event* ev) except -1:
 
 
 cdef int drop_events(EventQueue* queue) except -1:
-    """Empty a queue: handles are forgotten, events of connections belong to their slots."""
+    """Empty a queue: handles are forgotten, events of connections go on in their slots."""
     cdef Event* ev
     while not queue_is_empty(queue):
         ev = queue_take(queue)

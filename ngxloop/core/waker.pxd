@@ -13,4 +13,5 @@ cdef class Waker:
     cdef int drain_wakes(self) noexcept
     cdef bytes drain_signals(self)
     cdef int open_signal_pipe(self) except -1
+    cdef int renew(self) except -1
     cdef int close(self) except -1

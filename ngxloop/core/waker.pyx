@@ -24,7 +24,7 @@ from ngxloop.core.linux cimport (
     read,
     write,
 )
-from ngxloop.core.oserr cimport raise_os_error
+from ngxloop.core.oserr cimport raise_os_error, replace_fd
 
 
 cdef class Waker:
@@ -67,6 +67,21 @@ cdef class Waker:
         if pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0:
             raise_os_error(errno, "pipe2()")
         self.signal_fd, self.signal_write_fd = fds[0], fds[1]
+        return 0
+
+    def _loop_closed(self):
+        """The loop closes, and we with it."""
+        self.close()
+
+    cdef int renew(self) except -1:
+        """Replace the fds by new ones of the same numbers: a forked child shares the old ones."""
+        cdef Waker fresh = Waker()
+        replace_fd(fresh.event_fd, self.event_fd)
+        if self.signal_fd >= 0:
+            fresh.open_signal_pipe()
+            replace_fd(fresh.signal_fd, self.signal_fd)
+            replace_fd(fresh.signal_write_fd, self.signal_write_fd)
+        self.sleeping = self.woken = False
         return 0
 
     cdef int close(self) except -1:

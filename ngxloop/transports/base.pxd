@@ -33,6 +33,7 @@ cdef class SocketTransport(FlowControl):
     cdef int schedule_lost(self, exc) except -1
     cdef int lose(self) except -1
     cdef int release(self) except -1
+    cdef int detach(self) except -1
     cdef int close_fd(self) except -1
     cdef int drop_output(self) except -1
     cdef int call_reported(self, str method, tuple args) except -1

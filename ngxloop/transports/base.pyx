@@ -37,27 +37,31 @@ cdef class SocketTransport(FlowControl):
 
     def __cinit__(self, *args, **kwargs):
         self.fd = -1
+        self.closing = True  # until open()
 
     def __del__(self):
         if self.fd < 0:
             return
         warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
         self.close_fd()
+        self.detach()
 
     cdef int open(self, Reactor reactor, int fd, protocol, context, server) except -1:
         """Take a slot for fd; on failure nothing is taken and fd stays the caller's."""
         claim_fd(reactor, fd)
-        self.connection = reactor.pool.connection_get(fd, KIND_TRANSPORT, self)
+        if server is not None:
+            server._attach(self) if SERVER_KNOWS_TRANSPORTS else server._attach()
+        self.server = server
+        try:
+            self.connection = reactor.pool.connection_get(fd, KIND_TRANSPORT, self)
+        except BaseException:
+            self.detach()
+            raise
         self.fd = fd
         self.loop = reactor
         self.protocol = protocol
         self.context = context
-        self.server = server
-        if server is not None:
-            if SERVER_KNOWS_TRANSPORTS:
-                server._attach(self)
-            else:
-                server._attach()
+        self.closing = False
         return 0
 
     # ---- what asyncio's transports offer
@@ -213,7 +217,6 @@ cdef class SocketTransport(FlowControl):
         """Close the socket and give back the slot; this may drop the last reference to self."""
         cdef Reactor reactor = self.loop
         cdef Connection* connection = self.connection
-        cdef object server = self.server
         self.connection = NULL
         if self.sock is not None and self.sock.fileno() == self.fd:
             # others may hold a duplicate, and epoll forgets an fd only with its last duplicate
@@ -221,13 +224,16 @@ cdef class SocketTransport(FlowControl):
         self.close_fd()
         if self.accepted:
             reactor.gate.connection_closed()
-        self.protocol = self.loop = self.server = self.exception = None
+        self.protocol = self.loop = self.exception = None
         reactor.pool.connection_free(connection)
+        return self.detach()
+
+    cdef int detach(self) except -1:
+        """Leave the server's count."""
+        cdef object server = self.server
+        self.server = None
         if server is not None:
-            if SERVER_KNOWS_TRANSPORTS:
-                server._detach(self)
-            else:
-                server._detach()
+            server._detach(self) if SERVER_KNOWS_TRANSPORTS else server._detach()
         return 0
 
     cdef int close_fd(self) except -1:

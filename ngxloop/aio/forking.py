@@ -1,0 +1,24 @@
+"""What becomes of event loops in a forked child.
+
+A child that goes on with its parent's loop, after daemonizing for example, finds it working: the loop
+gets wake-up fds and an epoll instance of its own, so that it cannot disturb the parent's.
+"""
+
+import os
+import weakref
+from typing import Any
+
+_loops: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def remember_loop(loop: Any) -> None:
+    """Let a loop know when its process is forked."""
+    _loops.add(loop)
+
+
+def _after_fork_in_child() -> None:
+    for loop in list(_loops):
+        loop._forked()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
