@@ -10,6 +10,7 @@ Time-outs are nanoseconds. epoll_wait, for kernels without epoll_pwait2, rounds 
 so that a timer is never early.
 """
 
+cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from libc.errno cimport EBADF, EEXIST, EINTR, ENOENT, ENOSYS, EPERM, errno
 from libc.stdint cimport int64_t, uint32_t
@@ -34,6 +35,7 @@ from ngxloop.core.oserr cimport raise_os_error, replace_fd
 from ngxloop.core.pool cimport connection_key
 
 
+@cython.final
 cdef class Poller:
     """One epoll instance; see the file header."""
 

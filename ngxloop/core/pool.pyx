@@ -11,6 +11,7 @@ Rules. A used slot OWNS a reference to its owner; connection_free gives it back.
 closes the fd first or takes it out of epoll.
 """
 
+cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uint32_t, uint64_t
@@ -21,6 +22,7 @@ from ngxloop.core.limits cimport POOL_CHUNK_SHIFT, POOL_CHUNK_SIZE
 from ngxloop.core.ready cimport event_unpost
 
 
+@cython.final
 cdef class ConnectionPool:
     """The slots of one loop; see the file header."""
 

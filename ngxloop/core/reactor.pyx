@@ -489,8 +489,10 @@ cdef int signals_run(Event* ev) except -1:
     """Handle the signals that arrived (an EventHandler): Python's handlers first, then the loop's."""
     cdef Reactor reactor = <Reactor>ev.data
     cdef bytes numbers = reactor.waker.drain_signals()
-    PyErr_CheckSignals()
-    reactor._process_signals(numbers)
+    try:
+        PyErr_CheckSignals()
+    finally:  # a KeyboardInterrupt must not lose the other signals
+        reactor._process_signals(numbers)
     return 0
 
 

@@ -9,6 +9,7 @@ Signals come through a pipe of their own because signal.set_wakeup_fd() writes s
 eventfd refuses. Model: the eventfd of ngx_epoll_notify_init.
 """
 
+cimport cython
 from libc.errno cimport EAGAIN, errno
 from libc.stdint cimport uint64_t
 
@@ -27,6 +28,7 @@ from ngxloop.core.linux cimport (
 from ngxloop.core.oserr cimport raise_os_error, replace_fd
 
 
+@cython.final
 cdef class Waker:
     """The wake-up fds of one loop; see the file header."""
 

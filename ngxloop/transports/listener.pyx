@@ -8,6 +8,7 @@ EMFILE, ENFILE, ENOBUFS and ENOMEM are reported once, then all listeners rest fo
 event stays pending and would come back at once. Model: ngx_event_accept (nginx).
 """
 
+cimport cython
 from asyncio import trsock
 
 from cpython.contextvars cimport PyContext_Copy, PyContext_CopyCurrent
@@ -55,6 +56,7 @@ from ngxloop.transports.base cimport set_nodelay
 from ngxloop.transports.stream cimport StreamTransport, stream_open
 
 
+@cython.final
 cdef class Listener:
     """The accepting end of a Server; see the file header."""
 

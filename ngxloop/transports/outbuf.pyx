@@ -5,6 +5,7 @@ send() for a single chunk, sendmsg() for up to SEND_VECTOR_COUNT chunks: nothing
 idle connection has none or an empty one; the list is given up when it has been sent.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -14,6 +15,7 @@ from ngxloop.core.limits cimport SEND_VECTOR_COUNT
 from ngxloop.core.linux cimport MSG_NOSIGNAL, iovec, msghdr, send, sendmsg
 
 
+@cython.final
 cdef class OutBuffer:
     """The output of one stream; see the file header."""
 
@@ -36,6 +38,9 @@ cdef class OutBuffer:
                 count = send_head(self, fd)
             else:
                 count = send_several(self, fd)
+            if count == self.size:
+                self.clear()
+                return SENT_ALL
             if count >= 0:
                 self.consume(count)
             elif errno == EAGAIN:
@@ -46,11 +51,9 @@ cdef class OutBuffer:
         return SENT_ALL
 
     cdef int consume(self, Py_ssize_t count) except -1:
-        """Forget the first count bytes."""
+        """Forget the first count bytes, but not all."""
         cdef Py_ssize_t left
         self.size -= count
-        if self.size == 0:
-            return self.clear()
         left = PyBytes_GET_SIZE(self.head) - self.offset
         while count >= left:
             count -= left

@@ -12,8 +12,9 @@ at once above FLUSH_BYTES or the high-water mark. Whoever can see the buffer flu
 looks as if everything had been sent at once, as asyncio does. Outside a turn nothing waits.
 """
 
+cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.contextvars cimport PyContext_CopyCurrent
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
@@ -63,6 +64,7 @@ class _PublicTransport(transports._FlowControlMixin, asyncio.Transport):
     """What a StreamTransport appears to be: isinstance() looks at __class__."""
 
 
+@cython.final
 cdef class StreamTransport(SocketTransport):
     """A TCP or Unix stream connection; see the file header."""
 
@@ -362,7 +364,7 @@ cdef class StreamTransport(SocketTransport):
             raise RuntimeError("Cannot call write() after write_eof()")
         if self.empty_waiter is not None:
             raise RuntimeError("unable to write; sendfile is in progress")
-        if not data:
+        if PyBytes_GET_SIZE(data) == 0:
             return 0
         if self.lost_count:
             if self.lost_count >= LOST_WRITES_LOGGED:
