@@ -1,0 +1,32 @@
+"""Every test of this folder runs twice: on asyncio's loop and on ngxloop's.
+
+`async def` tests get their loop from the hook below; tests that start and stop a loop themselves
+ask for `loop`, or for `loop_factory` when they need several.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from tests.support import loops
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_asyncio_loop_factories() -> Mapping[str, loops.LoopFactory]:
+    """Run every `async def` test of this folder on each loop."""
+    return loops.LOOPS
+
+
+@pytest.fixture(params=loops.LOOPS)
+def loop_factory(request: pytest.FixtureRequest) -> loops.LoopFactory:
+    """Give the function that makes one loop of the kind under test."""
+    return loops.LOOPS[request.param]
+
+
+@pytest.fixture
+def loop(loop_factory: loops.LoopFactory) -> Iterator[asyncio.AbstractEventLoop]:
+    """Give a loop that the test runs itself; it is closed at the end."""
+    loop = loop_factory()
+    yield loop
+    loop.close()

@@ -1,0 +1,103 @@
+"""Real sockets for tests: connected pairs, listeners, and peers that no event loop drives."""
+
+import contextlib
+import socket
+import struct
+from collections.abc import Iterator
+
+from tests.support.waiting import wait_until
+
+LOOPBACK = "127.0.0.1"
+
+
+@contextlib.contextmanager
+def unix_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Give two connected, non-blocking stream sockets of the unix family."""
+    ours, peer = socket.socketpair()
+    with ours, peer:
+        ours.setblocking(False)
+        peer.setblocking(False)
+        yield ours, peer
+
+
+@contextlib.contextmanager
+def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Give two non-blocking sockets connected over TCP on the loopback interface."""
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        peer, _ = listener.accept()
+    with ours, peer:
+        ours.setblocking(False)
+        peer.setblocking(False)
+        yield ours, peer
+
+
+@contextlib.contextmanager
+def tcp_listener() -> Iterator[socket.socket]:
+    """Give a non-blocking socket that listens on a free loopback port."""
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        listener.setblocking(False)
+        yield listener
+
+
+def refused_address() -> tuple[str, int]:
+    """Return a loopback address on which nothing listens: it was bound, and is free again."""
+    with socket.socket() as sock:
+        sock.bind((LOOPBACK, 0))
+        return sock.getsockname()
+
+
+def reset(sock: socket.socket) -> None:
+    """Close a TCP socket so that its peer sees ECONNRESET: lingering for zero seconds."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def fill(sock: socket.socket) -> int:
+    """Send into a non-blocking socket until the kernel takes no more; return how much it took."""
+    total = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            total += sock.send(bytes(65536))
+    return total
+
+
+def drain(sock: socket.socket) -> bytes:
+    """Receive what lies in a non-blocking socket now."""
+    chunks = []
+    with contextlib.suppress(BlockingIOError):
+        while chunk := sock.recv(65536):
+            chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def receive(sock: socket.socket, size: int) -> bytes:
+    """Receive exactly `size` bytes from a non-blocking socket that the loop does not watch."""
+    received = bytearray()
+
+    def complete() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            while len(received) < size:
+                chunk = sock.recv(size - len(received))
+                assert chunk, f"end of stream after {len(received)} of {size} bytes"
+                received.extend(chunk)
+        return len(received) == size
+
+    await wait_until(complete, f"{size} bytes from the peer")
+    return bytes(received)
+
+
+async def receive_until_eof(sock: socket.socket) -> bytes:
+    """Receive until the end of stream from a non-blocking socket that the loop does not watch."""
+    received = bytearray()
+
+    def ended() -> bool:
+        try:
+            while chunk := sock.recv(65536):
+                received.extend(chunk)
+        except BlockingIOError:
+            return False
+        return True
+
+    await wait_until(ended, "end of stream from the peer")
+    return bytes(received)

@@ -1,0 +1,35 @@
+"""Waiting for something to happen: always for the event itself, never without a deadline."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+# Seconds until a wait fails. Ample: it is reached only by a test that fails anyway.
+DEADLINE = 10.0
+
+# Seconds between two looks at a condition that nothing announces.
+LOOK_AGAIN = 0.001
+
+
+async def wait_until(condition: Callable[[], object], what: str = "", deadline=DEADLINE) -> None:
+    """Let the loop turn until `condition()` is true; raise TimeoutError when it stays false."""
+    end = time.monotonic() + deadline
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"still waiting after {deadline} s: {what or condition!r}")
+        await asyncio.sleep(LOOK_AGAIN)
+
+
+def wait_until_blocking(condition: Callable[[], object], what: str = "", deadline=DEADLINE) -> None:
+    """Do what wait_until does, where no loop runs."""
+    end = time.monotonic() + deadline
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"still waiting after {deadline} s: {what or condition!r}")
+        time.sleep(LOOK_AGAIN)
+
+
+async def turns(count: int) -> None:
+    """Let the loop take `count` turns."""
+    for _ in range(count):
+        await asyncio.sleep(0)
