@@ -28,20 +28,25 @@ def load_factory(name: str) -> LoopFactory:
     return getattr(importlib.import_module(module), attribute)
 
 
-def recording(factory: LoopFactory) -> LoopFactory:
-    """Return a factory whose loops append to `reports` what asyncio's own handler would log."""
+class RecordingFactory:
+    """Make loops that append to `reports` what asyncio's own handler would log."""
 
-    def new_loop() -> asyncio.AbstractEventLoop:
-        loop = factory()
+    def __init__(self, name: str, factory: LoopFactory) -> None:
+        self.name = name
+        self.factory = factory
+
+    def __call__(self) -> asyncio.AbstractEventLoop:
+        loop = self.factory()
         loop.set_exception_handler(lambda _loop, context: reports.append(context))
         return loop
 
-    return new_loop
 
-
-LOOPS: dict[str, LoopFactory] = {
-    "asyncio": recording(asyncio.SelectorEventLoop),
-    OTHER_LOOP.partition(":")[0]: recording(load_factory(OTHER_LOOP)),
+LOOPS: dict[str, RecordingFactory] = {
+    factory.name: factory
+    for factory in (
+        RecordingFactory("asyncio", asyncio.SelectorEventLoop),
+        RecordingFactory(OTHER_LOOP.partition(":")[0], load_factory(OTHER_LOOP)),
+    )
 }
 
 

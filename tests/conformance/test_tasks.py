@@ -1,0 +1,153 @@
+"""create_task, task factories, futures."""
+
+import asyncio
+import contextvars
+import sys
+
+import pytest
+
+
+async def test_create_task_names_the_task():
+    task = asyncio.get_running_loop().create_task(asyncio.sleep(0), name="my name")
+
+    assert task.get_name() == "my name"
+    await task
+
+
+async def test_create_task_runs_the_coroutine_in_the_given_context():
+    variable = contextvars.ContextVar("variable", default="outside")
+    context = contextvars.copy_context()
+    context.run(variable.set, "inside")
+
+    async def get():
+        await asyncio.sleep(0)
+        return variable.get()
+
+    loop = asyncio.get_running_loop()
+    assert await loop.create_task(get(), context=context) == "inside"
+    assert await loop.create_task(get()) == "outside"
+
+
+async def test_create_task_makes_an_asyncio_task_of_this_loop():
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(asyncio.sleep(0))
+
+    assert type(task) is asyncio.Task
+    assert task.get_loop() is loop
+    await task
+
+
+async def test_create_future_makes_an_asyncio_future_of_this_loop():
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+
+    assert type(future) is asyncio.Future
+    assert future.get_loop() is loop
+
+
+async def test_a_task_factory_with_two_parameters_is_called_for_each_task():
+    loop = asyncio.get_running_loop()
+    seen = []
+
+    def factory(loop, coro):
+        seen.append(coro.__qualname__)
+        return asyncio.Task(coro, loop=loop)
+
+    loop.set_task_factory(factory)
+    assert loop.get_task_factory() is factory
+    await loop.create_task(asyncio.sleep(0))
+    loop.set_task_factory(None)
+
+    assert seen == ["sleep"]
+
+
+@pytest.mark.skipif(sys.version_info[:2] >= (3, 13), reason="later versions pass name= on")
+async def test_a_task_factory_with_two_parameters_may_be_used_with_a_name():
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(lambda loop, coro: asyncio.Task(coro, loop=loop))
+    task = loop.create_task(asyncio.sleep(0), name="my name")
+    loop.set_task_factory(None)
+    await task
+
+    assert task.get_name() == "my name"
+
+
+async def test_a_task_factory_is_given_the_context():
+    loop = asyncio.get_running_loop()
+    seen = {}
+
+    def factory(loop, coro, **kwargs):
+        seen.update(kwargs)
+        return asyncio.Task(coro, loop=loop, **kwargs)
+
+    context = contextvars.copy_context()
+    loop.set_task_factory(factory)
+    await loop.create_task(asyncio.sleep(0), context=context)
+    loop.set_task_factory(None)
+
+    assert seen["context"] is context
+
+
+async def test_a_task_factory_that_cannot_be_called_is_refused():
+    loop = asyncio.get_running_loop()
+
+    with pytest.raises(TypeError, match=r"^task factory must be a callable or None$"):
+        loop.set_task_factory(42)
+
+    assert loop.get_task_factory() is None
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are new in Python 3.12")
+async def test_the_eager_task_factory_runs_the_first_step_at_once():
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)
+    seen = []
+
+    async def eager():
+        seen.append(asyncio.current_task())
+        return "result"
+
+    task = loop.create_task(eager(), name="eager one")
+    loop.set_task_factory(None)
+
+    assert seen == [task]
+    assert task.done()
+    assert await task == "result"
+
+
+async def test_current_task_and_all_tasks_know_the_tasks_of_the_loop():
+    me = asyncio.current_task()
+    other = asyncio.create_task(asyncio.sleep(0))
+
+    assert asyncio.all_tasks() >= {me, other}
+    await other
+
+
+async def test_a_task_can_be_cancelled_while_it_waits():
+    task = asyncio.create_task(asyncio.sleep(3600))
+    await asyncio.sleep(0)
+    task.cancel("the reason")
+
+    with pytest.raises(asyncio.CancelledError, match="the reason"):
+        await task
+
+
+async def test_a_task_group_runs_its_tasks_to_the_end():
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(asyncio.sleep(0.001, number)) for number in range(10)]
+
+    assert [task.result() for task in tasks] == list(range(10))
+
+
+async def test_a_queue_hands_items_between_tasks():
+    queue = asyncio.Queue(maxsize=1)
+
+    async def produce():
+        for number in range(50):
+            await queue.put(number)
+
+    producer = asyncio.create_task(produce())
+    received = [await queue.get() for _ in range(50)]
+    await producer
+
+    assert received == list(range(50))
