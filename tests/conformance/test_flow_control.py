@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from tests.support.protocols import RecordingProtocol
-from tests.support.sockets import receive
+from tests.support.sockets import KERNEL_BUFFER_SIZE, receive
 from tests.support.streams import connected
 from tests.support.waiting import turns, wait_until
 
-# More than the buffers of two loopback sockets hold.
-OVERFULL = bytes(8_000_000)
+# Far more than the kernel's buffers of a TCP pair hold.
+OVERFULL = bytes(16 * KERNEL_BUFFER_SIZE)
 
 
 async def test_the_default_limits_are_16_and_64_kib():

@@ -10,9 +10,9 @@ import pytest
 
 from tests.support.loops import is_stdlib
 from tests.support.sockets import (
+    KERNEL_BUFFER_SIZE,
     LOOPBACK,
     drain,
-    fill,
     receive,
     refused_address,
     reset,
@@ -21,6 +21,9 @@ from tests.support.sockets import (
     unix_pair,
 )
 from tests.support.waiting import turns
+
+# Far more than the kernel's buffers of a TCP pair hold.
+OVERFULL = bytes(16 * KERNEL_BUFFER_SIZE)
 
 
 @pytest.fixture
@@ -143,8 +146,7 @@ async def test_sock_sendall_takes_any_bytes_like_object(pair, kind):
 
 async def test_sock_sendall_raises_what_send_raises(pair):
     ours, peer = pair
-    fill(ours)
-    task = asyncio.create_task(asyncio.get_running_loop().sock_sendall(ours, b"x"))
+    task = asyncio.create_task(asyncio.get_running_loop().sock_sendall(ours, OVERFULL))
     await turns(2)
 
     reset(peer)
@@ -185,8 +187,7 @@ async def test_a_cancelled_receive_leaves_nothing_watched(pair):
 async def test_a_cancelled_send_leaves_nothing_watched(pair):
     ours, _ = pair
     loop = asyncio.get_running_loop()
-    fill(ours)
-    task = asyncio.create_task(loop.sock_sendall(ours, b"x"))
+    task = asyncio.create_task(loop.sock_sendall(ours, OVERFULL))
     await turns(2)
 
     task.cancel()
@@ -206,15 +207,14 @@ async def test_a_receive_can_be_given_a_time_limit(pair):
 async def test_receiving_and_sending_on_one_socket_go_on_together(pair):
     ours, peer = pair
     loop = asyncio.get_running_loop()
-    filled = fill(ours)
     receiving = asyncio.create_task(loop.sock_recv(ours, 100))
-    sending = asyncio.create_task(loop.sock_sendall(ours, b"x"))
+    sending = asyncio.create_task(loop.sock_sendall(ours, OVERFULL))
     await turns(2)
 
     peer.send(b"hello")
     assert await receiving == b"hello"
     assert not sending.done()
-    await receive(peer, filled + 1)
+    await receive(peer, len(OVERFULL))
     await sending
 
 

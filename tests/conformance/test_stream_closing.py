@@ -11,7 +11,7 @@ from tests.support.loops import is_stdlib
 from tests.support.protocols import RecordingProtocol
 from tests.support.sockets import receive_until_eof, tcp_pair
 from tests.support.streams import connected
-from tests.support.waiting import turns, wait_until
+from tests.support.waiting import DEADLINE, turns, wait_until
 
 LARGE = bytes(range(256)) * 16_000
 
@@ -270,7 +270,7 @@ def test_a_transport_open_when_its_loop_is_closed_and_dropped_warns(loop_factory
             loop.close()
             del loop
             gc.collect()
-            peer.setblocking(True)
+            peer.settimeout(DEADLINE)
             assert peer.recv(1) == b""
 
     with pytest.warns(ResourceWarning, match="unclosed transport"):

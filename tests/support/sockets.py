@@ -9,6 +9,10 @@ from tests.support.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
 
+# Size of the kernel's buffers of a TCP pair, in bytes (Linux doubles it). Left to itself the kernel
+# lets them grow to several megabytes, and then it takes what a test expects to have to wait.
+KERNEL_BUFFER_SIZE = 64 * 1024
+
 
 @contextlib.contextmanager
 def unix_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
@@ -27,8 +31,10 @@ def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         ours = socket.create_connection(listener.getsockname())
         peer, _ = listener.accept()
     with ours, peer:
-        ours.setblocking(False)
-        peer.setblocking(False)
+        for sock in (ours, peer):
+            sock.setblocking(False)
+            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                sock.setsockopt(socket.SOL_SOCKET, option, KERNEL_BUFFER_SIZE)
         yield ours, peer
 
 
@@ -54,7 +60,11 @@ def reset(sock: socket.socket) -> None:
 
 
 def fill(sock: socket.socket) -> int:
-    """Send into a non-blocking socket until the kernel takes no more; return how much it took."""
+    """Send into a non-blocking socket until the kernel takes no more; return how much it took.
+
+    Final only for sockets of the unix family: TCP makes room by itself, when the peer's kernel
+    takes what lies in ours.
+    """
     total = 0
     with contextlib.suppress(BlockingIOError):
         while True:

@@ -1,0 +1,345 @@
+"""Signal handlers of the loop, and what signals do to a loop without them."""
+
+import asyncio
+import contextvars
+import os
+import signal
+import threading
+
+import pytest
+
+from tests.support.waiting import turns, wait_until
+
+
+@pytest.fixture(autouse=True)
+def signals_are_put_back():
+    before = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)}
+    yield
+    for number, handler in before.items():
+        assert signal.getsignal(number) == handler, f"signal {number} was not put back"
+    assert signal.set_wakeup_fd(-1) == -1, "the wake-up fd was not put back"
+
+
+def kill_when_asleep(loop: asyncio.AbstractEventLoop, number: int) -> threading.Thread:
+    """Send a signal to this process from another thread once the loop has nothing left to do."""
+    idle = threading.Event()
+    loop.call_later(0, idle.set)
+
+    def kill():
+        assert idle.wait(10)
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    return thread
+
+
+async def test_a_handler_is_called_with_its_arguments_for_every_signal():
+    loop = asyncio.get_running_loop()
+    seen = []
+    loop.add_signal_handler(signal.SIGUSR1, lambda *args: seen.append(args), 1, "two")
+    for count in range(1, 4):
+        signal.raise_signal(signal.SIGUSR1)
+        await wait_until(lambda count=count: len(seen) == count)
+
+    assert loop.remove_signal_handler(signal.SIGUSR1) is True
+    assert seen == [(1, "two")] * 3
+
+
+def test_a_signal_wakes_a_loop_that_sleeps(loop):
+    loop.add_signal_handler(signal.SIGUSR1, loop.stop)
+
+    thread = kill_when_asleep(loop, signal.SIGUSR1)
+    loop.run_forever()
+    thread.join()
+    loop.remove_signal_handler(signal.SIGUSR1)
+
+
+async def test_handlers_of_different_signals_are_independent():
+    loop = asyncio.get_running_loop()
+    seen = []
+    loop.add_signal_handler(signal.SIGUSR1, seen.append, 1)
+    loop.add_signal_handler(signal.SIGUSR2, seen.append, 2)
+    signal.raise_signal(signal.SIGUSR2)
+    await wait_until(lambda: seen)
+    loop.remove_signal_handler(signal.SIGUSR2)
+    signal.raise_signal(signal.SIGUSR1)
+    await wait_until(lambda: len(seen) == 2)
+    loop.remove_signal_handler(signal.SIGUSR1)
+
+    assert seen == [2, 1]
+
+
+async def test_adding_again_replaces_the_handler():
+    loop = asyncio.get_running_loop()
+    seen = []
+    loop.add_signal_handler(signal.SIGUSR1, seen.append, "first")
+    loop.add_signal_handler(signal.SIGUSR1, seen.append, "second")
+    signal.raise_signal(signal.SIGUSR1)
+    await wait_until(lambda: seen)
+    loop.remove_signal_handler(signal.SIGUSR1)
+
+    assert seen == ["second"]
+
+
+async def test_remove_tells_whether_there_was_a_handler():
+    loop = asyncio.get_running_loop()
+    assert loop.remove_signal_handler(signal.SIGUSR1) is False
+    loop.add_signal_handler(signal.SIGUSR1, int)
+    assert loop.remove_signal_handler(signal.SIGUSR1) is True
+    assert loop.remove_signal_handler(signal.SIGUSR1) is False
+
+
+def test_handlers_can_be_added_and_removed_while_the_loop_does_not_run(loop):
+    seen = []
+    loop.add_signal_handler(signal.SIGUSR1, seen.append, 1)
+    signal.raise_signal(signal.SIGUSR1)
+    assert seen == []
+
+    loop.run_until_complete(wait_until(lambda: seen))
+    assert loop.remove_signal_handler(signal.SIGUSR1) is True
+
+
+def test_a_handler_works_in_every_run_of_the_loop(loop):
+    seen = []
+    loop.add_signal_handler(signal.SIGUSR1, seen.append, 1)
+    for count in (1, 2):
+        loop.call_soon(signal.raise_signal, signal.SIGUSR1)
+        loop.run_until_complete(wait_until(lambda count=count: len(seen) == count))
+    loop.remove_signal_handler(signal.SIGUSR1)
+
+
+@pytest.mark.parametrize(
+    ("number", "default"),
+    [(signal.SIGINT, signal.default_int_handler), (signal.SIGUSR1, signal.SIG_DFL)],
+    ids=["SIGINT", "SIGUSR1"],
+)
+def test_remove_restores_the_default_action(loop, number, default):
+    loop.add_signal_handler(number, int)
+    assert signal.getsignal(number) != default
+    loop.remove_signal_handler(number)
+
+    assert signal.getsignal(number) == default
+
+
+def test_close_removes_the_handlers(loop):
+    loop.add_signal_handler(signal.SIGUSR1, int)
+    loop.add_signal_handler(signal.SIGUSR2, int)
+    loop.close()
+
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGUSR2) == signal.SIG_DFL
+
+
+def test_the_wake_up_fd_of_somebody_else_is_left_in_place(loop):
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    try:
+        signal.set_wakeup_fd(write_end)
+        loop.run_until_complete(asyncio.sleep(0))
+        assert signal.set_wakeup_fd(-1) == write_end
+    finally:
+        os.close(read_end)
+        os.close(write_end)
+
+
+def test_a_handler_cannot_be_added_outside_the_main_thread(loop_factory):
+    raised = []
+
+    def target():
+        loop = loop_factory()
+        try:
+            loop.add_signal_handler(signal.SIGUSR1, int)
+        except RuntimeError as exc:
+            raised.append(str(exc))
+        loop.close()
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+
+    assert len(raised) == 1
+    assert "main thread" in raised[0]
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "message"),
+    [
+        (999, ValueError, "^invalid signal number 999$"),
+        (0, ValueError, "^invalid signal number 0$"),
+        ("USR1", TypeError, "^sig must be an int, not 'USR1'$"),
+        (signal.SIGKILL, RuntimeError, "^sig 9 cannot be caught$"),
+        (signal.SIGSTOP, RuntimeError, "^sig 19 cannot be caught$"),
+    ],
+    ids=["999", "0", "string", "SIGKILL", "SIGSTOP"],
+)
+def test_add_signal_handler_refuses(loop, number, error, message):
+    with pytest.raises(error, match=message):
+        loop.add_signal_handler(number, int)
+
+
+@pytest.mark.parametrize("number", [999, "USR1"], ids=str)
+def test_remove_signal_handler_refuses(loop, number):
+    with pytest.raises((ValueError, TypeError)):
+        loop.remove_signal_handler(number)
+
+
+def test_a_coroutine_function_is_refused(loop):
+    async def handler():
+        raise AssertionError("not reached")
+
+    message = r"^coroutines cannot be used with add_signal_handler\(\)$"
+    with pytest.raises(TypeError, match=message):
+        loop.add_signal_handler(signal.SIGUSR1, handler)
+
+    coroutine = handler()
+    with pytest.raises(TypeError, match=message):
+        loop.add_signal_handler(signal.SIGUSR1, coroutine)
+    coroutine.close()
+
+
+def test_a_closed_loop_refuses_handlers(loop):
+    loop.close()
+
+    with pytest.raises(RuntimeError, match=r"^Event loop is closed$"):
+        loop.add_signal_handler(signal.SIGUSR1, int)
+
+
+async def test_a_handler_that_raises_is_reported(reports):
+    loop = asyncio.get_running_loop()
+
+    def handler():
+        raise ZeroDivisionError
+
+    loop.add_signal_handler(signal.SIGUSR1, handler)
+    signal.raise_signal(signal.SIGUSR1)
+    await wait_until(lambda: reports)
+    loop.remove_signal_handler(signal.SIGUSR1)
+
+    report = reports.pop()
+    assert isinstance(report["exception"], ZeroDivisionError)
+    assert report["message"].startswith("Exception in callback ")
+
+
+async def test_a_handler_runs_in_the_context_it_was_added_in():
+    loop = asyncio.get_running_loop()
+    variable = contextvars.ContextVar("variable", default="unset")
+    seen = []
+
+    async def add():
+        variable.set("adder")
+        loop.add_signal_handler(signal.SIGUSR1, lambda: seen.append(variable.get()))
+
+    await asyncio.create_task(add())
+    signal.raise_signal(signal.SIGUSR1)
+    await wait_until(lambda: seen)
+    loop.remove_signal_handler(signal.SIGUSR1)
+
+    assert seen == ["adder"]
+
+
+async def test_many_signals_at_once_are_all_heard_of():
+    loop = asyncio.get_running_loop()
+    seen = set()
+    numbers = [signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGWINCH]
+    for number in numbers:
+        loop.add_signal_handler(number, seen.add, number)
+    for _ in range(20):
+        for number in numbers:
+            signal.raise_signal(number)
+    await wait_until(lambda: seen == set(numbers))
+    await turns(3)
+    for number in numbers:
+        loop.remove_signal_handler(number)
+
+
+def test_ctrl_c_without_a_handler_leaves_run_forever_at_once(loop):
+    thread = kill_when_asleep(loop, signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_forever()
+    thread.join()
+
+    assert not loop.is_running()
+    assert loop.run_until_complete(asyncio.sleep(0, "again")) == "again"
+
+
+def test_an_exception_of_a_python_signal_handler_leaves_run_forever_at_once(loop):
+    class AlarmError(Exception):
+        pass
+
+    def handler(_signum, _frame):
+        raise AlarmError
+
+    previous = signal.signal(signal.SIGUSR1, handler)
+    try:
+        thread = kill_when_asleep(loop, signal.SIGUSR1)
+        with pytest.raises(AlarmError):
+            loop.run_forever()
+        thread.join()
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+
+    assert loop.run_until_complete(asyncio.sleep(0, "again")) == "again"
+
+
+def test_a_python_signal_handler_runs_while_the_loop_sleeps(loop):
+    called = threading.Event()
+    previous = signal.signal(signal.SIGUSR1, lambda *_: called.set())
+    try:
+        thread = kill_when_asleep(loop, signal.SIGUSR1)
+
+        def stop_when_called():
+            assert called.wait(10)
+            loop.call_soon_threadsafe(loop.stop)
+
+        stopper = threading.Thread(target=stop_when_called)
+        stopper.start()
+        loop.run_forever()
+        thread.join()
+        stopper.join()
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+
+
+def test_ctrl_c_cancels_the_main_task_of_a_runner_and_raises(loop_factory):
+    seen = []
+
+    async def main():
+        kill_when_asleep(asyncio.get_running_loop(), signal.SIGINT)
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner, pytest.raises(KeyboardInterrupt):
+        runner.run(main())
+
+    assert seen == ["cancelled"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_ends_a_runner_whose_main_task_ignores_the_first(loop_factory):
+    async def main():
+        loop = asyncio.get_running_loop()
+        kill_when_asleep(loop, signal.SIGINT)
+        try:
+            await loop.create_future()
+        except asyncio.CancelledError:
+            kill_when_asleep(loop, signal.SIGINT)
+            await loop.create_future()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner, pytest.raises(KeyboardInterrupt):
+        runner.run(main())
+
+
+def test_a_main_task_that_handles_ctrl_c_returns_its_result(loop_factory):
+    async def main():
+        kill_when_asleep(asyncio.get_running_loop(), signal.SIGINT)
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            return "cleaned up"
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        assert runner.run(main()) == "cleaned up"
