@@ -3,8 +3,8 @@
 BaseEventLoop brings what every version of asyncio promises, in its own code: create_connection with
 happy eyeballs, create_server, Server, start_tls, exception handling, executors, asynchronous
 generators. The compiled classes stand before it in the method resolution order and replace what is
-hot; the mixins of ngxloop.aio fill its hooks. "Extending asyncio" in Python's documentation describes
-this way, and SelectorEventLoop is built so.
+hot; the mixins of ngxloop.aio fill its hooks. "Extending asyncio" in Python's documentation
+describes this way, and SelectorEventLoop is built so.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from ngxloop.aio.running import Running
 from ngxloop.aio.signals import SignalHandlers
 from ngxloop.aio.sockmethods import SocketMethods
 from ngxloop.aio.streams import StreamHooks
-from ngxloop.transports.listener import Listener
 from ngxloop.aio.unbuilt import UnbuiltHooks
 from ngxloop.aio.unixsockets import UnixSockets
 from ngxloop.core.watch import FdWatching
+from ngxloop.transports.listener import Listener
 
 
 class EventLoop(

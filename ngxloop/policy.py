@@ -4,7 +4,6 @@ Thin, because event loop policies are deprecated since Python 3.14 and end with 
 `ngxloop.run()` and `asyncio.Runner(loop_factory=ngxloop.new_event_loop)` need none.
 """
 
-import asyncio
 import sys
 
 from ngxloop.loop import EventLoop

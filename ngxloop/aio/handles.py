@@ -5,7 +5,7 @@ import logging
 from asyncio import base_events, format_helpers
 from typing import Any
 
-from ngxloop.core.handle import bind_handle_class
+from ngxloop.core.handle import Handle, bind_handle_class
 from ngxloop.core.reactor import bind_extract_stack
 from ngxloop.core.timers import bind_timer_class
 
@@ -19,11 +19,9 @@ bind_extract_stack(format_helpers.extract_stack)
 class HandleReports:
     """The reports about handles that the compiled loop asks for."""
 
-    def _report_handle_failure(self: Any, handle: asyncio.Handle, exc: BaseException) -> None:
+    def _report_handle_failure(self: Any, handle: Handle, exc: BaseException) -> None:
         """Tell the exception handler of a callback's exception, in the words of asyncio.Handle."""
-        callback = format_helpers._format_callback_source(  # type: ignore[attr-defined]
-            handle._callback, handle._args
-        )
+        callback = format_helpers._format_callback_source(handle._callback, handle._args)
         context = {
             "message": f"Exception in callback {callback}",
             "exception": exc,
@@ -37,7 +35,7 @@ class HandleReports:
         self: Any, transport: Any, callback: Any, args: tuple[Any, ...], exc: BaseException
     ) -> None:
         """Tell the exception handler of a protocol method whose exceptions end nothing."""
-        text = format_helpers._format_callback_source(callback, args)  # type: ignore[attr-defined]
+        text = format_helpers._format_callback_source(callback, args)
         self.call_exception_handler(
             {
                 "message": f"Exception in callback {text}",

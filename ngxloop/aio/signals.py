@@ -1,10 +1,13 @@
 """add_signal_handler: callbacks in the loop for the signals of the process."""
 
 import asyncio
+import errno
 import inspect
 import signal
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVarTuple
+
+Ts = TypeVarTuple("Ts")
 
 
 class SignalHandlers:
@@ -15,7 +18,9 @@ class SignalHandlers:
     does nothing: it only keeps the signal from its default action.
     """
 
-    def add_signal_handler(self: Any, sig: int, callback: Callable[..., object], *args: Any) -> None:
+    def add_signal_handler(
+        self: Any, sig: int, callback: Callable[[*Ts], object], *args: *Ts
+    ) -> None:
         """Call callback(*args) in the loop when the process gets signal sig.
 
         Works on a loop that is not running, too: the callback runs when it does.
@@ -41,7 +46,7 @@ class SignalHandlers:
         except OSError as exc:
             del self._signal_handlers[sig]
             self._release_wakeup_fd()
-            if exc.errno == 22:
+            if exc.errno == errno.EINVAL:
                 raise RuntimeError(f"sig {sig} cannot be caught") from exc
             raise
         self._watch_signals(True)
@@ -60,7 +65,7 @@ class SignalHandlers:
         try:
             signal.signal(sig, default)
         except OSError as exc:
-            if exc.errno == 22:
+            if exc.errno == errno.EINVAL:
                 raise RuntimeError(f"sig {sig} cannot be caught") from exc
             raise
         self._release_wakeup_fd()

@@ -1,7 +1,8 @@
 """sock_recv, sock_sendall and their kin: coroutines over the user's non-blocking sockets.
 
-Rules. The call is tried first and only waits if it would block, so it often returns without yielding.
-A cancelled wait leaves nothing behind: the fd is no longer watched and no data is taken from it.
+Rules. The call is tried first and only waits if it would block, so it often returns without
+yielding. A cancelled wait leaves nothing behind: the fd is no longer watched and no data is taken
+from it.
 """
 
 import asyncio

@@ -56,7 +56,7 @@ class StreamHooks:
             waiter,
             server_side,
             server_hostname,
-            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_handshake_timeout=ssl_handshake_timeout,  # type: ignore[arg-type]
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
         self._make_socket_transport(rawsock, tls, extra=extra, server=server, context=context)
@@ -82,9 +82,9 @@ class StreamHooks:
                     self,
                     protocol_factory(),
                     sslcontext,
-                    None,
+                    None,  # type: ignore[arg-type]
                     True,
-                    ssl_handshake_timeout=ssl_handshake_timeout,
+                    ssl_handshake_timeout=ssl_handshake_timeout,  # type: ignore[arg-type]
                     ssl_shutdown_timeout=ssl_shutdown_timeout,
                 )
 
