@@ -22,12 +22,13 @@ if os.environ.get("NGXLOOP_PROBES"):  # helpers of the test suite, never install
 
 DIRECTIVES = {
     "language_level": "3",
-    "binding": False,  # plain method descriptors: a call costs less, and nothing asks for a code object
+    "binding": False,  # plain method descriptors: a call costs less, nothing asks for code objects
     "boundscheck": False,
     "wraparound": False,
     "cdivision": True,
     "initializedcheck": False,
     "embedsignature": True,
+    "embedsignature.format": "clinic",  # for inspect.signature(), and for stubtest
 }
 
 
