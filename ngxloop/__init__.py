@@ -1,9 +1,9 @@
 """nginx's architecture for asyncio: an event loop on raw epoll and a prefork master.
 
-    ngxloop.run(main())                                          # like asyncio.run()
-    asyncio.Runner(loop_factory=ngxloop.new_event_loop)
-    asyncio.set_event_loop_policy(ngxloop.Policy())
-    $ ngxloop-serve myapp:app --workers 4
+ngxloop.run(main())                                          # like asyncio.run()
+asyncio.Runner(loop_factory=ngxloop.new_event_loop)
+asyncio.set_event_loop_policy(ngxloop.Policy())
+$ ngxloop-serve myapp:app --workers 4
 """
 
 import asyncio

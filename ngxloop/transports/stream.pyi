@@ -1,0 +1,38 @@
+import asyncio
+import socket
+from asyncio.constants import _SendfileMode
+from collections.abc import Iterable
+from contextvars import Context
+from typing import Any, Final
+
+from typing_extensions import disjoint_base
+
+from ngxloop.core.reactor import Reactor
+from ngxloop.transports.base import SocketTransport
+
+# No subclass of asyncio.Transport at run time: __class__ answers one, so that isinstance() holds.
+@disjoint_base
+class StreamTransport(SocketTransport, asyncio.Transport):
+    max_size: int
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None: ...
+    _sendfile_compatible: Final[_SendfileMode]
+    _start_tls_compatible: Final = True
+    @property
+    def _paused(self) -> bool: ...
+    @property
+    def _eof(self) -> bool: ...
+    @property
+    def _buffer(self) -> bytes: ...
+    @property
+    def _empty_waiter(self) -> asyncio.Future[None] | None: ...
+    def _make_empty_waiter(self) -> asyncio.Future[None]: ...
+    def _reset_empty_waiter(self) -> None: ...
+
+def connect_stream(
+    loop: Reactor,
+    sock: socket.socket,
+    protocol: asyncio.BaseProtocol,
+    extra: dict[str, Any] | None,
+    server: asyncio.Server | None,
+    context: Context | None,
+) -> StreamTransport: ...
