@@ -36,3 +36,21 @@ cdef enum:
 
     # Bytes read from the signal pipe at once: one byte per signal.
     SIGNAL_BYTES = 512
+
+    # Workers that can live at a time: twice as many as anybody runs, for those that drain. nginx:
+    # NGX_MAX_PROCESSES 1024.
+    SLOT_COUNT_MAX = 4096
+    # Connections one event of a shared listener may take. nginx: multi_accept off.
+    SHARED_ACCEPT_COUNT = 1
+    # Accepts after which an exclusive listener goes to the end of the kernel's queue of waiters.
+    # nginx: ngx_reorder_accept_events, 16.
+    ACCEPTS_PER_REQUEUE = 16
+    # How long a worker that did not get the accept mutex waits at most. nginx: accept_mutex_delay 500 ms,
+    # which is how long nobody accepts in the worst case.
+    MUTEX_DELAY_MS = 10
+    # A loop whose turn has lasted this long is stuck in a callback: it does not count for the mean.
+    BLOCKED_MS = 20
+    # A worker that left because of its share looks this often whether the others do theirs.
+    LEFT_CHECK_MS = 10
+    # Descriptors that a process needs for other things than connections: listeners, logs, pipes.
+    SPARE_FD_COUNT = 64

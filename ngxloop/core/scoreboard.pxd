@@ -1,0 +1,58 @@
+"""Scoreboard: what workers tell of themselves, in memory that master and workers share."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+cdef enum SlotState:
+    STATE_DEAD = 0           # no process
+    STATE_STARTING           # a process that does not serve yet
+    STATE_READY              # serves
+    STATE_DRAINING           # finishes what it has, takes nothing new
+    STATE_STOPPING           # ends now
+    STATE_COUNT
+
+cdef enum GateState:
+    GATE_OUT = 0             # does not listen: no listener, paused, full, drains
+    GATE_IN                  # its listeners stand in epoll
+    GATE_LEFT                # has more than its share and comes back when the others have caught up
+    GATE_CALLED              # has left; another worker rings for it to come back
+
+# One worker's share of the memory. Three parts by who writes them how often, on lines of their own.
+cdef struct Slot:
+    # written by the worker in every turn
+    uint64_t turns           # turns of the loop
+    int64_t beat_ns          # when the last turn began, CLOCK_MONOTONIC_COARSE (steps of 1 to 10 ms)
+    int64_t waiting          # the loop waits for the kernel: an old beat means idle, not stuck
+    int64_t gate             # GATE_*; other workers turn GATE_LEFT into GATE_CALLED
+    int64_t active           # accepted connections that are open
+    char room_0[88]
+    # written by the worker when it accepts
+    uint64_t accepted        # connections taken
+    uint64_t missed          # wake-ups for a connection that another worker had taken
+    uint64_t left            # times it left because it had more than its share
+    uint64_t locks           # times it took the accept mutex
+    uint64_t pauses          # times it was out of fds or memory
+    uint64_t calls           # times it rang for another worker
+    char room_1[80]
+    # written at the beginning and the end of a worker's life and when its state changes
+    int64_t pid              # 0 while nobody has the slot
+    int64_t state            # STATE_*
+    char room_2[112]
+
+# The part that belongs to no worker.
+cdef struct Header:
+    int64_t mutex_pid        # who holds the accept mutex, 0 if nobody does
+    uint64_t mutex_taken     # how often it was taken; written by the holder
+    char room[112]
+
+cdef class Scoreboard:
+    cdef void* mapping               # OWNS: the shared memory: one Header, then the slots
+    cdef size_t mapping_bytes
+    cdef int* bells                  # OWNS: an eventfd for each slot, rung to end its worker's wait
+    cdef Header* header
+    cdef Slot* slots
+    cdef readonly int slot_count
+
+    cdef Slot* slot_at(self, index) except NULL
+    cdef int ring(self, int index) noexcept
+    cdef int ring_left(self) noexcept
+    cdef int ring_all(self) noexcept

@@ -1,0 +1,194 @@
+"""Scoreboard: what workers tell of themselves, in memory that master and workers share.
+
+How it works. The master makes one anonymous shared mapping before its first fork; every worker has it
+from then on at the same address. A slot belongs to one worker at a time. Its loop stores what it does
+with plain stores: every field has a single writer at a time and is an aligned word of 64 bits, so it is
+never seen half-written, and nobody waits for anybody. Fields that different processes write stand on
+different pairs of cache lines (128 bytes, because CPUs fetch neighbours in pairs).
+Counters belong to the slot and go on when a new worker has it; gauges begin at zero.
+
+The bells are eventfds, one a slot, that end a worker's wait: it then looks again at what its gate
+decided. They are rung when a decision may have become wrong; nobody ever reads them, because they are
+watched edge-triggered.
+Models: the shared zone of ngx_event_module_init, ngx_unlock_mutexes (nginx).
+"""
+
+cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.number cimport PyNumber_AsSsize_t
+from libc.errno cimport errno
+from libc.stdint cimport uint64_t
+from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+
+from ngxloop.core.atomic cimport fence, word_read, word_swap
+from ngxloop.core.limits cimport SLOT_COUNT_MAX
+from ngxloop.core.linux cimport EFD_CLOEXEC, EFD_NONBLOCK, close, eventfd, write
+from ngxloop.core.oserr cimport raise_os_error
+
+DEAD = STATE_DEAD
+STARTING = STATE_STARTING
+READY = STATE_READY
+DRAINING = STATE_DRAINING
+STOPPING = STATE_STOPPING
+
+
+@cython.final
+cdef class Scoreboard:
+    """The shared memory of a master and its workers; see the file header."""
+
+    def __cinit__(self, slot_count):
+        """Make the memory; the processes forked from now on share it.
+
+        Args:
+            slot_count: how many workers there can be at a time, from 1 to 4096.
+
+        Raises:
+            ValueError: slot_count is out of range.
+            OSError: there is no memory, or no fds for that many slots: each needs one.
+        """
+        cdef Py_ssize_t count = PyNumber_AsSsize_t(slot_count, ValueError)
+        cdef int i
+        if not 1 <= count <= SLOT_COUNT_MAX:
+            raise ValueError(f"slot_count must be from 1 to {SLOT_COUNT_MAX}, not {count}")
+        self.mapping = MAP_FAILED
+        self.bells = <int*>PyMem_Malloc(count * sizeof(int))
+        if self.bells == NULL:
+            raise MemoryError(f"no memory for {count} slots")
+        self.slot_count = <int>count
+        for i in range(self.slot_count):
+            self.bells[i] = -1
+        self.mapping_bytes = sizeof(Header) + count * sizeof(Slot)
+        self.mapping = mmap(
+            NULL, self.mapping_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0
+        )
+        if self.mapping == MAP_FAILED:
+            raise_os_error(errno, f"mmap({self.mapping_bytes} bytes, shared)")
+        self.header = <Header*>self.mapping
+        self.slots = <Slot*>(self.header + 1)
+        for i in range(self.slot_count):
+            self.bells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+            if self.bells[i] < 0:
+                raise_os_error(errno, "eventfd()")
+
+    def __dealloc__(self):
+        cdef int i
+        if self.mapping != MAP_FAILED and self.mapping != NULL:
+            munmap(self.mapping, self.mapping_bytes)
+        if self.bells == NULL:
+            return
+        for i in range(self.slot_count):
+            if self.bells[i] >= 0:
+                close(self.bells[i])
+        PyMem_Free(self.bells)
+
+    def claim(self, slot, pid):
+        """Give a slot to a process, which is STARTING from now on.
+
+        Call it before the process runs a loop with the slot's gate: in the fresh child, say.
+        """
+        cdef Slot* entry = self.slot_at(slot)
+        cdef Py_ssize_t process = checked_pid(pid)
+        entry.state = STATE_STARTING
+        clear_gauges(entry)
+        entry.pid = process
+
+    def set_state(self, slot, state):
+        """Say how far a worker is: one of STARTING, READY, DRAINING, STOPPING; or DEAD."""
+        cdef Slot* entry = self.slot_at(slot)
+        cdef Py_ssize_t code = PyNumber_AsSsize_t(state, ValueError)
+        if not 0 <= code < STATE_COUNT:
+            raise ValueError(f"state must be from 0 to {STATE_COUNT - 1}, not {code}")
+        entry.state = code
+        fence()
+        self.ring(<int>(entry - self.slots))  # its gate acts on it, even if the worker sleeps
+        self.ring_left()
+
+    def release(self, slot, pid):
+        """Take a slot back from a process that has ended; call it when the process is reaped.
+
+        Returns:
+            True if the process held the accept mutex, which is free now.
+        """
+        cdef Slot* entry = self.slot_at(slot)
+        cdef Py_ssize_t process = checked_pid(pid)
+        cdef bint held
+        if entry.pid == process or entry.pid == 0:
+            entry.state = STATE_DEAD
+            entry.pid = 0
+            clear_gauges(entry)
+        held = word_swap(&self.header.mutex_pid, process, 0)
+        self.ring_all()  # the kernel may have woken the dead one, and nobody else, for a connection
+        return held
+
+    def read(self, slot):
+        """Return what a slot holds now, as a dict of int and bool.
+
+        Times are in ns on the clock of time.monotonic(). waiting says that the loop waits for the
+        kernel: an old beat_ns then means that it is idle. gated says that it has more connections
+        than its share and lets the others accept.
+        """
+        cdef Slot* entry = self.slot_at(slot)
+        return {
+            "pid": entry.pid,
+            "state": entry.state,
+            "active": entry.active,
+            "accepted": entry.accepted,
+            "missed": entry.missed,
+            "turns": entry.turns,
+            "beat_ns": entry.beat_ns,
+            "waiting": entry.waiting != 0,
+            "listening": entry.gate == GATE_IN,
+            "gated": entry.gate == GATE_LEFT or entry.gate == GATE_CALLED,
+            "left": entry.left,
+            "calls": entry.calls,
+            "locks": entry.locks,
+            "pauses": entry.pauses,
+        }
+
+    @property
+    def mutex_pid(self):
+        """The process that holds the accept mutex, 0 if none does."""
+        return word_read(&self.header.mutex_pid)
+
+    def __repr__(self):
+        return f"<ngxloop.Scoreboard slot_count={self.slot_count}>"
+
+    # ---- for the gates
+
+    cdef Slot* slot_at(self, index) except NULL:
+        cdef Py_ssize_t number = PyNumber_AsSsize_t(index, ValueError)
+        if not 0 <= number < self.slot_count:
+            raise ValueError(f"slot must be from 0 to {self.slot_count - 1}, not {number}")
+        return &self.slots[number]
+
+    cdef int ring(self, int index) noexcept:
+        """End the wait of a slot's worker. A full bell (2**64 rings) is as good as a rung one."""
+        cdef uint64_t one = 1
+        return <int>write(self.bells[index], &one, sizeof(one))
+
+    cdef int ring_left(self) noexcept:
+        """Ring for all workers that have left because of their share: the mean is another one now."""
+        cdef int i
+        for i in range(self.slot_count):
+            if word_swap(&self.slots[i].gate, GATE_LEFT, GATE_CALLED):
+                self.ring(i)
+        return 0
+
+    cdef int ring_all(self) noexcept:
+        """Ring for all workers, so that each looks whether a connection waits."""
+        cdef int i
+        for i in range(self.slot_count):
+            if self.slots[i].pid != 0:
+                self.ring(i)
+        return 0
+
+
+cdef void clear_gauges(Slot* entry) noexcept:
+    entry.beat_ns = entry.waiting = entry.gate = entry.active = 0
+
+
+cdef Py_ssize_t checked_pid(pid) except -1:
+    cdef Py_ssize_t number = PyNumber_AsSsize_t(pid, ValueError)
+    if number <= 0:
+        raise ValueError(f"pid must be positive, not {number}")
+    return number
