@@ -25,3 +25,14 @@ cdef inline int64_t ns_from_seconds(double seconds) noexcept nogil:
     if ns >= 9.2e18:
         return INT64_MAX
     return <int64_t>ns if ns > -9.2e18 else -INT64_MAX
+
+
+cdef extern from "<time.h>" nogil:
+    const int CLOCK_MONOTONIC_COARSE
+
+
+cdef inline int64_t clock_coarse_ns() noexcept nogil:
+    """The same clock as of the last tick, 1 to 10 ms ago: 4 ns instead of 22."""
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now)
+    return <int64_t>now.tv_sec * NS_PER_SECOND + now.tv_nsec

@@ -1,25 +1,34 @@
 """AcceptGate: decides when this process watches its listeners."""
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from ngxloop.core.event cimport Connection
 from ngxloop.core.poller cimport Poller
 
+cdef struct WatchedListener:
+    Connection* connection   # BORROWED: the listener's slot, until listener_remove
+    uint64_t accept_count    # connections this process has taken from it
+
 cdef class AcceptGate:
     cdef Poller poller               # None until a loop has taken the gate
-    cdef Connection** listeners      # OWNS the array; BORROWED slots, until listener_remove
+    cdef int bell_fd                 # an eventfd by which others end the loop's wait, -1 if nobody does
+    cdef Connection* bell            # BORROWED: the slot that watches it, until the loop closes
+    cdef WatchedListener* listeners  # OWNS
     cdef int listener_count
     cdef int listener_capacity
     cdef uint32_t mask               # what listeners are watched for: EPOLLIN and the mode's flags
     cdef readonly bint watching      # the listeners stand in epoll
     cdef readonly bint paused        # out of fds or memory: nothing is accepted for a while
     cdef readonly int accept_limit   # connections taken for one event of one listener
-    cdef readonly uint32_t active    # accepted connections that are open
+    cdef readonly int64_t active     # accepted connections that are open
 
     cdef int64_t before_wait(self, bint may_block) except? -2
     cdef int accepted(self, Connection* listener) except -1
     cdef int after_accepts(self) except -1
+    cdef void accept_missed(self) noexcept
     cdef void connection_closed(self) noexcept
+    cdef void turns_ended(self) noexcept
+    cdef void loop_closed(self) noexcept
 
     cdef int listener_add(self, Connection* listener) except -1
     cdef int listener_remove(self, Connection* listener) except -1

@@ -24,6 +24,7 @@ cdef class AcceptGate:
     """The gate of a process that listens alone; see the file header."""
 
     def __cinit__(self, *args, **kwargs):
+        self.bell_fd = -1
         self.mask = EPOLLIN
         self.accept_limit = 128  # asyncio accepts up to its backlog (100) for one event
 
@@ -46,15 +47,25 @@ cdef class AcceptGate:
         """The accepts of this turn are done."""
         return 0
 
+    cdef void accept_missed(self) noexcept:
+        """A listener was reported, but another process had taken the connection."""
+
     cdef void connection_closed(self) noexcept:
         """An accepted connection is gone."""
         self.active -= 1
+
+    cdef void turns_ended(self) noexcept:
+        """The loop stops running, perhaps in the middle of a turn: keep nothing from the others."""
+
+    cdef void loop_closed(self) noexcept:
+        """The loop is closed and will not run again."""
 
     cdef int listener_add(self, Connection* listener) except -1:
         """Take a listener; it is watched at once if the others are."""
         if self.listener_count == self.listener_capacity:
             self.grow()
-        self.listeners[self.listener_count] = listener
+        self.listeners[self.listener_count].connection = listener
+        self.listeners[self.listener_count].accept_count = 0
         self.listener_count += 1
         if self.watching:
             self.poller.poll_add(listener, self.mask)
@@ -66,7 +77,7 @@ cdef class AcceptGate:
         """Give a listener back; it is no longer watched."""
         cdef int i
         for i in range(self.listener_count):
-            if self.listeners[i] == listener:
+            if self.listeners[i].connection == listener:
                 self.listener_count -= 1
                 self.listeners[i] = self.listeners[self.listener_count]
                 break
@@ -93,12 +104,13 @@ cdef class AcceptGate:
         return 0
 
     cdef int watch(self) except -1:
-        """Put all listeners into epoll."""
+        """Put all listeners into epoll, those too that were taken out one by one."""
         cdef int i
-        if self.watching or self.listener_count == 0:
+        if self.listener_count == 0:
             return 0
         for i in range(self.listener_count):
-            self.poller.poll_add(self.listeners[i], self.mask)
+            if not self.listeners[i].connection.interest:
+                self.poller.poll_add(self.listeners[i].connection, self.mask)
         self.watching = True
         return 0
 
@@ -108,14 +120,15 @@ cdef class AcceptGate:
         if not self.watching:
             return 0
         for i in range(self.listener_count):
-            self.poller.poll_remove(self.listeners[i])
+            if self.listeners[i].connection.interest:
+                self.poller.poll_remove(self.listeners[i].connection)
         self.watching = False
         return 0
 
     cdef int grow(self) except -1:
         cdef int capacity = max(4, 2 * self.listener_capacity)
-        cdef Connection** listeners = <Connection**>PyMem_Realloc(
-            self.listeners, capacity * sizeof(Connection*)
+        cdef WatchedListener* listeners = <WatchedListener*>PyMem_Realloc(
+            self.listeners, capacity * sizeof(WatchedListener)
         )
         if listeners == NULL:
             raise MemoryError("no memory for more listeners")

@@ -421,17 +421,24 @@ cdef class Reactor:
                     return
         finally:
             self.in_turn = False
+            self.gate.turns_ended()
             self.run_flushes()  # nothing to do, unless an exception ended the turn
 
     def _run_once(self):
         """Run a single turn; for programs that step a loop by hand."""
         queue_move(&self.batch, &self.ready)
-        self.turn()
+        try:
+            self.turn()
+        finally:
+            self.gate.turns_ended()
 
     def set_accept_gate(self, AcceptGate gate not None):
         """Let gate decide when this loop's listeners are watched; before any listener exists."""
         if self.gate.listener_count or gate.poller is not None:
             raise RuntimeError("set_accept_gate() needs a new gate and a loop without listeners")
+        self.check_open()
+        if gate.bell_fd >= 0:
+            gate.bell = watch_internal(self, gate.bell_fd, EPOLLIN | EPOLLET)
         gate.poller = self.poller
         self.gate = gate
 
@@ -454,6 +461,7 @@ cdef class Reactor:
         drop_events(&self.batch)
         drop_events(&self.ready)
         timers_drop(&self.timers)
+        self.gate.loop_closed()
         self.pool.free_all()
         self.poller.close()
 

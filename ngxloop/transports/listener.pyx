@@ -126,14 +126,16 @@ cdef class Listener:
                 self.open_connection(fd, &peer, size)
                 if self.connection == NULL:  # the protocol factory closed its server
                     return 0
+            elif errno == EAGAIN:
+                if i == 0:
+                    self.loop.gate.accept_missed()
+                return 0
             elif not self.accept_failed(errno):
                 return 0
         return 0
 
     cdef int accept_failed(self, int error) except -1:
         """Return 1 if the next connection may be tried, 0 if not."""
-        if error == EAGAIN:
-            return 0
         if error in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
             return self.out_of_resources(error)
         if error in (EINTR, ECONNABORTED, EPROTO, EPERM, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET,

@@ -1,0 +1,33 @@
+"""make_gate: from the name of an accept mode to the gate of a worker."""
+
+from ngxloop.core.exclusive_gate import ExclusiveGate
+from ngxloop.core.fair_gate import FairGate
+from ngxloop.core.mutex_gate import MutexGate
+from ngxloop.core.scoreboard import Scoreboard
+from ngxloop.core.shared_gate import SharedGate
+
+MODES: dict[str, type[SharedGate]] = {
+    "fair": FairGate,
+    "mutex": MutexGate,
+    "exclusive": ExclusiveGate,
+    "plain": SharedGate,
+}
+
+
+def make_gate(
+    mode: str, board: Scoreboard, slot: int, *, worker_connections: int | None = None
+) -> SharedGate:
+    """Make the accept gate of the worker that has a slot of a scoreboard.
+
+    Args:
+        mode: fair, mutex, exclusive or plain.
+        worker_connections: how many accepted connections the worker may have open; the others wait
+            in the kernel's queue, or go to other workers. By default as many as the process may have
+            fds, but for a reserve of 64.
+
+    Raises:
+        ValueError: there is no such mode or slot, or worker_connections is not positive.
+    """
+    if mode not in MODES:
+        raise ValueError(f"accept mode must be one of {', '.join(MODES)}, not {mode!r}")
+    return MODES[mode](board, slot, worker_connections=worker_connections)

@@ -1,0 +1,18 @@
+"""MutexGate: one worker at a time listens."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+from ngxloop.core.shared_gate cimport SharedGate
+
+cdef class MutexGate(SharedGate):
+    cdef int64_t pid                 # ours, what the mutex holds while we have it
+    cdef bint held                   # we have the mutex, for this turn
+    cdef int64_t seen_pid            # who had it when we last did not get it
+    cdef uint64_t seen_taken         # how often it had been taken then
+    cdef int64_t seen_ns             # when that was; stays while nothing changes
+
+    cdef bint lock(self) noexcept
+    cdef void unlock(self) noexcept
+    cdef bint holder_is_dead(self) noexcept
+    cdef bint should_leave(self) noexcept
+    cdef int stay_out(self, int64_t gate) except -1

@@ -1,0 +1,111 @@
+"""MutexGate: one worker at a time listens, the one that holds the accept mutex; nginx's accept_mutex.
+
+How it works. Before every wait a worker tries to get the mutex, a word of shared memory that holds the
+pid of its owner. The winner watches the listeners during its wait and lets go right after the accepts
+of the turn, before anything else runs. It does not stop watching then: if it wins again, it has saved
+two calls. The losers stop watching and try again after MUTEX_DELAY_MS at the latest.
+A worker with less than an eighth of its connections free does not compete.
+Models: ngx_trylock_accept_mutex, ngx_shmtx_trylock, ngx_accept_disabled, ngx_unlock_mutexes.
+
+Departures from nginx. The delay is 10 ms, not 500: it is how long nobody may accept when the holder
+is busy and the others sleep. A worker that does not compete stops watching, where nginx lets it go on
+without the mutex; should all be that full, the one with the fewest connections goes on. Fullness is
+looked at in every turn; nginx counts down from what it was at the last accept. The mutex of a dead
+worker is freed by the master when it reaps it, and by a waiter if there is no master any more.
+"""
+
+cimport cython
+from libc.errno cimport ESRCH, errno
+from libc.stdint cimport int64_t
+from posix.signal cimport kill
+
+from ngxloop.core.atomic cimport word_read, word_swap
+from ngxloop.core.clock cimport NS_PER_MS
+from ngxloop.core.event cimport Connection
+from ngxloop.core.limits cimport MUTEX_DELAY_MS
+from ngxloop.core.linux cimport getpid
+from ngxloop.core.scoreboard cimport GATE_IN, GATE_LEFT, GATE_OUT, Slot
+from ngxloop.core.shared_gate cimport SharedGate
+
+
+@cython.final
+cdef class MutexGate(SharedGate):
+    """The gate of mode mutex; see the file header."""
+
+    cdef int settle(self) except -1:
+        """Watch the listeners if the mutex can be had."""
+        self.unsettled = True  # the mutex is anybody's after each turn
+        if self.must_stay_out():
+            self.wait_ns = -1
+            return self.stay_out(GATE_OUT)
+        self.wait_ns = <int64_t>MUTEX_DELAY_MS * NS_PER_MS
+        if self.should_leave():
+            return self.stay_out(GATE_LEFT)
+        self.own.gate = GATE_IN
+        if not self.lock():
+            return self.unwatch()
+        self.wait_ns = -1
+        return self.watch()
+
+    cdef int after_accepts(self) except -1:
+        self.unlock()
+        return SharedGate.after_accepts(self)
+
+    cdef void turns_ended(self) noexcept:
+        self.unlock()
+        SharedGate.turns_ended(self)
+
+    cdef int listener_add(self, Connection* listener) except -1:
+        self.pid = getpid()
+        return SharedGate.listener_add(self, listener)
+
+    cdef int stay_out(self, int64_t gate) except -1:
+        if gate == GATE_LEFT and self.own.gate == GATE_IN:
+            self.own.left += 1
+        self.own.gate = gate
+        return self.unwatch()
+
+    cdef bint should_leave(self) noexcept:
+        """True if this worker is nearly full and another one has fewer connections."""
+        cdef Slot* other
+        cdef int i
+        if not self.is_nearly_full():
+            return False
+        for i in range(self.board.slot_count):
+            other = &self.board.slots[i]
+            if other == self.own or not self.takes_part(other):
+                continue
+            if other.active < self.active or (other.active == self.active and i < self.slot):
+                return True
+        return False
+
+    # ---- the mutex
+
+    cdef bint lock(self) noexcept:
+        """Try to get the mutex; True if it is ours for this turn."""
+        cdef int64_t* word = &self.board.header.mutex_pid
+        self.held = word_read(word) == 0 and word_swap(word, 0, self.pid)
+        if not self.held and self.holder_is_dead():
+            self.held = word_swap(word, self.seen_pid, self.pid)
+        if self.held:
+            self.board.header.mutex_taken += 1
+            self.own.locks += 1
+        return self.held
+
+    cdef void unlock(self) noexcept:
+        if self.held:
+            self.held = False
+            word_swap(&self.board.header.mutex_pid, self.pid, 0)
+
+    cdef bint holder_is_dead(self) noexcept:
+        """True if the same process has kept the mutex for longer than a delay and does not exist."""
+        cdef int64_t pid = word_read(&self.board.header.mutex_pid)
+        if pid != self.seen_pid or self.board.header.mutex_taken != self.seen_taken:
+            self.seen_pid = pid
+            self.seen_taken = self.board.header.mutex_taken
+            self.seen_ns = self.own.beat_ns
+            return False
+        if pid == 0 or self.own.beat_ns - self.seen_ns < <int64_t>MUTEX_DELAY_MS * NS_PER_MS:
+            return False
+        self.seen_ns = self.own.beat_ns
+        return kill(<int>pid, 0) < 0 and errno == ESRCH

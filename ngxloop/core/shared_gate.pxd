@@ -1,0 +1,21 @@
+"""SharedGate: a worker among others on the same listening sockets."""
+
+from libc.stdint cimport int64_t
+
+from ngxloop.core.gate cimport AcceptGate
+from ngxloop.core.scoreboard cimport Scoreboard, Slot
+
+cdef class SharedGate(AcceptGate):
+    cdef readonly Scoreboard board
+    cdef Slot* own                   # BORROWED: our slot in board's memory
+    cdef readonly int slot
+    cdef readonly int64_t worker_connections
+    cdef int64_t wait_ns             # the longest wait for now, -1 for ever
+    cdef bint unsettled              # what the last decision rested upon has changed
+
+    cdef int settle(self) except -1
+    cdef int bell_rung(self) except -1
+    cdef bint must_stay_out(self) noexcept
+    cdef bint takes_part(self, Slot* other) noexcept
+    cdef bint is_nearly_full(self) noexcept
+    cdef void beat(self) noexcept

@@ -1,0 +1,177 @@
+"""SharedGate: a worker among others on the same listening sockets.
+
+Alone it is the mode `plain`: all workers watch the sockets all the time, the kernel wakes every idle one
+for each connection, and the first takes it. It tells the scoreboard what the worker does, which the
+other modes decide by.
+
+Rules. Each event takes one connection, as in nginx with multi_accept off. asyncio takes up to a hundred:
+the first worker awake gets a whole burst, while the others find nothing. A worker that drains, or that
+has worker_connections open, does not listen; the connections wait in the kernel for another one.
+"""
+
+import resource
+
+from cpython.number cimport PyNumber_AsSsize_t
+from libc.stdint cimport INT32_MAX, int64_t
+
+from ngxloop.core.clock cimport NS_PER_MS, clock_coarse_ns
+from ngxloop.core.event cimport Connection
+from ngxloop.core.gate cimport AcceptGate
+from ngxloop.core.limits cimport BLOCKED_MS, SHARED_ACCEPT_COUNT, SPARE_FD_COUNT
+from ngxloop.core.scoreboard cimport (
+    GATE_IN,
+    GATE_OUT,
+    STATE_DRAINING,
+    STATE_READY,
+    Scoreboard,
+    Slot,
+)
+
+
+cdef class SharedGate(AcceptGate):
+    """The gate of mode plain and the base of the others; see the file header."""
+
+    def __cinit__(self, Scoreboard board not None, slot, *, worker_connections=None):
+        """Make the gate of the worker that has a slot of a scoreboard.
+
+        Args:
+            worker_connections: how many accepted connections may be open; by default as many as the
+                process may have fds, but for a reserve of 64.
+
+        Raises:
+            ValueError: there is no such slot, or worker_connections is not positive.
+        """
+        self.own = board.slot_at(slot)
+        self.worker_connections = connection_limit(worker_connections)
+        self.board = board
+        self.slot = <int>(self.own - board.slots)
+        self.bell_fd = board.bells[self.slot]
+        self.accept_limit = SHARED_ACCEPT_COUNT
+        self.wait_ns = -1
+
+    def __repr__(self):
+        return f"<ngxloop.{type(self).__name__} slot={self.slot} active={self.active}>"
+
+    # ---- what the turn calls
+
+    cdef int64_t before_wait(self, bint may_block) except? -2:
+        """Decide anew if there is a reason to."""
+        self.beat()
+        if self.bell.read.ready:
+            self.bell.read.ready = 0
+            self.bell_rung()
+        if self.unsettled or self.own.state >= STATE_DRAINING:
+            self.unsettled = False
+            self.settle()
+        self.own.waiting = may_block
+        return self.wait_ns
+
+    cdef int accepted(self, Connection* listener) except -1:
+        """Count it."""
+        self.own.waiting = 0  # what serves the connection may block right away
+        self.own.accepted += 1
+        self.active += 1
+        self.own.active = self.active
+        self.unsettled = True
+        return 0
+
+    cdef int after_accepts(self) except -1:
+        self.own.waiting = 0
+        return 0
+
+    cdef void accept_missed(self) noexcept:
+        self.own.missed += 1
+
+    cdef void connection_closed(self) noexcept:
+        self.active -= 1
+        self.own.active = self.active
+        if self.own.gate != GATE_IN:
+            self.unsettled = True
+
+    cdef void turns_ended(self) noexcept:
+        self.own.waiting = 0
+
+    cdef void loop_closed(self) noexcept:
+        self.active = self.own.active = 0
+        self.own.gate = GATE_OUT
+
+    # ---- listeners
+
+    cdef bint starts_watching(self) noexcept:
+        return False
+
+    cdef int listener_add(self, Connection* listener) except -1:
+        AcceptGate.listener_add(self, listener)
+        self.unsettled = True
+        return 0
+
+    cdef int listener_remove(self, Connection* listener) except -1:
+        AcceptGate.listener_remove(self, listener)
+        self.unsettled = True
+        return 0
+
+    cdef int pause(self) except -1:
+        AcceptGate.pause(self)
+        self.own.pauses += 1
+        self.unsettled = True
+        return 0
+
+    cdef int resume(self) except -1:
+        self.paused = False
+        self.unsettled = True
+        return 0
+
+    # ---- the decision
+
+    cdef int settle(self) except -1:
+        """Decide whether the listeners are watched, and for how long at most."""
+        if self.must_stay_out():
+            self.own.gate = GATE_OUT
+            return self.unwatch()
+        self.own.gate = GATE_IN
+        return self.watch()
+
+    cdef int bell_rung(self) except -1:
+        """Another process says that the decision may be wrong."""
+        self.unsettled = True
+        return 0
+
+    cdef bint must_stay_out(self) noexcept:
+        """True if this worker cannot or may not accept, whatever the others do."""
+        return (
+            self.paused
+            or self.listener_count == 0
+            or self.active >= self.worker_connections
+            or self.own.state >= STATE_DRAINING
+        )
+
+    cdef bint takes_part(self, Slot* other) noexcept:
+        """True if a worker accepts, or would if it had not left because of its share."""
+        if other == self.own:
+            return True
+        if other.state != STATE_READY or other.gate == GATE_OUT:
+            return False
+        return other.waiting or self.own.beat_ns - other.beat_ns < BLOCKED_MS * NS_PER_MS
+
+    cdef bint is_nearly_full(self) noexcept:
+        """True if less than an eighth of worker_connections is free. nginx: ngx_accept_disabled > 0."""
+        return self.worker_connections // 8 > self.worker_connections - self.active
+
+    cdef void beat(self) noexcept:
+        """Tell that the loop turns."""
+        self.own.turns += 1
+        self.own.beat_ns = clock_coarse_ns()
+
+
+cdef int64_t connection_limit(worker_connections) except -1:
+    """Return how many accepted connections there may be."""
+    cdef Py_ssize_t count
+    if worker_connections is None:
+        soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if soft_limit == resource.RLIM_INFINITY:
+            return INT32_MAX
+        return max(soft_limit - SPARE_FD_COUNT, soft_limit // 2, 1)
+    count = PyNumber_AsSsize_t(worker_connections, ValueError)
+    if count <= 0:
+        raise ValueError(f"worker_connections must be positive, not {count}")
+    return count
