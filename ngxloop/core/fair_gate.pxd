@@ -1,14 +1,23 @@
 """FairGate: every worker has about as many open connections as the others."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from ngxloop.core.exclusive_gate cimport ExclusiveGate
 
 cdef class FairGate(ExclusiveGate):
-    cdef int64_t settled_ns          # when the decision was taken
     cdef int64_t total               # connections of all workers that take part, at the last look
     cdef int64_t count               # how many these workers are
+    cdef int64_t check_ns            # when to look whether the others do accept
+    cdef uint64_t others_accepted    # what they had accepted at the last look
+    cdef int64_t extra               # connections to take beyond the share because they do not
 
-    cdef bint above_share(self) noexcept
-    cdef int look(self) noexcept
+    cdef int stay_in(self) except -1
+    cdef int leave(self) except -1
+    cdef int stay_out(self) except -1
+    cdef int check_others(self, int64_t now_ns) noexcept
+    cdef uint64_t accepted_by_others(self) noexcept
+    cdef bint connection_waits(self) noexcept
+    cdef bint above_share(self, bint inside) noexcept
+    cdef int add_up(self) noexcept
     cdef int call_back(self) noexcept
+    cdef void look_again(self, bint soon) noexcept

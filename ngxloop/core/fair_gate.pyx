@@ -1,37 +1,38 @@
 """FairGate: every worker has about as many open connections as the others.
 
-How it works. As with mode exclusive the kernel wakes one worker for each connection; here every accept
+How it works. As in mode exclusive the kernel wakes one worker for each connection; here every accept
 sends a worker to the end of the kernel's queue, so idle workers take turns. In a burst the kernel wakes
-many workers and the first ones to run would take everything; so a worker leaves while it has more
+many workers and the first ones to run would take everything. So a worker leaves while it has more
 connections open than the mean of all and a slack. When an accept has raised the mean so far that one
 of those who left may come back, the acceptor rings for it.
 
 Rules. Somebody is always in: the worker with the fewest connections is not above the mean. Workers that
 are stuck in a callback, not ready, draining or full do not count for it. The decision is taken right
-before the wait, never between an event and its accept. Who leaves first says so, then looks again: an
-acceptor either sees the mark and rings, or its accept is seen. Whatever may still go wrong is bounded:
-who has left looks again every LEFT_CHECK_MS.
+before the wait, never between an event and its accept. Who leaves says so first, then looks again: an
+acceptor either sees the mark and rings, or its accept is seen.
+Who has left looks every LEFT_CHECK_MS whether the others do accept; if a connection waits and they have
+taken none since the last look, it takes one itself, then three, seven, and so on. Otherwise a worker
+that is stopped, or kept from running by a thread that holds the GIL, would keep everybody waiting: it
+sleeps in the kernel and looks idle.
 Model: ngx_accept_disabled of nginx, which compares a worker with its own limit only.
 """
 
-from libc.stdint cimport int64_t
+cimport cython
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 
 from ngxloop.core.atomic cimport fence, word_swap
-from ngxloop.core.clock cimport NS_PER_MS
+from ngxloop.core.clock cimport NS_PER_MS, clock_ns
 from ngxloop.core.event cimport Connection
 from ngxloop.core.exclusive_gate cimport ExclusiveGate
-from ngxloop.core.limits cimport LEFT_CHECK_MS
+from ngxloop.core.limits cimport LEFT_CHECK_MS, SLACK_COUNT, SLACK_DIVISOR
+from ngxloop.core.linux cimport POLLIN, poll, pollfd
 from ngxloop.core.scoreboard cimport GATE_CALLED, GATE_IN, GATE_LEFT, GATE_OUT, Slot
 from ngxloop.core.shared_gate cimport SharedGate
 
 
+@cython.final
 cdef class FairGate(ExclusiveGate):
     """The gate of mode fair; see the file header."""
-
-    cdef int64_t before_wait(self, bint may_block) except? -2:
-        if self.own.gate >= GATE_LEFT and self.own.beat_ns != self.settled_ns:
-            self.unsettled = True
-        return SharedGate.before_wait(self, may_block)
 
     cdef int accepted(self, Connection* listener) except -1:
         SharedGate.accepted(self, listener)
@@ -40,33 +41,57 @@ cdef class FairGate(ExclusiveGate):
         return self.call_back()
 
     cdef int settle(self) except -1:
-        """Stay out while this worker has more than its share."""
-        self.settled_ns = self.own.beat_ns
-        self.wait_ns = -1
+        """Be in, leave because of the share, or stay out for another reason."""
         if self.must_stay_out():
-            if self.own.gate != GATE_OUT:
-                self.own.gate = GATE_OUT
-                fence()
-                self.board.ring_left()
-            return self.unwatch()
-        if self.above_share():
-            if self.own.gate == GATE_IN or self.own.gate == GATE_OUT:
-                self.own.left += 1
-            self.own.gate = GATE_LEFT
-            fence()
-            if self.above_share():
-                self.wait_ns = <int64_t>LEFT_CHECK_MS * NS_PER_MS
-                return self.unwatch()
+            return self.stay_out()
+        if self.own.gate >= GATE_LEFT or self.extra:
+            self.check_others(clock_ns())
+        if self.above_share(self.own.gate == GATE_IN):
+            return self.leave()
+        return self.stay_in()
+
+    cdef int stay_in(self) except -1:
         self.own.gate = GATE_IN
+        self.look_again(self.extra > 0)
         return self.watch()
 
-    cdef bint above_share(self) noexcept:
-        """True if this worker has more connections than the mean allows."""
-        self.look()
-        return exceeds(self.active, self.total, self.count, self.own.gate == GATE_IN)
+    cdef int leave(self) except -1:
+        """Stop watching, unless an accept of another worker has just made up for it."""
+        if self.own.gate < GATE_LEFT:
+            self.own.left += 1
+            self.others_accepted = self.accepted_by_others()
+            self.check_ns = clock_ns() + <int64_t>LEFT_CHECK_MS * NS_PER_MS
+        self.own.gate = GATE_LEFT
+        fence()
+        if not self.above_share(False):
+            return self.stay_in()
+        self.look_again(True)
+        return self.unwatch()
 
-    cdef int look(self) noexcept:
-        """Add up what the workers have that take part. O(slots)."""
+    cdef int stay_out(self) except -1:
+        """Stop watching; who counted on this worker must think again."""
+        self.extra = 0
+        self.look_again(False)
+        if self.own.gate != GATE_OUT:
+            self.own.gate = GATE_OUT
+            fence()
+            self.board.ring_left()
+        return self.unwatch()
+
+    cdef void look_again(self, bint soon) noexcept:
+        """Decide anew with the clock's next tick, or after a wait; or not before there is a reason."""
+        self.recheck_ns = self.own.beat_ns + 1 if soon else INT64_MAX
+        self.wait_ns = <int64_t>LEFT_CHECK_MS * NS_PER_MS if soon else -1
+
+    # ---- the share
+
+    cdef bint above_share(self, bint inside) noexcept:
+        """True if this worker has more connections than the mean allows."""
+        self.add_up()
+        return exceeds(self.active - self.extra, self.total, self.count, inside)
+
+    cdef int add_up(self) noexcept:
+        """Look at what the workers have that take part. O(slots)."""
         cdef Slot* other
         cdef int i
         self.total = self.count = 0
@@ -78,10 +103,10 @@ cdef class FairGate(ExclusiveGate):
         return 0
 
     cdef int call_back(self) noexcept:
-        """Ring for those who left and are not above the mean any more."""
+        """Ring for those who left and are not above the mean any more. O(slots)."""
         cdef Slot* other
         cdef int i
-        self.look()
+        self.add_up()
         for i in range(self.board.slot_count):
             other = &self.board.slots[i]
             if other.gate == GATE_LEFT and not exceeds(other.active, self.total, self.count, False):
@@ -90,8 +115,42 @@ cdef class FairGate(ExclusiveGate):
                     self.board.ring(i)
         return 0
 
+    # ---- what if the others do not accept
+
+    cdef int check_others(self, int64_t now_ns) noexcept:
+        """Take more than the share while a connection waits and nobody else accepts."""
+        cdef uint64_t accepted
+        if now_ns < self.check_ns:
+            return 0
+        accepted = self.accepted_by_others()
+        if accepted == self.others_accepted and self.connection_waits():
+            self.extra = 2 * self.extra + 1
+        else:
+            self.extra = 0
+        self.others_accepted = accepted
+        self.check_ns = now_ns + <int64_t>LEFT_CHECK_MS * NS_PER_MS
+        return 0
+
+    cdef uint64_t accepted_by_others(self) noexcept:
+        cdef uint64_t accepted = 0
+        cdef int i
+        for i in range(self.board.slot_count):
+            accepted += self.board.slots[i].accepted
+        return accepted - self.own.accepted
+
+    cdef bint connection_waits(self) noexcept:
+        """True if a connection stands in the queue of a listening socket."""
+        cdef pollfd query
+        cdef int i
+        query.events = POLLIN
+        for i in range(self.listener_count):
+            query.fd = self.listeners[i].connection.fd
+            if poll(&query, 1, 0) > 0:
+                return True
+        return False
+
 
 cdef bint exceeds(int64_t active, int64_t total, int64_t count, bint inside) noexcept:
-    """True if active is above the mean and its slack: what an insider may have more."""
-    cdef int64_t slack = count + total // 16 if inside else 0
+    """True if active is above total / count, or, inside, above that and the slack."""
+    cdef int64_t slack = SLACK_COUNT * count + total // SLACK_DIVISOR if inside else 0
     return active * count > total + slack

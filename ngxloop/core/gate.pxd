@@ -22,6 +22,7 @@ cdef class AcceptGate:
     cdef readonly int accept_limit   # connections taken for one event of one listener
     cdef readonly int64_t active     # accepted connections that are open
 
+    cdef int attach(self, Poller poller, Connection* bell) except -1
     cdef int64_t before_wait(self, bint may_block) except? -2
     cdef int accepted(self, Connection* listener) except -1
     cdef int after_accepts(self) except -1
@@ -35,6 +36,7 @@ cdef class AcceptGate:
     cdef int pause(self) except -1
     cdef int resume(self) except -1
     cdef int watch(self) except -1
+    cdef int enter(self, Connection* listener) except -1
     cdef int unwatch(self) except -1
     cdef bint starts_watching(self) noexcept
     cdef int grow(self) except -1

@@ -31,6 +31,12 @@ cdef class AcceptGate:
     def __dealloc__(self):
         PyMem_Free(self.listeners)
 
+    cdef int attach(self, Poller poller, Connection* bell) except -1:
+        """A loop takes the gate; bell is the slot that watches bell_fd, or NULL."""
+        self.poller = poller
+        self.bell = bell
+        return 0
+
     cdef int64_t before_wait(self, bint may_block) except? -2:
         """Return how long the wait may last at most, in ns; -1 sets no bound.
 
@@ -108,11 +114,15 @@ cdef class AcceptGate:
         cdef int i
         if self.listener_count == 0:
             return 0
-        for i in range(self.listener_count):
-            if not self.listeners[i].connection.interest:
-                self.poller.poll_add(self.listeners[i].connection, self.mask)
         self.watching = True
+        for i in range(self.listener_count - 1, -1, -1):  # enter() may remove the one at i
+            if not self.listeners[i].connection.interest:
+                self.enter(self.listeners[i].connection)
         return 0
+
+    cdef int enter(self, Connection* listener) except -1:
+        """Put one listener into epoll."""
+        return self.poller.poll_add(listener, self.mask)
 
     cdef int unwatch(self) except -1:
         """Take all listeners out of epoll."""

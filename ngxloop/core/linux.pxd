@@ -58,6 +58,15 @@ cdef extern from "<sys/eventfd.h>" nogil:
         EFD_NONBLOCK
     int eventfd(unsigned int initval, int flags)
 
+cdef extern from "<poll.h>" nogil:
+    cdef struct pollfd:
+        int fd
+        short events
+        short revents
+    enum:
+        POLLIN
+    int poll(pollfd* fds, unsigned long count, int timeout_ms)
+
 cdef extern from "<fcntl.h>" nogil:
     enum:
         O_CLOEXEC

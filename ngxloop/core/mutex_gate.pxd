@@ -5,7 +5,6 @@ from libc.stdint cimport int64_t, uint64_t
 from ngxloop.core.shared_gate cimport SharedGate
 
 cdef class MutexGate(SharedGate):
-    cdef int64_t pid                 # ours, what the mutex holds while we have it
     cdef bint held                   # we have the mutex, for this turn
     cdef int64_t seen_pid            # who had it when we last did not get it
     cdef uint64_t seen_taken         # how often it had been taken then

@@ -21,9 +21,7 @@ from posix.signal cimport kill
 
 from ngxloop.core.atomic cimport word_read, word_swap
 from ngxloop.core.clock cimport NS_PER_MS
-from ngxloop.core.event cimport Connection
 from ngxloop.core.limits cimport MUTEX_DELAY_MS
-from ngxloop.core.linux cimport getpid
 from ngxloop.core.scoreboard cimport GATE_IN, GATE_LEFT, GATE_OUT, Slot
 from ngxloop.core.shared_gate cimport SharedGate
 
@@ -54,10 +52,6 @@ cdef class MutexGate(SharedGate):
     cdef void turns_ended(self) noexcept:
         self.unlock()
         SharedGate.turns_ended(self)
-
-    cdef int listener_add(self, Connection* listener) except -1:
-        self.pid = getpid()
-        return SharedGate.listener_add(self, listener)
 
     cdef int stay_out(self, int64_t gate) except -1:
         if gate == GATE_LEFT and self.own.gate == GATE_IN:
@@ -98,7 +92,10 @@ cdef class MutexGate(SharedGate):
             word_swap(&self.board.header.mutex_pid, self.pid, 0)
 
     cdef bint holder_is_dead(self) noexcept:
-        """True if the same process has kept the mutex for longer than a delay and does not exist."""
+        """True if the same process has kept the mutex for longer than a delay and does not exist.
+
+        A mutex with our own pid, which we do not hold, was left by a former process of that number.
+        """
         cdef int64_t pid = word_read(&self.board.header.mutex_pid)
         if pid != self.seen_pid or self.board.header.mutex_taken != self.seen_taken:
             self.seen_pid = pid
@@ -108,4 +105,4 @@ cdef class MutexGate(SharedGate):
         if pid == 0 or self.own.beat_ns - self.seen_ns < <int64_t>MUTEX_DELAY_MS * NS_PER_MS:
             return False
         self.seen_ns = self.own.beat_ns
-        return kill(<int>pid, 0) < 0 and errno == ESRCH
+        return pid == self.pid or (kill(<int>pid, 0) < 0 and errno == ESRCH)

@@ -87,7 +87,7 @@ cdef class Reactor:
         self.pool = ConnectionPool()
         self.waker = Waker()
         self.gate = AcceptGate()
-        self.gate.poller = self.poller
+        self.gate.attach(self.poller, NULL)
         watch_internal(self, self.waker.event_fd, EPOLLIN | EPOLLET)
 
     def __dealloc__(self):
@@ -434,12 +434,15 @@ cdef class Reactor:
 
     def set_accept_gate(self, AcceptGate gate not None):
         """Let gate decide when this loop's listeners are watched; before any listener exists."""
-        if self.gate.listener_count or gate.poller is not None:
-            raise RuntimeError("set_accept_gate() needs a new gate and a loop without listeners")
+        cdef Connection* bell = NULL
         self.check_open()
+        if self.gate.listener_count or self.gate.bell != NULL:
+            raise RuntimeError("this loop has listeners or an accept gate already")
+        if gate.poller is not None:
+            raise RuntimeError(f"{gate!r} belongs to another loop")
         if gate.bell_fd >= 0:
-            gate.bell = watch_internal(self, gate.bell_fd, EPOLLIN | EPOLLET)
-        gate.poller = self.poller
+            bell = watch_internal(self, gate.bell_fd, EPOLLIN | EPOLLET)
+        gate.attach(self.poller, bell)
         self.gate = gate
 
     def _open_signal_pipe(self):

@@ -10,7 +10,9 @@ cdef class SharedGate(AcceptGate):
     cdef Slot* own                   # BORROWED: our slot in board's memory
     cdef readonly int slot
     cdef readonly int64_t worker_connections
+    cdef int64_t pid                 # the process that runs the loop
     cdef int64_t wait_ns             # the longest wait for now, -1 for ever
+    cdef int64_t recheck_ns          # the beat from which on the decision is looked at again
     cdef bint unsettled              # what the last decision rested upon has changed
 
     cdef int settle(self) except -1

@@ -9,15 +9,18 @@ the first worker awake gets a whole burst, while the others find nothing. A work
 has worker_connections open, does not listen; the connections wait in the kernel for another one.
 """
 
+import logging
 import resource
 
 from cpython.number cimport PyNumber_AsSsize_t
-from libc.stdint cimport INT32_MAX, int64_t
+from libc.stdint cimport INT32_MAX, INT64_MAX, int64_t
 
 from ngxloop.core.clock cimport NS_PER_MS, clock_coarse_ns
 from ngxloop.core.event cimport Connection
 from ngxloop.core.gate cimport AcceptGate
 from ngxloop.core.limits cimport BLOCKED_MS, SHARED_ACCEPT_COUNT, SPARE_FD_COUNT
+from ngxloop.core.linux cimport getpid
+from ngxloop.core.poller cimport Poller
 from ngxloop.core.scoreboard cimport (
     GATE_IN,
     GATE_OUT,
@@ -26,6 +29,8 @@ from ngxloop.core.scoreboard cimport (
     Scoreboard,
     Slot,
 )
+
+logger = logging.getLogger("asyncio")
 
 
 cdef class SharedGate(AcceptGate):
@@ -48,11 +53,16 @@ cdef class SharedGate(AcceptGate):
         self.bell_fd = board.bells[self.slot]
         self.accept_limit = SHARED_ACCEPT_COUNT
         self.wait_ns = -1
+        self.recheck_ns = INT64_MAX
 
     def __repr__(self):
         return f"<ngxloop.{type(self).__name__} slot={self.slot} active={self.active}>"
 
     # ---- what the turn calls
+
+    cdef int attach(self, Poller poller, Connection* bell) except -1:
+        self.pid = getpid()
+        return AcceptGate.attach(self, poller, bell)
 
     cdef int64_t before_wait(self, bint may_block) except? -2:
         """Decide anew if there is a reason to."""
@@ -60,7 +70,7 @@ cdef class SharedGate(AcceptGate):
         if self.bell.read.ready:
             self.bell.read.ready = 0
             self.bell_rung()
-        if self.unsettled or self.own.state >= STATE_DRAINING:
+        if self.unsettled or self.own.beat_ns >= self.recheck_ns or self.own.state >= STATE_DRAINING:
             self.unsettled = False
             self.settle()
         self.own.waiting = may_block
@@ -92,6 +102,8 @@ cdef class SharedGate(AcceptGate):
         self.own.waiting = 0
 
     cdef void loop_closed(self) noexcept:
+        if getpid() != self.pid:  # a forked child drops the loop it has inherited
+            return
         self.active = self.own.active = 0
         self.own.gate = GATE_OUT
 
@@ -119,6 +131,15 @@ cdef class SharedGate(AcceptGate):
     cdef int resume(self) except -1:
         self.paused = False
         self.unsettled = True
+        return 0
+
+    cdef int enter(self, Connection* listener) except -1:
+        """Put one listener into epoll; forget it if somebody has closed its socket."""
+        try:
+            AcceptGate.enter(self, listener)
+        except OSError as error:
+            AcceptGate.listener_remove(self, listener)
+            logger.error("%s; nothing is accepted from this socket any more", error)
         return 0
 
     # ---- the decision
