@@ -1,0 +1,79 @@
+"""Serve an aiohttp.web.Application with aiohttp's runner, on the master's sockets.
+
+How it drains. First every answer says `Connection: close`, as with ASGI; after --idle-grace,
+aiohttp's own clean-up closes idle connections and runs on_shutdown; requests may go on until the
+deadline, then they are cancelled, and on_cleanup ends it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from ngxloop.serving.adapters.base import Service, wait_until
+from ngxloop.serving.application import user_errors
+from ngxloop.serving.errors import ExitCode
+from ngxloop.serving.listeners import ListeningSocket
+
+# aiohttp waits twice so long for requests after our deadline: once before it cancels, once after.
+_CANCEL_STEP_SECONDS = 0.2
+
+
+class Adapter:
+    """One aiohttp runner."""
+
+    name = "aiohttp"
+
+    def __init__(self, service: Service) -> None:
+        self._config = service.config
+        self._application: web.Application = service.application
+        self._is_closing = False
+        self._runner = _Runner(
+            self._application,
+            handle_signals=False,
+            shutdown_timeout=_CANCEL_STEP_SECONDS,
+            **({} if service.config.access_log else {"access_log": None}),
+        )
+
+    async def start(self, sockets: Sequence[ListeningSocket]) -> None:
+        """Run on_startup, then accept connections."""
+        self._application.on_response_prepare.append(self._close_connection)
+        with user_errors(ExitCode.START_FAILED, f"{self._config.app} raised {{}} while starting"):
+            await self._runner.setup()
+        for sock in sockets:
+            await web.SockSite(self._runner, sock, backlog=self._config.backlog).start()
+
+    async def drain(self, deadline: float) -> None:
+        """Tell clients to go, then let aiohttp clean up."""
+        self._is_closing = True
+        for site in self._runner.sites:
+            await site.stop()
+        loop = asyncio.get_running_loop()
+        grace_end = min(deadline, loop.time() + self._config.idle_grace)
+        await wait_until(self._runner.has_no_connections, grace_end)
+        self._runner.deadline = deadline
+        await self._runner.cleanup()
+
+    async def _close_connection(self, request: web.Request, response: web.StreamResponse) -> None:
+        if self._is_closing:
+            response.force_close()
+
+
+class _Runner(web.AppRunner):
+    """aiohttp's runner, which between on_shutdown and cancelling waits for requests to end."""
+
+    __slots__ = ("deadline",)
+
+    def __init__(self, application: web.Application, **options: Any) -> None:
+        super().__init__(application, **options)
+        self.deadline = 0.0
+
+    async def shutdown(self) -> None:
+        """Run on_shutdown, then wait for the connections until the deadline."""
+        await super().shutdown()
+        await wait_until(self.has_no_connections, self.deadline)
+
+    def has_no_connections(self) -> bool:
+        """Say whether every connection is gone."""
+        return self.server is None or not self.server.connections

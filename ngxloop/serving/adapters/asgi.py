@@ -1,0 +1,128 @@
+"""Serve an ASGI application with uvicorn's server, on our loop and the master's sockets.
+
+How it drains. First every answer says `Connection: close`, so that a client which is about to send
+a request on an idle connection is served and told, not cut off; after --idle-grace, uvicorn's own
+shut-down closes idle connections and WebSockets (1012), waits for requests, cancels them at the
+deadline and ends the lifespan.
+
+Rule: of uvicorn only names without an underscore are used, by those versions that `ngxloop[serve]`
+allows: Server.serve, startup, capture_signals, servers, started, should_exit, server_state;
+Config.load, loaded_app, timeout_graceful_shutdown.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import uvicorn
+
+from ngxloop.serving.adapters.base import Service, wait_until
+from ngxloop.serving.application import user_errors
+from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.listeners import ListeningSocket
+
+_CLOSE_HEADER = (b"connection", b"close")
+
+
+class Adapter:
+    """One uvicorn server."""
+
+    name = "asgi"
+
+    def __init__(self, service: Service) -> None:
+        self._target = service.config.app
+        self._idle_grace = service.config.idle_grace
+        self._config = _make_uvicorn_config(service)
+        self._server = _Server(self._config)
+        self._closer: _ConnectionCloser | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self, sockets: Sequence[ListeningSocket]) -> None:
+        """Run the lifespan's start-up, then accept connections."""
+        with user_errors(ExitCode.START_FAILED, f"{self._target} raised {{}} while starting"):
+            self._config.load()
+            self._closer = _ConnectionCloser(self._config.loaded_app)
+            self._config.loaded_app = self._closer
+            self._serving = asyncio.create_task(self._server.serve(list(sockets)))
+            started = asyncio.create_task(self._server.has_started.wait())
+            await asyncio.wait([self._serving, started], return_when=asyncio.FIRST_COMPLETED)
+            started.cancel()
+            if self._serving.done():
+                self._serving.result()
+
+    async def drain(self, deadline: float) -> None:
+        """Tell clients to go, then let uvicorn shut down."""
+        assert self._serving is not None
+        assert self._closer is not None
+        for server in self._server.servers:
+            server.close()
+        self._closer.is_closing = True
+        loop = asyncio.get_running_loop()
+        connections = self._server.server_state.connections
+        await wait_until(lambda: not connections, min(deadline, loop.time() + self._idle_grace))
+        remaining = max(0.0, deadline - loop.time())
+        # An int by its annotation; uvicorn hands it to asyncio.wait_for, which takes fractions.
+        self._config.timeout_graceful_shutdown = cast(int, remaining)
+        self._server.should_exit = True
+        await self._serving
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server as a part of a worker: signals are the worker's, failing is an exception."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.has_started = asyncio.Event()
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Start, and say so; or raise, where uvicorn would exit."""
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            app = self.config.app
+            raise StartError(
+                ExitCode.START_FAILED, f"the lifespan start-up of {app!r} failed; see above"
+            ) from None
+        self.has_started.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+class _ConnectionCloser:
+    """An ASGI application around another one; adds `Connection: close` once it is told to."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+        self.is_closing = False
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        if not self.is_closing or scope["type"] != "http":
+            return self._application(scope, receive, send)
+
+        async def send_and_close(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", ()), _CLOSE_HEADER]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        return self._application(scope, receive, send_and_close)
+
+
+def _make_uvicorn_config(service: Service) -> uvicorn.Config:
+    config = service.config
+    if config.log_level != "debug":  # its notes on every start and stop are the launcher's to give
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    return uvicorn.Config(
+        service.application,
+        loop="none",
+        lifespan="auto",
+        log_config=None,
+        access_log=config.access_log,
+        workers=1,  # and not the environment's WEB_CONCURRENCY
+        backlog=config.backlog,
+    )

@@ -1,0 +1,55 @@
+"""What a worker asks of the code that serves one kind of application."""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from ngxloop.serving.config import DRAIN_POLL_SECONDS, Config
+from ngxloop.serving.listeners import ListeningSocket
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """What an adapter is made for, and what the worker lets it use."""
+
+    application: Any
+    config: Config
+    connection_count: Callable[[], int]  # accepted connections that are open now
+
+
+class Adapter(Protocol):
+    """Serves one application on the listening sockets of the master."""
+
+    name: str  # the --interface value
+
+    def __init__(self, service: Service) -> None: ...
+
+    async def start(self, sockets: Sequence[ListeningSocket]) -> None:
+        """Run the application's start-up and accept connections.
+
+        Raises:
+            StartError: The application raised, or refused.
+        """
+
+    async def drain(self, deadline: float) -> None:
+        """Accept no more, finish what is in progress, run the application's shut-down.
+
+        Args:
+            deadline: In loop time; what still runs then is cancelled.
+        """
+
+
+async def wait_until(condition: Callable[[], bool], deadline: float) -> bool:
+    """Wait until the condition holds; False if the deadline, in loop time, came first.
+
+    It looks every DRAIN_POLL_SECONDS: servers do not tell when their last connection ends, and
+    only a worker that is about to exit waits here.
+    """
+    loop = asyncio.get_running_loop()
+    while not condition():
+        remaining = deadline - loop.time()
+        if remaining <= 0:
+            return False
+        await asyncio.sleep(min(DRAIN_POLL_SECONDS, remaining))
+    return True

@@ -1,0 +1,89 @@
+"""The addresses a user can write after --bind, parsed."""
+
+import dataclasses
+import re
+
+_TCP = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^\[\]:]*)):(?P<port>\d+)")
+_MAX_PORT = 65535
+_FORMS = "give HOST:PORT, [IPV6]:PORT, unix:PATH or fd://N"
+
+
+@dataclasses.dataclass(frozen=True)
+class TcpBind:
+    """A host, by name or number (empty: every IPv4 address), and a port (0: any free one)."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclasses.dataclass(frozen=True)
+class UnixBind:
+    """A socket in the file system, or in the abstract namespace if the path begins with @."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+    @property
+    def is_abstract(self) -> bool:
+        """Say whether there is no file behind the name."""
+        return self.path.startswith("@")
+
+    @property
+    def address(self) -> str:
+        """Return what bind() and connect() take."""
+        return "\0" + self.path[1:] if self.is_abstract else self.path
+
+
+@dataclasses.dataclass(frozen=True)
+class FdBind:
+    """A socket that was opened by whoever started us, by its number."""
+
+    fd: int
+
+    def __str__(self) -> str:
+        return f"fd://{self.fd}"
+
+
+Bind = TcpBind | UnixBind | FdBind
+
+
+def parse_bind(text: str) -> Bind:
+    """Return the address that a --bind value names.
+
+    Raises:
+        ValueError: it names none; the message says what is wrong and which forms there are.
+    """
+    if text.startswith("unix:"):
+        return _parse_unix(text)
+    if text.startswith("fd://"):
+        return _parse_fd(text)
+    return _parse_tcp(text)
+
+
+def _parse_unix(text: str) -> UnixBind:
+    path = text.removeprefix("unix:")
+    if not path.strip("@") or "\0" in path:
+        raise ValueError(f"{text!r} has no path; give unix:/run/app.sock, say")
+    return UnixBind(path)
+
+
+def _parse_fd(text: str) -> FdBind:
+    number = text.removeprefix("fd://")
+    if not (number.isascii() and number.isdigit()):
+        raise ValueError(f"{text!r} has no file descriptor number; give fd://3, say")
+    return FdBind(int(number))
+
+
+def _parse_tcp(text: str) -> TcpBind:
+    found = _TCP.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not an address; {_FORMS}")
+    port = int(found["port"])
+    if port > _MAX_PORT:
+        raise ValueError(f"port {port} in {text!r} is too large; ports end at {_MAX_PORT}")
+    return TcpBind(found["v6"] or found["host"], port)

@@ -1,0 +1,210 @@
+"""The worker processes of a master: forked, ordered about, heard, reaped.
+
+What a ready, a draining or a dead worker means for the others is the master's to decide: it is told
+through the methods of Owner.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import ClassVar, Protocol
+
+from ngxloop.core.scoreboard import Scoreboard
+from ngxloop.serving.channel import Kind, channel_pair
+from ngxloop.serving.config import KILL_SECONDS, STOP_SECONDS, Config
+from ngxloop.serving.errors import StartError
+from ngxloop.serving.listeners import Listeners
+from ngxloop.serving.logs import log
+from ngxloop.serving.places import Place, exit_reason
+from ngxloop.serving.poller import Poller
+from ngxloop.serving.process import fork_worker
+from ngxloop.serving.states import Event, State
+from ngxloop.serving.worker import Assignment, run_worker
+
+
+class Owner(Protocol):
+    """Who is told what happens in the crew."""
+
+    def worker_ready(self, place: Place, interface: str) -> None:
+        """The worker serves."""
+
+    def worker_leaves(self, place: Place) -> None:
+        """The worker drains without an order: it was sent a TERM of its own."""
+
+    def worker_gone(self, place: Place, reason: str) -> None:
+        """The process has ended; the place is empty and place.failure says more, if it is set."""
+
+    def forget_in_worker(self) -> None:
+        """Close, in a fresh worker, descriptors that only the master needs."""
+
+
+class Crew:
+    """All live worker processes, of every generation."""
+
+    def __init__(
+        self, owner: Owner, config: Config, poller: Poller, listeners: Listeners, slot_count: int
+    ) -> None:
+        self._owner = owner
+        self._config = config
+        self._poller = poller
+        self._listeners = listeners
+        self._board = Scoreboard(slot_count)
+        self._free_slots = set(range(slot_count))
+        self._places: dict[int, Place] = {}  # by process id
+
+    @property
+    def pids(self) -> set[int]:
+        """The process ids of all live workers."""
+        return set(self._places)
+
+    @property
+    def free_slot_count(self) -> int:
+        """How many more processes there can be."""
+        return len(self._free_slots)
+
+    def spawn(self, place: Place) -> None:
+        """Fork a process for an empty place.
+
+        Raises:
+            OSError: There can be no more processes; says the kernel, or the scoreboard is full.
+        """
+        if not self._free_slots:
+            raise BlockingIOError("too many workers are still draining")
+        slot = min(self._free_slots)
+        ours, theirs = channel_pair()
+        assignment = Assignment(
+            config=self._config,
+            name=str(place),
+            slot=slot,
+            board=self._board,
+            channel=theirs,
+            sockets=self._listeners.sockets,
+            master_pid=os.getpid(),
+        )
+
+        def forget() -> None:
+            ours.close()
+            self._forget_in_worker()
+
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(ours.close)
+            pid = fork_worker(forget, lambda: run_worker(assignment))
+            on_failure.pop_all()
+        theirs.close()
+        self._free_slots.remove(slot)
+        self._places[pid] = place
+        place.settle(pid, slot, ours, time.monotonic() + self._config.start_timeout)
+        self._poller.add(ours.fileno(), lambda: self._hear(place))
+        log.debug("%s started, process %d", place, pid)
+
+    def retire(self, place: Place) -> None:
+        """Let a worker finish what it does; one that has not begun just stops."""
+        if place.state is State.STARTING:
+            self.stop(place)
+        elif place.advance(Event.DRAIN):
+            place.deadline = None
+            if place.is_live:
+                place.order(Kind.DRAIN)
+                self._expect_drain(place)
+
+    def stop(self, place: Place) -> None:
+        """Let a worker end now: an order for its loop, a signal if it has none yet, then KILL."""
+        if not place.advance(Event.STOP):
+            return
+        place.deadline = None
+        if place.is_live:
+            self._board.set_state(place.slot, place.state.value)
+            place.order(Kind.STOP)
+            place.signal(signal.SIGTERM)
+            place.deadline = time.monotonic() + STOP_SECONDS
+
+    def kill(self, place: Place) -> None:
+        """End a process that did not end when it was told to."""
+        log.warning("%s (process %d) did not end in time: killed", place, place.pid)
+        place.signal(signal.SIGKILL)
+
+    def reap(self) -> None:
+        """Take note of every process that has ended."""
+        for pid, place in list(self._places.items()):
+            status = _wait_status(pid)
+            if status is not None:
+                self._bury(place, status)
+        if os.getpid() == 1:  # the first process of a container inherits every orphan in it
+            self._reap_orphans()
+
+    # Private -----------------------------------------------------------------------------------
+
+    def _forget_in_worker(self) -> None:
+        """Close the master's ends: a channel that is also open here has no end of file there."""
+        for place in self._places.values():
+            if place.channel is not None:
+                place.channel.close()
+        self._owner.forget_in_worker()
+
+    def _expect_drain(self, place: Place) -> None:
+        place.deadline = time.monotonic() + self._config.graceful_timeout + KILL_SECONDS
+
+    def _hear(self, place: Place) -> None:
+        """Act on what a worker says; after the end of file there is nothing more to hear."""
+        channel = place.channel
+        if channel is None or not channel.is_open:
+            return
+        for message in channel.receive():
+            self._MESSAGE_ACTIONS[message.kind](self, place, message.payload)
+        if not channel.is_open:
+            self._poller.remove(channel.fileno())
+            channel.close()
+
+    def _hear_ready(self, place: Place, payload: bytes) -> None:
+        if place.advance(Event.READY):
+            place.deadline = None
+            place.ready_at = time.monotonic()
+            self._owner.worker_ready(place, payload.decode())
+
+    def _hear_draining(self, place: Place, payload: bytes) -> None:
+        if place.advance(Event.DRAIN):  # else it was ordered to
+            self._expect_drain(place)
+            self._owner.worker_leaves(place)
+
+    def _hear_failed(self, place: Place, payload: bytes) -> None:
+        place.failure = StartError.unpack(payload)
+
+    _MESSAGE_ACTIONS: ClassVar[dict[Kind, Callable[["Crew", Place, bytes], None]]] = {
+        Kind.READY: _hear_ready,
+        Kind.DRAINING: _hear_draining,
+        Kind.FAILED: _hear_failed,
+    }
+
+    def _bury(self, place: Place, status: int) -> None:
+        """Take back what a dead process held, and tell the master."""
+        self._hear(place)  # its last words
+        reason = exit_reason(status)
+        is_wanted = place.state in (State.DRAINING, State.STOPPING) and status == 0
+        (log.debug if is_wanted else log.warning)("%s (process %d) %s", place, place.pid, reason)
+        if self._board.release(place.slot, place.pid):
+            log.warning("%s held the accept mutex when it died: unlocked", place)
+        self._free_slots.add(place.slot)
+        del self._places[place.pid]
+        if place.channel is not None and place.channel.is_open:
+            self._poller.remove(place.channel.fileno())
+            place.channel.close()
+        place.vacate()
+        self._owner.worker_gone(place, reason)
+
+    def _reap_orphans(self) -> None:
+        """Reap what was never ours; one of ours that ends meanwhile has a SIGCHLD on its way."""
+        peek = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        with contextlib.suppress(ChildProcessError):  # there are no children at all
+            while (found := os.waitid(os.P_ALL, 0, peek)) and found.si_pid not in self._places:
+                os.waitpid(found.si_pid, 0)
+
+
+def _wait_status(pid: int) -> int | None:
+    """Return the wait status of a child that has ended, None if it runs."""
+    try:
+        found, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:  # somebody else in this program reaped it: its status is lost
+        return 0
+    return status if found else None

@@ -1,0 +1,73 @@
+"""What can go wrong before a worker serves: exit codes, and the error that carries one."""
+
+import enum
+import json
+
+
+class ExitCode(enum.IntEnum):
+    """How ngxloop-serve ends. The numbers are part of its interface; --help lists them."""
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    NO_MODULE = 3
+    NO_ATTRIBUTE = 4
+    NOT_AN_APPLICATION = 5
+    IMPORT_FAILED = 6
+    START_FAILED = 7
+    START_TIMEOUT = 8
+    ADDRESS_IN_USE = 9
+    NO_PERMISSION = 10
+    BAD_ADDRESS = 11
+    MISSING_PACKAGE = 12
+
+
+EXIT_MEANINGS = {
+    ExitCode.OK: "ended as asked",
+    ExitCode.INTERNAL: "a defect in ngxloop; the traceback says where",
+    ExitCode.USAGE: "a wrong option or value",
+    ExitCode.NO_MODULE: "there is no such module",
+    ExitCode.NO_ATTRIBUTE: "the module has no such attribute",
+    ExitCode.NOT_AN_APPLICATION: "what was found is no application",
+    ExitCode.IMPORT_FAILED: "the application raised while it was imported",
+    ExitCode.START_FAILED: "the application raised, or refused, while it was starting",
+    ExitCode.START_TIMEOUT: "a worker was not ready in time, or died before it was",
+    ExitCode.ADDRESS_IN_USE: "another process listens on the address",
+    ExitCode.NO_PERMISSION: "not allowed to bind the address",
+    ExitCode.BAD_ADDRESS: "the address cannot be bound for another reason",
+    ExitCode.MISSING_PACKAGE: "a package that serves this kind of application is not installed",
+}
+
+
+class ConfigError(ValueError):
+    """An option has a value that cannot be used."""
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"{option}: {problem}")
+        self.option = option
+        self.problem = problem
+
+
+class StartError(Exception):
+    """Serving cannot begin: a line for the operator, an exit code, the user's traceback if any."""
+
+    def __init__(self, code: ExitCode, line: str, traceback: str = "") -> None:
+        super().__init__(line)
+        self.code = code
+        self.line = line
+        self.traceback = traceback
+
+    def pack(self, max_bytes: int) -> bytes:
+        """Return the error as a channel payload; the head of a long traceback is cut off."""
+        fields = {"code": int(self.code), "line": self.line[:2000], "traceback": self.traceback}
+        packed = json.dumps(fields).encode()
+        if len(packed) > max_bytes:  # JSON escapes a character into at most six bytes
+            fields["traceback"] = "[...]\n" + self.traceback[-(max_bytes // 6 - 4000) :]
+            packed = json.dumps(fields).encode()
+        return packed
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> "StartError":
+        """Return the error that pack() wrote."""
+        fields = json.loads(payload)
+        return cls(ExitCode(fields["code"]), fields["line"], fields["traceback"])

@@ -1,0 +1,21 @@
+"""Ask the kernel for a signal when the parent process dies: prctl(PR_SET_PDEATHSIG).
+
+This is the second net of a worker. The first is the end of file on its channel; this one also ends
+a worker that is still importing the application, when no loop reads the channel yet. The setting
+belongs to the thread that forked, and setuid() clears it (prctl(2)).
+"""
+
+import ctypes
+import os
+import signal
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def signal_on_parent_death(number: signal.Signals, parent_pid: int) -> bool:
+    """Let the kernel send the signal when the parent dies; False if it is dead already."""
+    if _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0) != 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, f"prctl(PR_SET_PDEATHSIG) failed: {os.strerror(errno)}")
+    return os.getppid() == parent_pid

@@ -1,0 +1,82 @@
+"""Fork a worker: the few steps between fork() and the worker's own code, and after it.
+
+Rules. 1. Every signal is blocked around the fork; the worker resets its handlers before it lets
+any in. 2. The worker leaves by os._exit(): the caller's stack, which it has inherited, belongs to
+the master, and so do exit functions registered before the fork. (multiprocessing does the same.)
+"""
+
+import atexit
+import logging
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+from ngxloop.serving.errors import ExitCode
+from ngxloop.serving.signals import reset_in_worker, signals_blocked
+
+
+def fork_worker(forget: Callable[[], None], work: Callable[[], int]) -> int:
+    """Fork, and return the process id, in the parent only.
+
+    Args:
+        forget: Closes, in the child, what belongs to the master.
+        work: The child's work; returns its exit status.
+
+    Raises:
+        OSError: fork() failed.
+    """
+    _flush_streams()  # or both processes would write what is buffered
+    with signals_blocked():
+        pid = os.fork()
+        if pid == 0:
+            _run_child(forget, work)
+    return pid
+
+
+def _run_child(forget: Callable[[], None], work: Callable[[], int]) -> NoReturn:
+    status: int = ExitCode.INTERNAL
+    try:
+        atexit._clear()
+        reset_in_worker()
+        forget()
+        status = work()
+    except SystemExit as error:  # the application called sys.exit()
+        status = _status_of(error)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        _leave(status)
+
+
+def _status_of(error: SystemExit) -> int:
+    """Return the exit status that the interpreter would use, and print what it would print."""
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code & 0xFF
+    print(error.code, file=sys.stderr)
+    return 1
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process as the interpreter would: wait for threads, run exit functions, flush."""
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        logging.shutdown()
+        _flush_streams()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _flush_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):  # no stream, or nobody reads it
+            continue

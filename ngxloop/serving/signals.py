@@ -1,0 +1,112 @@
+"""Signals as bytes in a pipe for the master, and a clean slate for its workers.
+
+How no signal is lost. C code in the interpreter writes the number into the pipe inside the signal
+handler (signal.set_wakeup_fd), so it is there before the system call that it interrupted returns,
+and the master's one epoll sees it; the Python-level handlers do nothing. Around a fork everything
+is blocked: what arrives then stays pending in the kernel, in the master until it unblocks, in the
+worker until it has its own handlers (gunicorn issue 1910 is what happens otherwise).
+
+Why not signalfd: Python has no call for it, and the pipe costs no ctypes.
+"""
+
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+MASTER_SIGNALS = (
+    signal.SIGTERM,
+    signal.SIGQUIT,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGCHLD,
+)
+# A worker takes its orders over the channel. Ctrl-C, Ctrl-\ and a `pkill -HUP` by name reach it as
+# well as the master; they are the master's to answer. A handler that does nothing, not SIG_IGN:
+# programs that the application starts would inherit that.
+_WORKER_IGNORES = (
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGWINCH,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+)
+
+
+class SignalPipe:
+    """The signals that the master handles, in order of arrival; main thread only."""
+
+    def __init__(self) -> None:
+        self._read_fd = self._write_fd = -1
+        self._old_wakeup_fd = -1
+        self._old_handlers: dict[signal.Signals, Any] = {}
+
+    def fileno(self) -> int:
+        """Return the descriptor that turns readable when a signal has arrived."""
+        return self._read_fd
+
+    def open(self) -> None:
+        """Take the signals over."""
+        self._read_fd, self._write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._old_wakeup_fd = signal.set_wakeup_fd(self._write_fd)
+        for number in MASTER_SIGNALS:
+            self._old_handlers[number] = signal.signal(number, _do_nothing)
+
+    def close(self) -> None:
+        """Give the signals back to whoever had them before."""
+        for number, handler in self._old_handlers.items():
+            signal.signal(number, handler)
+        self._old_handlers.clear()
+        signal.set_wakeup_fd(self._old_wakeup_fd)
+        self.close_fds()
+
+    def close_fds(self) -> None:
+        """Close the pipe only; for a forked worker, whose signals are reset_in_worker()'s."""
+        for fd in (self._read_fd, self._write_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._read_fd = self._write_fd = -1
+
+    def read(self) -> list[signal.Signals]:
+        """Return the signals that have arrived since the last call."""
+        try:
+            return [signal.Signals(number) for number in os.read(self._read_fd, 4096)]
+        except BlockingIOError:
+            return []
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until a signal can be read or the time is over; say which, True for a signal."""
+        poll = select.poll()
+        poll.register(self._read_fd, select.POLLIN)
+        return bool(poll.poll(timeout * 1000))
+
+
+@contextlib.contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Hold every signal back in this thread: a fork inside starts its child with none let in."""
+    old_mask = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
+
+
+def reset_in_worker() -> None:
+    """Forget the master's handlers, ignore what only the master answers, let signals in again."""
+    signal.set_wakeup_fd(-1)
+    for number in _WORKER_IGNORES:
+        signal.signal(number, _do_nothing)
+        signal.siginterrupt(number, False)
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _do_nothing(number: int, frame: FrameType | None) -> None:
+    """Do nothing: in the master the number is in the pipe already."""

@@ -1,0 +1,61 @@
+"""The life of a worker as the master sees it: states, events, and what each event leads to.
+
+One record stands for one place among the workers of a generation; the processes in it come and go.
+
+    BACKOFF --spawn--> STARTING --ready--> READY --drain--> DRAINING --exit--> DEAD
+                          |                  |                 |
+                          +------stop--------+------stop-------+--> STOPPING --exit--> DEAD
+
+A process can end in any state in which there is one. An event that has no row for a state does not
+change it: a `ready` that was on its way while the master decided to stop is no error.
+"""
+
+import enum
+
+
+class State(enum.Enum):
+    """Where a worker is. The value is the code in the scoreboard (ngxloop.core.scoreboard)."""
+
+    DEAD = 0  # no process, and none is planned
+    STARTING = 1  # forked; imports the application, runs its start-up
+    READY = 2  # accepts connections
+    DRAINING = 3  # accepts nothing more, finishes what it has
+    STOPPING = 4  # was told to end now; killed if it does not
+    BACKOFF = 5  # no process; the next one is forked when the delay is over
+
+
+class Event(enum.Enum):
+    """What happens to a worker."""
+
+    SPAWN = enum.auto()  # the master forked a process
+    READY = enum.auto()  # the worker said so, or
+    DRAIN = enum.auto()  # the master asked for it, or the worker says that it has begun by itself
+    STOP = enum.auto()  # the master does not wait any longer
+    EXIT = enum.auto()  # the process was reaped
+    WAIT = enum.auto()  # the master will fork again later
+
+
+TRANSITIONS: dict[tuple[State, Event], State] = {
+    (State.DEAD, Event.SPAWN): State.STARTING,
+    (State.DEAD, Event.WAIT): State.BACKOFF,
+    (State.BACKOFF, Event.SPAWN): State.STARTING,
+    (State.BACKOFF, Event.DRAIN): State.DEAD,
+    (State.BACKOFF, Event.STOP): State.DEAD,
+    (State.STARTING, Event.READY): State.READY,
+    (State.STARTING, Event.DRAIN): State.STOPPING,  # nothing to finish yet
+    (State.STARTING, Event.STOP): State.STOPPING,
+    (State.STARTING, Event.EXIT): State.DEAD,
+    (State.READY, Event.DRAIN): State.DRAINING,
+    (State.READY, Event.STOP): State.STOPPING,
+    (State.READY, Event.EXIT): State.DEAD,
+    (State.DRAINING, Event.STOP): State.STOPPING,
+    (State.DRAINING, Event.EXIT): State.DEAD,
+    (State.STOPPING, Event.EXIT): State.DEAD,
+}
+
+LIVE = frozenset({State.STARTING, State.READY, State.DRAINING, State.STOPPING})
+
+
+def next_state(state: State, event: Event) -> State:
+    """Return the state that follows; the same one where the table has no row."""
+    return TRANSITIONS.get((state, event), state)

@@ -1,0 +1,176 @@
+"""A worker process: loop, application, adapter; ready, serve, drain, exit.
+
+Orders come over the channel. Its end of file means that the master is gone; the worker then drains
+and exits, as it does on a SIGTERM of its own. Nobody is left to kill such an orphan if it hangs, so
+it sets itself an alarm.
+"""
+
+import asyncio
+import dataclasses
+import math
+import os
+import signal
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import ngxloop
+from ngxloop.core.gate import make_gate
+from ngxloop.core.scoreboard import Scoreboard
+from ngxloop.serving.adapters.base import Adapter, Service
+from ngxloop.serving.application import call_factory, load_object
+from ngxloop.serving.channel import MESSAGE_BYTES, Channel, Kind
+from ngxloop.serving.config import CANCEL_SECONDS, KILL_SECONDS, Config
+from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.interface import choose_adapter
+from ngxloop.serving.listeners import ListeningSocket
+from ngxloop.serving.logs import log, set_up_access_log, set_up_logs
+from ngxloop.serving.parent import signal_on_parent_death
+from ngxloop.serving.states import State
+
+
+@dataclasses.dataclass(frozen=True)
+class Assignment:
+    """What the master gives a worker at the fork."""
+
+    config: Config
+    name: str
+    slot: int
+    board: Scoreboard
+    channel: Channel
+    sockets: Sequence[ListeningSocket]
+    master_pid: int
+
+
+def run_worker(assignment: Assignment) -> int:
+    """Serve until told to stop; return the exit status. Called in the forked process."""
+    config = assignment.config
+    assignment.board.claim(assignment.slot, os.getpid())
+    set_up_logs(config.log_threshold, assignment.name)
+    if not signal_on_parent_death(signal.SIGTERM, assignment.master_pid):
+        return ExitCode.OK
+    if config.access_log:
+        set_up_access_log()
+    try:
+        return _run_loop(assignment)
+    except StartError as error:
+        failure = error
+    except Exception as error:
+        line = f"{assignment.name} failed: {type(error).__name__}: {error}"
+        failure = StartError(ExitCode.INTERNAL, line, traceback.format_exc())
+    assignment.channel.send(Kind.FAILED, failure.pack(MESSAGE_BYTES - 1))
+    return failure.code
+
+
+def _run_loop(assignment: Assignment) -> int:
+    config = assignment.config
+    with asyncio.Runner(loop_factory=ngxloop.new_event_loop) as runner:
+        loop: Any = runner.get_loop()
+        loop.set_accept_gate(make_gate(config.accept, assignment.board, assignment.slot))
+        asyncio.set_event_loop(loop)  # modules that ask for the loop while they are imported
+        found = load_object(config.app, config.app_dir)
+        return runner.run(_Worker(assignment, found, loop).run())
+
+
+class _Worker:
+    """One life: started, asked to drain, drained. Runs in the loop."""
+
+    def __init__(
+        self, assignment: Assignment, found: Any, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._config = assignment.config
+        self._assignment = assignment
+        self._channel = assignment.channel
+        self._found = found
+        self._loop = loop
+        self._drain_asked = asyncio.Event()
+        self._state = State.STARTING
+        self._task: asyncio.Task[int] | None = None
+
+    async def run(self) -> int:
+        """Serve until told to drain, and drain; return the exit status."""
+        self._task = asyncio.current_task()
+        self._listen_to_orders()
+        try:
+            adapter = await self._start()
+            await self._drain_asked.wait()
+            await self._drain(adapter)
+        except asyncio.CancelledError:  # told to stop at once; what still runs is cancelled next
+            log.info("stopped")
+        return ExitCode.OK
+
+    # Orders ------------------------------------------------------------------------------------
+
+    def _listen_to_orders(self) -> None:
+        self._loop.add_reader(self._channel.fileno(), self._read_channel)
+        self._loop.add_signal_handler(signal.SIGTERM, self._handle_term)
+
+    def _read_channel(self) -> None:
+        for message in self._channel.receive():
+            if message.kind is Kind.DRAIN:
+                self._ask_drain()
+            elif message.kind is Kind.STOP:
+                self._ask_stop()
+        if not self._channel.is_open:
+            self._loop.remove_reader(self._channel.fileno())
+            self._become_orphan()
+
+    def _handle_term(self) -> None:
+        if os.getppid() != self._assignment.master_pid:  # the kernel tells that the master died
+            self._become_orphan()
+        elif self._state is State.DRAINING:
+            self._ask_stop()
+        else:
+            self._ask_drain()
+
+    def _become_orphan(self) -> None:
+        log.warning("the master is gone; draining")
+        signal.alarm(math.ceil(self._config.graceful_timeout + KILL_SECONDS))
+        self._ask_drain()
+
+    def _ask_drain(self) -> None:
+        if self._state is State.STARTING:  # nothing to finish
+            self._ask_stop()
+        self._drain_asked.set()
+
+    def _ask_stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    # Life --------------------------------------------------------------------------------------
+
+    async def _start(self) -> Adapter:
+        adapter = await self._make_adapter()
+        await adapter.start(self._assignment.sockets)
+        self._enter(State.READY)
+        self._channel.send(Kind.READY, adapter.name.encode())
+        log.debug("ready")
+        return adapter
+
+    async def _make_adapter(self) -> Adapter:
+        config, application = self._config, self._found
+        if config.factory:
+            application = await call_factory(application, config.app)
+        adapter_class = choose_adapter(application, config.interface, config.app)
+        return adapter_class(Service(application, config, self._count_connections))
+
+    async def _drain(self, adapter: Adapter) -> None:
+        self._enter(State.DRAINING)
+        self._channel.send(Kind.DRAINING)
+        deadline = self._loop.time() + self._config.graceful_timeout
+        limit = asyncio.timeout_at(deadline + CANCEL_SECONDS)
+        try:
+            async with limit:
+                await adapter.drain(deadline)
+        except TimeoutError:
+            if not limit.expired():  # the application's own
+                raise
+            log.warning("not drained after %g s; cancelling", self._config.graceful_timeout)
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        self._assignment.board.set_state(self._assignment.slot, state.value)
+
+    def _count_connections(self) -> int:
+        active: int = self._assignment.board.read(self._assignment.slot)["active"]
+        return active
