@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
-from ngxloop.serving.config import Config
+from ngxloop.serving.config import HTTP_INTERFACES, Config
 from ngxloop.serving.crew import Crew
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import Listeners, open_listeners, queue_limit
@@ -73,6 +73,8 @@ class Master:
             self._listeners.close()
             self._poller.close()
             self._signals.close()
+        if self._exit_code == ExitCode.OK:
+            log.info("ended")
         return self._exit_code
 
     def _open(self) -> None:
@@ -104,6 +106,19 @@ class Master:
         generations = (self._coming, self._serving)
         places = [place for generation in generations if generation for place in generation.places]
         return places + self._leaving
+
+    def _announce(self, interface: str) -> None:
+        """Say that we serve, and where: what to open in a browser, if a browser can open it."""
+        is_http = interface in HTTP_INTERFACES
+        where = [
+            address if address.startswith("unix:") or not is_http else f"http://{address}"
+            for address in self._listeners.describe()
+        ]
+        app, workers = (
+            self._config.app,
+            "1 worker" if self._count == 1 else f"{self._count} workers",
+        )
+        log.info("serving %s (%s) with %s: %s", app, interface, workers, " ".join(where))
 
     # Signals -----------------------------------------------------------------------------------
 
@@ -160,7 +175,7 @@ class Master:
         """All of the new generation is ready: it serves, the one before leaves."""
         old, self._serving, self._coming = self._serving, coming, None
         if old is None:
-            log.info("serving %s, workers: %d", self._config.app, self._count)
+            self._announce(coming.places[0].interface)
         else:
             log.info("reloaded: generation %d serves, %d drains", coming.number, old.number)
             self._dismiss(old)
@@ -196,9 +211,9 @@ class Master:
 
     # Workers: what the crew tells -----------------------------------------------------------------
 
-    def worker_ready(self, place: Place, interface: str) -> None:
+    def worker_ready(self, place: Place) -> None:
         """Count it; see crew.Owner."""
-        log.info("%s ready (process %d, %s)", place, place.pid, interface)
+        log.info("%s ready (process %d)", place, place.pid)
         if self._coming is not None and self._coming.is_ready:
             self._accept_generation(self._coming)
 

@@ -32,6 +32,7 @@ DRAIN_POLL_SECONDS = 0.02
 
 ACCEPT_MODES = ("fair", "mutex", "exclusive", "plain")
 INTERFACES = ("auto", "asgi", "aiohttp", "protocol", "streams")
+HTTP_INTERFACES = ("asgi", "aiohttp")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 AUTO = "auto"
 _MODE_BITS = 0o777  # read, write, execute for user, group and others

@@ -27,7 +27,7 @@ from ngxloop.serving.worker import Assignment, run_worker
 class Owner(Protocol):
     """Who is told what happens in the crew."""
 
-    def worker_ready(self, place: Place, interface: str) -> None:
+    def worker_ready(self, place: Place) -> None:
         """The worker serves."""
 
     def worker_leaves(self, place: Place) -> None:
@@ -161,7 +161,8 @@ class Crew:
         if place.advance(Event.READY):
             place.deadline = None
             place.ready_at = time.monotonic()
-            self._owner.worker_ready(place, payload.decode())
+            place.interface = payload.decode()
+            self._owner.worker_ready(place)
 
     def _hear_draining(self, place: Place, payload: bytes) -> None:
         if place.advance(Event.DRAIN):  # else it was ordered to

@@ -22,6 +22,7 @@ class Place:
         self.channel: Channel | None = None
         self.deadline: float | None = None  # monotonic; what happens then depends on the state
         self.ready_at: float | None = None
+        self.interface = ""  # what the process serves, known once it is ready
         self.failure: StartError | None = None  # what the process reported
         self.young_deaths = 0  # in a row
 

@@ -75,9 +75,7 @@ def _run_loop(assignment: Assignment) -> int:
 class _Worker:
     """One life: started, asked to drain, drained. Runs in the loop."""
 
-    def __init__(
-        self, assignment: Assignment, found: Any, loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, assignment: Assignment, found: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._config = assignment.config
         self._assignment = assignment
         self._channel = assignment.channel
