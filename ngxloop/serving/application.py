@@ -86,11 +86,11 @@ def user_errors(code: ExitCode, line: str) -> Iterator[None]:
 
 
 def user_traceback(error: BaseException) -> str:
-    """Return the traceback from the first frame of the application on."""
+    """Return the traceback from the first frame of the application on; SyntaxError has none."""
     frames = error.__traceback__
     while frames is not None and _is_machinery(frames.tb_frame.f_code.co_filename):
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames or error.__traceback__))
+    return "".join(traceback.format_exception(type(error), error, frames))
 
 
 def _import_module(name: str, folder: str) -> ModuleType:

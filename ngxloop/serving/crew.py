@@ -117,13 +117,13 @@ class Crew:
         if place.is_live:
             self._board.set_state(place.slot, place.state.value)
             place.order(Kind.STOP)
-            place.signal(signal.SIGTERM)
+            place.send_signal(signal.SIGTERM)
             place.deadline = time.monotonic() + STOP_SECONDS
 
     def kill(self, place: Place) -> None:
         """End a process that did not end when it was told to."""
         log.warning("%s (process %d) did not end in time: killed", place, place.pid)
-        place.signal(signal.SIGKILL)
+        place.send_signal(signal.SIGKILL)
 
     def reap(self) -> None:
         """Take note of every process that has ended."""
@@ -182,8 +182,8 @@ class Crew:
         """Take back what a dead process held, and tell the master."""
         self._hear(place)  # its last words
         reason = exit_reason(status)
-        is_wanted = place.state in (State.DRAINING, State.STOPPING) and status == 0
-        (log.debug if is_wanted else log.warning)("%s (process %d) %s", place, place.pid, reason)
+        is_news = place.failure is None and not _is_wanted(place.state, status)
+        (log.warning if is_news else log.debug)("%s (process %d) %s", place, place.pid, reason)
         if self._board.release(place.slot, place.pid):
             log.warning("%s held the accept mutex when it died: unlocked", place)
         self._free_slots.add(place.slot)
@@ -200,6 +200,11 @@ class Crew:
         with contextlib.suppress(ChildProcessError):  # there are no children at all
             while (found := os.waitid(os.P_ALL, 0, peek)) and found.si_pid not in self._places:
                 os.waitpid(found.si_pid, 0)
+
+
+def _is_wanted(state: State, status: int) -> bool:
+    """Say whether a worker ended because, and as, it was told to."""
+    return state is State.STOPPING or (state is State.DRAINING and status == 0)
 
 
 def _wait_status(pid: int) -> int | None:

@@ -32,7 +32,7 @@ def choose_adapter(application: Any, interface: str, target: str) -> type[Adapte
             return _import_adapter(name, target)
     found, wanted = kind_of(application), _DESCRIPTIONS[interface]
     raise StartError(
-        ExitCode.NOT_AN_APPLICATION, f"{target} is {found}, not {wanted}; {_advice(application)}"
+        ExitCode.NOT_AN_APPLICATION, f"{target} is {found}, not {wanted}; {_advice(application, interface)}"
     )
 
 
@@ -103,7 +103,7 @@ def _is_protocol_class(application: Any) -> bool:
     return inspect.isclass(application) and issubclass(application, asyncio.BaseProtocol)
 
 
-def _advice(application: Any) -> str:
+def _advice(application: Any, interface: str) -> str:
     """Guess what the user meant."""
     if _is_protocol_class(application):
         return "its __init__ needs arguments: use --factory with a function that returns a class"
@@ -113,4 +113,6 @@ def _advice(application: Any) -> str:
         return "if it makes the application, add --factory"
     if callable(application) and takes(application, 2) and not _is_async(application):
         return "a WSGI application must be wrapped, with a2wsgi say"
+    if interface != AUTO:
+        return "leave --interface out to have it detected"
     return f"give {', '.join(_DESCRIPTIONS[name] for name in _DETECTORS)}"

@@ -56,9 +56,9 @@ class Place:
     def order(self, kind: Kind) -> None:
         """Tell the process; by a signal if it does not read its channel."""
         if self.channel is None or not self.channel.send(kind):
-            self.signal(signal.SIGTERM)
+            self.send_signal(signal.SIGTERM)
 
-    def signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to the process. Its id cannot be another's: only we reap it."""
         if self.is_live:
             os.kill(self.pid, number)

@@ -35,7 +35,7 @@ class Adapter:
         self._target = service.config.app
         self._idle_grace = service.config.idle_grace
         self._config = _make_uvicorn_config(service)
-        self._server = _Server(self._config)
+        self._server = _Server(self._config, self._target)
         self._closer: _ConnectionCloser | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -72,8 +72,9 @@ class Adapter:
 class _Server(uvicorn.Server):
     """uvicorn's server as a part of a worker: signals are the worker's, failing is an exception."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, target: str) -> None:
         super().__init__(config)
+        self._target = target
         self.has_started = asyncio.Event()
 
     async def startup(self, sockets: Any = None) -> None:
@@ -81,10 +82,8 @@ class _Server(uvicorn.Server):
         try:
             await super().startup(sockets)
         except SystemExit:
-            app = self.config.app
-            raise StartError(
-                ExitCode.START_FAILED, f"the lifespan start-up of {app!r} failed; see above"
-            ) from None
+            line = f"the lifespan start-up of {self._target} failed; see above"
+            raise StartError(ExitCode.START_FAILED, line) from None
         self.has_started.set()
 
     @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""Tests of the launcher: ngxloop/serving, and whole masters with their workers."""

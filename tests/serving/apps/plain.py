@@ -1,0 +1,77 @@
+"""Applications without HTTP: each answers a connection with its process id, then echoes lines."""
+
+import asyncio
+import os
+import sys
+
+
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport = transport
+        transport.write(b"%d\n" % os.getpid())
+
+    def data_received(self, data):
+        self.transport.write(data)
+
+
+class BufferedEcho(asyncio.BufferedProtocol):
+    def connection_made(self, transport):
+        self.transport = transport
+        self.buffer = bytearray(4096)
+        transport.write(b"%d\n" % os.getpid())
+
+    def get_buffer(self, sizehint):
+        return self.buffer
+
+    def buffer_updated(self, nbytes):
+        self.transport.write(bytes(self.buffer[:nbytes]))
+
+
+class NeedsArgument(asyncio.Protocol):
+    def __init__(self, greeting):
+        self.greeting = greeting
+
+    def connection_made(self, transport):
+        transport.write(self.greeting)
+
+
+def make_protocol_class():
+    class Greeter(NeedsArgument):
+        def __init__(self):
+            super().__init__(b"%d\n" % os.getpid())
+
+    return Greeter
+
+
+async def echo(reader, writer):
+    writer.write(b"%d\n" % os.getpid())
+    async for line in reader:
+        if line == b"raise\n":
+            raise RuntimeError("asked to")
+        writer.write(line)
+        await writer.drain()
+    writer.close()
+
+
+async def hang(reader, writer):
+    writer.write(b"%d\n" % os.getpid())
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        print("handler cancelled", file=sys.stderr, flush=True)
+        raise
+
+
+def wsgi(environ, start_response):
+    return []
+
+
+def needs_one_argument(settings):
+    return echo
+
+
+async def many(*streams):
+    await echo(*streams)
+
+
+number = 42

@@ -1,0 +1,196 @@
+"""A running ngxloop-serve, for tests that start it, wait for its log lines and send it signals.
+
+The log is the launcher's interface to its operator, and to the tests: every wait is for a line, with
+a deadline. Nothing here sleeps.
+"""
+
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import ngxloop
+
+APPS = Path(__file__).parent / "apps"
+DEADLINE = 40.0  # generous: a loaded machine is no failure
+_ROOT = Path(ngxloop.__file__).parent.parent
+
+
+def environment() -> dict[str, str]:
+    """Return ours, so that the program finds the ngxloop under test and leaves no .pyc files."""
+    path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def command(*arguments: str) -> list[str]:
+    """Return the command line of ngxloop-serve with the arguments."""
+    return [sys.executable, "-m", "ngxloop.cli", *arguments]
+
+
+class Server:
+    """One ngxloop-serve; the log is read as far as somebody waits for it."""
+
+    def __init__(self, arguments: Sequence[str], pass_fds: Sequence[int] = ()) -> None:
+        self.log = ""
+        self._seen = 0  # how much of the log earlier waits have used up
+        self._process = subprocess.Popen(
+            command(*arguments), stderr=subprocess.PIPE, env=environment(), pass_fds=pass_fds
+        )
+        assert self._process.stderr is not None
+        self._stderr = self._process.stderr
+        os.set_blocking(self._stderr.fileno(), False)
+
+    @property
+    def pid(self) -> int:
+        """The master's process id."""
+        return self._process.pid
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where the master listens, as far as the log has been read."""
+        return re.findall(r"listening on (\S+),", self.log)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port of the first TCP address."""
+        host, _, port = self.addresses[0].rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
+    def url(self) -> str:
+        """The first TCP address for an HTTP client."""
+        return f"http://{self.addresses[0]}"
+
+    def worker_pids(self, generation: int) -> list[int]:
+        """Return the workers of a generation that have said that they are ready."""
+        return [
+            int(pid)
+            for pid in re.findall(rf"worker {generation}\.\d+ ready \(process (\d+)\)", self.log)
+        ]
+
+    def logged(self, pattern: str, seconds: float = DEADLINE) -> re.Match[str]:
+        """Wait for a piece of log that matches, after the one that the last call found."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = re.compile(pattern).search(self.log, self._seen)
+            if found:
+                self._seen = found.end()
+                return found
+            if not self._read(deadline - time.monotonic()):
+                raise AssertionError(f"not in the log: {pattern!r}; the log:\n{self.log}")
+
+    def serving(self) -> "Server":
+        """Wait until the first generation serves."""
+        self.logged(r"master\[\d+\] serving ")
+        return self
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the master."""
+        self._process.send_signal(number)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and wait for the exit code."""
+        self.send(number)
+        return self.ended()
+
+    def ended(self, seconds: float = DEADLINE) -> int:
+        """Wait for the end and return the exit code; the log is complete then."""
+        code = self._process.wait(seconds)
+        self._drain_log()
+        return code
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._drain_log()
+        for pid in re.findall(r"process (\d+)\)", self.log):
+            kill_leftover(int(pid))
+        self._stderr.close()
+
+    def _read(self, seconds: float) -> bool:
+        """Read some more of the log; False at its end, or when the time is over."""
+        poll = select.poll()
+        poll.register(self._stderr, select.POLLIN)
+        if seconds <= 0 or not poll.poll(seconds * 1000):
+            return False
+        data = self._stderr.read()
+        self.log += (data or b"").decode()
+        return bool(data)
+
+    def _drain_log(self) -> None:
+        while self._read(0.001):
+            pass
+
+
+def wait_gone(*pids: int) -> None:
+    """Wait until the processes, which need not be our children, have ended."""
+    for pid in pids:
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        ended = poll.poll(DEADLINE * 1000)
+        os.close(fd)
+        assert ended, f"process {pid} still runs"
+
+
+def kill_leftover(pid: int) -> None:
+    """Kill a worker that outlived its master; nothing if the id is free or another program's."""
+    try:
+        if b"ngxloop.cli" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+    except (FileNotFoundError, ProcessLookupError):
+        return
+
+
+def connect(address: tuple[str, int] | str) -> socket.socket:
+    """Return a blocking connection, to a TCP address or a Unix path, that gives up some day."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    if not isinstance(address, str) and ":" in address[0]:
+        family = socket.AF_INET6
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.settimeout(DEADLINE)
+    sock.connect(address)
+    return sock
+
+
+def receive_line(sock: socket.socket) -> bytes:
+    """Receive up to and with the next newline, or what comes before the end of file."""
+    line = b""
+    while not line.endswith(b"\n"):
+        data = sock.recv(1)
+        if not data:
+            break
+        line += data
+    return line
+
+
+def http_get(address: tuple[str, int] | str, path: str = "/") -> tuple[int, bytes]:
+    """Return status and body of one request on a connection of its own."""
+    with connect(address) as sock:
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".encode())
+        answer = b""
+        while data := sock.recv(65536):
+            answer += data
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if b"chunked" in head:
+        body = _unchunk(body)
+    return int(head.split(b" ", 2)[1]), body
+
+
+def _unchunk(body: bytes) -> bytes:
+    plain = b""
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        plain, body = plain + body[: int(size, 16)], body[int(size, 16) + 2 :]
+    return plain

@@ -1,0 +1,198 @@
+"""What cannot be served ends with one line and its own exit code; only user code shows a traceback."""
+
+import os
+import socket
+import subprocess
+
+import pytest
+
+from ngxloop.serving.errors import ExitCode
+from tests.serving.support import APPS, DEADLINE, command, environment
+
+FREE = ["--bind", "127.0.0.1:0", "--app-dir", str(APPS)]
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        env=environment(),
+        check=False,
+        **options,
+    )
+
+
+def complaints(result):
+    return [line for line in result.stderr.splitlines() if line.startswith("ngxloop-serve: ")]
+
+
+def assert_one_line(result, code, *words):
+    assert result.returncode == code, result.stderr
+    lines = complaints(result)
+    assert len(lines) == 1, result.stderr
+    for word in words:
+        assert word in lines[0]
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["required: APP"]),
+        (["web_asgi"], ["APP: 'web_asgi'", "MODULE:NAME"]),
+        (["web_asgi:"], ["APP: 'web_asgi:'"]),
+        (["web asgi:app"], ["APP: 'web asgi:app'"]),
+        (["web_asgi:app", "other"], ["unrecognized arguments: other"]),
+        (["web_asgi:app", "--wokers", "4"], ["unrecognized arguments: --wokers"]),
+        (["web_asgi:app", "--workers"], ["--workers", "expected one argument"]),
+        (["web_asgi:app", "--workers", "0"], ["--workers: 0", "auto"]),
+        (["web_asgi:app", "--workers", "-1"], ["--workers: '-1'"]),
+        (["web_asgi:app", "--workers", "many"], ["--workers: 'many'"]),
+        (["web_asgi:app", "--accept", "best"], ["--accept: 'best'", "fair, mutex"]),
+        (["web_asgi:app", "--interface", "wsgi"], ["--interface: 'wsgi'", "asgi, aiohttp"]),
+        (["web_asgi:app", "--backlog", "0"], ["--backlog: 0"]),
+        (["web_asgi:app", "--backlog", "long"], ["--backlog: 'long'"]),
+        (["web_asgi:app", "--graceful-timeout", "soon"], ["--graceful-timeout: 'soon'"]),
+        (["web_asgi:app", "--graceful-timeout", "-1"], ["--graceful-timeout: -1"]),
+        (["web_asgi:app", "--graceful-timeout", "inf"], ["--graceful-timeout: inf"]),
+        (["web_asgi:app", "--idle-grace", "nan"], ["--idle-grace: nan"]),
+        (["web_asgi:app", "--start-timeout", "0"], ["--start-timeout: 0"]),
+        (["web_asgi:app", "--socket-mode", "999"], ["--socket-mode: '999'", "octal"]),
+        (["web_asgi:app", "--socket-mode", "7777"], ["--socket-mode: 4095"]),
+        (["web_asgi:app", "--log-level", "loud"], ["--log-level: 'loud'"]),
+        (["web_asgi:app", "--app-dir", ""], ["--app-dir: ''"]),
+        (["web_asgi:app", "--bind", "8000"], ["--bind: '8000'", "HOST:PORT"]),
+        (["web_asgi:app", "--bind", "::1:8000"], ["--bind: '::1:8000'"]),
+        (["web_asgi:app", "--bind", "localhost:http"], ["--bind: 'localhost:http'"]),
+        (["web_asgi:app", "--bind", "localhost:70000"], ["--bind: port 70000"]),
+        (["web_asgi:app", "--bind", "unix:"], ["--bind: 'unix:'"]),
+        (["web_asgi:app", "--bind", "fd://x"], ["--bind: 'fd://x'"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_wrong_option_is_one_line(arguments, words):
+    result = run(*arguments)
+    assert_one_line(result, ExitCode.USAGE, *words)
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("app", "options", "code", "words"),
+    [
+        ("nothing:app", [], ExitCode.NO_MODULE, ["'nothing'", "--app-dir"]),
+        ("plain.sub:app", [], ExitCode.NO_MODULE, ["'plain.sub'"]),
+        ("web_asgi:nothing", [], ExitCode.NO_ATTRIBUTE, ["'nothing'", "app"]),
+        ("web_asgi:app.nothing", [], ExitCode.NO_ATTRIBUTE, ["'nothing'"]),
+        ("plain:number", [], ExitCode.NOT_AN_APPLICATION, ["an int", "ASGI"]),
+        ("plain:wsgi", [], ExitCode.NOT_AN_APPLICATION, ["WSGI"]),
+        ("plain:NeedsArgument", [], ExitCode.NOT_AN_APPLICATION, ["NeedsArgument", "--factory"]),
+        ("web_asgi:make_app", [], ExitCode.NOT_AN_APPLICATION, ["--factory"]),
+        ("web_asgi:Instance", [], ExitCode.NOT_AN_APPLICATION, ["instance"]),
+        ("plain:number", ["--factory"], ExitCode.NOT_AN_APPLICATION, ["cannot be called"]),
+        ("plain:Echo", ["--interface", "aiohttp"], ExitCode.NOT_AN_APPLICATION, ["aiohttp"]),
+        ("web_asgi:app", ["--interface", "streams"], ExitCode.NOT_AN_APPLICATION, ["(reader, writer)"]),
+        ("web_asgi:app", ["--interface", "protocol"], ExitCode.NOT_AN_APPLICATION, ["protocol"]),
+    ],
+)
+def test_what_is_no_application_is_one_line(app, options, code, words):
+    result = run(app, *options, *FREE, "--workers", "2", "--log-level", "error")
+    assert_one_line(result, code, *words)
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import no_such_package\n", ["No module named 'no_such_package'"]),
+        ("def app(:\n", ["SyntaxError"]),
+        ("1 / 0\n", ["ZeroDivisionError"]),
+        ("import sys; sys.exit('no database')\n", ["SystemExit", "no database"]),
+    ],
+)
+def test_import_that_raises_shows_its_traceback_once_and_one_line(tmp_path, source, words):
+    (tmp_path / "broken.py").write_text(source)
+    result = run("broken:app", "--bind", "127.0.0.1:0", "--app-dir", str(tmp_path), "-w", "3")
+    assert_one_line(result, ExitCode.IMPORT_FAILED, "importing broken failed", *words)
+    assert result.stderr.count('broken.py", line') == 1
+    assert "ngxloop/serving" not in result.stderr
+
+
+def test_factory_that_raises_shows_its_traceback(tmp_path):
+    (tmp_path / "broken.py").write_text("def make():\n    raise OSError('no database')\n")
+    result = run("broken:make", "--factory", "-b", "127.0.0.1:0", "--app-dir", str(tmp_path))
+    assert_one_line(result, ExitCode.START_FAILED, "broken:make", "OSError: no database")
+    assert "raise OSError" in result.stderr
+
+
+def test_factory_that_needs_arguments_is_one_line():
+    result = run("plain:needs_one_argument", "--factory", *FREE)
+    assert_one_line(result, ExitCode.START_FAILED, "needs_one_argument", "TypeError")
+
+
+@pytest.mark.parametrize("app", ["web_asgi:refuse", "web_aiohttp:broken"])
+def test_start_up_that_fails_is_one_line_after_what_the_application_says(app):
+    result = run(app, *FREE)
+    assert_one_line(result, ExitCode.START_FAILED, app)
+    assert "no database" in result.stderr
+
+
+def test_start_up_that_never_ends_is_given_up():
+    result = run("web_asgi:start_forever", *FREE, "--start-timeout", "0.5")
+    assert_one_line(result, ExitCode.START_TIMEOUT, "not ready after 0.5 s", "--start-timeout")
+
+
+def test_worker_that_dies_while_starting_ends_the_master(tmp_path):
+    (tmp_path / "broken.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    result = run("broken:app", "--bind", "127.0.0.1:0", "--app-dir", str(tmp_path))
+    assert_one_line(result, ExitCode.START_TIMEOUT, "was killed by SIGKILL while starting")
+
+
+def test_missing_uvicorn_is_one_line(tmp_path):
+    (tmp_path / "uvicorn.py").write_text("raise ModuleNotFoundError('hidden', name='uvicorn')\n")
+    (tmp_path / "web.py").write_text("async def app(scope, receive, send): ...\n")
+    result = run("web:app", "--bind", "127.0.0.1:0", "--app-dir", str(tmp_path))
+    assert_one_line(result, ExitCode.MISSING_PACKAGE, "uvicorn", "pip install 'ngxloop[serve]'")
+
+
+def test_address_in_use_is_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        result = run("web_asgi:app", "--bind", address, "--app-dir", str(APPS))
+    assert_one_line(result, ExitCode.ADDRESS_IN_USE, address, "stop the process")
+
+
+def test_unix_socket_in_use_is_one_line(tmp_path):
+    path = tmp_path / "app.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        result = run("web_asgi:app", "--bind", f"unix:{path}", "--app-dir", str(APPS))
+    assert_one_line(result, ExitCode.ADDRESS_IN_USE, str(path))
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("192.0.2.1:8000", ["192.0.2.1:8000"]),
+        ("no-such-host.invalid:8000", ["no-such-host.invalid:8000"]),
+        ("unix:/no/such/folder/app.sock", ["/no/such/folder/app.sock"]),
+        ("unix:/" + 120 * "x", ["too long"]),
+        ("fd://99", ["fd://99", "Bad file descriptor"]),
+        ("fd://0", ["fd://0"]),
+    ],
+)
+def test_address_that_cannot_be_bound_is_one_line(address, words):
+    with open(os.devnull) as nothing:
+        result = run("web_asgi:app", "-b", address, "--app-dir", str(APPS), stdin=nothing)
+    assert_one_line(result, ExitCode.BAD_ADDRESS, *words)
+
+
+def test_file_in_the_way_of_a_unix_socket_is_one_line_and_stays(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("mine")
+    result = run("web_asgi:app", "--bind", f"unix:{path}", "--app-dir", str(APPS))
+    assert_one_line(result, ExitCode.BAD_ADDRESS, "not a socket")
+    assert path.read_text() == "mine"

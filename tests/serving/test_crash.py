@@ -1,0 +1,152 @@
+"""Processes that die without being asked: a worker is replaced, a master's workers go."""
+
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from tests.serving.support import connect, http_get, receive_line, wait_gone
+
+
+@pytest.mark.parametrize("mode", ["fair", "mutex", "exclusive", "plain"])
+def test_killed_worker_loses_only_its_connections_and_is_replaced_within_a_second(serve, mode):
+    server = serve("plain:Echo", "--workers", "4", "--accept", mode).serving()
+    connections = [connect(server.address) for _ in range(40)]
+    homes = [int(receive_line(sock)) for sock in connections]
+    victim = homes[0]
+    os.kill(victim, signal.SIGKILL)
+    killed_at = time.monotonic()
+    server.logged(rf"\(process {victim}\) was killed by SIGKILL")
+    replacement = int(server.logged(r"worker 1\.\d ready \(process (\d+)\)").group(1))
+    assert time.monotonic() - killed_at < 1
+    assert_lost_only(victim, connections, homes)
+    assert_serves(server, replacement)
+    for sock in connections:
+        sock.close()
+
+
+def assert_lost_only(victim, connections, homes):
+    for sock, home in zip(connections, homes, strict=True):
+        if home == victim:
+            assert sock.recv(1) == b""
+        else:
+            sock.sendall(b"still there\n")
+            assert receive_line(sock) == b"still there\n"
+
+
+def assert_serves(server, pid):
+    """Keep opening connections until the worker has one; the deadline is receive_line's."""
+    connections = []
+    while not connections or int(receive_line(connections[-1])) != pid:
+        connections.append(connect(server.address))
+        assert len(connections) < 2000
+    for sock in connections:
+        sock.close()
+
+
+def test_killed_worker_under_load_costs_no_request_of_the_others(serve):
+    server = serve("web_asgi:app", "--workers", "4").serving()
+    failures, stop = [], threading.Event()
+    clients = [
+        threading.Thread(target=keep_asking, args=(server.address, stop, failures))
+        for _ in range(4)
+    ]
+    for client in clients:
+        client.start()
+    victims = server.worker_pids(1)[:2]
+    for victim in victims:
+        os.kill(victim, signal.SIGKILL)
+        server.logged(r"worker 1\.\d ready \(process (\d+)\)")
+    stop.set()
+    for client in clients:
+        client.join()
+    assert len(failures) <= 2 * len(clients)  # what was in the victims' hands
+    assert http_get(server.address)[0] == 200
+
+
+def keep_asking(address, stop, failures):
+    while not stop.is_set():
+        try:
+            assert http_get(address)[0] == 200
+        except (OSError, ValueError) as error:  # reset, or an answer without a status
+            failures.append(error)
+        except IndexError as error:
+            failures.append(error)
+
+
+def test_worker_that_exits_is_replaced(serve):
+    server = serve("web_asgi:app").serving()
+    with connect(server.address) as sock:
+        sock.sendall(b"GET /exit HTTP/1.1\r\nHost: test\r\n\r\n")
+        server.logged("exited with code 3")
+    server.logged(r"worker 1\.0 ready")
+    assert http_get(server.address)[0] == 200
+
+
+def test_worker_that_gets_a_term_of_its_own_drains_and_is_replaced_first(serve):
+    server = serve("plain:echo").serving()
+    (first,) = server.worker_pids(1)
+    with connect(server.address) as sock:
+        receive_line(sock)
+        os.kill(first, signal.SIGTERM)
+        server.logged(rf"\(process {first}\) drains by itself and is replaced")
+        second = int(server.logged(r"worker 1\.0 ready \(process (\d+)\)").group(1))
+        sock.sendall(b"still there\n")
+        assert receive_line(sock) == b"still there\n"
+        with connect(server.address) as other:
+            assert int(receive_line(other)) == second
+    wait_gone(first)
+    assert server.end() == 0
+
+
+def test_worker_that_dies_young_again_and_again_waits_longer_and_others_serve(serve):
+    server = serve("plain:Echo", "--workers", "2").serving()
+    victim = server.worker_pids(1)[0]
+    for _ in range(3):
+        os.kill(victim, signal.SIGKILL)
+        victim = int(server.logged(r"worker 1\.\d ready \(process (\d+)\)").group(1))
+    assert "died young 2 times, next in 0.1 s" in server.log
+    assert "died young 3 times, next in 0.2 s" in server.log
+    with connect(server.address) as sock:
+        assert receive_line(sock)
+
+
+@pytest.mark.parametrize("app", ["plain:Echo", "web_asgi:app"])
+def test_killed_master_frees_the_port(serve, app):
+    server = serve(app, "--workers", "2").serving()
+    assert server.end(signal.SIGKILL) == -signal.SIGKILL
+    wait_gone(*server.worker_pids(1))
+    with socket.create_server(server.address):
+        pass
+
+
+def test_killed_master_lets_workers_finish_what_they_do(serve):
+    server = serve("plain:echo").serving()
+    (pid,) = server.worker_pids(1)
+    with connect(server.address) as sock:
+        receive_line(sock)
+        server.send(signal.SIGKILL)
+        server.logged("the master is gone; draining")
+        with socket.create_server(server.address):  # nobody listens, though the worker lives
+            sock.sendall(b"still there\n")
+            assert receive_line(sock) == b"still there\n"
+    wait_gone(pid)
+
+
+def test_killed_master_ends_a_worker_that_is_still_starting(serve):
+    server = serve("web_asgi:start_forever", "--log-level", "debug")
+    pid = int(server.logged(r"worker 1\.0 started, process (\d+)").group(1))
+    server.end(signal.SIGKILL)
+    wait_gone(pid)
+
+
+def test_killed_master_leaves_no_worker_that_blocks(serve):
+    server = serve("web_asgi:app", "--graceful-timeout", "0").serving()
+    with connect(server.address) as sock:
+        sock.sendall(b"GET /block HTTP/1.1\r\nHost: test\r\n\r\n")
+        server.logged("worker blocks")
+        server.end(signal.SIGKILL)
+        wait_gone(*server.worker_pids(1))

@@ -1,0 +1,171 @@
+"""A master starts its workers, serves on every kind of address, and ends when it is told to."""
+
+import os
+import signal
+import socket
+import stat
+import struct
+from pathlib import Path
+
+import pytest
+
+from ngxloop.serving.cpus import usable_cpus
+from tests.serving.support import connect, http_get, receive_line, wait_gone
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_signal_ends_master_and_workers_and_frees_the_port(serve, number):
+    server = serve("web_asgi:app", "--workers", "2").serving()
+    pids = server.worker_pids(1)
+    assert len(pids) == 2
+    assert server.end(number) == 0
+    for pid in pids:
+        assert not Path(f"/proc/{pid}").exists()
+    with socket.create_server(server.address):
+        pass
+
+
+def test_signal_while_workers_start_ends_them(serve):
+    server = serve("web_asgi:start_forever", "--workers", "2", "--log-level", "debug")
+    server.logged("worker 1.1 started")
+    assert server.end() == 0
+
+
+def test_signal_to_the_process_group_does_not_disturb_the_drain(serve):
+    """As Ctrl-C in a terminal does: the workers get it too, and only the master answers it."""
+    server = serve("web_asgi:app", "--workers", "2").serving()
+    with connect(server.address) as sock:
+        sock.sendall(b"POST /slow HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\n")
+        assert receive_line(sock) == b"HTTP/1.1 200 OK\r\n"
+        for pid in [*server.worker_pids(1), server.pid]:
+            os.kill(pid, signal.SIGINT)
+        server.logged("ending: ")
+        sock.sendall(b"x")
+        assert b"ended\n" in read_all(sock)
+    assert server.ended() == 0
+
+
+def test_second_signal_ends_at_once(serve):
+    server = serve("plain:hang", "--workers", "2").serving()
+    with connect(server.address) as sock:
+        receive_line(sock)
+        server.send(signal.SIGTERM)
+        server.logged("ending: ")
+        server.send(signal.SIGTERM)
+        server.logged("handler cancelled")
+        assert sock.recv(1) == b""
+    assert server.ended() == 0
+
+
+def test_second_signal_kills_a_worker_that_blocks(serve):
+    server = serve("web_asgi:app").serving()
+    with connect(server.address) as sock:
+        sock.sendall(b"GET /block HTTP/1.1\r\nHost: test\r\n\r\n")
+        server.logged("worker blocks")
+        server.send(signal.SIGINT)
+        server.logged("ending: ")
+        server.send(signal.SIGINT)
+        server.logged("did not end in time: killed")
+    assert server.ended() == 0
+
+
+def test_several_addresses_are_served_by_the_same_workers(serve, tmp_path):
+    path = str(tmp_path / "app.sock")
+    binds = ["--bind", "127.0.0.1:0", "--bind", "127.0.0.2:0", "--bind", f"unix:{path}"]
+    server = serve("web_asgi:app", *binds).serving()
+    first, second, third = server.addresses
+    assert (first.split(":")[0], second.split(":")[0]) == ("127.0.0.1", "127.0.0.2")
+    assert third == f"unix:{path}"
+    for address in (server.address, ("127.0.0.2", int(second.split(":")[1])), path):
+        assert http_get(address)[0] == 200
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
+def test_ipv6_address_is_served(serve):
+    server = serve("web_asgi:app", "--bind", "[::1]:0").serving()
+    assert server.addresses[0].startswith("[::1]:")
+    assert http_get(server.address)[0] == 200
+
+
+def test_host_name_is_served_on_the_addresses_it_has(serve):
+    server = serve("web_asgi:app", "--bind", "localhost:0").serving()
+    assert http_get(server.address)[0] == 200
+
+
+def test_inherited_descriptor_is_served(serve):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        options = ["--bind", f"fd://{sock.fileno()}"]
+        server = serve("web_asgi:app", *options, pass_fds=(sock.fileno(),)).serving()
+        assert server.address == sock.getsockname()
+        assert http_get(server.address)[0] == 200
+
+
+@pytest.mark.parametrize("app", ["web_asgi:app", "web_aiohttp:app"])
+def test_unix_socket_is_served_with_its_mode_and_removed_at_the_end(serve, tmp_path, app):
+    path = tmp_path / "app.sock"
+    server = serve(app, "--bind", f"unix:{path}", "--socket-mode", "640").serving()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert http_get(str(path))[0] == 200
+    assert server.end() == 0
+    assert not path.exists()
+
+
+def test_unix_socket_of_a_dead_master_is_replaced(serve, tmp_path):
+    path = tmp_path / "app.sock"
+    first = serve("web_asgi:app", "--bind", f"unix:{path}").serving()
+    first.end(signal.SIGKILL)
+    wait_gone(*first.worker_pids(1))
+    assert path.exists()
+    serve("web_asgi:app", "--bind", f"unix:{path}").serving()
+    assert http_get(str(path))[0] == 200
+
+
+def test_port_0_is_the_same_for_every_worker(serve):
+    server = serve("web_asgi:app", "--workers", "2", "--accept", "plain").serving()
+    assert len(server.addresses) == 1
+
+
+@pytest.mark.parametrize("app", ["web_asgi:app", "web_aiohttp:app", "plain:Echo", "plain:echo"])
+def test_backlog_is_the_one_asked_for_and_no_worker_changes_it(serve, app):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        options = ["--bind", f"fd://{sock.fileno()}", "--backlog", "77"]
+        serve(app, *options, pass_fds=(sock.fileno(),)).serving()
+        assert accept_queue_limit(sock) == 77
+
+
+def test_backlog_above_the_limit_of_the_system_is_clipped_and_said(serve):
+    limit = int(Path("/proc/sys/net/core/somaxconn").read_text())
+    server = serve("web_asgi:app", "--backlog", str(limit + 1)).serving()
+    assert f"backlog {limit + 1} clipped to {limit} (net.core.somaxconn)" in server.log
+    assert f", backlog {limit}\n" in server.log
+
+
+@pytest.mark.parametrize("mode", ["fair", "mutex", "exclusive", "plain"])
+def test_every_accept_mode_serves(serve, mode):
+    server = serve("web_asgi:app", "--workers", "2", "--accept", mode).serving()
+    for _ in range(20):
+        assert http_get(server.address)[0] == 200
+    assert server.end() == 0
+
+
+def test_workers_auto_are_as_many_as_the_cpus_we_may_use_and_it_is_said_why(serve):
+    server = serve("plain:Echo", "--workers", "auto").serving()
+    count, _ = usable_cpus()
+    assert f"workers auto: {count} (" in server.log
+    assert len(server.worker_pids(1)) == count
+
+
+def accept_queue_limit(sock):
+    """Return what the kernel took as backlog: tcpi_sacked, for a listening socket."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    return struct.unpack_from("8B 6I", info)[-1]
+
+
+def read_all(sock):
+    """Return everything up to the end of file."""
+    received = b""
+    while data := sock.recv(65536):
+        received += data
+    return received
