@@ -3,7 +3,7 @@
 import dataclasses
 import re
 
-_TCP = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^\[\]:]*)):(?P<port>\d+)")
+_TCP = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^\[\]:]*)):(?P<port>[0-9]+)")
 _MAX_PORT = 65535
 _FORMS = "give HOST:PORT, [IPV6]:PORT, unix:PATH or fd://N"
 

@@ -59,11 +59,10 @@ class StartError(Exception):
 
     def pack(self, max_bytes: int) -> bytes:
         """Return the error as a channel payload; the head of a long traceback is cut off."""
-        fields = {"code": int(self.code), "line": self.line[:2000], "traceback": self.traceback}
-        packed = json.dumps(fields).encode()
-        if len(packed) > max_bytes:  # JSON escapes a character into at most six bytes
-            fields["traceback"] = "[...]\n" + self.traceback[-(max_bytes // 6 - 4000) :]
-            packed = json.dumps(fields).encode()
+        fields = {"code": int(self.code), "line": self.line[:1000], "traceback": self.traceback}
+        while len(packed := json.dumps(fields).encode()) > max_bytes:
+            shorter = str(fields["traceback"])
+            fields["traceback"] = "[...]" + shorter[len(shorter) // 2 :]
         return packed
 
     @classmethod

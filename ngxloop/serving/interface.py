@@ -32,7 +32,8 @@ def choose_adapter(application: Any, interface: str, target: str) -> type[Adapte
             return _import_adapter(name, target)
     found, wanted = kind_of(application), _DESCRIPTIONS[interface]
     raise StartError(
-        ExitCode.NOT_AN_APPLICATION, f"{target} is {found}, not {wanted}; {_advice(application, interface)}"
+        ExitCode.NOT_AN_APPLICATION,
+        f"{target} is {found}, not {wanted}; {_advice(application, interface)}",
     )
 
 

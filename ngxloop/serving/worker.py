@@ -2,7 +2,9 @@
 
 Orders come over the channel. Its end of file means that the master is gone; the worker then drains
 and exits, as it does on a SIGTERM of its own. Nobody is left to kill such an orphan if it hangs, so
-it sets itself an alarm.
+it sets itself an alarm, whose default action ends it: from the loop when that sees the end of file,
+and from a handler of the SIGTERM that the kernel sends then (parent.py), which also runs when the
+application blocks the loop.
 """
 
 import asyncio
@@ -102,6 +104,8 @@ class _Worker:
     def _listen_to_orders(self) -> None:
         self._loop.add_reader(self._channel.fileno(), self._read_channel)
         self._loop.add_signal_handler(signal.SIGTERM, self._handle_term)
+        # The loop learns of signals through its pipe; what Python calls is free for us.
+        signal.signal(signal.SIGTERM, self._set_alarm_if_orphan)
 
     def _read_channel(self) -> None:
         for message in self._channel.receive():
@@ -114,7 +118,7 @@ class _Worker:
             self._become_orphan()
 
     def _handle_term(self) -> None:
-        if os.getppid() != self._assignment.master_pid:  # the kernel tells that the master died
+        if self._is_orphan():  # the kernel tells that the master died
             self._become_orphan()
         elif self._state is State.DRAINING:
             self._ask_stop()
@@ -122,9 +126,18 @@ class _Worker:
             self._ask_drain()
 
     def _become_orphan(self) -> None:
-        log.warning("the master is gone; draining")
-        signal.alarm(math.ceil(self._config.graceful_timeout + KILL_SECONDS))
+        if not self._drain_asked.is_set():
+            log.warning("the master is gone; draining")
+        self._set_alarm_if_orphan()
         self._ask_drain()
+
+    def _is_orphan(self) -> bool:
+        return os.getppid() != self._assignment.master_pid
+
+    def _set_alarm_if_orphan(self, *_: object) -> None:
+        """Be the one who kills us; the second alarm is later than the first, and harmless."""
+        if self._is_orphan():
+            signal.alarm(math.ceil(self._config.graceful_timeout + KILL_SECONDS))
 
     def _ask_drain(self) -> None:
         if self._state is State.STARTING:  # nothing to finish
@@ -155,6 +168,7 @@ class _Worker:
     async def _drain(self, adapter: Adapter) -> None:
         self._enter(State.DRAINING)
         self._channel.send(Kind.DRAINING)
+        log.debug("draining")
         deadline = self._loop.time() + self._config.graceful_timeout
         limit = asyncio.timeout_at(deadline + CANCEL_SECONDS)
         try:

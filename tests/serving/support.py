@@ -1,7 +1,7 @@
 """A running ngxloop-serve, for tests that start it, wait for its log lines and send it signals.
 
-The log is the launcher's interface to its operator, and to the tests: every wait is for a line, with
-a deadline. Nothing here sleeps.
+The log is the launcher's interface to its operator, and to the tests: every wait is for a line,
+with a deadline. Nothing here sleeps.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What cannot be served ends with one line and its own exit code; only user code shows a traceback."""
+"""What cannot be served ends with one line and an exit code; only user code shows a traceback."""
 
 import os
 import socket
@@ -92,7 +92,12 @@ def test_wrong_option_is_one_line(arguments, words):
         ("web_asgi:Instance", [], ExitCode.NOT_AN_APPLICATION, ["instance"]),
         ("plain:number", ["--factory"], ExitCode.NOT_AN_APPLICATION, ["cannot be called"]),
         ("plain:Echo", ["--interface", "aiohttp"], ExitCode.NOT_AN_APPLICATION, ["aiohttp"]),
-        ("web_asgi:app", ["--interface", "streams"], ExitCode.NOT_AN_APPLICATION, ["(reader, writer)"]),
+        (
+            "web_asgi:app",
+            ["--interface", "streams"],
+            ExitCode.NOT_AN_APPLICATION,
+            ["(reader, writer)"],
+        ),
         ("web_asgi:app", ["--interface", "protocol"], ExitCode.NOT_AN_APPLICATION, ["protocol"]),
     ],
 )

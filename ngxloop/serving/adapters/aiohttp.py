@@ -6,6 +6,7 @@ deadline, then they are cancelled, and on_cleanup ends it.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from ngxloop.serving.application import user_errors
 from ngxloop.serving.errors import ExitCode
 from ngxloop.serving.listeners import ListeningSocket
 
-# aiohttp waits twice so long for requests after our deadline: once before it cancels, once after.
+# How long aiohttp waits for a request after our deadline before it cancels it, in two steps.
 _CANCEL_STEP_SECONDS = 0.2
 
 
@@ -32,7 +33,6 @@ class Adapter:
         self._runner = _Runner(
             self._application,
             handle_signals=False,
-            shutdown_timeout=_CANCEL_STEP_SECONDS,
             **({} if service.config.access_log else {"access_log": None}),
         )
 
@@ -56,23 +56,33 @@ class Adapter:
         await self._runner.cleanup()
 
     async def _close_connection(self, request: web.Request, response: web.StreamResponse) -> None:
-        if self._is_closing:
+        """Tell the client, unless this begins a WebSocket; the headers are made by now."""
+        if self._is_closing and "Upgrade" not in response.headers:
             response.force_close()
+            response.headers["Connection"] = "close"
 
 
 class _Runner(web.AppRunner):
-    """aiohttp's runner, which between on_shutdown and cancelling waits for requests to end."""
+    """aiohttp's runner, with a deadline for requests.
+
+    Its shutdown_timeout would be spent twice: before a request's body is cut off, and before its
+    task is cancelled. So the long wait is done here, and the two waits after it are short.
+    """
 
     __slots__ = ("deadline",)
 
     def __init__(self, application: web.Application, **options: Any) -> None:
-        super().__init__(application, **options)
+        super().__init__(application, shutdown_timeout=_CANCEL_STEP_SECONDS, **options)
         self.deadline = 0.0
 
     async def shutdown(self) -> None:
-        """Run on_shutdown, then wait for the connections until the deadline."""
+        """Run on_shutdown, close idle connections, wait for the others until the deadline."""
         await super().shutdown()
-        await wait_until(self.has_no_connections, self.deadline)
+        if self.server is not None:
+            seconds = max(_CANCEL_STEP_SECONDS, self.deadline - asyncio.get_running_loop().time())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self.server.shutdown(2 * seconds)
 
     def has_no_connections(self) -> bool:
         """Say whether every connection is gone."""

@@ -48,6 +48,8 @@ async def echo(reader, writer):
     async for line in reader:
         if line == b"raise\n":
             raise RuntimeError("asked to")
+        if line == b"exit\n":
+            sys.exit(3)  # as a careless library might
         writer.write(line)
         await writer.drain()
     writer.close()

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 
-started = False
+state = {"started": False}
 
 
 async def app(scope, receive, send):
@@ -17,15 +17,12 @@ async def app(scope, receive, send):
 
 
 async def lifespan(receive, send):
-    global started
-    while True:
-        message = await receive()
-        started = message["type"] == "lifespan.startup"
-        if not started:
-            print("lifespan ended", file=sys.stderr, flush=True)
-        await send({"type": f"{message['type']}.complete"})
-        if not started:
-            return
+    await receive()
+    state["started"] = True
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    print("lifespan ended", file=sys.stderr, flush=True)
+    await send({"type": "lifespan.shutdown.complete"})
 
 
 async def websocket(receive, send):
@@ -36,7 +33,9 @@ async def websocket(receive, send):
 
 
 async def start_answer(send):
-    await send({"type": "http.response.start", "status": 200 if started else 500, "headers": []})
+    await send(
+        {"type": "http.response.start", "status": 200 if state["started"] else 500, "headers": []}
+    )
 
 
 async def process_id(receive, send):
@@ -69,17 +68,11 @@ async def block(receive, send):
     os.read(read_fd, 1)
 
 
-async def leave(receive, send):
-    """End the worker as a careless library might."""
-    sys.exit(3)
-
-
 PAGES = {
     "/": process_id,
     "/slow": until_body_ends,
     "/hang": forever,
     "/block": block,
-    "/exit": leave,
 }
 
 

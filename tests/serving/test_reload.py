@@ -1,0 +1,140 @@
+"""HUP replaces all workers without a failed request, or, if the new ones cannot start, none."""
+
+import asyncio
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.serving.load import Load
+from tests.serving.support import http_get, wait_gone
+
+VERSION = """
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({{"type": "http.response.start", "status": 200, "headers": []}})
+    await send({{"type": "http.response.body", "body": b"{}"}})
+"""
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    ("app", "reload_count"), [("web_asgi:app", 20), ("web_aiohttp:app", 5)], ids=["asgi", "aiohttp"]
+)
+async def test_reload_under_load_fails_no_request(serve, app, reload_count):
+    server = await asyncio.to_thread(serve(app, "--workers", "2").serving)
+    async with Load(server.url, fresh_count=3, kept_count=3).running() as load:
+        for generation in range(2, reload_count + 2):
+            server.send(signal.SIGHUP)
+            await asyncio.to_thread(server.logged, rf"reloaded: generation {generation} serves")
+            await load.answered(server.worker_pids(generation))
+    assert load.failures == []
+    assert sum(load.answers.values()) > 20 * reload_count
+
+
+def test_reload_replaces_every_worker(serve):
+    server = serve("web_asgi:app", "--workers", "2").serving()
+    server.send(signal.SIGHUP)
+    server.logged("reloaded: generation 2 serves, 1 drains")
+    wait_gone(*server.worker_pids(1))
+    assert int(http_get(server.address)[1]) in server.worker_pids(2)
+    assert server.end() == 0
+
+
+def test_reload_serves_the_new_code(serve, tmp_path):
+    path = tmp_path / "site_app.py"
+    path.write_text(VERSION.format("one"))
+    server = serve("site_app:app", "--app-dir", str(tmp_path)).serving()
+    assert http_get(server.address)[1] == b"one"
+    path.write_text(VERSION.format("two"))
+    server.send(signal.SIGHUP)
+    server.logged("reloaded")
+    wait_gone(*server.worker_pids(1))
+    assert http_get(server.address)[1] == b"two"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("1 / 0", "ZeroDivisionError"),
+        ("import sys; sys.exit(1)", "SystemExit"),
+        ("other = 1", "has no attribute 'app'"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "was killed by SIGKILL"),
+        ("import os; os._exit(0)", "exited with code 0 while starting"),
+    ],
+)
+def test_reload_with_broken_code_keeps_the_old_workers_and_says_so(serve, tmp_path, source, words):
+    path = tmp_path / "site_app.py"
+    path.write_text(VERSION.format("one"))
+    options = ["--app-dir", str(tmp_path), "--workers", "2"]
+    server = serve("site_app:app", *options).serving()
+    pids = server.worker_pids(1)
+    path.write_text(source)
+    server.send(signal.SIGHUP)
+    server.logged("reload failed: generation 1 goes on serving")
+    assert words in server.log
+    assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert http_get(server.address)[1] == b"one"
+    path.write_text(VERSION.format("two"))
+    server.send(signal.SIGHUP)
+    server.logged("reloaded: generation 3 serves, 1 drains")
+    assert server.end() == 0
+
+
+def test_reload_whose_workers_are_not_ready_in_time_keeps_the_old_ones(serve, tmp_path):
+    path = tmp_path / "site_app.py"
+    path.write_text(VERSION.format("one"))
+    options = ["--app-dir", str(tmp_path), "--start-timeout", "3"]
+    server = serve("site_app:app", *options).serving()
+    path.write_text("import os\nos.read(os.pipe()[0], 1)\n")
+    server.send(signal.SIGHUP)
+    server.logged("not ready after 3 s")
+    server.logged("reload failed: generation 1 goes on serving")
+    assert http_get(server.address)[1] == b"one"
+
+
+def test_reload_during_a_reload_follows_it(serve):
+    server = serve("web_asgi:app", "--log-level", "debug").serving()
+    server.send(signal.SIGHUP)
+    server.logged(r"worker 2.0 started")
+    server.send(signal.SIGHUP)
+    server.logged("reloaded: generation 2 serves")
+    server.logged("reloaded: generation 3 serves")
+    assert server.end() == 0
+
+
+def test_reload_before_the_first_workers_are_ready_follows_their_start(serve):
+    server = serve("web_asgi:app", "--log-level", "debug")
+    server.logged("worker 1.0 started")
+    server.send(signal.SIGHUP)
+    server.logged("serving ")
+    server.logged("reloaded: generation 2 serves")
+
+
+def test_signal_during_a_reload_ends_both_generations(serve, tmp_path):
+    path = tmp_path / "site_app.py"
+    path.write_text(VERSION.format("one"))
+    options = ["--app-dir", str(tmp_path), "--log-level", "debug"]
+    server = serve("site_app:app", *options).serving()
+    path.write_text("import os\nos.read(os.pipe()[0], 1)\n")
+    server.send(signal.SIGHUP)
+    server.logged("worker 2.0 started")
+    assert server.end() == 0
+
+
+def test_master_keeps_no_descriptor_and_no_thread_over_reloads(serve):
+    server = serve("plain:Echo", "--workers", "2", "--log-level", "debug").serving()
+    before = open_descriptors(server)
+    for generation in range(2, 12):
+        server.send(signal.SIGHUP)
+        server.logged(f"reloaded: generation {generation} serves")
+        for _ in range(2):
+            server.logged(rf"worker {generation - 1}.\d \(process \d+\) exited with code 0")
+    assert open_descriptors(server) == before
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    assert re.search(r"^Threads:\s+1$", status, re.MULTILINE)
+
+
+def open_descriptors(server):
+    return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
