@@ -16,6 +16,7 @@ graceful; a respawn backs off.
 
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import ClassVar
@@ -58,7 +59,13 @@ class Master:
         self._exit_code: int = ExitCode.OK
 
     def run(self) -> int:
-        """Serve until told to end; return the exit code, see errors.ExitCode."""
+        """Serve until told to end; return the exit code, see errors.ExitCode.
+
+        Raises:
+            RuntimeError: This is not the main thread.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("Master.run() handles signals: call it in the main thread")
         set_up_logs(self._config.log_threshold, "master")
         self._signals.open()
         self._poller = Poller()

@@ -61,7 +61,8 @@ class SignalPipe:
     def close(self) -> None:
         """Give the signals back to whoever had them before."""
         for number, handler in self._old_handlers.items():
-            signal.signal(number, handler)
+            if handler is not None:  # None: it was not set from Python, and cannot be from here
+                signal.signal(number, handler)
         self._old_handlers.clear()
         signal.set_wakeup_fd(self._old_wakeup_fd)
         self.close_fds()

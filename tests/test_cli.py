@@ -1,0 +1,86 @@
+"""ngxloop-serve as a command: arguments to a Config, the help page, the version."""
+
+import re
+import subprocess
+
+import pytest
+
+from ngxloop import cli
+from ngxloop.serving.config import Config
+from ngxloop.serving.errors import EXIT_MEANINGS, ConfigError, ExitCode
+from ngxloop.version import __version__
+from tests.serving.support import command, environment
+
+
+def test_application_alone_gives_the_defaults():
+    assert cli.parse_arguments(["shop.web:app"]) == Config(app="shop.web:app")
+
+
+def test_every_option_reaches_the_config():
+    given = cli.parse_arguments(
+        [
+            *("shop.web:make", "--interface", "asgi", "--factory", "--app-dir", "/srv"),
+            *("-b", "127.0.0.1:80", "--bind", "unix:/run/a.sock", "--backlog", "100"),
+            *("--socket-mode", "660", "-w", "4", "--accept", "mutex", "--graceful-timeout", "5"),
+            *("--idle-grace", "0.5", "--start-timeout", "9", "--log-level", "debug"),
+            "--access-log",
+        ]
+    )
+    assert given == Config(
+        app="shop.web:make",
+        interface="asgi",
+        factory=True,
+        app_dir="/srv",
+        bind=["127.0.0.1:80", "unix:/run/a.sock"],
+        backlog=100,
+        socket_mode=0o660,
+        workers=4,
+        accept="mutex",
+        graceful_timeout=5.0,
+        idle_grace=0.5,
+        start_timeout=9.0,
+        log_level="debug",
+        access_log=True,
+    )
+
+
+def test_workers_may_be_auto():
+    assert cli.parse_arguments(["a:b", "--workers", "auto"]).workers == "auto"
+
+
+def test_value_that_cannot_be_converted_reaches_the_check():
+    with pytest.raises(ConfigError, match="workers: 'four' is not a number"):
+        cli.parse_arguments(["a:b", "--workers", "four"])
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["a:b", "--workers", "0", "--help"]])
+def test_help_names_every_option_exit_code_and_signal(capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    page = capsys.readouterr().out
+    assert caught.value.code == 0
+    for field in Config.__dataclass_fields__.values():
+        assert field.name == "app" or f"--{field.name.replace('_', '-')}" in page
+    for code, meaning in EXIT_MEANINGS.items():
+        assert re.search(rf"^  {code.value} +{re.escape(meaning)}$", page, re.MULTILINE)
+    assert "HUP" in page
+    assert "examples:" in page
+    assert max(map(len, page.splitlines())) <= 100
+
+
+def test_every_exit_code_has_a_meaning():
+    assert list(EXIT_MEANINGS) == list(ExitCode)
+
+
+def test_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"ngxloop {__version__}\n"
+
+
+def test_module_runs_as_a_program():
+    result = subprocess.run(
+        command("--version"), capture_output=True, text=True, check=True, env=environment()
+    )
+    assert result.stdout == f"ngxloop {__version__}\n"
