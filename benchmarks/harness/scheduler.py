@@ -1,0 +1,106 @@
+"""Questions about the loop alone: a coroutine does a known number of operations, again and again.
+
+One process measures one case: it warms up once, repeats until the seconds are spent, and gives
+the median repetition. The garbage collector stays on, as in a program; it is run between the
+repetitions, so that none pays for the garbage of the one before.
+"""
+
+import asyncio
+import gc
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from benchmarks.harness import messages
+from benchmarks.harness.child import start_child
+from benchmarks.harness.contenders import Contender, LoopFactory
+from benchmarks.harness.question import Case, Effort, Metric, Question, Sample
+from benchmarks.harness.usage import InstructionCounter, Usage, own_usage
+
+Body = Callable[[asyncio.AbstractEventLoop, Case], Awaitable[None]]
+
+MINIMUM_REPETITIONS = 3
+
+METRICS = (
+    Metric("ns", "ns/op", "lower", digits=1, compared=True),
+    Metric("user_us", "user us", "lower", digits=3),
+    Metric("system_us", "sys us", "lower", digits=3),
+    Metric("instructions", "instr/op", "lower", digits=0),
+)
+
+
+class SchedulerQuestion(Question):
+    """A body that does `case.parameters["operations"]` operations."""
+
+    metrics = METRICS
+
+    def __init__(self, body: Body, cases: Sequence[Case]) -> None:
+        self._body = body
+        self.cases = cases
+
+    def measure(self, contender: Contender, case: Case, effort: Effort) -> Sample:
+        with start_child(self, contender, case, effort) as process:
+            return dict(process.receive())
+
+    def run_child(self, factory: LoopFactory, case: Case, seconds: float) -> None:
+        loop = factory()
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(self._report(loop, case, seconds))
+        loop.close()
+
+    async def _report(self, loop: asyncio.AbstractEventLoop, case: Case, seconds: float) -> None:
+        meter = Meter()
+        await self._body(loop, case)  # the warm-up
+        end = time.perf_counter() + seconds
+        while len(meter.times_ns) < MINIMUM_REPETITIONS or time.perf_counter() < end:
+            gc.collect()
+            with meter:
+                await self._body(loop, case)
+        messages.send(meter.sample(case.number("operations")))
+
+
+class Meter:
+    """Adds up what the blocks under `with` take, and nothing of what is between them."""
+
+    def __init__(self) -> None:
+        self.times_ns: list[int] = []
+        self._used = Usage(0, 0)
+        self._instructions: float | None = 0
+        self._counter = InstructionCounter()
+
+    def __enter__(self) -> None:
+        self._instructions_before = self._counter.read()
+        self._usage_before = own_usage()
+        self._start_ns = time.perf_counter_ns()
+
+    def __exit__(self, *_error: object) -> None:
+        self.times_ns.append(time.perf_counter_ns() - self._start_ns)
+        self._used += own_usage() - self._usage_before
+        now = self._counter.read()
+        if now is None or self._instructions_before is None or self._instructions is None:
+            self._instructions = None
+        else:
+            self._instructions += now - self._instructions_before
+
+    def sample(self, operations: int) -> Sample:
+        """Return the figures per operation, for blocks of so many operations."""
+        total = operations * len(self.times_ns)
+        sample = {"ns": statistics.median(self.times_ns) / operations, **self._used.per(total)}
+        if self._instructions is not None:
+            sample["instructions"] = self._instructions / total
+        return sample
+
+
+def operations(count: int, **parameters: int) -> Case:
+    """Name a case by what it repeats: `200k`, `1-task-50k`, `100-tasks-100k`."""
+    extra = [f"{value}-{name[:-1] if value == 1 else name}" for name, value in parameters.items()]
+    numbers: Mapping[str, int] = {"operations": count, **parameters}
+    return Case("-".join([*extra, short_count(count)]), numbers)
+
+
+def short_count(count: int) -> str:
+    """Write 200000 as 200k."""
+    for unit, letter in ((1_000_000, "M"), (1000, "k")):
+        if count >= unit and count % unit == 0:
+            return f"{count // unit}{letter}"
+    return str(count)

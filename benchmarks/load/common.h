@@ -1,0 +1,123 @@
+/* What the load programs share: dying with a reason, the clock, addresses, epoll. */
+
+#ifndef NGXLOOP_BENCH_COMMON_H
+#define NGXLOOP_BENCH_COMMON_H
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_SECOND 1000000000ull
+#define EVENTS_PER_WAIT 1024
+#define LISTEN_BACKLOG 4096 /* net.core.somaxconn of current kernels; more is cut down to it */
+
+/* The harness shows the last line of stderr as the reason of a failed case. */
+static inline void die(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    exit(EXIT_FAILURE);
+}
+
+static inline void die_of_errno(const char *call)
+{
+    die("%s failed: %s", call, strerror(errno));
+}
+
+static inline uint64_t now_ns(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_nsec;
+}
+
+static inline long parse_count(const char *name, const char *text, long low, long high)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+
+    if (*text == '\0' || *end != '\0' || value < low || value > high)
+        die("%s must be a number from %ld to %ld, not '%s'", name, low, high, text);
+    return value;
+}
+
+static inline uint64_t parse_seconds_ns(const char *name, const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+
+    if (*text == '\0' || *end != '\0' || value < 0 || value > 86400)
+        die("%s must be seconds from 0 to 86400, not '%s'", name, text);
+    return (uint64_t)(value * (double)NS_PER_SECOND);
+}
+
+static inline struct sockaddr_in parse_address(const char *host, const char *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+
+    address.sin_port = htons((uint16_t)parse_count("port", port, 0, 65535));
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
+        die("host must be a dotted IPv4 address, not '%s'", host);
+    return address;
+}
+
+static inline void *allocate(size_t count, size_t size)
+{
+    void *memory = calloc(count, size);
+
+    if (memory == NULL)
+        die_of_errno("calloc");
+    return memory;
+}
+
+static inline void set_no_delay(int fd)
+{
+    int one = 1;
+
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0)
+        die_of_errno("setsockopt(TCP_NODELAY)");
+}
+
+static inline int create_epoll(void)
+{
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+    if (epoll < 0)
+        die_of_errno("epoll_create1");
+    return epoll;
+}
+
+static inline void control_epoll(int epoll, int operation, int fd, uint32_t events, void *data)
+{
+    struct epoll_event event = {.events = events, .data.ptr = data};
+
+    if (epoll_ctl(epoll, operation, fd, &event) < 0)
+        die_of_errno("epoll_ctl");
+}
+
+static inline int wait_epoll(int epoll, struct epoll_event *events, int timeout_ms)
+{
+    int count = epoll_wait(epoll, events, EVENTS_PER_WAIT, timeout_ms);
+
+    if (count < 0 && errno != EINTR)
+        die_of_errno("epoll_wait");
+    return count < 0 ? 0 : count;
+}
+
+#endif

@@ -1,0 +1,300 @@
+/* A closed-loop echo client: every connection has exactly one request under way.
+ *
+ *     generator HOST PORT CONNECTIONS SIZE SECONDS WARMUP_SECONDS keep|orderly|reset
+ *
+ * keep     a request is: send SIZE bytes, receive them back, on a connection that stays open
+ * orderly  a request is: connect, send, receive back, close with a FIN
+ * reset    the same, closed with a RST (no TIME_WAIT is left behind)
+ *
+ * Prints one JSON line. Requests that end during the warm-up are left out of the rate and of the
+ * latencies; they count in all_requests, and their bytes are compared with what was sent. A
+ * request that has waited for more than STALLED_NS when the run ends is counted as stalled: a
+ * closed loop would otherwise never show a connection that the server has forgotten.
+ *
+ * Edge-triggered, because a request must not cost an epoll_ctl; SIZE may exceed the socket
+ * buffers, so sending and receiving interleave.
+ */
+
+#define _GNU_SOURCE
+#include "common.h"
+#include "histogram.h"
+
+#include <fcntl.h>
+
+#define RECEIVE_BYTES (1u << 20)
+#define STALLED_NS NS_PER_SECOND
+#define SOURCE_ADDRESSES 250 /* 127.0.0.2 to 127.0.0.251, see bind_source() */
+
+enum mode { KEEP, ORDERLY, RESET };
+
+struct connection {
+    int fd;
+    bool connecting;   /* connect() has not been answered yet */
+    size_t unsent;     /* bytes of the request still to send */
+    size_t unreceived; /* bytes of the reply still to come */
+    uint64_t start_ns; /* when the request began */
+};
+
+struct load {
+    struct sockaddr_in address;
+    enum mode mode;
+    size_t connection_count;
+    size_t size;
+    uint64_t duration_ns;
+    uint64_t warmup_ns;
+
+    int epoll;
+    struct connection *connections;
+    char *request;
+    char *reply;
+
+    bool warm;            /* the warm-up is over: requests count */
+    uint64_t measured_ns; /* when it ended */
+    uint64_t end_ns;
+    uint64_t opened_count;
+    uint64_t request_count; /* warm-up included */
+    struct histogram latencies;
+};
+
+static enum mode parse_mode(const char *text)
+{
+    if (strcmp(text, "keep") == 0)
+        return KEEP;
+    if (strcmp(text, "orderly") == 0)
+        return ORDERLY;
+    if (strcmp(text, "reset") == 0)
+        return RESET;
+    die("mode must be keep, orderly or reset, not '%s'", text);
+    return KEEP;
+}
+
+/* Bytes that differ from place to place, so that a reply out of order is noticed. */
+static char *make_request(size_t size)
+{
+    char *request = allocate(size, 1);
+    size_t i;
+
+    for (i = 0; i < size; i++)
+        request[i] = (char)((i * 131) ^ (i >> 8));
+    return request;
+}
+
+/* A connection closed in order leaves its local port in TIME_WAIT for a minute. One address has
+ * about 28,000 ports, less than a second's worth; 250 loopback addresses have enough. */
+static void bind_source(struct load *load, int fd)
+{
+    struct sockaddr_in source = {.sin_family = AF_INET};
+    int one = 1;
+
+    if ((ntohl(load->address.sin_addr.s_addr) >> 24) != 127)
+        return;
+    source.sin_addr.s_addr =
+        htonl(INADDR_LOOPBACK + 1 + (uint32_t)(load->opened_count % SOURCE_ADDRESSES));
+    if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one) < 0)
+        die_of_errno("setsockopt(IP_BIND_ADDRESS_NO_PORT)");
+    if (bind(fd, (struct sockaddr *)&source, sizeof source) < 0)
+        die_of_errno("bind");
+}
+
+static void set_reset_on_close(int fd)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) < 0)
+        die_of_errno("setsockopt(SO_LINGER)");
+}
+
+static void start_request(struct load *load, struct connection *connection, uint64_t now)
+{
+    connection->unsent = load->size;
+    connection->unreceived = load->size;
+    connection->start_ns = now;
+}
+
+static void open_connection(struct load *load, struct connection *connection, uint64_t now)
+{
+    connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (connection->fd < 0)
+        die_of_errno("socket");
+    set_no_delay(connection->fd);
+    if (load->mode == ORDERLY)
+        bind_source(load, connection->fd);
+    else
+        set_reset_on_close(connection->fd);
+    load->opened_count++;
+    start_request(load, connection, now);
+    connection->connecting = true;
+    if (connect(connection->fd, (struct sockaddr *)&load->address, sizeof load->address) < 0 &&
+        errno != EINPROGRESS)
+        die_of_errno("connect");
+    control_epoll(load->epoll, EPOLL_CTL_ADD, connection->fd, EPOLLIN | EPOLLOUT | EPOLLET,
+                  connection);
+}
+
+static void finish_connect(struct connection *connection)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+
+    if (getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+        die_of_errno("getsockopt(SO_ERROR)");
+    if (error != 0)
+        die("connect failed: %s", strerror(error));
+    connection->connecting = false;
+}
+
+static void send_request(struct load *load, struct connection *connection)
+{
+    while (connection->unsent > 0) {
+        const char *rest = load->request + (load->size - connection->unsent);
+        ssize_t sent = send(connection->fd, rest, connection->unsent, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno == EAGAIN)
+            return;
+        if (sent < 0)
+            die_of_errno("send");
+        connection->unsent -= (size_t)sent;
+    }
+}
+
+static void start_measuring(struct load *load, uint64_t now)
+{
+    load->warm = true;
+    load->measured_ns = now;
+    load->end_ns = now + load->duration_ns;
+    histogram_clear(&load->latencies);
+}
+
+static void finish_request(struct load *load, struct connection *connection)
+{
+    uint64_t now = now_ns();
+
+    load->request_count++;
+    if (!load->warm && now >= load->measured_ns)
+        start_measuring(load, now);
+    else
+        histogram_record(&load->latencies, now - connection->start_ns);
+    if (load->mode == KEEP) {
+        start_request(load, connection, now);
+        send_request(load, connection);
+        return;
+    }
+    if (close(connection->fd) < 0) /* takes it out of the epoll as well */
+        die_of_errno("close");
+    open_connection(load, connection, now);
+}
+
+static void check_reply(struct load *load, struct connection *connection, size_t received)
+{
+    if (received > connection->unreceived)
+        die("the server sent more than it was sent");
+    if (!load->warm && memcmp(load->reply,
+                              load->request + (load->size - connection->unreceived), received))
+        die("the server's reply differs from what it was sent");
+}
+
+static void receive_reply(struct load *load, struct connection *connection)
+{
+    for (;;) {
+        ssize_t received = recv(connection->fd, load->reply, RECEIVE_BYTES, 0);
+
+        if (received < 0 && errno == EAGAIN)
+            return;
+        if (received < 0)
+            die_of_errno("recv");
+        if (received == 0)
+            die("the server closed a connection after %llu requests",
+                (unsigned long long)load->request_count);
+        check_reply(load, connection, (size_t)received);
+        connection->unreceived -= (size_t)received;
+        if (connection->unreceived == 0) {
+            finish_request(load, connection);
+            return; /* what comes next raises a new edge */
+        }
+        if ((size_t)received < RECEIVE_BYTES)
+            return; /* a short read emptied the buffer: epoll(7), Q9 */
+    }
+}
+
+static void handle_event(struct load *load, struct connection *connection, uint32_t events)
+{
+    if (connection->connecting)
+        finish_connect(connection);
+    send_request(load, connection);
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        receive_reply(load, connection);
+}
+
+static void open_all(struct load *load)
+{
+    size_t i;
+
+    for (i = 0; i < load->connection_count; i++)
+        open_connection(load, &load->connections[i], now_ns());
+}
+
+static void run(struct load *load)
+{
+    struct epoll_event events[EVENTS_PER_WAIT];
+    int i, count;
+
+    load->measured_ns = now_ns() + load->warmup_ns;
+    load->end_ns = load->measured_ns + load->duration_ns;
+    open_all(load);
+    while (now_ns() < load->end_ns) {
+        count = wait_epoll(load->epoll, events, 100);
+        for (i = 0; i < count; i++)
+            handle_event(load, events[i].data.ptr, events[i].events);
+    }
+}
+
+static size_t count_stalled(const struct load *load, uint64_t now)
+{
+    size_t i, stalled = 0;
+
+    for (i = 0; i < load->connection_count; i++)
+        if (now - load->connections[i].start_ns > STALLED_NS)
+            stalled++;
+    return stalled;
+}
+
+static double percentile_us(const struct load *load, double share)
+{
+    return (double)histogram_percentile(&load->latencies, share) / 1e3;
+}
+
+static void report(const struct load *load)
+{
+    uint64_t now = now_ns();
+    double seconds = (double)(now - load->measured_ns) / (double)NS_PER_SECOND;
+
+    if (!load->warm || load->latencies.count == 0)
+        die("no request was answered in the measured time");
+    printf("{\"requests\": %llu, \"all_requests\": %llu, \"seconds\": %.6f, \"rate\": %.1f, "
+           "\"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"stalled\": %zu}\n",
+           (unsigned long long)load->latencies.count, (unsigned long long)load->request_count,
+           seconds, (double)load->latencies.count / seconds, percentile_us(load, 0.5),
+           percentile_us(load, 0.99), percentile_us(load, 0.999), count_stalled(load, now));
+}
+
+int main(int argument_count, char **arguments)
+{
+    struct load *load = allocate(1, sizeof *load);
+
+    if (argument_count != 8)
+        die("usage: %s HOST PORT CONNECTIONS SIZE SECONDS WARMUP_SECONDS keep|orderly|reset",
+            arguments[0]);
+    load->address = parse_address(arguments[1], arguments[2]);
+    load->connection_count = (size_t)parse_count("connections", arguments[3], 1, 1000000);
+    load->size = (size_t)parse_count("size", arguments[4], 1, 1 << 30);
+    load->duration_ns = parse_seconds_ns("seconds", arguments[5]);
+    load->warmup_ns = parse_seconds_ns("warm-up seconds", arguments[6]);
+    load->mode = parse_mode(arguments[7]);
+    load->epoll = create_epoll();
+    load->connections = allocate(load->connection_count, sizeof *load->connections);
+    load->request = make_request(load->size);
+    load->reply = allocate(RECEIVE_BYTES, 1);
+    run(load);
+    report(load);
+    return EXIT_SUCCESS;
+}
