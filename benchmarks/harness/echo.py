@@ -103,7 +103,7 @@ def settle_heap() -> None:
     of page faults per request, in one that has ever freed a large object (measured: glibc 2.36) it
     does not. A comparison should not be won by this chance, so it is taken away for all loops.
     """
-    del [bytearray(SETTLING_BYTES)][:]
+    bytearray(SETTLING_BYTES)  # made and freed at once
 
 
 def announce(port: int) -> None:

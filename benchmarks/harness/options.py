@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import NoReturn
 
 DESCRIPTION = """\
 Measure event loops side by side and print one table per question. Without arguments every
@@ -12,9 +13,16 @@ the first and the last case of every question once, briefly, on asyncio and ngxl
 exit code 1 if a case fails"""
 
 
+class Parser(argparse.ArgumentParser):
+    """Answers a wrong argument with one line instead of the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"benchmarks: {message} (--help shows all options)\n")
+
+
 def parse_options(arguments: list[str]) -> argparse.Namespace:
-    """Parse; argparse ends the process with one line about a wrong argument."""
-    parser = argparse.ArgumentParser("python -m benchmarks", description=DESCRIPTION)
+    """Parse; a wrong argument ends the process with one line."""
+    parser = Parser("python -m benchmarks", description=DESCRIPTION)
     add = parser.add_argument
     add("questions", nargs="*", metavar="question[:case]", help="what to measure (see --list)")
     add("--loops", metavar="A,B", help="compare these loops only")

@@ -146,12 +146,15 @@ class MeasuredProcess:
         return self._last_complaint().removeprefix(": ") or f"exited with {code}"
 
     def _last_complaint(self) -> str:
-        """Return the last line of stderr, to be appended to a reason."""
+        """Return the last line of stderr, to be appended to a reason, or nothing."""
         said = os.pread(
             self._errors, ERROR_BYTES, max(0, os.fstat(self._errors).st_size - ERROR_BYTES)
         )
         lines = said.decode(errors="replace").strip().splitlines()
-        return f": {lines[-1].strip()}" if lines else ""
+        # That the client went away is no cause: it goes away when it has found a mistake.
+        if not lines or lines[-1].startswith(("ConnectionResetError", "BrokenPipeError")):
+            return ""
+        return f": {lines[-1].strip()}"
 
 
 def python_command(*arguments: str) -> list[str]:

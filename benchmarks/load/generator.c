@@ -7,9 +7,9 @@
  * reset    the same, closed with a RST (no TIME_WAIT is left behind)
  *
  * Prints one JSON line. Requests that end during the warm-up are left out of the rate and of the
- * latencies; they count in all_requests, and their bytes are compared with what was sent. A
- * request that has waited for more than STALLED_NS when the run ends is counted as stalled: a
- * closed loop would otherwise never show a connection that the server has forgotten.
+ * latencies; they count in all_requests, and their bytes are compared with what was sent. When the
+ * time is over, what is under way is waited for; a request that has no answer PATIENCE_NS later is
+ * counted as stalled: a closed loop would never show a connection that the server has forgotten.
  *
  * Edge-triggered, because a request must not cost an epoll_ctl; SIZE may exceed the socket
  * buffers, so sending and receiving interleave.
@@ -22,7 +22,7 @@
 #include <fcntl.h>
 
 #define RECEIVE_BYTES (1u << 20)
-#define STALLED_NS NS_PER_SECOND
+#define PATIENCE_NS (3 * NS_PER_SECOND)
 #define SOURCE_ADDRESSES 250 /* 127.0.0.2 to 127.0.0.251, see bind_source() */
 
 enum mode { KEEP, ORDERLY, RESET };
@@ -30,6 +30,7 @@ enum mode { KEEP, ORDERLY, RESET };
 struct connection {
     int fd;
     bool connecting;   /* connect() has not been answered yet */
+    bool waiting;      /* a request is under way; only false when the time is over */
     size_t unsent;     /* bytes of the request still to send */
     size_t unreceived; /* bytes of the reply still to come */
     uint64_t start_ns; /* when the request began */
@@ -49,8 +50,10 @@ struct load {
     char *reply;
 
     bool warm;            /* the warm-up is over: requests count */
+    bool over;            /* the time is over: no request is started any more */
     uint64_t measured_ns; /* when it ended */
     uint64_t end_ns;
+    size_t waiting_count; /* connections with a request under way */
     uint64_t opened_count;
     uint64_t request_count; /* warm-up included */
     struct histogram latencies;
@@ -109,6 +112,8 @@ static void start_request(struct load *load, struct connection *connection, uint
     connection->unsent = load->size;
     connection->unreceived = load->size;
     connection->start_ns = now;
+    connection->waiting = true;
+    load->waiting_count++;
 }
 
 static void open_connection(struct load *load, struct connection *connection, uint64_t now)
@@ -165,15 +170,24 @@ static void start_measuring(struct load *load, uint64_t now)
     histogram_clear(&load->latencies);
 }
 
+static void count_request(struct load *load, const struct connection *connection, uint64_t now)
+{
+    load->request_count++;
+    if (!load->warm && now >= load->measured_ns)
+        start_measuring(load, now);
+    else if (!load->over)
+        histogram_record(&load->latencies, now - connection->start_ns);
+}
+
 static void finish_request(struct load *load, struct connection *connection)
 {
     uint64_t now = now_ns();
 
-    load->request_count++;
-    if (!load->warm && now >= load->measured_ns)
-        start_measuring(load, now);
-    else
-        histogram_record(&load->latencies, now - connection->start_ns);
+    count_request(load, connection, now);
+    connection->waiting = false;
+    load->waiting_count--;
+    if (load->over)
+        return;
     if (load->mode == KEEP) {
         start_request(load, connection, now);
         send_request(load, connection);
@@ -221,7 +235,7 @@ static void handle_event(struct load *load, struct connection *connection, uint3
     if (connection->connecting)
         finish_connect(connection);
     send_request(load, connection);
-    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+    if (connection->waiting && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
         receive_reply(load, connection);
 }
 
@@ -233,29 +247,31 @@ static void open_all(struct load *load)
         open_connection(load, &load->connections[i], now_ns());
 }
 
-static void run(struct load *load)
+static void handle_events(struct load *load)
 {
     struct epoll_event events[EVENTS_PER_WAIT];
-    int i, count;
+    int count = wait_epoll(load->epoll, events, 10);
+    int i;
+
+    for (i = 0; i < count; i++)
+        handle_event(load, events[i].data.ptr, events[i].events);
+}
+
+/* Returns how many seconds were measured. */
+static double run(struct load *load)
+{
+    uint64_t over_ns;
 
     load->measured_ns = now_ns() + load->warmup_ns;
     load->end_ns = load->measured_ns + load->duration_ns;
     open_all(load);
-    while (now_ns() < load->end_ns) {
-        count = wait_epoll(load->epoll, events, 100);
-        for (i = 0; i < count; i++)
-            handle_event(load, events[i].data.ptr, events[i].events);
-    }
-}
-
-static size_t count_stalled(const struct load *load, uint64_t now)
-{
-    size_t i, stalled = 0;
-
-    for (i = 0; i < load->connection_count; i++)
-        if (now - load->connections[i].start_ns > STALLED_NS)
-            stalled++;
-    return stalled;
+    while (now_ns() < load->end_ns)
+        handle_events(load);
+    load->over = true;
+    over_ns = now_ns();
+    while (load->waiting_count > 0 && now_ns() < over_ns + PATIENCE_NS)
+        handle_events(load);
+    return (double)(over_ns - load->measured_ns) / (double)NS_PER_SECOND;
 }
 
 static double percentile_us(const struct load *load, double share)
@@ -263,18 +279,15 @@ static double percentile_us(const struct load *load, double share)
     return (double)histogram_percentile(&load->latencies, share) / 1e3;
 }
 
-static void report(const struct load *load)
+static void report(const struct load *load, double seconds)
 {
-    uint64_t now = now_ns();
-    double seconds = (double)(now - load->measured_ns) / (double)NS_PER_SECOND;
-
     if (!load->warm || load->latencies.count == 0)
         die("no request was answered in the measured time");
     printf("{\"requests\": %llu, \"all_requests\": %llu, \"seconds\": %.6f, \"rate\": %.1f, "
            "\"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"stalled\": %zu}\n",
            (unsigned long long)load->latencies.count, (unsigned long long)load->request_count,
            seconds, (double)load->latencies.count / seconds, percentile_us(load, 0.5),
-           percentile_us(load, 0.99), percentile_us(load, 0.999), count_stalled(load, now));
+           percentile_us(load, 0.99), percentile_us(load, 0.999), load->waiting_count);
 }
 
 int main(int argument_count, char **arguments)
@@ -294,7 +307,6 @@ int main(int argument_count, char **arguments)
     load->connections = allocate(load->connection_count, sizeof *load->connections);
     load->request = make_request(load->size);
     load->reply = allocate(RECEIVE_BYTES, 1);
-    run(load);
-    report(load);
+    report(load, run(load));
     return EXIT_SUCCESS;
 }
