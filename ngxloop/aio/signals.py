@@ -96,15 +96,16 @@ class SignalHandlers:
 class _SignalHandle:
     """A signal's callback, scheduled anew each time the signal comes."""
 
-    __slots__ = ("args", "callback", "loop")
+    __slots__ = ("args", "callback", "context", "loop")
 
     def __init__(self, loop: Any, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
         self.loop = loop
         self.callback = callback
         self.args = args
+        self.context = contextvars.copy_context()
 
     def schedule(self) -> None:
-        self.loop.call_soon(self.callback, *self.args)
+        self.loop.call_soon(self.callback, *self.args, context=self.context)
 
 
 def _ignore(signum: int, frame: object) -> None:

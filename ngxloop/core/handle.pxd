@@ -3,6 +3,7 @@
 from ngxloop.core.event cimport Event, EventQueue
 
 cdef class Handle:
+    cdef object __weakref__
     cdef Event event
     cdef readonly object _loop
     cdef readonly object _callback

@@ -27,7 +27,6 @@ def bind_timer_class(public_class: type) -> None:
 
 @cython.no_gc
 @cython.final
-@cython.freelist(256)
 cdef class TimerHandle(Handle):
     """A callback scheduled for a time; call_later and call_at return it."""
 
