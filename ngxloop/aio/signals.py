@@ -1,6 +1,7 @@
 """add_signal_handler: callbacks in the loop for the signals of the process."""
 
 import asyncio
+import contextvars
 import errno
 import inspect
 import signal

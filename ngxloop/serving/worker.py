@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import ngxloop
-from ngxloop.core.gate import make_gate
+from ngxloop.core.gates import make_gate
 from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.adapters.base import Adapter, Service
 from ngxloop.serving.application import call_factory, load_object
