@@ -30,6 +30,7 @@ cdef class AcceptGate:
     cdef void connection_closed(self) noexcept
     cdef void turns_ended(self) noexcept
     cdef void loop_closed(self) noexcept
+    cdef void forked(self) noexcept
 
     cdef int listener_add(self, Connection* listener) except -1
     cdef int listener_remove(self, Connection* listener) except -1

@@ -64,7 +64,13 @@ cdef class AcceptGate:
         """The loop stops running, perhaps in the middle of a turn: keep nothing from the others."""
 
     cdef void loop_closed(self) noexcept:
-        """The loop is closed and will not run again."""
+        """The loop is closed and will not run again; it has freed, or frees, all slots."""
+        self.bell = NULL
+        self.listener_count = 0
+        self.watching = False
+
+    cdef void forked(self) noexcept:
+        """This process is a fork of the one that took the gate, and has a copy of its loop."""
 
     cdef int listener_add(self, Connection* listener) except -1:
         """Take a listener; it is watched at once if the others are."""

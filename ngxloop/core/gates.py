@@ -21,9 +21,9 @@ def make_gate(
 
     Args:
         mode: fair, mutex, exclusive or plain.
-        worker_connections: how many accepted connections the worker may have open; the others wait
-            in the kernel's queue, or go to other workers. By default as many as the process may have
-            fds, but for a reserve of 64.
+        worker_connections: how many accepted connections the worker may have open; others wait
+            in the kernel's queue, or go to other workers. By default as many as the process may
+            have fds, but for a reserve of 64.
 
     Raises:
         ValueError: there is no such mode or slot, or worker_connections is not positive.

@@ -49,7 +49,7 @@ cdef enum:
     # which is how long nobody accepts in the worst case.
     MUTEX_DELAY_MS = 10
     # A loop whose turn has lasted this long is stuck in a callback: it does not count for the mean.
-    BLOCKED_MS = 20
+    BLOCKED_MS = 100
     # What a worker may have above the mean before it leaves: one connection and a 32nd of the mean.
     # Measured with 200 connections over 4 workers, burst and 1 ms apart: max/mean 1.02 to 1.06, and a
     # full queue drains in 1.25 of the time of mode plain; less slack rings more, more drains no faster.

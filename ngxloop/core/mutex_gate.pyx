@@ -53,6 +53,10 @@ cdef class MutexGate(SharedGate):
         self.unlock()
         SharedGate.turns_ended(self)
 
+    cdef void forked(self) noexcept:
+        self.held = False
+        SharedGate.forked(self)
+
     cdef int stay_out(self, int64_t gate) except -1:
         if gate == GATE_LEFT and self.own.gate == GATE_IN:
             self.own.left += 1

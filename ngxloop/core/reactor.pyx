@@ -473,6 +473,7 @@ cdef class Reactor:
         if not self.closed:
             self.waker.renew()
             self.poller.renew()
+            self.gate.forked()
             self.forked = True
 
     cdef int watch_again(self) except -1:

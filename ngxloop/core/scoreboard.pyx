@@ -31,6 +31,8 @@ READY = STATE_READY
 DRAINING = STATE_DRAINING
 STOPPING = STATE_STOPPING
 
+assert sizeof(Header) == 128 and sizeof(Slot) == 3 * 128, "the parts must fill their lines"
+
 
 @cython.final
 cdef class Scoreboard:

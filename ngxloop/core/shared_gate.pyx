@@ -102,10 +102,14 @@ cdef class SharedGate(AcceptGate):
         self.own.waiting = 0
 
     cdef void loop_closed(self) noexcept:
-        if getpid() != self.pid:  # a forked child drops the loop it has inherited
-            return
         self.active = self.own.active = 0
         self.own.gate = GATE_OUT
+        AcceptGate.loop_closed(self)
+
+    cdef void forked(self) noexcept:
+        self.pid = getpid()
+        self.apart = self.own[0]
+        self.own = &self.apart
 
     # ---- listeners
 

@@ -1,0 +1,3 @@
+from ngxloop.core.shared_gate import SharedGate
+
+class ExclusiveGate(SharedGate): ...

@@ -1,0 +1,36 @@
+from typing import Final, TypedDict, final, type_check_only
+
+DEAD: Final = 0
+STARTING: Final = 1
+READY: Final = 2
+DRAINING: Final = 3
+STOPPING: Final = 4
+
+@type_check_only
+class SlotValues(TypedDict):
+    pid: int
+    state: int
+    active: int
+    accepted: int
+    missed: int
+    turns: int
+    beat_ns: int
+    waiting: bool
+    listening: bool
+    gated: bool
+    left: int
+    calls: int
+    locks: int
+    pauses: int
+
+@final
+class Scoreboard:
+    def __new__(cls, slot_count: int) -> Scoreboard: ...
+    def claim(self, slot: int, pid: int) -> None: ...
+    def set_state(self, slot: int, state: int) -> None: ...
+    def release(self, slot: int, pid: int) -> bool: ...
+    def read(self, slot: int) -> SlotValues: ...
+    @property
+    def slot_count(self) -> int: ...
+    @property
+    def mutex_pid(self) -> int: ...
