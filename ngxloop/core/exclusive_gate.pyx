@@ -1,13 +1,13 @@
 """ExclusiveGate: the kernel wakes one worker for each connection (EPOLLEXCLUSIVE), nginx >= 1.21.6.
 
-How it works. The workers that wait for a listening socket stand in a queue of the socket, in the order
-in which they added it to epoll; an exclusive wake-up goes to the first one that sleeps. So the same
-worker would get everything. A worker that leaves and enters again stands at the end of the queue:
-nginx does so after every 16th accept from a listener (ngx_reorder_accept_events).
+How it works. The workers that wait for a listening socket stand in a queue of the socket, in the
+order in which they added it to epoll; an exclusive wake-up goes to the first one that sleeps. So
+the same worker would get everything. A worker that leaves and enters again stands at the end of the
+queue: nginx does so after every 16th accept from a listener (ngx_reorder_accept_events).
 
-Rules. An exclusive wake-up is consumed by whom it was meant for. Whoever cannot use it, because it is
-out of fds say, rings for the others, who enter again: entering looks at the socket. epoll_ctl(2) does
-not allow to modify an exclusive entry; it is removed and added.
+Rules. An exclusive wake-up is consumed by whom it was meant for. Whoever cannot use it, because it
+is out of fds say, rings for the others, who enter again: entering looks at the socket. epoll_ctl(2)
+does not allow to modify an exclusive entry; it is removed and added.
 """
 
 from ngxloop.core.event cimport Connection
@@ -23,13 +23,15 @@ cdef class ExclusiveGate(SharedGate):
         self.mask = EPOLLIN | EPOLLEXCLUSIVE
 
     cdef int accepted(self, Connection* listener) except -1:
+        cdef bint due = False
         cdef int i
         SharedGate.accepted(self, listener)
         for i in range(self.listener_count):
             if self.listeners[i].connection == listener:
-                if self.listeners[i].accept_count % ACCEPTS_PER_REQUEUE == 0 or self.is_nearly_full():
-                    self.requeue(listener)
+                due = self.listeners[i].accept_count % ACCEPTS_PER_REQUEUE == 0
                 self.listeners[i].accept_count += 1
+        if due or self.is_nearly_full():
+            self.requeue(listener)
         return 0
 
     cdef int listener_remove(self, Connection* listener) except -1:

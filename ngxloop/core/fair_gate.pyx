@@ -1,19 +1,19 @@
 """FairGate: every worker has about as many open connections as the others.
 
-How it works. As in mode exclusive the kernel wakes one worker for each connection; here every accept
-sends a worker to the end of the kernel's queue, so idle workers take turns. In a burst the kernel wakes
-many workers and the first ones to run would take everything. So a worker leaves while it has more
-connections open than the mean of all and a slack. When an accept has raised the mean so far that one
-of those who left may come back, the acceptor rings for it.
+How it works. As in mode exclusive the kernel wakes one worker for each connection; here every
+accept sends a worker to the end of the kernel's queue, so idle workers take turns. In a burst the
+kernel wakes many workers and the first ones to run would take everything. So a worker leaves while
+it has more connections open than the mean of all and a slack. When an accept has raised the mean so
+far that one of those who left may come back, the acceptor rings for it.
 
-Rules. Somebody is always in: the worker with the fewest connections is not above the mean. Workers that
-are stuck in a callback, not ready, draining or full do not count for it. The decision is taken right
-before the wait, never between an event and its accept. Who leaves says so first, then looks again: an
-acceptor either sees the mark and rings, or its accept is seen.
-Who has left looks every LEFT_CHECK_MS whether the others do accept; if a connection waits and they have
-taken none since the last look, it takes one itself, then three, seven, and so on. Otherwise a worker
-that is stopped, or kept from running by a thread that holds the GIL, would keep everybody waiting: it
-sleeps in the kernel and looks idle.
+Rules. Somebody is always in: the worker with the fewest connections is not above the mean. Workers
+that are stuck in a callback, not ready, draining or full do not count for it. The decision is taken
+right before the wait, never between an event and its accept. Who leaves says so first, then looks
+again: an acceptor either sees the mark and rings, or its accept is seen.
+Who has left looks every LEFT_CHECK_MS whether the others do accept; if a connection waits and they
+have taken none since the last look, it takes one itself, then three, seven, and so on. Otherwise a
+worker that is stopped, or kept from running by a thread that holds the GIL, would keep everybody
+waiting: it sleeps in the kernel and looks idle.
 Model: ngx_accept_disabled of nginx, which compares a worker with its own limit only.
 """
 
@@ -79,7 +79,7 @@ cdef class FairGate(ExclusiveGate):
         return self.unwatch()
 
     cdef void look_again(self, bint soon) noexcept:
-        """Decide anew with the clock's next tick, or after a wait; or not before there is a reason."""
+        """Decide anew with the clock's next tick or after a wait; or only for a reason."""
         self.recheck_ns = self.own.beat_ns + 1 if soon else INT64_MAX
         self.wait_ns = <int64_t>LEFT_CHECK_MS * NS_PER_MS if soon else -1
 

@@ -11,7 +11,7 @@ cdef struct WatchedListener:
 
 cdef class AcceptGate:
     cdef Poller poller               # None until a loop has taken the gate
-    cdef int bell_fd                 # an eventfd by which others end the loop's wait, -1 if nobody does
+    cdef int bell_fd                 # eventfd with which others end the wait, -1 if nobody does
     cdef Connection* bell            # BORROWED: the slot that watches it, until the loop closes
     cdef WatchedListener* listeners  # OWNS
     cdef int listener_count

@@ -1,14 +1,15 @@
 """AcceptGate: decides when this process watches its listeners.
 
 The turn asks the gate twice: before_wait() says whether the listeners are to be watched during the
-coming wait, and how long it may last; after_accepts() follows the accepts of the turn (there a mutex
-is let go). accepted() and connection_closed() tell it of each connection. This class is the gate of a
-process that listens alone: always open. Its subclasses share listening sockets with other workers.
+coming wait, and how long it may last; after_accepts() follows the accepts of the turn (there a
+mutex is let go). accepted() and connection_closed() tell it of each connection. This class is the
+gate of a process that listens alone: always open. Its subclasses share listening sockets with other
+workers.
 
-Rules. A listening fd is level-triggered: a connection that nobody took is reported again. The decision
-is taken only in before_wait() or right after an accept, never between an event and its accept: an
-exclusive wake-up was meant for this process alone and would be lost. Entering is EPOLL_CTL_ADD, which
-looks at the queue at once, so a connection that waits already is seen.
+Rules. A listening fd is level-triggered: a connection that nobody took is reported again. The
+decision is taken only in before_wait() or right after an accept, never between an event and its
+accept: an exclusive wake-up was meant for this process alone and would be lost. Entering is
+EPOLL_CTL_ADD, which looks at the queue at once, so a connection that waits already is seen.
 Models: ngx_enable_accept_events, ngx_disable_accept_events, ngx_trylock_accept_mutex.
 """
 

@@ -45,14 +45,16 @@ cdef enum:
     # Accepts after which an exclusive listener goes to the end of the kernel's queue of waiters.
     # nginx: ngx_reorder_accept_events, 16.
     ACCEPTS_PER_REQUEUE = 16
-    # How long a worker that did not get the accept mutex waits at most. nginx: accept_mutex_delay 500 ms,
-    # which is how long nobody accepts in the worst case.
+    # How long a worker that did not get the accept mutex waits at most. nginx: accept_mutex_delay
+    # 500 ms, which is how long nobody accepts in the worst case.
     MUTEX_DELAY_MS = 10
     # A loop whose turn has lasted this long is stuck in a callback: it does not count for the mean.
+    # Four workers on two busy cores were seen off the CPU for 60 ms.
     BLOCKED_MS = 100
     # What a worker may have above the mean before it leaves: one connection and a 32nd of the mean.
-    # Measured with 200 connections over 4 workers, burst and 1 ms apart: max/mean 1.02 to 1.06, and a
-    # full queue drains in 1.25 of the time of mode plain; less slack rings more, more drains no faster.
+    # Measured with 200 connections over 4 workers, burst and 1 ms apart: max/mean 1.02 to 1.06, and
+    # a full queue drains in 1.25 of the time of mode plain. Less slack rings more often, more slack
+    # drains no faster.
     SLACK_COUNT = 1
     SLACK_DIVISOR = 32
     # A worker that left looks this often whether the others do accept.

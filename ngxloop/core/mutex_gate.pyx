@@ -1,17 +1,17 @@
-"""MutexGate: one worker at a time listens, the one that holds the accept mutex; nginx's accept_mutex.
+"""MutexGate: one worker at a time listens, the one that holds the mutex; nginx's accept_mutex.
 
-How it works. Before every wait a worker tries to get the mutex, a word of shared memory that holds the
-pid of its owner. The winner watches the listeners during its wait and lets go right after the accepts
-of the turn, before anything else runs. It does not stop watching then: if it wins again, it has saved
-two calls. The losers stop watching and try again after MUTEX_DELAY_MS at the latest.
+How it works. Before every wait a worker tries to get the mutex, a word of shared memory that holds
+the pid of its owner. The winner watches the listeners during its wait and lets go right after the
+accepts of the turn, before anything else runs. It does not stop watching then: if it wins again, it
+has saved two calls. The losers stop watching and try again after MUTEX_DELAY_MS at the latest.
 A worker with less than an eighth of its connections free does not compete.
 Models: ngx_trylock_accept_mutex, ngx_shmtx_trylock, ngx_accept_disabled, ngx_unlock_mutexes.
 
 Departures from nginx. The delay is 10 ms, not 500: it is how long nobody may accept when the holder
-is busy and the others sleep. A worker that does not compete stops watching, where nginx lets it go on
-without the mutex; should all be that full, the one with the fewest connections goes on. Fullness is
-looked at in every turn; nginx counts down from what it was at the last accept. The mutex of a dead
-worker is freed by the master when it reaps it, and by a waiter if there is no master any more.
+is busy and the others sleep. A worker that does not compete stops watching, where nginx lets it go
+on without the mutex; should all be that full, the one with the fewest connections goes on. Fullness
+is looked at in every turn; nginx counts down from what it was at the last accept. The mutex of a
+dead worker is freed by the master when it reaps it, and by a waiter if there is no master any more.
 """
 
 cimport cython

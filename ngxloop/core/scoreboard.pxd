@@ -20,7 +20,7 @@ cdef enum GateState:
 cdef struct Slot:
     # written by the worker in every turn
     uint64_t turns           # turns of the loop
-    int64_t beat_ns          # when the last turn began, CLOCK_MONOTONIC_COARSE (steps of 1 to 10 ms)
+    int64_t beat_ns          # when the last turn began, CLOCK_MONOTONIC_COARSE (1 to 10 ms)
     int64_t waiting          # the loop waits for the kernel: an old beat means idle, not stuck
     int64_t gate             # GATE_*; other workers turn GATE_LEFT into GATE_CALLED
     int64_t active           # accepted connections that are open

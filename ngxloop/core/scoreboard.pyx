@@ -1,15 +1,15 @@
 """Scoreboard: what workers tell of themselves, in memory that master and workers share.
 
-How it works. The master makes one anonymous shared mapping before its first fork; every worker has it
-from then on at the same address. A slot belongs to one worker at a time. Its loop stores what it does
-with plain stores: every field has a single writer at a time and is an aligned word of 64 bits, so it is
-never seen half-written, and nobody waits for anybody. Fields that different processes write stand on
-different pairs of cache lines (128 bytes, because CPUs fetch neighbours in pairs).
+How it works. The master makes one anonymous shared mapping before its first fork; every worker has
+it from then on at the same address. A slot belongs to one worker at a time. Its loop stores what it
+does with plain stores: every field has a single writer at a time and is an aligned word of 64 bits,
+so it is never seen half-written, and nobody waits for anybody. Fields that different processes
+write stand on different pairs of cache lines (128 bytes, because CPUs fetch neighbours in pairs).
 Counters belong to the slot and go on when a new worker has it; gauges begin at zero.
 
 The bells are eventfds, one a slot, that end a worker's wait: it then looks again at what its gate
-decided. They are rung when a decision may have become wrong; nobody ever reads them, because they are
-watched edge-triggered.
+decided. They are rung when a decision may have become wrong; nobody ever reads them, because they
+are watched edge-triggered.
 Models: the shared zone of ngx_event_module_init, ngx_unlock_mutexes (nginx).
 """
 
@@ -169,7 +169,7 @@ cdef class Scoreboard:
         return <int>write(self.bells[index], &one, sizeof(one))
 
     cdef int ring_left(self) noexcept:
-        """Ring for all workers that have left because of their share: the mean is another one now."""
+        """Ring for all workers that left because of their share: the mean is another now."""
         cdef int i
         for i in range(self.slot_count):
             if word_swap(&self.slots[i].gate, GATE_LEFT, GATE_CALLED):

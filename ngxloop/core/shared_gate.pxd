@@ -7,7 +7,7 @@ from ngxloop.core.scoreboard cimport Scoreboard, Slot
 
 cdef class SharedGate(AcceptGate):
     cdef readonly Scoreboard board
-    cdef Slot* own                   # BORROWED: our slot in board's memory; in a forked child, apart
+    cdef Slot* own                   # BORROWED: our slot in board's memory; &apart in a fork
     cdef Slot apart                  # the child's: the slot in the memory is the parent's
     cdef readonly int slot
     cdef readonly int64_t worker_connections

@@ -1,12 +1,13 @@
 """SharedGate: a worker among others on the same listening sockets.
 
-Alone it is the mode `plain`: all workers watch the sockets all the time, the kernel wakes every idle one
-for each connection, and the first takes it. It tells the scoreboard what the worker does, which the
-other modes decide by.
+Alone it is the mode `plain`: all workers watch the sockets all the time, the kernel wakes every
+idle one for each connection, and the first takes it. It tells the scoreboard what the worker does,
+which the other modes decide by.
 
-Rules. Each event takes one connection, as in nginx with multi_accept off. asyncio takes up to a hundred:
-the first worker awake gets a whole burst, while the others find nothing. A worker that drains, or that
-has worker_connections open, does not listen; the connections wait in the kernel for another one.
+Rules. Each event takes one connection, as in nginx with multi_accept off. asyncio takes up to a
+hundred: the first worker awake gets a whole burst, while the others find nothing. A worker that
+drains, or that has worker_connections open, does not listen; the connections wait in the kernel for
+another one.
 """
 
 import logging
@@ -70,7 +71,9 @@ cdef class SharedGate(AcceptGate):
         if self.bell.read.ready:
             self.bell.read.ready = 0
             self.bell_rung()
-        if self.unsettled or self.own.beat_ns >= self.recheck_ns or self.own.state >= STATE_DRAINING:
+        if self.own.beat_ns >= self.recheck_ns or self.own.state >= STATE_DRAINING:
+            self.unsettled = True
+        if self.unsettled:
             self.unsettled = False
             self.settle()
         self.own.waiting = may_block
@@ -179,7 +182,7 @@ cdef class SharedGate(AcceptGate):
         return other.waiting or self.own.beat_ns - other.beat_ns < BLOCKED_MS * NS_PER_MS
 
     cdef bint is_nearly_full(self) noexcept:
-        """True if less than an eighth of worker_connections is free. nginx: ngx_accept_disabled > 0."""
+        """True if less than an eighth is free. nginx: ngx_accept_disabled > 0."""
         return self.worker_connections // 8 > self.worker_connections - self.active
 
     cdef void beat(self) noexcept:
