@@ -1,8 +1,10 @@
+from typing import Self
+
 from typing_extensions import disjoint_base
 
 @disjoint_base
 class AcceptGate:
-    def __new__(cls, *args: object, **kwargs: object) -> AcceptGate: ...
+    def __new__(cls, *args: object, **kwargs: object) -> Self: ...
     @property
     def watching(self) -> bool: ...
     @property

@@ -467,6 +467,7 @@ cdef class Reactor:
         self.gate.loop_closed()
         self.pool.free_all()
         self.poller.close()
+        self.gate = AcceptGate()  # the other one may keep fds open
 
     def _forked(self):
         """Stop sharing epoll and wake-up fds with the parent process; called in a forked child."""

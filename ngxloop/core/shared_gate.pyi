@@ -1,3 +1,5 @@
+from typing import Self
+
 from typing_extensions import disjoint_base
 
 from ngxloop.core.gate import AcceptGate
@@ -7,7 +9,7 @@ from ngxloop.core.scoreboard import Scoreboard
 class SharedGate(AcceptGate):
     def __new__(
         cls, board: Scoreboard, slot: int, *, worker_connections: int | None = None
-    ) -> SharedGate: ...
+    ) -> Self: ...
     @property
     def board(self) -> Scoreboard: ...
     @property

@@ -1,0 +1,249 @@
+"""The tests' side of gate_master: a running crew of workers, and clients for it."""
+
+import contextlib
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODES = ["fair", "mutex", "exclusive", "plain"]
+EXCLUSIVE_MODES = ["fair", "exclusive"]  # the kernel wakes one worker for a connection
+all_modes = pytest.mark.parametrize("mode", MODES)
+
+DEADLINE = 20.0  # seconds; generous, because a loaded machine is no failure
+ROOT = Path(__file__).parents[2]
+
+Address = tuple[str, int] | str
+
+
+class Crew:
+    """A master and its workers; every method is a command of gate_master.Master."""
+
+    def __init__(
+        self,
+        mode: str,
+        workers: int = 4,
+        listeners: tuple[str, ...] = ("",),
+        worker_connections: int | None = None,
+    ) -> None:
+        options = {
+            "mode": mode,
+            "workers": workers,
+            "listeners": listeners,
+            "worker_connections": worker_connections,
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.core.gate_master", json.dumps(options)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            text=True,
+        )
+        started = self._answer()
+        self.pids: list[int] = started["pids"]
+        self._listening_fds: list[int] = started["fds"]
+        self.addresses: list[Address] = [
+            where if isinstance(where, str) else tuple(where) for where in started["addresses"]
+        ]
+
+    @property
+    def address(self) -> Address:
+        """Where the first listener is."""
+        return self.addresses[0]
+
+    def close(self) -> None:
+        """End all processes."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.wait(DEADLINE)
+        self._process.stdout.close()
+
+    def do(self, name: str, *arguments: Any) -> Any:
+        """Let the master do something; return what it answers."""
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps([name, *arguments]) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def tell(self, slot: int, *order: Any) -> Any:
+        """Let a worker do something; return what it answers."""
+        return self.do("tell", slot, *order)
+
+    def _answer(self) -> Any:
+        assert self._process.stdout
+        readable, _, _ = select.select([self._process.stdout], [], [], DEADLINE)
+        assert readable, "the master does not answer"
+        return json.loads(self._process.stdout.readline())
+
+    # What the scoreboard says.
+
+    def slots(self) -> list[dict[str, Any]]:
+        """Return what the slots hold."""
+        return self.do("read")["slots"]
+
+    def values(self, name: str) -> list[Any]:
+        """Return one field of all slots."""
+        return [slot[name] for slot in self.slots()]
+
+    def mutex_pid(self) -> int:
+        """Return who holds the accept mutex."""
+        return self.do("read")["mutex_pid"]
+
+    def watchers(self) -> list[int]:
+        """Return the process ids of the workers that have the first listening socket in epoll."""
+        entry = f"tfd: {self._listening_fds[0]:8d} "
+        return [pid for pid in self.pids if entry in watched_fds(pid)]
+
+    def settle(self) -> None:
+        """Wait until all workers sleep in the kernel."""
+        until(lambda: all(is_asleep(pid) for pid in self.pids), "all workers sleep")
+
+    def wake_ups(self) -> int:
+        """Return how often the kernel has put the workers to sleep, and so woken them."""
+        return sum(voluntary_switches(pid) for pid in self.pids)
+
+
+class Clients:
+    """Open connections to a crew."""
+
+    def __init__(self) -> None:
+        self.open: list[tuple[socket.socket, int]] = []  # connection, the slot of its worker
+
+    def close(self) -> None:
+        """Close all connections."""
+        for sock, _ in self.open:
+            sock.close()
+        self.open.clear()
+
+    def close_some(self, slot: int, count: int) -> None:
+        """Close the first connections that a worker has."""
+        chosen = [entry for entry in self.open if entry[1] == slot][:count]
+        for entry in chosen:
+            self.open.remove(entry)
+            entry[0].close()
+
+    def connect(self, address: Address, count: int = 1) -> list[int]:
+        """Open connections one after the other, each when the one before was served."""
+        return [self.wait([start(address)])[0] for _ in range(count)]
+
+    def connect_idle(self, crew: Crew, count: int) -> list[int]:
+        """Open connections one after the other, each when all workers sleep."""
+        slots = []
+        for _ in range(count):
+            crew.settle()
+            slots += self.connect(crew.address)
+        crew.settle()
+        return slots
+
+    def burst(self, *addresses: Address, count: int) -> list[int]:
+        """Open connections all at once; return who serves them."""
+        return self.wait([start(addresses[i % len(addresses)]) for i in range(count)])
+
+    def paced(self, address: Address, count: int, gap: float) -> list[int]:
+        """Open connections at fixed intervals; return who serves them."""
+        begin = time.monotonic()
+        socks = []
+        for number in range(count):
+            select.select([], [], [], max(0, begin + number * gap - time.monotonic()))
+            socks.append(start(address))
+        return self.wait(socks)
+
+    def wait(self, socks: list[socket.socket]) -> list[int]:
+        """Wait until all connections were greeted."""
+        slots = []
+        waiting = {sock.fileno(): sock for sock in socks}
+        deadline = time.monotonic() + DEADLINE
+        poll = select.poll()
+        for fd in waiting:
+            poll.register(fd, select.POLLIN)
+        while waiting:
+            left = deadline - time.monotonic()
+            for fd, _ in poll.poll(max(0, left) * 1000):
+                poll.unregister(fd)
+                sock = waiting.pop(fd)
+                slots.append(greeting(sock))
+                self.open.append((sock, slots[-1]))
+            if left <= 0 and waiting:
+                for sock in waiting.values():
+                    sock.close()
+                raise AssertionError(f"{len(waiting)} of {len(socks)} connections unanswered")
+        return slots
+
+
+def start(address: Address) -> socket.socket:
+    """Begin to connect."""
+    sock = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
+    if isinstance(address, str):
+        sock.settimeout(DEADLINE)
+        sock.connect(address)
+    else:
+        sock.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            sock.connect(address)
+    return sock
+
+
+def greeting(sock: socket.socket) -> int:
+    """Return the slot of the worker that serves a connection which has data."""
+    data = sock.recv(1)
+    assert data, "the connection was closed unserved"
+    return data[0]
+
+
+def echo(sock: socket.socket, data: bytes) -> bytes:
+    """Send data over a connection and return what comes back."""
+    sock.settimeout(DEADLINE)
+    sock.sendall(data)
+    return sock.recv(len(data))
+
+
+def watched_fds(pid: int) -> str:
+    """Return the kernel's list of what the epoll instances of a process watch."""
+    folder = Path(f"/proc/{pid}")
+    return "".join(
+        (folder / "fdinfo" / fd).read_text()
+        for fd in os.listdir(folder / "fd")
+        if "[eventpoll]" in os.readlink(folder / "fd" / fd)
+    )
+
+
+def is_asleep(pid: int) -> bool:
+    """Return whether a process waits for something."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
+def voluntary_switches(pid: int) -> int:
+    """Return how often a process went to sleep by itself."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("voluntary_ctxt_switches:"):
+            return int(line.split()[1])
+    raise AssertionError(f"the kernel does not count the switches of process {pid}")
+
+
+def until(condition: Any, what: str) -> None:
+    """Look at a condition until it holds."""
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, f"not in {DEADLINE} s: {what}"
+        os.sched_yield()
+
+
+@contextlib.contextmanager
+def running_crew(mode: str, **options: Any) -> Iterator[tuple[Crew, Clients]]:
+    """Run a crew, and clients for it, which come to an end together."""
+    crew = Crew(mode, **options)
+    clients = Clients()
+    try:
+        yield crew, clients
+    finally:
+        clients.close()
+        crew.close()

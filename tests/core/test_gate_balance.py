@@ -1,0 +1,128 @@
+"""Accept gates among healthy workers: who gets how much, and who is woken."""
+
+import time
+from collections import Counter
+
+import pytest
+
+from tests.core.gate_crew import EXCLUSIVE_MODES, all_modes, running_crew, start, until
+
+
+def most_over_mean(slots: list[int], workers: int = 4) -> float:
+    return max(Counter(slots).values()) / (len(slots) / workers)
+
+
+# Who gets how much.
+
+
+@all_modes
+def test_2000_short_connections_are_all_served_and_counted(mode):
+    with running_crew(mode) as (crew, clients):
+        served = Counter()
+        for _ in range(20):
+            served.update(clients.burst(crew.address, count=100))
+            clients.close()
+        assert crew.values("accepted") == [served[slot] for slot in range(4)]
+        assert served.total() == 2000
+        until(lambda: crew.values("active") == [0] * 4, "all connections seen closed")
+
+
+def test_fair_spreads_a_burst():
+    with running_crew("fair") as (crew, clients):
+        assert most_over_mean(clients.burst(crew.address, count=200)) <= 1.1
+
+
+def test_fair_spreads_a_queue_that_was_there_before_the_workers_ran():
+    with running_crew("fair") as (crew, clients):
+        for slot in range(4):
+            crew.do("freeze", slot)
+        socks = [start(crew.address) for _ in range(200)]
+        for slot in range(4):
+            crew.do("thaw", slot)
+        assert most_over_mean(clients.wait(socks)) <= 1.1
+
+
+def test_fair_spreads_connections_a_millisecond_apart():
+    with running_crew("fair") as (crew, clients):
+        assert most_over_mean(clients.paced(crew.address, count=200, gap=0.001)) <= 1.1
+
+
+def test_fair_gives_new_connections_to_those_who_have_fewer():
+    with running_crew("fair") as (crew, clients):
+        clients.burst(crew.address, count=80)
+        for slot in (1, 2, 3):
+            clients.close_some(slot, 15)
+        until(lambda: max(crew.values("active")[1:]) < 10, "connections seen closed")
+        served = clients.connect(crew.address, 30)
+        assert (
+            served.count(0) <= 1
+        )  # the first may come before it has seen that it is above the mean
+
+
+def test_fair_takes_turns_when_idle():
+    with running_crew("fair") as (crew, clients):
+        served = clients.connect_idle(crew, 20)
+        assert served == served[:4] * 5
+        assert set(served) == {0, 1, 2, 3}
+
+
+def test_exclusive_takes_turns_of_16_when_idle():
+    with running_crew("exclusive") as (crew, clients):
+        served = clients.connect_idle(crew, 4 + 4 * 16)  # it goes to the end after the first accept
+        assert Counter(served) == {0: 17, 1: 17, 2: 17, 3: 17}
+        assert served[4:20] == [served[4]] * 16
+
+
+@all_modes
+def test_several_listeners_of_both_families_are_served(mode, tmp_path):
+    listeners = ("", str(tmp_path / "first"), "", str(tmp_path / "second"))
+    with running_crew(mode, listeners=listeners) as (crew, clients):
+        served = clients.burst(*crew.addresses, count=120)
+        assert Counter(served).total() == 120
+        assert sum(crew.values("accepted")) == 120
+        if mode == "fair":
+            assert most_over_mean(served) <= 1.2
+
+
+# Who is woken.
+
+
+@pytest.mark.parametrize("mode", EXCLUSIVE_MODES)
+def test_exclusive_wake_ups_are_one_for_each_connection(mode):
+    with running_crew(mode) as (crew, clients):
+        crew.settle()
+        before = crew.wake_ups()
+        clients.connect_idle(crew, 30)
+        assert 30 <= crew.wake_ups() - before <= 40
+
+
+def test_plain_wakes_all_workers_for_each_connection():
+    with running_crew("plain") as (crew, clients):
+        crew.settle()
+        before = crew.wake_ups()
+        clients.connect_idle(crew, 30)
+        assert crew.wake_ups() - before >= 90
+
+
+@pytest.mark.parametrize("mode", ["fair", "exclusive", "plain"])
+def test_idle_worker_does_not_run(mode):
+    with running_crew(mode) as (crew, clients):
+        clients.connect_idle(crew, 8)
+        before = crew.values("turns")
+        time.sleep(0.2)  # that nothing happens takes time
+        assert crew.values("turns") == before
+
+
+def test_fair_worker_above_its_share_runs_every_10_ms_only():
+    with running_crew("fair") as (crew, clients):
+        clients.burst(crew.address, count=80)
+        for slot in (1, 2, 3):
+            clients.close_some(slot, 15)
+        until(lambda: max(crew.values("active")[1:]) < 10, "connections seen closed")
+        clients.connect(crew.address, 8)
+        until(lambda: crew.values("gated") == [True, False, False, False], "worker 0 has left")
+        before, began = crew.values("turns"), time.monotonic()
+        time.sleep(0.2)
+        turns, seconds = crew.values("turns"), time.monotonic() - began
+        assert turns[1:] == before[1:]
+        assert turns[0] - before[0] <= seconds / 0.010 + 2
