@@ -139,7 +139,7 @@ def _defined_in(value: Any, module: ModuleType) -> bool:
     home = getattr(value, "__module__", None)
     if inspect.isclass(value) or inspect.isroutine(value):
         return home == module.__name__
-    return True  # an object: made here, whatever its class
+    return type(value).__module__ not in ("typing", "types", "collections.abc")  # made here
 
 
 def _is_machinery(filename: str) -> bool:
