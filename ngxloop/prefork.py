@@ -14,6 +14,7 @@ nginx: ngx_master_process_cycle. Different on purpose: readiness is waited for, 
 graceful; a respawn backs off.
 """
 
+import contextlib
 import signal
 import sys
 import threading
@@ -28,6 +29,7 @@ from ngxloop.serving.listeners import Listeners, open_listeners, queue_limit
 from ngxloop.serving.logs import complain, log, set_up_logs
 from ngxloop.serving.places import Generation, Place, respawn_delay
 from ngxloop.serving.poller import Poller
+from ngxloop.serving.rlimits import raise_descriptor_limit
 from ngxloop.serving.signals import SignalPipe
 from ngxloop.serving.states import Event, State
 
@@ -67,35 +69,38 @@ class Master:
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("Master.run() handles signals: call it in the main thread")
         set_up_logs(self._config.log_threshold, "master")
-        self._signals.open()
-        self._poller = Poller()
         try:
-            self._open()
-            self._start_generation()
-            while self._crew.pids or not self._is_ending:
-                self._turn()
+            with contextlib.ExitStack() as opened:
+                self._open(opened)
+                self._start_generation()
+                while self._crew.pids or not self._is_ending:
+                    self._turn()
         except StartError as error:
             self._fail(error)
-        finally:
-            self._listeners.close()
-            self._poller.close()
-            self._signals.close()
         if self._exit_code == ExitCode.OK:
             log.info("ended")
         return self._exit_code
 
-    def _open(self) -> None:
+    def _open(self, opened: contextlib.ExitStack) -> None:
+        """Take over the signals, bind, make what the workers share; to be closed by the stack."""
         config = self._config
+        self._signals.open()
+        opened.callback(self._signals.close)
+        opened.callback(raise_descriptor_limit())
+        self._poller = Poller()
+        opened.callback(self._poller.close)
         self._poller.add(self._signals.fileno(), self._handle_signals)
         backlog = queue_limit(config.backlog)
         pause = self._signals.wait
         self._listeners = open_listeners(config.binds, backlog, config.socket_mode, pause)
+        opened.callback(self._listeners.close)
         for address in self._listeners.describe():
             log.info("listening on %s, backlog %d", address, backlog)
         if self._count_reason:
             log.info("workers auto: %d (%s)", self._count, self._count_reason)
         slot_count = _SLOTS_PER_WORKER * self._count
         self._crew = Crew(self, config, self._poller, self._listeners, slot_count)
+        opened.callback(self._crew.close)
 
     def _turn(self) -> None:
         self._poller.wait(self._next_timeout())

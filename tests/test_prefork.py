@@ -14,7 +14,7 @@ from tests.serving.support import APPS, environment
 
 # Runs a master that is told to end as soon as it serves, then says what is left of it.
 PROGRAM = """
-import atexit, logging, os, signal, sys, threading
+import atexit, logging, os, resource, signal, sys, threading
 from ngxloop.prefork import Master
 from ngxloop.serving.config import Config
 
@@ -29,9 +29,11 @@ log.setLevel(logging.INFO)
 atexit.register(print, "exit function of", os.getpid())
 before = [signal.getsignal(number) for number in range(1, 32)]
 fds = os.listdir("/proc/self/fd")
+limits = resource.getrlimit(resource.RLIMIT_NOFILE)
 code = Master(Config(app="plain:Echo", workers=2, bind=["127.0.0.1:0"], app_dir=sys.argv[1])).run()
 assert [signal.getsignal(number) for number in range(1, 32)] == before
 assert os.listdir("/proc/self/fd") == fds
+assert resource.getrlimit(resource.RLIMIT_NOFILE) == limits
 assert threading.active_count() == 1
 print("returned", code, "in", os.getpid())
 """

@@ -134,6 +134,13 @@ class Crew:
         if os.getpid() == 1:  # the first process of a container inherits every orphan in it
             self._reap_orphans()
 
+    def close(self) -> None:
+        """Give the shared memory back. Workers that are left, after a defect, drain and end."""
+        for place in self._places.values():
+            if place.channel is not None:
+                place.channel.close()
+        del self._board
+
     # Private -----------------------------------------------------------------------------------
 
     def _forget_in_worker(self) -> None:

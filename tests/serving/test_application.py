@@ -1,3 +1,5 @@
+"""An application is found by its name and recognised by its shape; what is none is refused."""
+
 import asyncio
 import functools
 import sys
@@ -49,7 +51,8 @@ def test_missing_import_of_the_module_is_a_failed_import(tmp_path):
 
 def test_missing_attribute_names_what_there_is(tmp_path):
     (tmp_path / "folder_app3.py").write_text(
-        "from os import path\nfrom typing import Callable\nFactory = Callable[[], int]\nclass Site: ...\nsite = Site()\n_secret = Site\ndef main(): ...\n"
+        "from os import path\nfrom typing import Callable\nFactory = Callable[[], int]\n"
+        "class Site: ...\nsite = Site()\n_secret = Site\ndef main(): ...\n"
     )
     with pytest.raises(StartError, match=r"it has Site, main$"):
         load_object("folder_app3:ap", str(tmp_path))

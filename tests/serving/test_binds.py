@@ -1,3 +1,5 @@
+"""What may stand after --bind, and what may not."""
+
 import pytest
 
 from ngxloop.serving.binds import FdBind, TcpBind, UnixBind, parse_bind

@@ -1,3 +1,5 @@
+"""Messages between master and worker arrive whole, or the end of file does."""
+
 import os
 import socket
 

@@ -1,3 +1,5 @@
+"""A Config with a value that cannot be used is not made."""
+
 import dataclasses
 import logging
 

@@ -1,3 +1,5 @@
+"""--workers auto: the limits of affinity and cgroups, read from files like the kernel's."""
+
 import os
 
 import pytest

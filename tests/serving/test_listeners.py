@@ -1,3 +1,5 @@
+"""Listening sockets are opened all or none, with the right options, and cleaned up."""
+
 import asyncio
 import os
 import socket

@@ -1,3 +1,5 @@
+"""Records of the master: back-off, exit reasons, generations."""
+
 import os
 import signal
 

@@ -1,3 +1,5 @@
+"""No signal is lost, around a fork neither."""
+
 import os
 import select
 import signal

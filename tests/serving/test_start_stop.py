@@ -1,6 +1,7 @@
 """A master starts its workers, serves on every kind of address, and ends when it is told to."""
 
 import os
+import resource
 import signal
 import socket
 import stat
@@ -155,6 +156,13 @@ def test_workers_auto_are_as_many_as_the_cpus_we_may_use_and_it_is_said_why(serv
     count, _ = usable_cpus()
     assert f"workers auto: {count} (" in server.log
     assert len(server.worker_pids(1)) == count
+
+
+def test_workers_may_have_as_many_descriptors_as_the_hard_limit_allows(serve):
+    server = serve("plain:Echo").serving()
+    (pid,) = server.worker_pids(1)
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    assert soft == hard
 
 
 def accept_queue_limit(sock):

@@ -1,3 +1,5 @@
+"""The state table of a worker has no hole."""
+
 import pytest
 
 from ngxloop.serving.states import LIVE, TRANSITIONS, Event, State, next_state

@@ -1,0 +1,43 @@
+"""Long-lived connections spread evenly over the workers in mode fair, however they arrive."""
+
+import collections
+import contextlib
+import socket
+import time
+
+import pytest
+
+from tests.serving.support import connect, receive_line
+
+CONNECTIONS = 200
+WORKERS = 4
+
+
+@pytest.mark.parametrize("app", ["plain:Echo", "plain:echo"])
+@pytest.mark.parametrize("gap_ms", [0, 1], ids=["burst", "paced"])
+def test_connections_spread_evenly(serve, app, gap_ms):
+    server = serve(app, "--workers", str(WORKERS), "--accept", "fair").serving()
+    with contextlib.ExitStack() as stack:
+        open_one = open_at_once if gap_ms == 0 else open_and_wait
+        opened = [open_one(server.address, gap_ms) for _ in range(CONNECTIONS)]
+        sockets = [stack.enter_context(sock) for sock in opened]
+        homes = collections.Counter(receive_line(sock) for sock in sockets)
+    assert len(homes) == WORKERS
+    assert max(homes.values()) / (CONNECTIONS / WORKERS) <= 1.1, homes
+
+
+def open_at_once(address, gap_ms):
+    """Begin to connect, and do not wait for it: all of them arrive together."""
+    sock = socket.socket()
+    sock.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        sock.connect(address)
+    sock.settimeout(40)
+    return sock
+
+
+def open_and_wait(address, gap_ms):
+    """Connect, then let some time pass: the time is what is tested, not a wait for something."""
+    sock = connect(address)
+    time.sleep(gap_ms / 1000)
+    return sock
