@@ -1,0 +1,1 @@
+"""Tests of the compiled transports, one file for each of their modules."""
