@@ -1,1 +1,1 @@
-"""Compiled helpers through which the tests reach what Python cannot; built if NGXLOOP_PROBES is set."""
+"""Compiled helpers: through them the tests reach what Python cannot. Built with NGXLOOP_PROBES=1."""

@@ -1,4 +1,4 @@
-"""Random choices for stress tests that can be repeated: the seed is printed, and pytest shows it."""
+"""Random choices that can be repeated: the seed is printed, and pytest shows it on failure."""
 
 import os
 import random
