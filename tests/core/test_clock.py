@@ -1,3 +1,5 @@
+"""Conversions between seconds and the nanoseconds of the loop's clock."""
+
 import math
 import time
 from fractions import Fraction

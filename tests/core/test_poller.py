@@ -1,3 +1,5 @@
+"""Poller: one epoll instance, on real fds."""
+
 import errno
 import os
 import socket

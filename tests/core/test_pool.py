@@ -1,3 +1,5 @@
+"""ConnectionPool: slots, generations, the table of fds, reusable and changed slots."""
+
 import sys
 
 import pytest
@@ -219,9 +221,7 @@ def test_changed_slot_that_is_freed_leaves_the_list(index):
 
 
 @given(
-    st.lists(
-        st.tuples(st.sampled_from(["get", "free", "changed", "reusable", "idle"]), st.integers(0, 9))
-    )
+    st.lists(st.tuples(st.sampled_from(["free", "changed", "reusable", "idle"]), st.integers(0, 9)))
 )
 def test_pool_any_operations_match_a_model(operations):
     pool = Pool()

@@ -1,3 +1,5 @@
+"""The red-black tree: random operations against a sorted list."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Event queues: order, removal from the middle, moving one in front of another."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""Waker: one write per sleep, wake-ups from threads, the signal pipe."""
+
 import os
 import select
 import threading

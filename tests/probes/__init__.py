@@ -1,1 +1,1 @@
-"""Compiled helpers: through them the tests reach what Python cannot. Built with NGXLOOP_PROBES=1."""
+"""Compiled helpers: with them the tests reach what Python cannot. Built by NGXLOOP_PROBES=1."""

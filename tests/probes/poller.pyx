@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t
 
 from ngxloop.core.event cimport KIND_TRANSPORT, Connection
 from ngxloop.core.linux cimport EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
-from ngxloop.core.pool cimport ConnectionPool, connection_key
+from ngxloop.core.pool cimport ConnectionPool
 from ngxloop.core.poller cimport Poller
 
 IN, OUT, RDHUP, HUP, ERR, ET = EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR, EPOLLET

@@ -1,0 +1,25 @@
+"""A loop for tests that run it themselves, and a look into it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ngxloop import EventLoop
+from tests.probes.reactor import ReactorProbe
+from tests.support.loops import RecordingFactory
+
+make_loop = RecordingFactory("ngxloop", EventLoop)
+
+
+@pytest.fixture
+def loop() -> Iterator[EventLoop]:
+    """Give a loop that the test runs itself; it is closed at the end."""
+    loop = make_loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def probe(loop: EventLoop) -> ReactorProbe:
+    """Give a look into the loop."""
+    return ReactorProbe(loop)
