@@ -20,11 +20,14 @@ cdef inline double seconds_from_ns(int64_t ns) noexcept nogil:
 
 
 cdef inline int64_t ns_from_seconds(double seconds) noexcept nogil:
-    """Round up, so that a deadline is never early; saturate what int64 cannot hold (292 years)."""
+    """Round up, so that a deadline is never early.
+
+    Saturates at 146 years, half of what int64 holds: then the difference of two times fits as well.
+    """
     cdef double ns = ceil(seconds * 1e9)
-    if ns >= 9.2e18:
-        return INT64_MAX
-    return <int64_t>ns if ns > -9.2e18 else -INT64_MAX
+    if ns >= <double>(INT64_MAX // 2):
+        return INT64_MAX // 2
+    return <int64_t>ns if ns > -<double>(INT64_MAX // 2) else -(INT64_MAX // 2)  # nan as well
 
 
 cdef extern from "<time.h>" nogil:

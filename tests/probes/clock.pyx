@@ -1,15 +1,15 @@
 """The conversions of the loop's clock."""
 
-from ngxloop.core cimport clock
+from ngxloop.core.clock cimport clock_ns, ns_from_seconds, seconds_from_ns
 
 
-def clock_ns():
-    return clock.clock_ns()
+def now_ns():
+    return clock_ns()
 
 
-def ns_from_seconds(double seconds):
-    return clock.ns_from_seconds(seconds)
+def to_ns(double seconds):
+    return ns_from_seconds(seconds)
 
 
-def seconds_from_ns(ns):
-    return clock.seconds_from_ns(ns)
+def to_seconds(ns):
+    return seconds_from_ns(ns)
