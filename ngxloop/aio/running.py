@@ -26,6 +26,7 @@ class Running:
     def _run_forever_setup(self: Any) -> None:
         self._check_closed()
         self._check_running()
+        self._old_wakeup_fd = self._take_wakeup_fd()  # may fail: nothing is changed until then
         self._set_coroutine_origin_tracking(self._debug)
         self._old_agen_hooks = sys.get_asyncgen_hooks()
         self._thread_id = threading.get_ident()
@@ -33,7 +34,6 @@ class Running:
             firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
         )
         events._set_running_loop(self)
-        self._old_wakeup_fd = self._take_wakeup_fd()
 
     def _run_forever_cleanup(self: Any) -> None:
         self._stopping = False

@@ -54,3 +54,5 @@ cdef class Reactor:
     cdef int check_call(self, callback, str method) except -1
     cdef object origin(self)
     cdef object time_now(self)
+
+cdef int claim_fd(Reactor reactor, int fd) except -1

@@ -76,6 +76,7 @@ cdef class Reactor:
     """The compiled half of the event loop: scheduling, timers, polling. See the file header."""
 
     def __cinit__(self, *args, **kwargs):
+        self.closed = True  # until there is something to close: __del__ asks
         queue_init(&self.ready)
         queue_init(&self.batch)
         queue_init(&self.accepts)
@@ -89,6 +90,7 @@ cdef class Reactor:
         self.gate = AcceptGate()
         self.gate.attach(self.poller, NULL)
         watch_internal(self, self.waker.event_fd, EPOLLIN | EPOLLET)
+        self.closed = False
 
     def __dealloc__(self):
         PyMem_Free(self.receive_buffer)
@@ -240,8 +242,8 @@ cdef class Reactor:
                     self.poller.poll_remove(connection)
                 self.pool.connection_free(connection)
             elif connection.wanted != connection.interest or connection.replaced:
-                self.poller.poll_modify(connection, connection.wanted)
                 connection.replaced = 0
+                watch_or_drop(self, connection, connection.wanted)
             connection = self.pool.changed
         return 0
 
@@ -489,13 +491,44 @@ cdef class Reactor:
         return 0
 
 
+cdef int claim_fd(Reactor reactor, int fd) except -1:
+    """Make sure that no slot uses an fd the kernel has just handed out.
+
+    A watcher may: its user closed the fd without remove_reader. A transport may not.
+    """
+    cdef Connection* connection = reactor.pool.connection_of_fd(fd)
+    if connection == NULL:
+        return 0
+    if connection.kind == KIND_WATCHER:
+        reactor.pool.connection_free(connection)
+        return 0
+    raise RuntimeError(
+        f"File descriptor {fd} is used by transport {<object>connection.owner!r}, "
+        f"whose socket was closed by somebody else"
+    )
+
+
 cdef Connection* watch_internal(Reactor reactor, int fd, uint32_t mask) except NULL:
     """Watch a fd of the loop itself; the slot's owner is the waker, which closes the fd."""
-    cdef Connection* connection = reactor.pool.connection_get(fd, KIND_INTERNAL, reactor.waker)
+    cdef Connection* connection
+    claim_fd(reactor, fd)
+    connection = reactor.pool.connection_get(fd, KIND_INTERNAL, reactor.waker)
     connection.read.data = <void*>reactor
     reactor.poller.poll_add(connection, mask)
     reactor.internal_count += 1
     return connection
+
+
+cdef int watch_or_drop(Reactor reactor, Connection* connection, uint32_t mask) except -1:
+    """Change what a watcher's fd is watched for; one that was closed unasked is watched no more."""
+    try:
+        return reactor.poller.poll_modify(connection, mask)
+    except OSError as exc:
+        reactor.call_exception_handler({
+            "message": f"fd {connection.fd} is no longer watched",
+            "exception": exc,
+        })
+        return reactor.pool.connection_free(connection)
 
 
 cdef int signals_run(Event* ev) except -1:

@@ -16,5 +16,4 @@ cdef class FdWatching(Reactor):
     cdef Connection* watcher_connection(self, int fd) except NULL
     cdef int request(self, Connection* connection, uint32_t wanted, bint asked) except -1
 
-cdef int claim_fd(Reactor reactor, int fd) except -1
 cdef int fileobj_to_fd(fileobj) except -1

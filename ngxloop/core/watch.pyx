@@ -174,23 +174,6 @@ cdef int watcher_write(Event* ev) except -1:
     return 0
 
 
-cdef int claim_fd(Reactor reactor, int fd) except -1:
-    """Make sure that no slot uses an fd the kernel has just handed out.
-
-    A watcher may: its user closed the fd without remove_reader. A transport may not.
-    """
-    cdef Connection* connection = reactor.pool.connection_of_fd(fd)
-    if connection == NULL:
-        return 0
-    if connection.kind == KIND_WATCHER:
-        reactor.pool.connection_free(connection)
-        return 0
-    raise RuntimeError(
-        f"File descriptor {fd} is used by transport {<object>connection.owner!r}, "
-        f"whose socket was closed by somebody else"
-    )
-
-
 cdef int fileobj_to_fd(fileobj) except -1:
     """Return the file descriptor of an int or of an object with fileno()."""
     cdef object fd

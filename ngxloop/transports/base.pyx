@@ -21,9 +21,8 @@ from ngxloop.core.event cimport KIND_TRANSPORT, Connection, Event
 from ngxloop.core.handle cimport call_in_context
 from ngxloop.core.linux cimport AF_INET, AF_INET6, IPPROTO_TCP, TCP_NODELAY, close, sockaddr
 from ngxloop.core.ready cimport event_unpost
-from ngxloop.core.reactor cimport Reactor
+from ngxloop.core.reactor cimport Reactor, claim_fd
 from ngxloop.core.sockaddr cimport address_object, local_address
-from ngxloop.core.watch cimport claim_fd
 from ngxloop.transports.flow cimport FlowControl
 
 logger = logging.getLogger("asyncio")

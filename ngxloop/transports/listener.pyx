@@ -49,9 +49,8 @@ from ngxloop.core.linux cimport (
     socklen_t,
 )
 from ngxloop.core.oserr cimport os_error
-from ngxloop.core.reactor cimport Reactor
+from ngxloop.core.reactor cimport Reactor, claim_fd
 from ngxloop.core.sockaddr cimport TcpAddress, address_object
-from ngxloop.core.watch cimport claim_fd
 from ngxloop.transports.base cimport set_nodelay
 from ngxloop.transports.stream cimport StreamTransport, stream_open
 
