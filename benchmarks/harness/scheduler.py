@@ -1,7 +1,8 @@
 """Questions about the loop alone: a coroutine does a known number of operations, again and again.
 
 One process measures one case: it warms up once, repeats until the seconds are spent, and gives
-the median repetition. The garbage collector stays on, as in a program; it is run between the
+the median repetition: by the clock, and in CPU time of all threads, which is exact and, on a
+machine with other work to do, the steadier of the two. The garbage collector stays on, as in a program; it is run between the
 repetitions, so that none pays for the garbage of the one before.
 """
 
@@ -23,6 +24,7 @@ MINIMUM_REPETITIONS = 3
 
 METRICS = (
     Metric("ns", "ns/op", "lower", digits=1, compared=True),
+    Metric("cpu_ns", "cpu ns/op", "lower", digits=1, compared=True),
     Metric("user_us", "user us", "lower", digits=3),
     Metric("system_us", "sys us", "lower", digits=3),
     Metric("instructions", "instr/op", "lower", digits=0),
@@ -64,6 +66,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.times_ns: list[int] = []
+        self._cpu_times_ns: list[int] = []
         self._used = Usage(0, 0)
         self._instructions: float | None = 0
         self._counter = InstructionCounter()
@@ -71,10 +74,12 @@ class Meter:
     def __enter__(self) -> None:
         self._instructions_before = self._counter.read()
         self._usage_before = own_usage()
+        self._cpu_start_ns = time.process_time_ns()
         self._start_ns = time.perf_counter_ns()
 
     def __exit__(self, *_error: object) -> None:
         self.times_ns.append(time.perf_counter_ns() - self._start_ns)
+        self._cpu_times_ns.append(time.process_time_ns() - self._cpu_start_ns)
         self._used += own_usage() - self._usage_before
         now = self._counter.read()
         if now is None or self._instructions_before is None or self._instructions is None:
@@ -85,7 +90,11 @@ class Meter:
     def sample(self, operations: int) -> Sample:
         """Return the figures per operation, for blocks of so many operations."""
         total = operations * len(self.times_ns)
-        sample = {"ns": statistics.median(self.times_ns) / operations, **self._used.per(total)}
+        sample = {
+            "ns": statistics.median(self.times_ns) / operations,
+            "cpu_ns": statistics.median(self._cpu_times_ns) / operations,
+            **self._used.per(total),
+        }
         if self._instructions is not None:
             sample["instructions"] = self._instructions / total
         return sample
