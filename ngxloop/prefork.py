@@ -16,7 +16,6 @@ graceful; a respawn backs off.
 
 import contextlib
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,7 +25,7 @@ from ngxloop.serving.config import HTTP_INTERFACES, Config
 from ngxloop.serving.crew import Crew
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import Listeners, open_listeners, queue_limit
-from ngxloop.serving.logs import complain, log, set_up_logs
+from ngxloop.serving.logs import complain, log, set_up_logs, show
 from ngxloop.serving.places import Generation, Place, respawn_delay
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.rlimits import raise_descriptor_limit
@@ -218,8 +217,7 @@ class Master:
     def _fail(self, error: StartError) -> None:
         self._exit_code = error.code
         if error.code is not ExitCode.OK:
-            sys.stderr.write(error.traceback)
-            complain(error.line)
+            complain(error.line, error.traceback)
 
     # Workers: what the crew tells -----------------------------------------------------------------
 
@@ -306,5 +304,5 @@ class Master:
 
 
 def _report(error: StartError) -> None:
-    sys.stderr.write(error.traceback)
+    show(error.traceback)
     log.error("%s", error.line)

@@ -1,5 +1,6 @@
 """Lines of the launcher on standard error: events with time and worker, and complaints."""
 
+import contextlib
 import logging
 import sys
 
@@ -33,9 +34,17 @@ def set_up_access_log() -> None:
         logger.propagate = False
 
 
-def complain(line: str) -> None:
-    """Write the one line that says why serving is impossible."""
-    print(f"ngxloop-serve: {line}", file=sys.stderr, flush=True)
+def complain(line: str, traceback: str = "") -> None:
+    """Write the one line that says why serving is impossible, below the user's traceback."""
+    show(f"{traceback}ngxloop-serve: {line}\n")
+
+
+def show(text: str) -> None:
+    """Write to standard error, if somebody reads it: a log that is gone ends no master."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 class _Handler(logging.StreamHandler):  # type: ignore[type-arg]

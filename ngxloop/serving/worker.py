@@ -94,10 +94,10 @@ class _Worker:
         try:
             adapter = await self._start()
             await self._drain_asked.wait()
-            await self._drain(adapter)
+            return await self._drain(adapter)
         except asyncio.CancelledError:  # told to stop at once; what still runs is cancelled next
-            log.info("stopped")
-        return ExitCode.OK
+            log.debug("stopped")
+            return ExitCode.OK
 
     # Orders ------------------------------------------------------------------------------------
 
@@ -165,7 +165,8 @@ class _Worker:
         adapter_class = choose_adapter(application, config.interface, config.app)
         return adapter_class(Service(application, config, self._count_connections))
 
-    async def _drain(self, adapter: Adapter) -> None:
+    async def _drain(self, adapter: Adapter) -> int:
+        """Drain; return the exit status, which tells if the application's shut-down raised."""
         self._enter(State.DRAINING)
         self._channel.send(Kind.DRAINING)
         log.debug("draining")
@@ -174,10 +175,12 @@ class _Worker:
         try:
             async with limit:
                 await adapter.drain(deadline)
-        except TimeoutError:
-            if not limit.expired():  # the application's own
-                raise
+        except Exception:
+            if not limit.expired():
+                log.exception("%s raised while it was shutting down", self._config.app)
+                return ExitCode.INTERNAL
             log.warning("not drained after %g s; cancelling", self._config.graceful_timeout)
+        return ExitCode.OK
 
     def _enter(self, state: State) -> None:
         self._state = state

@@ -36,11 +36,21 @@ def command(*arguments: str) -> list[str]:
 class Server:
     """One ngxloop-serve; the log is read as far as somebody waits for it."""
 
-    def __init__(self, arguments: Sequence[str], pass_fds: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        pass_fds: Sequence[int] = (),
+        stdout: int | None = None,
+        wrapper: Sequence[str] = (),
+    ) -> None:
         self.log = ""
         self._seen = 0  # how much of the log earlier waits have used up
         self._process = subprocess.Popen(
-            command(*arguments), stderr=subprocess.PIPE, env=environment(), pass_fds=pass_fds
+            [*wrapper, *command(*arguments)],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            pass_fds=pass_fds,
         )
         assert self._process.stderr is not None
         self._stderr = self._process.stderr

@@ -66,6 +66,20 @@ def test_stream_handler_that_raises_closes_its_connection_and_is_reported(serve)
     server.logged("RuntimeError: asked to")
 
 
+@pytest.mark.parametrize("app", ["web_asgi:app", "web_aiohttp:app"])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_access_log_has_a_line_for_each_request_if_it_is_wanted(serve, tmp_path, app, wanted):
+    with (tmp_path / "access").open("w+") as access_log:
+        options = ["--access-log"] if wanted else []
+        server = serve(app, *options, stdout=access_log.fileno()).serving()
+        http_get(server.address)
+        assert server.end() == 0
+        access_log.seek(0)
+        lines = access_log.readlines()
+    assert len(lines) == wanted
+    assert all("GET / HTTP/1.1" in line and " 200" in line for line in lines)
+
+
 def test_lifespan_has_ended_when_the_worker_ends(serve):
     server = serve("web_asgi:app").serving()
     assert server.end() == 0

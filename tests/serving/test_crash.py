@@ -23,9 +23,21 @@ def test_killed_worker_loses_only_its_connections_and_is_replaced_within_a_secon
     replacement = int(server.logged(r"worker 1\.\d ready \(process (\d+)\)").group(1))
     assert time.monotonic() - killed_at < 1
     assert_lost_only(victim, connections, homes)
-    assert_serves(server, replacement)
+    if mode in ("fair", "exclusive"):  # the others promise nobody a share
+        assert_serves(server, replacement)
     for sock in connections:
         sock.close()
+
+
+@pytest.mark.parametrize("mode", ["fair", "mutex", "exclusive", "plain"])
+def test_only_worker_when_killed_is_replaced_and_takes_what_waits(serve, mode):
+    server = serve("plain:Echo", "--accept", mode).serving()
+    (victim,) = server.worker_pids(1)
+    os.kill(victim, signal.SIGKILL)
+    wait_gone(victim)
+    with connect(server.address) as sock:
+        home = int(receive_line(sock))
+    assert home == int(server.logged(r"worker 1\.\d ready \(process (\d+)\)").group(1))
 
 
 def assert_lost_only(victim, connections, homes):

@@ -76,6 +76,14 @@ def test_request_that_hangs_is_cancelled_at_the_deadline(serve, app):
     assert "killed" not in server.log
 
 
+def test_shut_down_that_raises_is_reported_and_ends_the_worker(serve):
+    server = serve("web_aiohttp:rude").serving()
+    assert server.end() == 0
+    assert "web_aiohttp:rude raised while it was shutting down" in server.log
+    assert "RuntimeError: cannot say goodbye" in server.log
+    assert "exited with code 1" in server.log
+
+
 def test_websocket_is_closed_as_restarting(serve):
     server = serve("web_asgi:app", "--idle-grace", "0").serving()
     assert asyncio.run(close_code_after(server, signal.SIGTERM)) == 1012

@@ -20,10 +20,12 @@ async def app(scope, receive, send):
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
-    ("app", "reload_count"), [("web_asgi:app", 20), ("web_aiohttp:app", 5)], ids=["asgi", "aiohttp"]
+    ("app", "workers", "reload_count"),
+    [("web_asgi:app", 4, 20), ("web_aiohttp:app", 2, 5)],
+    ids=["asgi", "aiohttp"],
 )
-async def test_reload_under_load_fails_no_request(serve, app, reload_count):
-    server = await asyncio.to_thread(serve(app, "--workers", "2").serving)
+async def test_reload_under_load_fails_no_request(serve, app, workers, reload_count):
+    server = await asyncio.to_thread(serve(app, "--workers", str(workers)).serving)
     async with Load(server.url, fresh_count=3, kept_count=3).running() as load:
         for generation in range(2, reload_count + 2):
             server.send(signal.SIGHUP)

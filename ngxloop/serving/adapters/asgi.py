@@ -78,12 +78,12 @@ class _Server(uvicorn.Server):
         self.has_started = asyncio.Event()
 
     async def startup(self, sockets: Any = None) -> None:
-        """Start, and say so; or raise, where uvicorn would exit."""
-        try:
+        """Start, and say so; or raise, where uvicorn would exit (new ones) or return (old ones)."""
+        with contextlib.suppress(SystemExit):
             await super().startup(sockets)
-        except SystemExit:
+        if not self.started:
             line = f"the lifespan start-up of {self._target} failed; see above"
-            raise StartError(ExitCode.START_FAILED, line) from None
+            raise StartError(ExitCode.START_FAILED, line)
         self.has_started.set()
 
     @contextlib.contextmanager

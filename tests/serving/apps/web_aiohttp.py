@@ -52,5 +52,13 @@ async def make_app_slowly():
 
 
 app = make_app()
+
+
+async def fail(application):
+    raise RuntimeError("cannot say goodbye")
+
+
+rude = web.Application()
+rude.on_cleanup.append(fail)
 broken = web.Application()
 broken.on_startup.append(refuse)
