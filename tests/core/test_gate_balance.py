@@ -30,6 +30,7 @@ def test_2000_short_connections_are_all_served_and_counted(mode):
 def test_fair_spreads_a_burst():
     with running_crew("fair") as (crew, clients):
         assert most_over_mean(clients.burst(crew.address, count=200)) <= 1.1
+        assert sum(crew.values("calls")) > 0  # who had left was called back, not just came back
 
 
 def test_fair_spreads_a_queue_that_was_there_before_the_workers_ran():

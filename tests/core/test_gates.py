@@ -14,6 +14,7 @@ from ngxloop.core.gates import make_gate
 from ngxloop.core.mutex_gate import MutexGate
 from ngxloop.core.scoreboard import READY, Scoreboard
 from ngxloop.core.shared_gate import SharedGate
+from tests.core.bells import board_and_bells, was_rung
 
 
 @pytest.mark.parametrize(
@@ -137,3 +138,33 @@ def test_gate_of_a_closed_loop_has_no_connections(loop):
     loop.close()
     assert board.read(0)["active"] == 0
     assert not board.read(0)["listening"]
+
+
+@pytest.mark.parametrize("gate_class", [FairGate, ExclusiveGate])
+def test_listener_closed_with_a_connection_reported_rings_for_the_others(gate_class, loop):
+    board, bells = board_and_bells(2)
+    board.claim(0, os.getpid())
+    board.claim(1, os.getpid())
+    loop.set_accept_gate(gate_class(board, 0))
+    servers: list[asyncio.Server] = []
+
+    def close_all_servers() -> asyncio.Protocol:
+        for server in servers:
+            server.close()
+        return asyncio.Protocol()
+
+    for _ in range(2):
+        start = loop.create_server(close_all_servers, "127.0.0.1", 0)
+        servers.append(loop.run_until_complete(start))
+    addresses = [server.sockets[0].getsockname() for server in servers]
+    clients = [socket.create_connection(address) for address in addresses]
+    loop.run_until_complete(asyncio.wait_for(loop.create_task(until_closed(servers)), 10))
+    assert board.read(0)["accepted"] == 1
+    assert was_rung(bells[1])
+    for client in clients:
+        client.close()
+
+
+async def until_closed(servers: list[asyncio.Server]) -> None:
+    while servers[0].is_serving():
+        await asyncio.sleep(0)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ngxloop.core.scoreboard import DEAD, DRAINING, READY, STARTING, STOPPING, Scoreboard
+from tests.core.bells import board_and_bells, was_rung
 
 ROOT = Path(__file__).parents[2]
 
@@ -125,6 +126,22 @@ def test_release_for_a_process_that_lost_its_slot_changes_nothing():
     board.claim(1, 4711)
     board.release(1, 4712)
     assert board.read(1)["pid"] == 4711
+
+
+def test_state_rings_for_the_worker_of_the_slot():
+    board, bells = board_and_bells(2)
+    board.claim(0, 4711)
+    board.claim(1, 4712)
+    board.set_state(1, DRAINING)
+    assert [was_rung(bell) for bell in bells] == [False, True]
+
+
+def test_release_rings_for_the_workers_that_are_left():
+    board, bells = board_and_bells(3)
+    board.claim(0, 4711)
+    board.claim(1, 4712)
+    board.release(0, 4711)
+    assert [was_rung(bell) for bell in bells] == [False, True, False]
 
 
 def test_board_gives_back_its_fds_and_memory():
