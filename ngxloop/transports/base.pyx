@@ -41,9 +41,11 @@ cdef class SocketTransport(FlowControl):
     def __del__(self):
         if self.fd < 0:
             return
-        warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
-        self.close_fd()
-        self.detach()
+        try:
+            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+        finally:  # warnings may be errors
+            self.close_fd()
+            self.detach()
 
     cdef int open(self, Reactor reactor, int fd, protocol, context, server) except -1:
         """Take a slot for fd; on failure nothing is taken and fd stays the caller's."""
@@ -217,6 +219,9 @@ cdef class SocketTransport(FlowControl):
         cdef Reactor reactor = self.loop
         cdef Connection* connection = self.connection
         self.connection = NULL
+        if connection == NULL:  # connection_lost() has closed a loop that is stepped by hand
+            self.close_fd()
+            return self.detach()
         if self.sock is not None and self.sock.fileno() == self.fd:
             # others may hold a duplicate, and epoll forgets an fd only with its last duplicate
             reactor.poller.poll_remove(connection)

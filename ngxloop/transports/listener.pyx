@@ -154,12 +154,12 @@ cdef class Listener:
         if loop.gate.paused:
             return 0
         loop.gate.pause()
+        loop.call_later(ACCEPT_RETRY_MS / 1000.0, resume_accepting, loop)
         loop.call_exception_handler({
             "message": "socket.accept() out of system resource",
             "exception": os_error(error, None),
             "socket": trsock.TransportSocket(self.sock),
         })
-        loop.call_later(ACCEPT_RETRY_MS / 1000.0, resume_accepting, loop)
         return 0
 
     cdef int open_connection(self, int fd, sockaddr_storage* peer, size_t size) except -1:

@@ -132,7 +132,7 @@ cdef class StreamTransport(SocketTransport):
 
     def writelines(self, list_of_data):
         """Send several pieces in one call of the kernel; see write."""
-        for data in list_of_data:
+        for data in [data if type(data) is bytes else copied(data) for data in list_of_data]:
             self.write_bytes(data)
 
     def write_eof(self):
@@ -215,7 +215,10 @@ cdef class StreamTransport(SocketTransport):
             return 0
         self.connection.read.handler = stream_read
         self.connection.read.active = not self.paused and not self.closing
-        self.loop.poller.poll_add(self.connection, EPOLLIN | EPOLLRDHUP | EPOLLET)
+        try:
+            self.loop.poller.poll_add(self.connection, EPOLLIN | EPOLLRDHUP | EPOLLET)
+        except OSError as exc:  # somebody else has closed the fd
+            return self.fatal_error(exc, "Fatal error: the socket cannot be watched.")
         if self.blocked:  # connection_made() wrote more than the kernel takes
             self.blocked = False
             self.wait_writable()
@@ -297,6 +300,9 @@ cdef class StreamTransport(SocketTransport):
             raise
         except BaseException as exc:
             return self.fatal_error(exc, "Fatal error: protocol.get_buffer() call failed.")
+        if self.connection == NULL:  # get_buffer() closed a loop that is stepped by hand
+            PyBuffer_Release(&view)
+            return 0
         size = view.len
         count = recv(self.fd, view.buf, size, 0) if size else 0
         PyBuffer_Release(&view)  # the protocol may resize its buffer now
@@ -338,11 +344,11 @@ cdef class StreamTransport(SocketTransport):
 
     cdef int peer_ended(self) except -1:
         """The peer has sent everything: ask the protocol whether the connection stays open."""
-        cdef object keep_open
+        cdef bint keep_open
         if self.loop.debugging:
             logger.debug("%r received EOF", self)
         try:
-            keep_open = call_in_context(self.context, self.protocol.eof_received, ())
+            keep_open = bool(call_in_context(self.context, self.protocol.eof_received, ()))
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
@@ -459,8 +465,8 @@ cdef StreamTransport stream_open(
     """
     cdef StreamTransport transport = StreamTransport.__new__(StreamTransport)
     transport.socket_kind = socket_kind
-    transport.open(reactor, fd, protocol, context, server)
     transport.use_protocol(protocol)
+    transport.open(reactor, fd, protocol, context, server)
     transport.connection.read.handler = stream_start
     transport.connection.write.handler = stream_write
     reactor.post(&transport.connection.read)
