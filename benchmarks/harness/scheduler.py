@@ -1,9 +1,9 @@
 """Questions about the loop alone: a coroutine does a known number of operations, again and again.
 
-One process measures one case: it warms up once, repeats until the seconds are spent, and gives
-the median repetition: by the clock, and in CPU time of all threads, which is exact and, on a
-machine with other work to do, the steadier of the two. The garbage collector stays on, as in a program; it is run between the
-repetitions, so that none pays for the garbage of the one before.
+One process measures one case: it warms up once, repeats until the seconds are spent, and gives the
+median repetition: by the clock, and in CPU time of all threads, which is exact and, on a machine
+with other work to do, the steadier of the two. The garbage collector stays on, as in a program; it
+is run between the repetitions, so that none pays for the garbage of the one before.
 """
 
 import asyncio

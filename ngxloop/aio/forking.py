@@ -1,7 +1,7 @@
 """What becomes of event loops in a forked child.
 
-A child that goes on with its parent's loop, after daemonizing for example, finds it working: the loop
-gets wake-up fds and an epoll instance of its own, so that it cannot disturb the parent's.
+A child that goes on with its parent's loop, after daemonizing for example, finds it working: the
+loop gets wake-up fds and an epoll instance of its own, so that it cannot disturb the parent's.
 """
 
 import os

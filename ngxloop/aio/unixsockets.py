@@ -1,7 +1,8 @@
 """Unix sockets: create_unix_connection and create_unix_server.
 
-The coroutines are asyncio's own, of the running version: they only call hooks that every event loop
-has. What they leave to the loop is here: removing the socket file when its server stops (since 3.13).
+The coroutines are asyncio's own, of the running version: they only call hooks that every event
+loop has. What they leave to the loop is here: removing the socket file when its server stops, since
+3.13.
 """
 
 import os

@@ -1,10 +1,11 @@
-"""The two structures everything is made of: an Event that can run, a Connection that has two of them.
+"""The two structures of the loop: an Event that can run, a Connection that has two of them.
 
 Rules. An Event is plain memory inside the thing it belongs to (a Handle, a Connection); it is never
 allocated alone and never moves. The core calls `ev.handler(ev)` and knows no more about it, so that
-dependencies point down: the handler belongs to the layer above. An Event stands in at most one queue
-(bit `posted`). Whoever posts an event whose data is a Python object says who owns the reference.
-Model: ngx_event_t and ngx_connection_t (nginx src/event/ngx_event.h, src/core/ngx_connection.h).
+dependencies point down: the handler belongs to the layer above. An Event stands in at most one
+queue (bit `posted`). Whoever posts an event whose data is a Python object says who owns the
+reference. Model: ngx_event_t and ngx_connection_t (nginx src/event/ngx_event.h,
+src/core/ngx_connection.h).
 """
 
 from libc.stdint cimport uint32_t
@@ -17,12 +18,12 @@ ctypedef int (*EventHandler)(Event* ev) except -1
 
 cdef struct Event:
     EventHandler handler
-    void* data               # the Handle (OWNS while posted) or the transport (BORROWED from its slot)
+    void* data               # the Handle (OWNS while posted) or the slot's owner (BORROWED)
     Event* previous          # neighbours in the queue; meaningless while posted is 0
     Event* next
     unsigned char posted     # stands in a queue
     unsigned char ready      # the kernel said so and nobody used it up: I/O may be tried
-    unsigned char active     # somebody waits for this direction; without it a kernel event only sets ready
+    unsigned char active     # somebody waits for this; without it a kernel event only sets ready
     unsigned char accept     # belongs to a listener: posted to the accept queue
     unsigned char eof        # the kernel saw the peer's FIN, a hang-up or an error: read to the end
 
@@ -39,8 +40,8 @@ cdef struct Connection:
     uint32_t interest        # the mask that epoll holds for fd, 0 while not registered
     uint32_t wanted          # the mask a watcher wants it to hold before the next wait
     unsigned char kind       # KIND_*: what owner is
-    unsigned char changed    # stands in the pool's list of connections whose interest may have changed
-    unsigned char replaced   # interest was dropped and asked for again: the fd may be another file now
+    unsigned char changed    # stands in the pool's list of those whose interest may have changed
+    unsigned char replaced   # interest was dropped and asked for again: maybe for another file
     unsigned char reusable   # stands in the list of idle connections that may be closed for room
     void* owner              # OWNS: the transport, listener or watcher, until connection_free
     Connection* next         # the next free slot; or the next changed connection

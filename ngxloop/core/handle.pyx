@@ -1,10 +1,10 @@
 """Handle: a callback that call_soon has scheduled.
 
-Rules. While the event is posted, the queue OWNS one reference to the handle. A handle that has run or
-was cancelled holds no callback, no arguments and no context. So cycles through it end by themselves
-and it needs no garbage collector tracking: a batch of 200,000 tracked handles costs 240 ns each,
-untracked 143 ns. The price: a loop that is dropped with handles still in it, neither run nor closed,
-is not found by the collector if a callback refers to the loop.
+Rules. While the event is posted, the queue OWNS one reference to the handle. A handle that has run
+or was cancelled holds no callback, no arguments and no context. So cycles through it end by
+themselves and it needs no garbage collector tracking: a batch of 200,000 tracked handles costs 240
+ns each, untracked 143 ns. The price: a loop that is dropped with handles still in it, neither run
+nor closed, is not found by the collector if a callback refers to the loop.
 
 isinstance(handle, asyncio.Handle) holds although a compiled class cannot inherit from it: __class__
 answers with the Python class that bind_handle_class was given, and its per-version methods (texts
@@ -148,7 +148,7 @@ cdef int handle_call(Handle handle) except -1:
 
 
 cdef int report_failure(Handle handle, entered_context) except -1:
-    """Hand the pending exception to the loop's exception handler, outside the callback's context."""
+    """Hand the pending exception to the loop's exception handler, out of the callback's context."""
     try:
         try:
             raise_pending()

@@ -5,15 +5,15 @@ cdef enum:
     POLL_EVENT_COUNT = 512
     POLL_EVENT_COUNT_MAX = 8192
 
-    # Slots of the connection pool are allocated this many at a time: 64 x 176 B is below the size at
-    # which malloc turns to mmap, so that a small process stays small. Must be a power of two.
+    # Slots of the connection pool are allocated this many at a time: 64 x 136 B, two pages, so that
+    # a small process stays small. Must be a power of two.
     POOL_CHUNK_SHIFT = 6
     POOL_CHUNK_SIZE = 64
 
     # Bytes a stream may receive at once, and the loop's shared buffer. asyncio: max_size, 256 KiB.
     RECEIVE_BYTES = 262144
-    # A connection whose last receive was at least this many bytes receives straight into a new bytes
-    # object: copying 16 KiB costs about what allocating it does (measured: 0.4 us either way).
+    # A connection whose last receive was at least this many bytes receives straight into a new
+    # bytes object. Below, a copy out of the shared buffer touches only memory that is in the cache.
     DIRECT_RECEIVE_BYTES = 16384
 
     # Collected output above this many bytes leaves at once instead of at the end of the turn.
@@ -23,7 +23,7 @@ cdef enum:
     HIGH_WATER_BYTES = 65536
     LOW_WATER_BYTES = 16384
     # Buffers that one sendmsg takes from the list: on the stack, 16 B each.
-    # Above 64 the copy in the kernel outweighs what a call saves; IOV_MAX is 1024.
+    # nginx: NGX_IOVS_PREALLOCATE, 64; the kernel's limit, IOV_MAX, is 1024.
     SEND_VECTOR_COUNT = 64
 
     # After EMFILE and its kin all listeners rest this long. asyncio: ACCEPT_RETRY_DELAY, 1 s.

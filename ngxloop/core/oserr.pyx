@@ -1,7 +1,8 @@
 """System errors as Python's OSError, with errno and the name of the call.
 
-Rules. `what` names the call and what was done about it: "epoll_ctl(ADD, fd=7)". It is left out (None)
-where asyncio shows the bare text of the error and users may match it, as in connection_lost(exc).
+Rules. `what` names the call and what was done about it: "epoll_ctl(ADD, fd=7)". It is left out
+(None) where asyncio shows the bare text of the error and users may match it, as in
+connection_lost(exc).
 """
 
 from libc.errno cimport errno

@@ -1,10 +1,10 @@
 """Poller: one epoll instance.
 
-Rules. Transports are registered once, edge-triggered (IN|RDHUP|ET), and OUT joins at the first EAGAIN;
-fds of others are level-triggered. The poller holds no opinion on either: masks come from above.
-An fd may have been closed behind our back, and its number may be another file by now. So modifying
-falls back to adding (ENOENT), adding to modifying (EEXIST), and removing forgives ENOENT, EBADF and
-EPERM: the kernel dropped the registration with the file (epoll(7), question 6).
+Rules. Transports are registered once, edge-triggered (IN|RDHUP|ET), and OUT joins at the first
+EAGAIN; fds of others are level-triggered. The poller holds no opinion on either: masks come from
+above. An fd may have been closed behind our back, and its number may be another file by now. So
+modifying falls back to adding (ENOENT), adding to modifying (EEXIST), and removing forgives ENOENT,
+EBADF and EPERM: the kernel dropped the registration with the file (epoll(7), question 6).
 
 Time-outs are nanoseconds. epoll_wait, for kernels without epoll_pwait2, rounds up to a millisecond,
 so that a timer is never early.
@@ -24,13 +24,13 @@ from ngxloop.core.linux cimport (
     EPOLL_CTL_ADD,
     EPOLL_CTL_DEL,
     EPOLL_CTL_MOD,
-    close,
     epoll_create1,
     epoll_ctl,
     epoll_event,
     epoll_pwait2,
     epoll_wait,
 )
+from ngxloop.core.linux cimport close as close_fd
 from ngxloop.core.oserr cimport raise_os_error, replace_fd
 from ngxloop.core.pool cimport connection_key
 
@@ -52,7 +52,7 @@ cdef class Poller:
 
     def __dealloc__(self):
         if self.fd >= 0:
-            close(self.fd)
+            close_fd(self.fd)
         PyMem_Free(self.events)
 
     cdef int poll_add(self, Connection* connection, uint32_t mask) except -1:
@@ -80,7 +80,7 @@ cdef class Poller:
         return 0
 
     cdef int wait(self, int64_t timeout_ns) except -1:
-        """Wait for events, without the GIL; for ever if timeout_ns is negative. Return their number.
+        """Wait for events without the GIL, for ever if timeout_ns is negative; return their number.
 
         A signal ends the wait with 0 events.
         """
@@ -138,12 +138,14 @@ cdef class Poller:
     cdef int close(self) except -1:
         """Close the epoll fd; harmless when closed."""
         if self.fd >= 0:
-            close(self.fd)
+            close_fd(self.fd)
             self.fd = -1
         return 0
 
 
-cdef inline int control(int poller_fd, int operation, Connection* connection, uint32_t mask) noexcept:
+cdef inline int control(
+    int poller_fd, int operation, Connection* connection, uint32_t mask
+) noexcept:
     cdef epoll_event event
     event.events = mask
     event.data.u64 = connection_key(connection)

@@ -10,8 +10,8 @@ cdef class ConnectionPool:
     cdef Connection* free            # free slots, the one used last first: it is in the cache
     cdef Connection** by_fd          # OWNS the table: the slot that uses an fd, NULL if none does
     cdef int by_fd_size
-    cdef Connection* changed         # slots whose interest must be told to the poller before it waits
-    cdef Connection reusable         # head of the ring of idle connections: .newer is the oldest one
+    cdef Connection* changed         # slots whose interest the poller must know before it waits
+    cdef Connection reusable         # head of the ring of idle connections: .newer is the oldest
     cdef readonly uint32_t used_count
     cdef readonly uint32_t used_count_max
     cdef readonly uint32_t reusable_count

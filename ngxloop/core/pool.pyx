@@ -1,14 +1,14 @@
 """ConnectionPool: fixed-size slots for everything the poller watches.
 
-How it works. A slot is taken from the head of a list of free ones, so the one used last, whose memory
-is still in the cache, is used first. Slots stand in chunks that never move, so a pointer to one stays
-good. epoll is given index and generation instead of a pointer: the generation grows each time a slot
-is freed, and an event that was already fetched for its former user is seen to be stale. nginx keeps
-one bit for this in the pointer, which two reuses inside one batch defeat.
-Models: ngx_get_connection, ngx_free_connection, ngx_reusable_connection, ngx_drain_connections.
+How it works. A slot is taken from the head of a list of free ones, so the one used last, whose
+memory is still in the cache, is used first. Slots stand in chunks that never move, so a pointer to
+one stays good. epoll is given index and generation instead of a pointer: the generation grows each
+time a slot is freed, and an event that was already fetched for its former user is seen to be stale.
+nginx keeps one bit for this in the pointer, which two reuses inside one batch defeat. Models:
+ngx_get_connection, ngx_free_connection, ngx_reusable_connection, ngx_drain_connections.
 
-Rules. A used slot OWNS a reference to its owner; connection_free gives it back. Whoever frees a slot
-closes the fd first or takes it out of epoll.
+Rules. A used slot OWNS a reference to its owner; connection_free gives it back. Whoever frees a
+slot closes the fd first or takes it out of epoll.
 """
 
 cimport cython
@@ -167,7 +167,7 @@ cdef class ConnectionPool:
         connection.changed = 0
 
     cdef void set_reusable(self, Connection* connection, bint reusable) noexcept:
-        """Put a connection in front of the idle ones, or take it out; again in front if it is one."""
+        """Put a connection in front of the idle ones, from wherever it is; or take it out."""
         if connection.reusable:
             connection.older.newer = connection.newer
             connection.newer.older = connection.older

@@ -3,8 +3,8 @@
 How it works. A node is red or black, a red node has black children, and every way down from a node
 to a leaf passes the same number of black nodes: so no way is more than twice as long as another.
 Inserting hangs a red node at a leaf and repairs upwards where two reds meet; removing a black node
-leaves its place one black short and repairs upwards from there. `nil` stands for every leaf, so that
-the repairs can look at the colour and the parent of a leaf without asking whether it is one.
+leaves its place one black short and repairs upwards from there. `nil` stands for every leaf, so
+that the repairs can look at the colour and the parent of a leaf without asking whether it is one.
 """
 
 

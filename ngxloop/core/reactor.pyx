@@ -1,23 +1,24 @@
 """Reactor: the turn of the event loop.
 
 How it works. turn() is the whole loop on one page: it lists the phases of DESIGN and calls them.
-Everything that can run is an Event; the kernel's events are posted to queues like call_soon's, and the
-queues are worked off in the order in which asyncio would have done it: what was ready before the poll
-comes first, then I/O, then due timers, and what is posted meanwhile waits for the next turn.
-Model: ngx_process_events_and_timers (nginx src/event/ngx_event.c).
+Everything that can run is an Event; the kernel's events are posted to queues like call_soon's, and
+the queues are worked off in the order in which asyncio would have done it: what was ready before
+the poll comes first, then I/O, then due timers, and what is posted meanwhile waits for the next
+turn. Model: ngx_process_events_and_timers (nginx src/event/ngx_event.c).
 
-Every turn polls, as asyncio's does: programs rely on sleep(0) letting I/O happen. The call is left out
-only when it could find nothing, because nothing but the wake-up fds is watched: a wake-up also posts
-to the queue that is looked at anyway, and a signal without a handler of ours is Python's business.
+Every turn polls, as asyncio's does: programs rely on sleep(0) letting I/O happen. The call is left
+out only when it could find nothing, because nothing but the wake-up fds is watched: a wake-up also
+posts to the queue that is looked at anyway, and a signal without a handler of ours is Python's
+business.
 
 Rules. The GIL is given up only while waiting. Other threads touch a Reactor only through
 call_soon_threadsafe, with the GIL held: posting is safe because no structure is left half-changed
 where Python code may run. After an exception that ends the run (SystemExit, KeyboardInterrupt) the
 rest of the batch runs first thing in the next run.
 
-A forked child gets an epoll instance and wake-up fds of its own, under the same numbers: epoll_ctl on the
-inherited ones would change what the parent watches. What is watched is told to the new instance when the
-loop runs in the child, if it ever does.
+A forked child gets an epoll instance and wake-up fds of its own, under the same numbers: epoll_ctl
+on the inherited ones would change what the parent watches. What is watched is told to the new
+instance when the loop runs in the child, if it ever does.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -39,7 +40,6 @@ from ngxloop.core.gate cimport AcceptGate
 from ngxloop.core.handle cimport (
     Handle,
     handle_call,
-    handle_clear,
     handle_drop,
     handle_fill,
     handle_post,
@@ -131,7 +131,7 @@ cdef class Reactor:
         return 0
 
     cdef int64_t wait_limit(self, int64_t limit_ns) except? -2:
-        """Return the time until the first timer, at most limit_ns (-1: no limit); -1 waits for ever."""
+        """Return the time until the first timer, at most limit_ns (-1: none); -1 waits for ever."""
         cdef int64_t until_ns
         if self.timers.first == NULL:
             return limit_ns
@@ -532,7 +532,7 @@ cdef int watch_or_drop(Reactor reactor, Connection* connection, uint32_t mask) e
 
 
 cdef int signals_run(Event* ev) except -1:
-    """Handle the signals that arrived (an EventHandler): Python's handlers first, then the loop's."""
+    """Handle the signals that have come (an EventHandler): Python's handlers, then the loop's."""
     cdef Reactor reactor = <Reactor>ev.data
     cdef bytes numbers = reactor.waker.drain_signals()
     try:

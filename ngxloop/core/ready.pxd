@@ -1,7 +1,8 @@
 """Posted event queues: first in, first out, nothing allocated, removal from the middle in O(1).
 
-Model: ngx_post_event, ngx_delete_posted_event and ngx_queue.h of nginx. All functions are one-liners
-but for their lists of pointers; a turn calls each of them for every event, so they are inline.
+Model: ngx_post_event, ngx_delete_posted_event and ngx_queue.h of nginx. All functions are
+one-liners but for their lists of pointers; a turn calls each of them for every event, so they are
+inline.
 """
 
 from ngxloop.core.event cimport Event, EventQueue

@@ -1,7 +1,7 @@
 """Socket addresses: from the kernel's structures to Python's, in the form of the socket module.
 
-AF_INET is (host, port), AF_INET6 (host, port, flowinfo, scope_id), AF_UNIX a str, or bytes for a name
-in the abstract namespace; an unnamed Unix socket is ''. Other families give None.
+AF_INET is (host, port), AF_INET6 (host, port, flowinfo, scope_id), AF_UNIX a str, or bytes for a
+name in the abstract namespace; an unnamed Unix socket is ''. Other families give None.
 """
 
 from os import fsdecode

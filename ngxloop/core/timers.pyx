@@ -1,9 +1,10 @@
 """TimerHandle: a callback that waits for its time in the loop's tree of timers.
 
-Rules. While a timer is armed, the tree OWNS one reference to it; when its time has come, the reference
-moves to the ready queue with it. Cancelling unlinks at once, in O(log n), and frees the callback: a
-server that arms and cancels a time-out per request keeps no dead timers. Equal deadlines run in the
-order they were asked for; never early: the deadline is rounded up to whole nanoseconds.
+Rules. While a timer is armed, the tree OWNS one reference to it; when its time has come, the
+reference moves to the ready queue with it. Cancelling unlinks at once, in O(log n), and frees the
+callback: a server that arms and cancels a time-out per request keeps no dead timers. Equal
+deadlines run in the order they were asked for; never early: the deadline is rounded up to whole
+nanoseconds.
 """
 
 cimport cython

@@ -2,11 +2,11 @@
 
 Rules. `sleeping` is set and cleared with the GIL held, right before the wait gives it up and right
 after it is back; wake() is called with the GIL held. So a wake-up is never lost, and only the first
-one of a sleep costs a write. While the loop runs, posting is enough: it looks at its queue before it
-sleeps again.
+one of a sleep costs a write. While the loop runs, posting is enough: it looks at its queue before
+it sleeps again.
 
-Signals come through a pipe of their own because signal.set_wakeup_fd() writes single bytes, which an
-eventfd refuses. Model: the eventfd of ngx_epoll_notify_init.
+Signals come through a pipe of their own because signal.set_wakeup_fd() writes single bytes, which
+an eventfd refuses. Model: the eventfd of ngx_epoll_notify_init.
 """
 
 cimport cython
@@ -19,12 +19,12 @@ from ngxloop.core.linux cimport (
     EFD_NONBLOCK,
     O_CLOEXEC,
     O_NONBLOCK,
-    close,
     eventfd,
     pipe2,
     read,
     write,
 )
+from ngxloop.core.linux cimport close as close_fd
 from ngxloop.core.oserr cimport raise_os_error, replace_fd
 
 
@@ -89,9 +89,9 @@ cdef class Waker:
     cdef int close(self) except -1:
         """Close all fds; harmless when closed."""
         if self.event_fd >= 0:
-            close(self.event_fd)
+            close_fd(self.event_fd)
         if self.signal_fd >= 0:
-            close(self.signal_fd)
-            close(self.signal_write_fd)
+            close_fd(self.signal_fd)
+            close_fd(self.signal_write_fd)
         self.event_fd = self.signal_fd = self.signal_write_fd = -1
         return 0

@@ -1,10 +1,11 @@
 """FdWatching: add_reader, add_writer and their kin.
 
-Rules. One slot per fd carries reader and writer. Users' fds are level-triggered: a callback comes back
-until it has drained its fd. O_NONBLOCK is the user's affair. The first add of an fd goes to epoll at
-once, so that PermissionError for a regular file reaches the caller; later changes are noted in the slot
-and applied before the next wait, so that an add and a remove in between cost nothing. An add after a
-remove in the same turn is verified with epoll (one MOD): the number may be another file by now.
+Rules. One slot per fd carries reader and writer. Users' fds are level-triggered: a callback comes
+back until it has drained its fd. O_NONBLOCK is the user's affair. The first add of an fd goes to
+epoll at once, so that PermissionError for a regular file reaches the caller; later changes are
+noted in the slot and applied before the next wait, so that an add and a remove in between cost
+nothing. An add after a remove in the same turn is verified with epoll (one MOD): the number may be
+another file by now.
 """
 
 from libc.stdint cimport uint32_t
@@ -143,7 +144,7 @@ cdef class FdWatching(Reactor):
         return connection
 
     cdef int request(self, Connection* connection, uint32_t wanted, bint asked) except -1:
-        """Ask for a new interest: at once for an fd that epoll does not know, else with the next wait."""
+        """Ask for an interest: at once for an fd new to epoll, else with the next wait."""
         if connection.interest == 0 and asked:
             try:
                 self.poller.poll_add(connection, wanted)

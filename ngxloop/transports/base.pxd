@@ -8,9 +8,9 @@ from ngxloop.transports.flow cimport FlowControl
 cdef class SocketTransport(FlowControl):
     cdef dict __dict__               # test suites replace methods; not allocated until then
     cdef object __weakref__
-    cdef Connection* connection      # BORROWED: our slot, until release() or the loop closes; then NULL
+    cdef Connection* connection      # BORROWED: our slot; NULL once released or the loop is closed
     cdef int fd                      # the socket, -1 once closed
-    cdef object sock                 # the Python socket that owns fd, None while nobody asked for it
+    cdef object sock                 # the Python socket that owns fd; None until asked for
     cdef object shared_sock          # what get_extra_info('socket') answers
     cdef object socket_kind          # (family, type, proto) for making sock
     cdef object context              # the contextvars.Context of every call to the protocol

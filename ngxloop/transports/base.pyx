@@ -93,7 +93,7 @@ cdef class SocketTransport(FlowControl):
         return self.protocol
 
     def abort(self):
-        """Close at once; what is not sent is lost, connection_lost(None) follows in the next turn."""
+        """Close at once: what is not sent is lost; connection_lost(None) comes in the next turn."""
         self._force_close(None)
 
     def _force_close(self, exc):
@@ -142,7 +142,7 @@ cdef class SocketTransport(FlowControl):
         }
 
     def _loop_closed(self):
-        """The loop closes with this connection open: it must be closed by __del__, with a warning."""
+        """The loop closes with this connection open: __del__ must close it, with a warning."""
         self.connection = NULL
         self.closing = True
 

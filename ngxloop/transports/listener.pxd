@@ -6,7 +6,7 @@ from ngxloop.core.reactor cimport Reactor
 
 cdef class Listener:
     cdef Reactor loop
-    cdef Connection* connection      # BORROWED: our slot, until close() or the loop closes; then NULL
+    cdef Connection* connection      # BORROWED: our slot; NULL once closed or the loop is closed
     cdef object sock                 # the Python socket; it belongs to the Server
     cdef object socket_kind          # (family, type, proto) of every accepted socket
     cdef object protocol_factory

@@ -2,12 +2,11 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextvars import Context
-
-from typing_extensions import disjoint_base
+from typing import final
 
 from ngxloop.core.reactor import Reactor
 
-@disjoint_base
+@final
 class Listener:
     def __init__(
         self,

@@ -1,11 +1,11 @@
 """Listener: accepts connections from one listening socket.
 
-Rules. The loop's accept gate decides when the socket is watched and how many connections one event may
-take; the listener tells it of each. What asyncio does in a task per connection happens right here: the
-protocol is made, and connection_made() follows in the same turn. Options of TCP are set on the listening
-socket and inherited by every connection, so that they cost no call each.
-EMFILE, ENFILE, ENOBUFS and ENOMEM are reported once, then all listeners rest for ACCEPT_RETRY_MS: the
-event stays pending and would come back at once. Model: ngx_event_accept (nginx).
+Rules. The loop's accept gate decides when the socket is watched and how many connections one event
+may take; the listener tells it of each. What asyncio does in a task per connection happens right
+here: the protocol is made, and connection_made() follows in the same turn. Options of TCP are set
+on the listening socket and inherited by every connection, so that they cost no call each. EMFILE,
+ENFILE, ENOBUFS and ENOMEM are reported once, then all listeners rest for ACCEPT_RETRY_MS: the event
+stays pending and would come back at once. Model: ngx_event_accept (nginx).
 """
 
 cimport cython

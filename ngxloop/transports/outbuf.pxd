@@ -8,7 +8,7 @@ cdef enum SendOutcome:
 cdef class OutBuffer:
     cdef object head                 # the bytes object being sent, None if there is nothing to send
     cdef Py_ssize_t offset           # bytes of head that are sent
-    cdef list rest                   # the bytes objects after head; None until there is a second one
+    cdef list rest                   # the bytes objects after head; None until there is one
     cdef Py_ssize_t first            # those of rest before this index are sent
     cdef Py_ssize_t size             # bytes that are not sent
     cdef int error

@@ -1,4 +1,4 @@
-from typing_extensions import disjoint_base
+from typing import final
 
-@disjoint_base
+@final
 class OutBuffer: ...

@@ -12,7 +12,8 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from libc.string cimport memset
 
 from ngxloop.core.limits cimport SEND_VECTOR_COUNT
-from ngxloop.core.linux cimport MSG_NOSIGNAL, iovec, msghdr, send, sendmsg
+from ngxloop.core.linux cimport MSG_NOSIGNAL, iovec, msghdr, sendmsg
+from ngxloop.core.linux cimport send as socket_send
 
 
 @cython.final
@@ -63,7 +64,7 @@ cdef class OutBuffer:
         return 0
 
     cdef int next_chunk(self) except -1:
-        """Move the first chunk of rest to head; sent ones leave the list now and then, all at once."""
+        """Move the first chunk of rest to head; what is sent leaves the list now and then."""
         self.head = <object>PyList_GET_ITEM(self.rest, self.first)
         self.offset = 0
         self.first += 1
@@ -83,7 +84,7 @@ cdef class OutBuffer:
 
 
 cdef inline ssize_t send_head(OutBuffer buf, int fd) noexcept:
-    return send(fd, PyBytes_AS_STRING(buf.head) + buf.offset, buf.size, MSG_NOSIGNAL)
+    return socket_send(fd, PyBytes_AS_STRING(buf.head) + buf.offset, buf.size, MSG_NOSIGNAL)
 
 
 cdef ssize_t send_several(OutBuffer buf, int fd) noexcept:

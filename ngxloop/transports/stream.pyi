@@ -3,15 +3,13 @@ import socket
 from asyncio.constants import _SendfileMode
 from collections.abc import Iterable
 from contextvars import Context
-from typing import Any, Final
-
-from typing_extensions import disjoint_base
+from typing import Any, Final, final
 
 from ngxloop.core.reactor import Reactor
 from ngxloop.transports.base import SocketTransport
 
 # No subclass of asyncio.Transport at run time: __class__ answers one, so that isinstance() holds.
-@disjoint_base
+@final
 class StreamTransport(SocketTransport, asyncio.Transport):
     max_size: int
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None: ...

@@ -1,15 +1,16 @@
 """StreamTransport: TCP and Unix stream connections.
 
 Reading. The fd is registered once, edge-triggered; `read.ready` remembers that there may be more to
-read, so pausing and resuming are flags. One receive per event and turn: a connection that sends without
-pause gets its event posted again behind the others. A receive that brought less than it asked for has
-emptied the kernel's buffer, unless the peer's FIN was reported (`read.eof`): then one more brings the 0.
-Bytes go to the loop's buffer and from there to a bytes object of the right size; a connection that keeps
-sending a lot receives straight into a bytes object. An idle connection has no buffer.
+read, so pausing and resuming are flags. One receive per event and turn: a connection that sends
+without pause gets its event posted again behind the others. A receive that brought less than it
+asked for has emptied the kernel's buffer, unless the peer's FIN was reported (`read.eof`): then one
+more brings the 0. Bytes go to the loop's buffer and from there to a bytes object of the right size;
+a connection that keeps sending a lot receives straight into a bytes object. An idle connection has
+no buffer.
 
-Writing. What is written leaves in one call: when the read handler returns, else at the end of the turn,
-at once above FLUSH_BYTES or the high-water mark. Whoever can see the buffer flushes first, so that it
-looks as if everything had been sent at once, as asyncio does. Outside a turn nothing waits.
+Writing. What is written leaves in one call: when the read handler returns, else at the end of the
+turn, at once above FLUSH_BYTES or the high-water mark. Whoever can see the buffer flushes first, so
+that it looks as if everything had been sent at once, as asyncio does. Outside a turn nothing waits.
 """
 
 cimport cython
@@ -46,7 +47,7 @@ from ngxloop.core.ready cimport event_post, event_unpost
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport local_address, peer_address
 from ngxloop.transports.base cimport SocketTransport, set_nodelay
-from ngxloop.transports.outbuf cimport SEND_BLOCKED, SEND_FAILED, SENT_ALL, OutBuffer, SendOutcome
+from ngxloop.transports.outbuf cimport SEND_FAILED, SENT_ALL, OutBuffer, SendOutcome
 
 # Declared here without Cython's error checks, see ngxloop.core.handle.
 cdef extern from "Python.h":
@@ -273,7 +274,7 @@ cdef class StreamTransport(SocketTransport):
         return PyBytes_FromStringAndSize(buf, count)
 
     cdef bytes receive_direct(self):
-        """Receive into a new bytes object with room for more than last time; None if there was nothing."""
+        """Receive into a new bytes object, larger than last time; None if there was nothing."""
         cdef Py_ssize_t room = min(2 * self.last_bytes, RECEIVE_BYTES)
         cdef PyObject* data = new_bytes(NULL, room)
         cdef ssize_t count = recv(self.fd, bytes_content(data), room, 0)
@@ -417,7 +418,7 @@ cdef class StreamTransport(SocketTransport):
         return self.resume_protocol()
 
     cdef int wait_writable(self) except -1:
-        """The kernel's buffer is full: go on when it says OUT, which joins the interest for good."""
+        """The kernel's buffer is full: go on when it says OUT, which we ask for from now on."""
         cdef Connection* connection = self.connection
         self.blocked = True
         connection.write.active = 1

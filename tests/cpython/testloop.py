@@ -1,8 +1,9 @@
 """TestLoop of test.test_asyncio.utils on another loop: a clock that a generator of the test moves.
 
 How it works. The generator is sent the deadline of every timer that a turn has set, and yields by
-how many seconds the clock is to go on before the next turn. CPython's TestLoop overrides _run_once()
-for this, which ngxloop's run_forever() does not call; so here the turns are taken one by one.
+how many seconds the clock is to go on before the next turn. CPython's TestLoop overrides
+_run_once() for this, which ngxloop's run_forever() does not call; so here the turns are taken one
+by one.
 """
 
 from collections.abc import Callable, Generator

@@ -1,0 +1,54 @@
+# The two commands for a start: `make run` and `make test`. Everything they need they install by
+# themselves, into virtual environments of this folder; see scripts/with.
+#
+# PYTHON=python3.13 make test    another interpreter
+# make test ARGS="-k timers"     arguments for pytest, and for the benchmarks
+
+ARGS =
+STUBS = $(shell find ngxloop -name '*.pyi')
+STUBBED_MODULES = $(subst /,.,$(STUBS:.pyi=))
+
+.DEFAULT_GOAL = help
+.NOTPARALLEL:
+.PHONY: help run test lint format types bench bench-smoke sdist clean
+
+help: ## show this text
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | column -t -s @
+	@echo 'PYTHON=python3.13 make ... takes another interpreter than python3.'
+
+run: ## serve examples/asgi_app.py with 4 workers on http://127.0.0.1:8000
+	@scripts/with run true
+	@echo 'Open http://127.0.0.1:8000 - Ctrl-C ends it.'
+	@exec scripts/with run ngxloop-serve --app-dir examples asgi_app:app --workers 4 --bind 127.0.0.1:8000
+
+test: ## run the whole test suite
+	@scripts/with test python -m pytest $(ARGS)
+
+lint: ## check style: ruff, ruff format, cython-lint
+	@scripts/with lint ruff check .
+	@scripts/with lint ruff format --check .
+	@scripts/with lint cython-lint ngxloop tests
+
+format: ## let ruff mend what it can
+	@scripts/with lint ruff check --fix .
+	@scripts/with lint ruff format .
+
+types: ## check types: mypy on the package and on users' programs, stubtest on the stubs
+	@scripts/with lint mypy
+	@scripts/with lint mypy tests/typing
+	@scripts/with lint python -m mypy.stubtest $(STUBBED_MODULES) \
+		--mypy-config-file pyproject.toml --allowlist tests/typing/stubtest-allowlist.txt
+
+bench: ## compare event loops: asyncio, ngxloop and all others that can be installed
+	@scripts/with bench python -m benchmarks $(ARGS)
+
+bench-smoke: ## run each benchmark for a moment, to see that it works
+	@scripts/with test python -m benchmarks --smoke
+
+sdist: ## build the source distribution into dist/
+	@scripts/with test python setup.py --quiet sdist
+
+clean: ## remove everything that was made here, environments too
+	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find ngxloop tests -name '*.so' -delete
+	find . -name __pycache__ -prune -exec rm -rf {} +

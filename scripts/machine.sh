@@ -1,0 +1,90 @@
+# Sourced: what the machine must have, a Python and a C compiler; Debian's packages if they lack.
+
+say() { printf '%s\n' "$*" >&2; }
+
+stop() {
+    say "$*"
+    exit 1
+}
+
+# install_packages WHAT PACKAGE...: let apt-get install what is missing.
+install_packages() {
+    local what=$1
+    shift
+    if ! command -v apt-get >/dev/null; then
+        stop "$what is missing; install it with the package manager of this system"
+    fi
+    if ((EUID != 0)); then
+        stop "$what is missing; install it: sudo apt-get install $*"
+    fi
+    say "$what is missing: installing Debian's $*"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq >&2
+    apt-get install -qq -y --no-install-recommends "$@" >&2 </dev/null
+}
+
+# The newest supported Python that this system has a package for.
+packaged_python() {
+    local name
+    for name in python3.14 python3.13 python3.12 python3.11; do
+        if apt-cache show "$name" >/dev/null 2>&1; then
+            echo "$name"
+            return
+        fi
+    done
+    stop "this system has no package of Python 3.11 or newer; install one, or set PYTHON to its path"
+}
+
+install_python() {
+    local name=python3
+    if command -v apt-get >/dev/null && ((EUID == 0)); then
+        apt-get update -qq >&2
+        name=$(packaged_python)
+    fi
+    install_packages "a Python from 3.11 to 3.15" "$name" "$name-venv" "$name-dev"
+}
+
+# need_python: set `python` to the interpreter to use and `version` to its X.Y.
+need_python() {
+    local wanted=${PYTHON:-}
+    if ! python=$(scripts/find-python "$wanted"); then
+        if [[ -n $wanted ]]; then
+            stop "PYTHON=$wanted is no CPython from 3.11 to 3.15 on PATH or in pyenv"
+        fi
+        install_python
+        python=$(scripts/find-python) || stop "Debian's Python does not start; set PYTHON to another"
+    fi
+    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+}
+
+# A Python of Debian's comes in parts; another one is whole or cannot be mended from here.
+need_venv() {
+    if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        return
+    fi
+    if [[ $python != /usr/bin/* ]]; then
+        stop "$python lacks the modules venv and ensurepip; set PYTHON to one that has them"
+    fi
+    install_packages "the module venv of $python" "python$version-venv"
+}
+
+has_compiler() {
+    local settings
+    settings=$("$python" -c '
+import os, sysconfig
+print(os.environ.get("CC") or sysconfig.get_config_var("CC"), "-I" + sysconfig.get_paths()["include"])')
+    # shellcheck disable=SC2086 # words: the compiler, its options, and where Python.h is
+    echo '#include <Python.h>' | $settings -E - >/dev/null 2>&1
+}
+
+need_compiler() {
+    if has_compiler; then
+        return
+    fi
+    local packages=(gcc libc6-dev)
+    if [[ $python == /usr/bin/* ]]; then
+        packages+=("python$version-dev")
+    fi
+    install_packages "a C compiler or Python.h of $python" "${packages[@]}"
+    has_compiler || stop "Python.h of $python is missing; install its development files, or set CC"
+}
