@@ -2,8 +2,7 @@
 
 How it works. The generator is sent the deadline of every timer that a turn has set, and yields by
 how many seconds the clock is to go on before the next turn. CPython's TestLoop overrides
-_run_once() for this, which ngxloop's run_forever() does not call; so here the turns are taken one
-by one.
+_run_once() for this, which ngxloop's run_forever() does not call; so here each turn is taken alone.
 """
 
 from collections.abc import Callable, Generator
@@ -11,6 +10,23 @@ from typing import Any
 
 # How often `while loop._ready: run_briefly(loop)` runs the loop: more often than any test needs.
 READY_TURNS = 10
+
+
+class ReadyForSomeTurns:
+    """Stand in for the queue of CPython's loop: true for some turns, then false; always empty."""
+
+    def __init__(self) -> None:
+        self.left = READY_TURNS
+
+    def __bool__(self) -> bool:
+        self.left = self.left - 1 if self.left else READY_TURNS
+        return self.left > 0
+
+    def __len__(self) -> int:
+        return 0
+
+    def clear(self) -> None:
+        """Do nothing: BaseEventLoop.close() calls this."""
 
 
 def test_loop_class(loop_class: type) -> type:  # noqa: C901 - nothing but a class
@@ -23,18 +39,8 @@ def test_loop_class(loop_class: type) -> type:  # noqa: C901 - nothing but a cla
             self._clock = (clock or _standing_clock)()
             self._now = 0.0
             self._deadlines: list[float] = []
-            self._ready_turns = READY_TURNS
+            self._ready = ReadyForSomeTurns()
             next(self._clock)
-
-        @property
-        def _ready(self) -> bool:
-            """Tell for a while that something is ready; CPython's loop has its queue here."""
-            self._ready_turns = (self._ready_turns or READY_TURNS + 1) - 1
-            return self._ready_turns > 0
-
-        @_ready.setter
-        def _ready(self, queue: Any) -> None:
-            """Ignore the queue that BaseEventLoop makes."""
 
         def time(self) -> float:
             return self._now
@@ -49,12 +55,15 @@ def test_loop_class(loop_class: type) -> type:  # noqa: C901 - nothing but a cla
             self._deadlines.append(when)
             return super().call_at(when, callback, *args, context=context)
 
+        def _run_once(self) -> None:
+            super()._run_once()
+            for deadline in self._deadlines:
+                self.advance_time(self._clock.send(deadline))
+            self._deadlines = []
+
         def _run_turns(self) -> None:
             while True:
                 self._run_once()
-                for deadline in self._deadlines:
-                    self.advance_time(self._clock.send(deadline))
-                self._deadlines = []
                 if self._stopping:
                     return
 
