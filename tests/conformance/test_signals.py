@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from tests.support.waiting import turns, wait_until
+from tests.support.waiting import DEADLINE, turns, wait_until, wait_until_main_thread_sleeps
 
 
 @pytest.fixture(autouse=True)
@@ -21,12 +21,16 @@ def signals_are_put_back():
 
 
 def kill_when_asleep(loop: asyncio.AbstractEventLoop, number: int) -> threading.Thread:
-    """Send a signal to this process from another thread once the loop has nothing left to do."""
-    idle = threading.Event()
-    loop.call_later(0, idle.set)
+    """Send a signal to this process from another thread once its loop sleeps.
+
+    Not before: asyncio's loop may miss a signal that comes just before it goes to sleep.
+    """
+    running = threading.Event()
+    loop.call_soon(running.set)
 
     def kill():
-        assert idle.wait(10)
+        assert running.wait(DEADLINE)
+        wait_until_main_thread_sleeps()
         os.kill(os.getpid(), number)
 
     thread = threading.Thread(target=kill)
@@ -289,7 +293,7 @@ def test_a_python_signal_handler_runs_while_the_loop_sleeps(loop):
         thread = kill_when_asleep(loop, signal.SIGUSR1)
 
         def stop_when_called():
-            assert called.wait(10)
+            assert called.wait(DEADLINE)
             loop.call_soon_threadsafe(loop.stop)
 
         stopper = threading.Thread(target=stop_when_called)

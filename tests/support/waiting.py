@@ -1,8 +1,10 @@
 """Waiting for something to happen: always for the event itself, never without a deadline."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 # Seconds until a wait fails. Ample: it is reached only by a test that fails anyway.
 DEADLINE = 10.0
@@ -27,6 +29,22 @@ def wait_until_blocking(condition: Callable[[], object], what: str = "", deadlin
         if time.monotonic() > end:
             raise TimeoutError(f"still waiting after {deadline} s: {what or condition!r}")
         time.sleep(LOOK_AGAIN)
+
+
+def wait_until_main_thread_sleeps() -> None:
+    """Wait until the kernel says that this process's main thread waits in epoll_wait.
+
+    Where /proc hides what a thread waits for, a thread that sleeps is taken for one that polls.
+    """
+    main_thread = Path(f"/proc/self/task/{os.getpid()}")
+
+    def sleeps() -> bool:
+        where = (main_thread / "wchan").read_text()
+        if where != "0":
+            return "epoll" in where or "ep_poll" in where
+        return (main_thread / "stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+    wait_until_blocking(sleeps, "the loop to sleep")
 
 
 async def turns(count: int) -> None:
