@@ -9,13 +9,11 @@ cdef class Handle:
     cdef readonly object _callback
     cdef readonly object _args
     cdef readonly object _context
-    cdef object traceback            # debug mode: where it was scheduled, a StackSummary
-    cdef object text                 # debug mode: what it looked like when it was cancelled
-    cdef readonly bint _cancelled
+    cdef list origin                 # debug mode: [StackSummary of its making, text when cancelled]
 
-    cdef int cancel_once(self) except -1
-
+cdef Handle handle_new(loop, callback, args, context)
 cdef int handle_fill(Handle handle, loop, callback, args, context) except -1
+cdef int handle_cancel(Handle handle) except -1
 cdef int handle_post(Handle handle, EventQueue* queue) except -1
 cdef int handle_run(Event* ev) except -1
 cdef int handle_call(Handle handle) except -1

@@ -49,11 +49,15 @@ cdef class Handle:
 
     @property
     def _source_traceback(self):
-        return self.traceback
+        return None if self.origin is None else self.origin[0]
 
     @property
     def _repr(self):
-        return self.text
+        return None if self.origin is None else self.origin[1]
+
+    @property
+    def _cancelled(self):
+        return bool(self.event.cancelled)
 
     def _repr_info(self):
         return PUBLIC_CLASS._repr_info(self)
@@ -63,11 +67,11 @@ cdef class Handle:
 
     def cancel(self):
         """Prevent the callback from running; harmless when it has run or is cancelled already."""
-        self.cancel_once()
+        handle_cancel(self)
 
     def cancelled(self):
         """Return True if the callback was cancelled."""
-        return self._cancelled
+        return bool(self.event.cancelled)
 
     def get_context(self):
         """Return the contextvars.Context the callback runs in; None once it has run."""
@@ -77,17 +81,12 @@ cdef class Handle:
         """Run the callback now, as asyncio.Handle does; for programs that step a loop by hand."""
         handle_call(self)
 
-    cdef int cancel_once(self) except -1:
-        if self._cancelled:
-            return 0
-        self._cancelled = True
-        if self.traceback is not None:  # made in debug mode
-            self.text = repr(self)
-        handle_clear(self)
-        if self.event.posted:
-            event_unpost(&self.event)
-            Py_DECREF(self)
-        return 0
+
+cdef Handle handle_new(loop, callback, args, context):
+    """Return a handle that stands in no queue yet; see handle_fill."""
+    cdef Handle handle = Handle.__new__(Handle)
+    handle_fill(handle, loop, callback, args, context)
+    return handle
 
 
 cdef int handle_fill(Handle handle, loop, callback, args, context) except -1:
@@ -98,6 +97,20 @@ cdef int handle_fill(Handle handle, loop, callback, args, context) except -1:
     handle._callback = callback
     handle._args = args
     handle._context = PyContext_CopyCurrent() if context is None else context
+    return 0
+
+
+cdef int handle_cancel(Handle handle) except -1:
+    """Let go of the callback and leave the queue; the caller holds a reference of its own."""
+    if handle.event.cancelled:
+        return 0
+    handle.event.cancelled = 1
+    if handle.origin is not None:
+        handle.origin[1] = repr(handle)
+    handle_clear(handle)
+    if handle.event.posted:
+        event_unpost(&handle.event)
+        Py_DECREF(handle)
     return 0
 
 

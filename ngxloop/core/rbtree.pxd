@@ -13,12 +13,13 @@ cdef struct RbNode:
     RbNode* right
     int64_t key
     void* data               # BORROWED: whatever the node is part of
-    bint red
-    bint linked              # stands in a tree
+    unsigned char red
+    unsigned char linked     # stands in a tree
 
 cdef struct RbTree:
     RbNode* root
     RbNode* first            # smallest node, NULL when empty
+    RbNode* last             # largest node: most timers are the latest of all when they are made
     RbNode nil               # the leaf of all leaves: black, and the parent of the root
     size_t count
 

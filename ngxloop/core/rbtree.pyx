@@ -12,7 +12,7 @@ cdef void tree_init(RbTree* tree) noexcept nogil:
     tree.nil.red = False
     tree.nil.left = tree.nil.right = tree.nil.parent = &tree.nil
     tree.root = &tree.nil
-    tree.first = NULL
+    tree.first = tree.last = NULL
     tree.count = 0
 
 
@@ -21,6 +21,10 @@ cdef void tree_insert(RbTree* tree, RbNode* node) noexcept nogil:
     cdef RbNode* place = tree.root
     cdef bint smallest = True
     cdef bint goes_left = False
+    if tree.last != NULL and node.key >= tree.last.key:
+        parent = tree.last
+        place = &tree.nil
+        smallest = False
     while place != &tree.nil:
         parent = place
         goes_left = node.key < place.key  # an equal key was here before: it stays in front
@@ -42,6 +46,8 @@ cdef void tree_insert(RbTree* tree, RbNode* node) noexcept nogil:
         parent.right = node
     if smallest:
         tree.first = node
+    if tree.last == NULL or tree.last.right == node:
+        tree.last = node
     repair_after_insert(tree, node)
 
 
@@ -51,6 +57,8 @@ cdef void tree_remove(RbTree* tree, RbNode* node) noexcept nogil:
     cdef bint lost_black = not node.red
     if tree.first == node:
         tree.first = next_of(tree, node)
+    if tree.last == node:
+        tree.last = previous_of(tree, node)
     if node.left == &tree.nil:
         child = node.right
         replace(tree, node, child)
@@ -88,6 +96,16 @@ cdef RbNode* next_of(RbTree* tree, RbNode* node) noexcept nogil:
     if node.right != &tree.nil:
         return smallest_below(tree, node.right)
     return node.parent if node.parent != &tree.nil else NULL
+
+
+cdef RbNode* previous_of(RbTree* tree, RbNode* node) noexcept nogil:
+    """Return the node before the largest one: it has no right child and is a right child itself."""
+    if node.left == &tree.nil:
+        return node.parent if node.parent != &tree.nil else NULL
+    node = node.left
+    while node.right != &tree.nil:
+        node = node.right
+    return node
 
 
 cdef void replace(RbTree* tree, RbNode* old, RbNode* new) noexcept nogil:

@@ -52,7 +52,7 @@ cdef class Reactor:
     cdef int64_t now_ns(self) except? -1
     cdef char* shared_buffer(self) except NULL
     cdef int check_call(self, callback, str method) except -1
-    cdef object origin(self)
+    cdef list origin(self)
     cdef object time_now(self)
 
 cdef int claim_fd(Reactor reactor, int fd) except -1

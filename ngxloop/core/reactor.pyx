@@ -42,6 +42,7 @@ from ngxloop.core.handle cimport (
     handle_call,
     handle_drop,
     handle_fill,
+    handle_new,
     handle_post,
     handle_run,
 )
@@ -279,9 +280,9 @@ cdef class Reactor:
         self._check_callback(callback, method)
         return 0
 
-    cdef object origin(self):
-        """Return the stack of the Python code that schedules something right now."""
-        return extract_stack(_getframe()) if extract_stack is not None else None
+    cdef list origin(self):
+        """Return what Handle.origin holds for a handle that Python code makes right now."""
+        return None if extract_stack is None else [extract_stack(_getframe()), None]
 
     # ---- scheduling
 
@@ -302,10 +303,9 @@ cdef class Reactor:
             self.check_open()
         if self.debugging:
             self.check_call(callback, "call_soon")
-        handle = Handle.__new__(Handle)
-        handle_fill(handle, self, callback, args, context)
+        handle = handle_new(self, callback, args, context)
         if self.debugging:
-            handle.traceback = self.origin()
+            handle.origin = self.origin()
         handle_post(handle, &self.ready)
         return handle
 
@@ -316,10 +316,9 @@ cdef class Reactor:
             self.check_open()
         if self.debugging:
             self.check_call(callback, "call_soon_threadsafe")
-        handle = Handle.__new__(Handle)
-        handle_fill(handle, self, callback, args, context)
+        handle = handle_new(self, callback, args, context)
         if self.debugging:
-            handle.traceback = self.origin()
+            handle.origin = self.origin()
         handle_post(handle, &self.ready)
         self.waker.wake()
         return handle
@@ -552,7 +551,7 @@ cdef object schedule(Reactor reactor, when, callback, args, context, str method)
     timer = TimerHandle.__new__(TimerHandle)
     handle_fill(timer, reactor, callback, args, context)
     if reactor.debugging:
-        timer.traceback = reactor.origin()
+        timer.origin = reactor.origin()
     timer_arm(timer, &reactor.timers, when_seconds)
     return timer
 

@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t
 
 from ngxloop.core.clock cimport ns_from_seconds
 from ngxloop.core.event cimport EventQueue
-from ngxloop.core.handle cimport Handle, handle_clear
+from ngxloop.core.handle cimport Handle, handle_cancel, handle_clear
 from ngxloop.core.rbtree cimport RbNode, RbTree, tree_insert, tree_remove
 from ngxloop.core.ready cimport event_post
 
@@ -53,10 +53,10 @@ cdef class TimerHandle(Handle):
         """Prevent the callback from running; harmless when it has run or is cancelled already."""
         if self.node.linked:
             tree_remove(self.tree, &self.node)
-            self.cancel_once()
+            handle_cancel(self)
             Py_DECREF(self)  # the tree's reference; the caller has its own
         else:
-            self.cancel_once()
+            handle_cancel(self)
 
     def __hash__(self):
         return hash(self._when)
@@ -80,7 +80,7 @@ cdef class TimerHandle(Handle):
             self._when == other._when
             and self._callback == other._callback
             and self._args == other._args
-            and self._cancelled == other._cancelled
+            and self.cancelled() == other.cancelled()
         )
 
 

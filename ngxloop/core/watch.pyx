@@ -11,7 +11,7 @@ another file by now.
 from libc.stdint cimport uint32_t
 
 from ngxloop.core.event cimport KIND_LISTENER, KIND_TRANSPORT, KIND_WATCHER, Connection, Event
-from ngxloop.core.handle cimport Handle, handle_call, handle_fill
+from ngxloop.core.handle cimport Handle, handle_call, handle_cancel, handle_new
 from ngxloop.core.linux cimport EPOLLIN, EPOLLOUT
 from ngxloop.core.reactor cimport Reactor
 
@@ -87,23 +87,23 @@ cdef class FdWatching(Reactor):
         cdef int fd
         cdef Connection* connection
         cdef Watcher watcher
-        cdef Handle handle = Handle.__new__(Handle)
+        cdef Handle handle
         self.check_open()
         fd = fileobj_to_fd(fileobj)
-        handle_fill(handle, self, callback, args, context)
+        handle = handle_new(self, callback, args, context)
         if self.debugging:
-            handle.traceback = self.origin()
+            handle.origin = self.origin()
         connection = self.watcher_connection(fd)
         self.request(connection, connection.wanted | (EPOLLOUT if writing else EPOLLIN), True)
         watcher = <Watcher>connection.owner
         if writing:
             if watcher.writer is not None:
-                watcher.writer.cancel_once()
+                handle_cancel(watcher.writer)
             watcher.writer = handle
             connection.write.active = 1
         else:
             if watcher.reader is not None:
-                watcher.reader.cancel_once()
+                handle_cancel(watcher.reader)
             watcher.reader = handle
             connection.read.active = 1
         return handle
@@ -128,7 +128,7 @@ cdef class FdWatching(Reactor):
         else:
             watcher.reader = None
             connection.read.active = 0
-        handle.cancel_once()
+        handle_cancel(handle)
         return True
 
     cdef Connection* watcher_connection(self, int fd) except NULL:
