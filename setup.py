@@ -31,6 +31,8 @@ DIRECTIVES = {
     "embedsignature.format": "clinic",  # for inspect.signature(), and for stubtest
 }
 
+CPU_COUNT = len(os.sched_getaffinity(0))
+
 
 def extension(path: Path) -> Extension:
     """Return the extension module that a .pyx file compiles to."""
@@ -42,7 +44,8 @@ setup(
     ext_modules=cythonize(
         [extension(path) for path in SOURCES],
         compiler_directives=DIRECTIVES,
-        nthreads=os.cpu_count() or 1,
+        nthreads=CPU_COUNT,
         build_dir="build/cython",
-    )
+    ),
+    options={"build_ext": {"parallel": CPU_COUNT}},
 )
