@@ -1,5 +1,6 @@
 """Processes that die without being asked: a worker is replaced, a master's workers go."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -24,7 +25,7 @@ def test_killed_worker_loses_only_its_connections_and_is_replaced_within_a_secon
     assert time.monotonic() - killed_at < 1
     assert_lost_only(victim, connections, homes)
     if mode in ("fair", "exclusive"):  # the others promise nobody a share
-        assert_serves(server, replacement)
+        connection_to(server, replacement).close()
     for sock in connections:
         sock.close()
 
@@ -49,14 +50,15 @@ def assert_lost_only(victim, connections, homes):
             assert receive_line(sock) == b"still there\n"
 
 
-def assert_serves(server, pid):
-    """Keep opening connections until the worker has one; the deadline is receive_line's."""
-    connections = []
-    while not connections or int(receive_line(connections[-1])) != pid:
-        connections.append(connect(server.address))
-        assert len(connections) < 2000
-    for sock in connections:
-        sock.close()
+def connection_to(server, pid):
+    """Open connections until the worker has one, and keep that one."""
+    with contextlib.ExitStack() as others:
+        for _ in range(2000):
+            sock = connect(server.address)
+            if int(receive_line(sock)) == pid:
+                return sock
+            others.callback(sock.close)
+    raise AssertionError(f"worker {pid} gets no connection")
 
 
 def test_killed_worker_under_load_costs_no_request_of_the_others(serve):
@@ -116,6 +118,18 @@ def test_worker_that_gets_a_term_of_its_own_drains_and_is_replaced_first(serve):
     assert server.end() == 0
 
 
+def test_worker_that_gets_a_second_term_ends_at_once(serve):
+    server = serve("plain:hang").serving()
+    (pid,) = server.worker_pids(1)
+    with connect(server.address) as sock:
+        receive_line(sock)
+        os.kill(pid, signal.SIGTERM)
+        server.logged("drains by itself")
+        os.kill(pid, signal.SIGTERM)
+        server.logged("handler cancelled")
+    wait_gone(pid)
+
+
 def test_worker_that_dies_young_again_and_again_waits_longer_and_others_serve(serve):
     server = serve("plain:Echo", "--workers", "2").serving()
     victim = server.worker_pids(1)[0]
@@ -135,6 +149,19 @@ def test_killed_master_frees_the_port(serve, app):
     wait_gone(*server.worker_pids(1))
     with socket.create_server(server.address):
         pass
+
+
+def test_killed_master_is_noticed_by_the_channels_alone(serve):
+    """The worker forked last must not hold the others' channels open while it drains."""
+    options = ["--factory", "--workers", "3"]
+    server = serve("plain:make_echo_without_death_signal", *options).serving()
+    last = max(server.worker_pids(1))
+    with connection_to(server, last) as sock:
+        server.end(signal.SIGKILL)
+        wait_gone(*set(server.worker_pids(1)) - {last})
+        sock.sendall(b"still there\n")
+        assert receive_line(sock) == b"still there\n"
+    wait_gone(last)
 
 
 def test_killed_master_lets_workers_finish_what_they_do(serve):

@@ -1,7 +1,9 @@
 """Applications without HTTP: each answers a connection with its process id, then echoes lines."""
 
 import asyncio
+import ctypes
 import os
+import subprocess
 import sys
 
 
@@ -52,6 +54,19 @@ async def echo(reader, writer):
             sys.exit(3)  # as a careless library might
         writer.write(line)
         await writer.drain()
+    writer.close()
+
+
+def make_echo_without_death_signal():
+    """Switch the kernel's signal at the parent's death off, as setuid() would."""
+    ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
+    return echo
+
+
+async def orphan(reader, writer):
+    """Leave a process whose parent has ended: it becomes the child of process 1."""
+    subprocess.run(["sh", "-c", "true & exit 0"], check=True)
+    writer.write(b"left\n")
     writer.close()
 
 
