@@ -16,7 +16,7 @@ REQUEST = b"POST %s HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n"
 @pytest.mark.parametrize("app", HTTP)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_slow_request_is_finished(serve, app, number):
-    server = serve(app).serving()
+    server = serve(app, "--idle-grace", "0.1").serving()
     with connect(server.address) as sock:
         sock.sendall(REQUEST % (b"/slow", 1))
         receive_until(sock, b"begun\n")
