@@ -34,6 +34,7 @@ from ngxloop.serving.states import Event, State
 
 # Processes for each worker: one generation serves, one comes, two may still be draining.
 _SLOTS_PER_WORKER = 4
+_ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 
 class Master:
@@ -90,8 +91,7 @@ class Master:
         opened.callback(self._poller.close)
         self._poller.add(self._signals.fileno(), self._handle_signals)
         backlog = queue_limit(config.backlog)
-        pause = self._signals.wait
-        self._listeners = open_listeners(config.binds, backlog, config.socket_mode, pause)
+        self._listeners = open_listeners(config.binds, backlog, config.socket_mode, self._pause)
         opened.callback(self._listeners.close)
         for address in self._listeners.describe():
             log.info("listening on %s, backlog %d", address, backlog)
@@ -100,6 +100,11 @@ class Master:
         slot_count = _SLOTS_PER_WORKER * self._count
         self._crew = Crew(self, config, self._poller, self._listeners, slot_count)
         opened.callback(self._crew.close)
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait between two attempts to bind; True if we are told to end."""
+        self._signals.wait(seconds)
+        return bool(_ENDING & set(self._signals.read()))
 
     def _turn(self) -> None:
         self._poller.wait(self._next_timeout())
@@ -140,7 +145,7 @@ class Master:
         for number in arrived:
             if number == signal.SIGHUP:
                 self._reload()
-            elif number != signal.SIGCHLD:
+            elif number in _ENDING:
                 self._end()
 
     def _end(self) -> None:

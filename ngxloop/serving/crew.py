@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from ngxloop.core.scoreboard import Scoreboard
-from ngxloop.serving.channel import Kind, channel_pair
+from ngxloop.serving.channel import Channel, Kind, channel_pair
 from ngxloop.serving.config import KILL_SECONDS, STOP_SECONDS, Config
 from ngxloop.serving.errors import StartError
 from ngxloop.serving.listeners import Listeners
@@ -74,25 +74,14 @@ class Crew:
             raise BlockingIOError("too many workers are still draining")
         slot = min(self._free_slots)
         ours, theirs = channel_pair()
-        assignment = Assignment(
-            config=self._config,
-            name=str(place),
-            slot=slot,
-            board=self._board,
-            channel=theirs,
-            sockets=self._listeners.sockets,
-            master_pid=os.getpid(),
-        )
-
-        def forget() -> None:
+        assignment = self._assign(place, slot, theirs)
+        try:
+            pid = fork_worker(lambda: self._forget_in_worker(ours), lambda: run_worker(assignment))
+        except OSError:
             ours.close()
-            self._forget_in_worker()
-
-        with contextlib.ExitStack() as on_failure:
-            on_failure.callback(ours.close)
-            pid = fork_worker(forget, lambda: run_worker(assignment))
-            on_failure.pop_all()
-        theirs.close()
+            raise
+        finally:
+            theirs.close()
         self._free_slots.remove(slot)
         self._places[pid] = place
         place.settle(pid, slot, ours, time.monotonic() + self._config.start_timeout)
@@ -143,8 +132,20 @@ class Crew:
 
     # Private -----------------------------------------------------------------------------------
 
-    def _forget_in_worker(self) -> None:
+    def _assign(self, place: Place, slot: int, channel: Channel) -> Assignment:
+        return Assignment(
+            config=self._config,
+            name=str(place),
+            slot=slot,
+            board=self._board,
+            channel=channel,
+            sockets=self._listeners.sockets,
+            master_pid=os.getpid(),
+        )
+
+    def _forget_in_worker(self, ours: Channel) -> None:
         """Close the master's ends: a channel that is also open here has no end of file there."""
+        ours.close()
         for place in self._places.values():
             if place.channel is not None:
                 place.channel.close()

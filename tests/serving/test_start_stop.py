@@ -32,6 +32,15 @@ def test_signal_while_workers_start_ends_them(serve):
     assert server.end() == 0
 
 
+def test_signal_while_waiting_for_an_address_ends_the_master(serve):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        server = serve("web_asgi:app", "--bind", f"127.0.0.1:{other.getsockname()[1]}")
+        server.logged("in use, attempt 1 of 5")
+        server.send(signal.SIGHUP)  # nothing to reload yet
+        server.logged("in use, attempt 2 of 5")
+        assert server.end(signal.SIGINT) == 0
+
+
 def test_signal_to_the_process_group_does_not_disturb_the_drain(serve):
     """As Ctrl-C in a terminal does: the workers get it too, and only the master answers it."""
     server = serve("web_asgi:app", "--workers", "2").serving()
