@@ -104,7 +104,7 @@ class Crew:
         return [pid for pid in self.pids if entry in watched_fds(pid)]
 
     def settle(self) -> None:
-        """Wait until all workers sleep in the kernel."""
+        """Wait until all workers sleep, and have nothing to do."""
         until(lambda: all(is_asleep(pid) for pid in self.pids), "all workers sleep")
 
     def wake_ups(self) -> int:
@@ -117,12 +117,14 @@ class Clients:
 
     def __init__(self) -> None:
         self.open: list[tuple[socket.socket, int]] = []  # connection, the slot of its worker
+        self._started: list[socket.socket] = []  # nobody serves them yet
 
     def close(self) -> None:
         """Close all connections."""
-        for sock, _ in self.open:
+        for sock in [*self._started, *(sock for sock, _ in self.open)]:
             sock.close()
         self.open.clear()
+        self._started.clear()
 
     def close_some(self, slot: int, count: int) -> None:
         """Close the first connections that a worker has."""
@@ -131,9 +133,25 @@ class Clients:
             self.open.remove(entry)
             entry[0].close()
 
+    def start(self, address: Address) -> None:
+        """Begin to connect; wait() waits for an answer."""
+        sock = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
+        self._started.append(sock)
+        if isinstance(address, str):
+            sock.settimeout(DEADLINE)
+            sock.connect(address)
+        else:
+            sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                sock.connect(address)
+
     def connect(self, address: Address, count: int = 1) -> list[int]:
         """Open connections one after the other, each when the one before was served."""
-        return [self.wait([start(address)])[0] for _ in range(count)]
+        slots = []
+        for _ in range(count):
+            self.start(address)
+            slots += self.wait()
+        return slots
 
     def connect_idle(self, crew: Crew, count: int) -> list[int]:
         """Open connections one after the other, each when all workers sleep."""
@@ -146,50 +164,35 @@ class Clients:
 
     def burst(self, *addresses: Address, count: int) -> list[int]:
         """Open connections all at once; return who serves them."""
-        return self.wait([start(addresses[i % len(addresses)]) for i in range(count)])
+        for number in range(count):
+            self.start(addresses[number % len(addresses)])
+        return self.wait()
 
     def paced(self, address: Address, count: int, gap: float) -> list[int]:
         """Open connections at fixed intervals; return who serves them."""
         begin = time.monotonic()
-        socks = []
         for number in range(count):
             select.select([], [], [], max(0, begin + number * gap - time.monotonic()))
-            socks.append(start(address))
-        return self.wait(socks)
+            self.start(address)
+        return self.wait()
 
-    def wait(self, socks: list[socket.socket]) -> list[int]:
-        """Wait until all connections were greeted."""
+    def wait(self) -> list[int]:
+        """Wait until all started connections were greeted; return who serves them."""
         slots = []
-        waiting = {sock.fileno(): sock for sock in socks}
         deadline = time.monotonic() + DEADLINE
         poll = select.poll()
-        for fd in waiting:
-            poll.register(fd, select.POLLIN)
-        while waiting:
+        for sock in self._started:
+            poll.register(sock, select.POLLIN)
+        while self._started:
             left = deadline - time.monotonic()
-            for fd, _ in poll.poll(max(0, left) * 1000):
-                poll.unregister(fd)
-                sock = waiting.pop(fd)
+            assert left > 0, f"{len(self._started)} connections unanswered"
+            ready = {fd for fd, _ in poll.poll(left * 1000)}
+            for sock in [sock for sock in self._started if sock.fileno() in ready]:
+                poll.unregister(sock)
+                self._started.remove(sock)
                 slots.append(greeting(sock))
                 self.open.append((sock, slots[-1]))
-            if left <= 0 and waiting:
-                for sock in waiting.values():
-                    sock.close()
-                raise AssertionError(f"{len(waiting)} of {len(socks)} connections unanswered")
         return slots
-
-
-def start(address: Address) -> socket.socket:
-    """Begin to connect."""
-    sock = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
-    if isinstance(address, str):
-        sock.settimeout(DEADLINE)
-        sock.connect(address)
-    else:
-        sock.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            sock.connect(address)
-    return sock
 
 
 def greeting(sock: socket.socket) -> int:

@@ -96,16 +96,19 @@ class Worker:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         limit = hard
         if room >= 0:
-            used = {int(name) for name in os.listdir("/proc/self/fd")}
+            names = os.listdir("/proc/self/fd")  # with the one that lists, which is closed again
+            used = {int(name) for name in names if Path("/proc/self/fd", name).is_symlink()}
             limit = 0
             while limit - len([fd for fd in used if fd < limit]) < room:
                 limit += 1
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
-    def do_close_socket(self, number: int) -> None:
-        """Close a listening socket behind the loop's back."""
+    def do_replace_socket(self, number: int) -> None:
+        """Close a listening socket behind the loop's back; its number is another file now."""
         sockets = [listener for server in self._servers for listener in server.sockets]
-        os.close(sockets[number].fileno())
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, sockets[number].fileno(), inheritable=False)
+        os.close(null)
 
     def do_fork(self) -> int:
         """Fork a process that closes the loop it has inherited; return its exit status."""
