@@ -1,0 +1,1 @@
+"""Real packages on ngxloop's loop: real processes, real exchanges."""
