@@ -50,5 +50,7 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
         RuntimeError: a loop runs in this thread already.
         ValueError, TypeError: main is no coroutine.
     """
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError("ngxloop.run() cannot be called from a running event loop")
     with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
         return runner.run(main)
