@@ -1,0 +1,227 @@
+"""The layers of the package: which module may import which.
+
+A module imports, or cimports, only from a smaller layer, or from a module above it in its own. The
+table is the order of the whole package from the ground up; a new module needs a row in it.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.imports import (
+    Import,
+    has_textual_include,
+    imports,
+    module_name,
+    sources,
+)
+
+ROOT = Path(__file__).parents[1]
+
+LAYERS: dict[int, list[str]] = {
+    # Declarations and constants; they import nothing.
+    0: [
+        "version",
+        "core.linux",
+        "core.limits",
+        "core.event",
+        "core.atomic",
+    ],
+    # What knows no loop.
+    1: [
+        "core.oserr",
+        "core.clock",
+        "core.rbtree",
+        "core.sockaddr",
+    ],
+    # The parts of a loop, each by itself.
+    2: [
+        "core.ready",
+        "core.handle",
+        "core.timers",
+        "core.pool",
+        "core.poller",
+        "core.waker",
+        "core.scoreboard",
+    ],
+    # Who accepts: one gate for each way.
+    3: [
+        "core.gate",
+        "core.shared_gate",
+        "core.exclusive_gate",
+        "core.mutex_gate",
+        "core.fair_gate",
+        "core.gates",
+    ],
+    # The turn.
+    4: [
+        "core.reactor",
+    ],
+    # On the one side what moves bytes, on the other what a master and its workers are made of.
+    5: [
+        "core.watch",
+        "transports.outbuf",
+        "transports.flow",
+        "serving.errors",
+        "serving.logs",
+        "serving.states",
+        "serving.signals",
+        "serving.parent",
+        "serving.poller",
+        "serving.channel",
+        "serving.cpus",
+        "serving.binds",
+        "serving.config",
+        "serving.application",
+        "serving.rlimits",
+        "serving.process",
+    ],
+    6: [
+        "transports.base",
+        "transports.stream",
+        "transports.listener",
+        "aio.forking",
+        "aio.handles",
+        "aio.running",
+        "aio.signals",
+        "aio.sockmethods",
+        "aio.streams",
+        "aio.unixsockets",
+        "aio.unbuilt",
+        "serving.listeners",
+        "serving.places",
+        "serving.adapters.base",
+    ],
+    # The loop, and what serves an application on it.
+    7: [
+        "loop",
+        "serving.adapters.aiohttp",
+        "serving.adapters.asgi",
+        "serving.adapters.protocol",
+        "serving.adapters.streams",
+        "serving.interface",
+    ],
+    # What a program imports, and the worker, which is such a program.
+    8: [
+        "policy",
+        "__init__",
+        "serving.worker",
+        "serving.crew",
+    ],
+    # The master and its command.
+    9: [
+        "prefork",
+        "cli",
+    ],
+}
+
+# Imports inside a function or class, as (module, imported module), and why they stand there.
+LATE_IMPORTS: dict[tuple[str, str], str] = {}
+
+# Packages of which __init__ holds nothing but a docstring, so that they have no row.
+PACKAGES = [
+    "ngxloop.aio",
+    "ngxloop.core",
+    "ngxloop.serving",
+    "ngxloop.serving.adapters",
+    "ngxloop.transports",
+]
+
+POSITIONS = {
+    f"ngxloop.{module}".removesuffix(".__init__"): (layer, place)
+    for layer, modules in LAYERS.items()
+    for place, module in enumerate(modules)
+}
+SOURCES = sources(ROOT / "ngxloop")
+
+EVERY_SOURCE = pytest.mark.parametrize(
+    "path", SOURCES, ids=[str(path.relative_to(ROOT)) for path in SOURCES]
+)
+
+
+def target(found: Import) -> str:
+    """Return the module of the package that an import names: `from a import b` may mean a.b."""
+    inner = f"{found.module}.{found.name}"
+    return inner if inner in POSITIONS else found.module
+
+
+def test_every_module_has_a_row_and_every_row_a_module():
+    found = {module_name(path, ROOT) for path in SOURCES}
+
+    assert sorted(found - set(PACKAGES)) == sorted(POSITIONS)
+
+
+@EVERY_SOURCE
+def test_a_module_imports_only_from_below(path):
+    module = module_name(path, ROOT)
+    above = [
+        f"line {found.line}: {target(found)}"
+        for found in imports(path)
+        if found.module.split(".")[0] == "ngxloop"
+        and target(found) != module  # a .pyx cimports what its own .pxd declares
+        and POSITIONS[target(found)] >= POSITIONS[module]
+    ]
+
+    assert not above, f"{module} stands below what it imports: {', '.join(above)}"
+
+
+@EVERY_SOURCE
+def test_a_module_is_named_in_full_and_nothing_is_taken_in_whole(path):
+    found = imports(path)
+
+    assert not [entry for entry in found if entry.module.startswith(".")], "relative import"
+    assert not [entry for entry in found if entry.star], "star import"
+    assert not has_textual_include(path), "textual include"
+
+
+@EVERY_SOURCE
+def test_imports_stand_at_the_top(path):
+    module = module_name(path, ROOT)
+    late = [
+        f"line {found.line}: {found.module}"
+        for found in imports(path)
+        if found.late and (module, found.module) not in LATE_IMPORTS
+    ]
+
+    assert not late, f"{module} imports in a function or class: {', '.join(late)}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_is_empty(package):
+    folder = ROOT / package.replace(".", "/")
+
+    assert not imports(folder / "__init__.py")
+    assert (folder / "__init__.py").read_text().count("\n") == 1
+
+
+def test_the_core_knows_no_asyncio():
+    knowing = [
+        str(path.relative_to(ROOT))
+        for path in sources(ROOT / "ngxloop" / "core")
+        if any(found.module.split(".")[0] == "asyncio" for found in imports(path))
+    ]
+
+    assert not knowing
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import a", [("a", None, False)]),
+        ("cimport a.b", [("a.b", None, False)]),
+        ("from a cimport b as c, d", [("a", "b", False), ("a", "d", False)]),
+        ("from a import (\n    b,\n    c,  # why\n)", [("a", "b", False), ("a", "c", False)]),
+        ("from a import *", [("a", "*", False)]),
+        ("if X:\n    import a", [("a", None, False)]),
+        ("try:\n    import a\nexcept E:\n    pass", [("a", None, False)]),
+        ("cdef int f():\n    import a", [("a", None, True)]),
+        ("def f():\n    if X:\n        from a import b", [("a", "b", True)]),
+        ('"""\nimport a\n"""\n# import b', []),
+    ],
+    ids=repr,
+)
+def test_imports_of_cython_sources_are_found(tmp_path, text, expected):
+    source = tmp_path / "module.pyx"
+    source.write_text(text)
+
+    assert [(found.module, found.name, found.late) for found in imports(source)] == expected
