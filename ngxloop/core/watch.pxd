@@ -14,6 +14,6 @@ cdef class FdWatching(Reactor):
     cdef Handle watch_fd(self, fileobj, bint writing, callback, args, context)
     cdef object unwatch_fd(self, fileobj, bint writing)
     cdef Connection* watcher_connection(self, int fd) except NULL
-    cdef int request(self, Connection* connection, uint32_t wanted, bint asked) except -1
+    cdef int request(self, Connection* connection, uint32_t mask) except -1
 
 cdef int fileobj_to_fd(fileobj) except -1

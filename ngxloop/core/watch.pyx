@@ -94,7 +94,7 @@ cdef class FdWatching(Reactor):
         if self.debugging:
             handle.origin = self.origin()
         connection = self.watcher_connection(fd)
-        self.request(connection, connection.wanted | (EPOLLOUT if writing else EPOLLIN), True)
+        self.request(connection, EPOLLOUT if writing else EPOLLIN)
         watcher = <Watcher>connection.owner
         if writing:
             if watcher.writer is not None:
@@ -121,7 +121,8 @@ cdef class FdWatching(Reactor):
         handle = watcher.writer if writing else watcher.reader
         if handle is None:
             return False
-        self.request(connection, connection.wanted & ~(EPOLLOUT if writing else EPOLLIN), False)
+        connection.wanted &= ~(EPOLLOUT if writing else EPOLLIN)
+        self.pool.mark_changed(connection)
         if writing:
             watcher.writer = None
             connection.write.active = 0
@@ -143,19 +144,19 @@ cdef class FdWatching(Reactor):
         connection.write.handler = watcher_write
         return connection
 
-    cdef int request(self, Connection* connection, uint32_t wanted, bint asked) except -1:
-        """Ask for an interest: at once for an fd new to epoll, else with the next wait."""
-        if connection.interest == 0 and asked:
-            try:
-                self.poller.poll_add(connection, wanted)
-            except OSError:
-                self.pool.connection_free(connection)
-                raise
-        else:
-            if asked and wanted & connection.interest:
+    cdef int request(self, Connection* connection, uint32_t mask) except -1:
+        """Ask for more: at once for an fd that epoll does not know, else with the next wait."""
+        connection.wanted |= mask
+        if connection.interest:
+            if connection.interest & mask:
                 connection.replaced = 1
             self.pool.mark_changed(connection)
-        connection.wanted = wanted
+            return 0
+        try:
+            self.poller.poll_add(connection, mask)
+        except OSError:
+            self.pool.connection_free(connection)
+            raise
         return 0
 
 
