@@ -87,6 +87,7 @@ cdef class FdWatching(Reactor):
         cdef int fd
         cdef Connection* connection
         cdef Watcher watcher
+        cdef Handle former
         cdef Handle handle
         self.check_open()
         fd = fileobj_to_fd(fileobj)
@@ -97,15 +98,13 @@ cdef class FdWatching(Reactor):
         self.request(connection, EPOLLOUT if writing else EPOLLIN)
         watcher = <Watcher>connection.owner
         if writing:
-            if watcher.writer is not None:
-                handle_cancel(watcher.writer)
-            watcher.writer = handle
+            former, watcher.writer = watcher.writer, handle
             connection.write.active = 1
         else:
-            if watcher.reader is not None:
-                handle_cancel(watcher.reader)
-            watcher.reader = handle
+            former, watcher.reader = watcher.reader, handle
             connection.read.active = 1
+        if former is not None:
+            handle_cancel(former)  # last: what it held may do anything when it is freed
         return handle
 
     cdef object unwatch_fd(self, fileobj, bint writing):

@@ -307,6 +307,25 @@ def test_reader_that_replaces_itself_is_replaced_in_the_next_turn(loop, pair):
     loop.remove_reader(ours)
 
 
+@pytest.mark.parametrize("use", ["remove_reader", "add_reader", "close"])
+def test_callback_whose_end_uses_the_loop_while_it_is_replaced_is_survived(loop, pair, use):
+    class Callback:
+        def __call__(self):
+            pass
+
+        def __del__(self):
+            getattr(loop, use)(*arguments[use])
+
+    arguments = {"remove_reader": [pair[0]], "add_reader": [pair[0], int], "close": []}
+    loop.add_reader(pair[0], Callback())
+
+    loop.add_reader(pair[0], pytest.fail, "was removed or replaced")
+
+    if use != "close":
+        run_turns(loop, 1)
+    loop.remove_reader(pair[0])
+
+
 @pytest.mark.parametrize("exception", [SystemExit, KeyboardInterrupt])
 def test_reader_that_ends_the_run_stays_and_runs_again(loop, pair, exception):
     def fail():
