@@ -19,5 +19,6 @@ cdef int handle_run(Event* ev) except -1
 cdef int handle_call(Handle handle) except -1
 cdef int handle_drop(Event* ev) except -1
 cdef int handle_clear(Handle handle) except -1
+cdef int handle_forget(Handle handle) except -1
 cdef object call_in_context(context, callback, tuple args)
 cdef int raise_pending() except -1

@@ -1,10 +1,10 @@
 """Handle: a callback that call_soon has scheduled.
 
 Rules. While the event is posted, the queue OWNS one reference to the handle. A handle that has run
-or was cancelled holds no callback, no arguments and no context. So cycles through it end by
-themselves and it needs no garbage collector tracking: a batch of 200,000 tracked handles costs 240
-ns each, untracked 143 ns. The price: a loop that is dropped with handles still in it, neither run
-nor closed, is not found by the collector if a callback refers to the loop.
+or was cancelled holds no callback, no arguments, no context and no loop. So cycles through it end
+by themselves and it needs no garbage collector tracking: a batch of 200,000 tracked handles costs
+240 ns each, untracked 143 ns. The price: a loop that is dropped with handles still in it, neither
+run nor closed, is not found by the collector if a callback refers to the loop.
 
 isinstance(handle, asyncio.Handle) holds although a compiled class cannot inherit from it: __class__
 answers with the Python class that bind_handle_class was given, and its per-version methods (texts
@@ -110,6 +110,7 @@ cdef int handle_cancel(Handle handle) except -1:
     handle_clear(handle)
     if handle.event.posted:
         event_unpost(&handle.event)
+        handle._loop = None
         Py_DECREF(handle)
     return 0
 
@@ -126,13 +127,19 @@ cdef int handle_run(Event* ev) except -1:
     cdef Handle handle = <Handle>ev.data
     Py_DECREF(handle)  # the queue's reference; the local variable has its own
     handle_call(handle)
-    return handle_clear(handle)
+    return handle_forget(handle)
 
 
 cdef int handle_drop(Event* ev) except -1:
     """Forget a handle that was taken from its queue without running it."""
     cdef Handle handle = <Handle>ev.data
     Py_DECREF(handle)
+    return handle_forget(handle)
+
+
+cdef int handle_forget(Handle handle) except -1:
+    """Let go of everything: the loop does not know the handle any more."""
+    handle._loop = None
     return handle_clear(handle)
 
 
@@ -171,6 +178,8 @@ cdef int report_failure(Handle handle, entered_context) except -1:
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as exc:
+        if handle._loop is None:  # run by hand, it has cancelled itself in its queue
+            raise
         handle._loop._report_handle_failure(handle, exc)
     return 0
 

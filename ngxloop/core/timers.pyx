@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t
 
 from ngxloop.core.clock cimport ns_from_seconds
 from ngxloop.core.event cimport EventQueue
-from ngxloop.core.handle cimport Handle, handle_cancel, handle_clear
+from ngxloop.core.handle cimport Handle, handle_cancel, handle_forget
 from ngxloop.core.rbtree cimport RbNode, RbTree, tree_insert, tree_remove
 from ngxloop.core.ready cimport event_post
 
@@ -54,6 +54,7 @@ cdef class TimerHandle(Handle):
         if self.node.linked:
             tree_remove(self.tree, &self.node)
             handle_cancel(self)
+            self._loop = None
             Py_DECREF(self)  # the tree's reference; the caller has its own
         else:
             handle_cancel(self)
@@ -112,5 +113,5 @@ cdef int timers_drop(RbTree* tree) except -1:
         timer = <TimerHandle>tree.first.data
         tree_remove(tree, &timer.node)
         Py_DECREF(timer)
-        handle_clear(timer)
+        handle_forget(timer)
     return 0

@@ -9,6 +9,7 @@ import weakref
 
 import pytest
 
+from tests.core.conftest import make_loop
 from tests.support.loops import Context
 
 
@@ -76,6 +77,22 @@ def test_handle_that_has_ended_holds_nothing(no_collector, loop, schedule, debug
 
     assert [ref() for ref in alive] == [None, None]
     assert (handle._callback, handle._args, handle.get_context()) == (None, None, None)
+    assert handle._loop is None
+
+
+@SCHEDULE
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_loop_that_keeps_a_handle_that_has_ended_is_freed(schedule, end):
+    loop = make_loop()
+    loop.handle = schedule(loop, Callback())
+    alive = weakref.ref(loop)
+    end(loop, loop.handle)
+    loop.close()
+
+    del loop
+    gc.collect()
+
+    assert alive() is None
 
 
 @SCHEDULE
@@ -178,6 +195,20 @@ def test_handle_run_by_hand_can_still_be_run_by_the_loop(loop, schedule):
     handle._run()  # it has run and holds nothing more
 
     assert callback.calls == 2
+
+
+@SCHEDULE
+def test_handle_run_by_hand_that_cancels_itself_and_raises_tells_its_caller(loop, schedule):
+    def fail():
+        handle.cancel()
+        raise ValueError("as intended")
+
+    handle = schedule(loop, fail)
+
+    with pytest.raises(ValueError, match="as intended"):
+        handle._run()
+
+    run_turns(loop, 2)
 
 
 @SCHEDULE
