@@ -1,0 +1,379 @@
+"""Programs that do to a loop what nobody should: none may crash or hang, and memory stays whole.
+
+Each runs in a process of its own under the debug allocator; see tests.support.programs.
+"""
+
+import pytest
+
+from tests.support.programs import run_program
+
+PRELUDE = """
+    import asyncio, contextlib, gc, os, socket, threading, warnings
+    from ngxloop import EventLoop
+
+    def pair():
+        ours, peer = socket.socketpair()
+        ours.setblocking(False)
+        peer.setblocking(False)
+        return ours, peer
+"""
+
+THREADS_DURING_CLOSE = """
+    def hammer(loop):
+        with contextlib.suppress(RuntimeError):  # Event loop is closed
+            while True:
+                loop.call_soon_threadsafe(int)
+
+    for number in range(12):
+        loop = EventLoop()
+        loop.set_debug(number % 2)
+        threads = [threading.Thread(target=hammer, args=[loop]) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        loop.call_later(0.002, loop.stop)
+        loop.run_forever()
+        loop.close()
+        for thread in threads:
+            thread.join()
+"""
+
+NESTED_TURNS = """
+    loop = EventLoop()
+    loop.set_exception_handler(lambda loop, context: None)
+    depth = 0
+
+    def nest(*_args):
+        global depth
+        if depth < 50:
+            depth += 1
+            loop._run_once()
+
+    class Streamed(asyncio.Protocol):
+        pause_writing = resume_writing = eof_received = connection_lost = nest
+
+        def connection_made(self, transport):
+            self.transport = transport
+            nest()
+            transport.write(b"x" * 100)
+
+        def data_received(self, data):
+            nest()
+            self.transport.write(data)
+            self.transport.write(b"y" * 200_000)
+            nest()
+
+    class Buffered(asyncio.BufferedProtocol):
+        eof_received = connection_lost = nest
+
+        def connection_made(self, transport):
+            self.transport = transport
+            nest()
+
+        def get_buffer(self, sizehint):
+            nest()
+            return bytearray(10)
+
+        def buffer_updated(self, count):
+            nest()
+            self.transport.write(b"z" * count)
+
+    async def use(factory):
+        global depth
+        depth = 0
+        ours, peer = pair()
+        with peer:
+            transport, _ = await loop.create_connection(factory, sock=ours)
+            peer.send(b"hello" * 10)
+            for _ in range(5):
+                await asyncio.sleep(0)
+                with contextlib.suppress(BlockingIOError):
+                    peer.recv(1 << 20)
+        await asyncio.sleep(0.001)
+        transport.abort()
+        await asyncio.sleep(0)
+
+    for factory in (Streamed, Buffered) * 5:
+        loop.run_until_complete(use(factory))
+    loop.close()
+"""
+
+PROTOCOL_SWAPS = """
+    loop = EventLoop()
+    loop.set_exception_handler(lambda loop, context: None)
+
+    class Streamed(asyncio.Protocol):
+        def data_received(self, data):
+            transport.set_protocol(Buffered())
+
+        def eof_received(self):
+            transport.set_protocol(None)
+
+    class Buffered(asyncio.BufferedProtocol):
+        def get_buffer(self, sizehint):
+            transport.set_protocol(Streamed())
+            return bytearray(5)
+
+        def buffer_updated(self, count):
+            transport.set_protocol(Streamed())
+
+        def eof_received(self):
+            transport.set_protocol(Buffered())
+
+    async def main():
+        global transport
+        for factory in (Streamed, Buffered) * 10:
+            ours, peer = pair()
+            transport, _ = await loop.create_connection(factory, sock=ours)
+            with peer:
+                for _ in range(5):
+                    with contextlib.suppress(OSError):
+                        peer.send(b"123456789")
+                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
+            transport.abort()
+            await asyncio.sleep(0)
+
+    loop.run_until_complete(main())
+    loop.close()
+"""
+
+COLLECTOR_AT_EVERY_STEP = """
+    gc.set_threshold(1)
+    loop = EventLoop()
+
+    class Echo(asyncio.Protocol):
+        def connection_made(self, transport):
+            self.transport = transport
+            self.me = self
+
+        def data_received(self, data):
+            self.transport.write(data)
+
+    async def main():
+        server = await loop.create_server(Echo, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        for number in range(20):
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(b"x" * 1000)
+            assert len(await reader.readexactly(1000)) == 1000
+            writer.close() if number % 2 else writer.transport.abort()
+            del reader, writer
+        server.close()
+        await asyncio.sleep(0.01)
+
+    loop.run_until_complete(main())
+    loop.close()
+    del loop
+    gc.collect()
+"""
+
+BUFFERS_THAT_CHANGE = """
+    loop = EventLoop()
+
+    class Shrinking(asyncio.BufferedProtocol):
+        def connection_made(self, transport):
+            self.buffer = bytearray(100)
+
+        def get_buffer(self, sizehint):
+            return self.buffer
+
+        def buffer_updated(self, count):
+            self.buffer.clear()
+            self.buffer = bytearray(1)
+
+    class Long(bytearray):
+        def __len__(self):
+            return 1 << 40
+
+    class Evil(bytes):
+        def __len__(self):
+            return 1 << 40
+
+        def __bytes__(self):
+            return b"evil"
+
+    async def main():
+        ours, peer = pair()
+        with peer:
+            transport, _ = await loop.create_connection(Shrinking, sock=ours)
+            peer.send(b"x" * 150)
+            await asyncio.sleep(0.01)
+            transport.write(Long(b"long"))
+            transport.write(Evil(b"good"))
+            transport.write(memoryview(b"a.b.c.")[::2])
+            released = memoryview(bytearray(5))
+            released.release()
+            with contextlib.suppress(ValueError):
+                transport.write(released)
+            await asyncio.sleep(0)
+            assert peer.recv(100) == b"longevilabc"
+            transport.abort()
+            await asyncio.sleep(0.001)
+
+    loop.run_until_complete(main())
+    loop.close()
+"""
+
+SERVER_CLOSED_BY_ITS_CONNECTIONS = """
+    loop = EventLoop()
+    loop.set_exception_handler(lambda loop, context: None)  # of the connection it has no room for
+
+    class Closing(asyncio.Protocol):
+        def connection_made(self, transport):
+            server.close()
+            transport.close()
+
+    def factory():
+        if next(numbers) % 2:
+            server.close()
+        return Closing()
+
+    async def main():
+        global server
+        for make in (Closing, factory) * 20:
+            server = await loop.create_server(make, "127.0.0.1", 0)
+            address = server.sockets[0].getsockname()
+            with contextlib.ExitStack() as stack:
+                for _ in range(3):
+                    client = stack.enter_context(socket.socket())
+                    client.setblocking(False)
+                    with contextlib.suppress(BlockingIOError):
+                        client.connect(address)
+                await asyncio.sleep(0.002)
+            server.close()
+        await asyncio.sleep(0.01)
+
+    import itertools
+    numbers = itertools.count()
+    loop.run_until_complete(main())
+    loop.close()
+"""
+
+PROTOCOLS_WITHOUT_METHODS = """
+    import logging
+    logging.disable(logging.CRITICAL)
+    loop = EventLoop()
+
+    async def main():
+        for protocol in (None, 5, object(), asyncio.BaseProtocol()):
+            ours, peer = pair()
+            transport, _ = await loop.create_connection(lambda: protocol, sock=ours)
+            peer.send(b"x")
+            peer.close()
+            await asyncio.sleep(0.001)
+            transport.set_write_buffer_limits(0)
+            transport.write(b"x" * 1_000_000)
+            await asyncio.sleep(0.001)
+            transport.abort()
+            await asyncio.sleep(0)
+
+    loop.run_until_complete(main())
+    loop.close()
+"""
+
+FINALIZERS_THAT_USE_THE_LOOP = """
+    loop = EventLoop()
+    handles = []
+
+    class Callback:
+        def __call__(self):
+            pass
+
+        def __del__(self):
+            for handle in handles:
+                handle.cancel()
+            with contextlib.suppress(RuntimeError):  # Event loop is closed
+                handles.append(loop.call_soon(int))
+                handles.append(loop.call_later(0, int))
+
+    for number in range(100):
+        handles.append(loop.call_later(number, Callback()))
+        handles.append(loop.call_soon(Callback()))
+    for _ in range(5):
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    for number in range(100):
+        handles.append(loop.call_later(number, Callback()))
+        handles.append(loop.call_soon(Callback()))
+    loop.close()
+"""
+
+EVERYTHING_OPEN_AT_EXIT = """
+    warnings.simplefilter("ignore")
+    loop = EventLoop()
+    ours, peer = pair()
+    other, other_peer = pair()
+    transport, _ = loop.run_until_complete(loop.create_connection(asyncio.Protocol, sock=ours))
+    server = loop.run_until_complete(loop.create_server(asyncio.Protocol, "127.0.0.1", 0))
+    loop.add_reader(other, int)
+    loop.call_later(100, int)
+    loop.call_soon(int)
+"""
+
+FORK = """
+    loop = EventLoop()
+    ours, peer = pair()
+
+    class Echo(asyncio.Protocol):
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def data_received(self, data):
+            self.transport.write(data)
+
+    async def set_up():
+        transport, _ = await loop.create_connection(Echo, sock=ours)
+        return transport, await loop.create_server(Echo, "127.0.0.1", 0)
+
+    async def check():
+        peer.send(b"question")
+        await asyncio.sleep(0.01)
+        assert peer.recv(100) == b"question"
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"question")
+        assert await reader.readexactly(8) == b"question"
+        writer.close()
+        await writer.wait_closed()
+
+    transport, server = loop.run_until_complete(set_up())
+    child = os.fork()
+    if child == 0:
+        warnings.simplefilter("ignore")
+        {in_child}
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    loop.run_until_complete(check())
+    server.close()
+    transport.abort()
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.close()
+    peer.close()
+"""
+
+PROGRAMS = {
+    "threads_during_close": THREADS_DURING_CLOSE,
+    "nested_turns": NESTED_TURNS,
+    "protocol_swaps": PROTOCOL_SWAPS,
+    "collector_at_every_step": COLLECTOR_AT_EVERY_STEP,
+    "buffers_that_change": BUFFERS_THAT_CHANGE,
+    "server_closed_by_its_connections": SERVER_CLOSED_BY_ITS_CONNECTIONS,
+    "protocols_without_methods": PROTOCOLS_WITHOUT_METHODS,
+    "finalizers_that_use_the_loop": FINALIZERS_THAT_USE_THE_LOOP,
+    "everything_open_at_exit": EVERYTHING_OPEN_AT_EXIT,
+    "fork_then_child_closes_the_loop": FORK.format(in_child="loop.close()"),
+    "fork_then_child_closes_transport_and_server": FORK.format(
+        in_child="transport.abort(); server.close(); loop.run_until_complete(asyncio.sleep(0.01))"
+    ),
+    "fork_then_child_runs_the_loop_on": FORK.format(
+        in_child="loop.run_until_complete(asyncio.sleep(0.001))"
+    ),
+    "fork_then_child_makes_its_own_loop": FORK.format(
+        in_child="EventLoop().run_until_complete(asyncio.sleep(0.001))"
+    ),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_abuse_is_survived(program):
+    run_program(PRELUDE + program)
