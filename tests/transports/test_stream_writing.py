@@ -1,0 +1,326 @@
+"""StreamTransport, writing: when output leaves, in how many pieces, when the protocol pauses."""
+
+import asyncio
+import socket
+import struct
+
+import pytest
+
+from tests.probes.poller import ET, IN, OUT, RDHUP
+from tests.probes.reactor import ReactorProbe
+from tests.support.protocols import RecordingProtocol
+from tests.support.sockets import drain, fill, receive, receive_until_eof
+from tests.support.streams import connected
+from tests.support.syscalls import calls_between_marks, needs_strace
+from tests.support.waiting import turns, wait_until
+
+# Above this much collected output leaves at once; it is also the default high-water mark.
+FLUSH_BYTES = 65536
+
+# Where struct tcp_info has tcpi_data_segs_out: segments with data that were sent (linux/tcp.h).
+DATA_SEGMENTS_OFFSET = 156
+
+
+def segments_sent(transport) -> int:
+    info = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    return struct.unpack_from("I", info, DATA_SEGMENTS_OFFSET)[0]
+
+
+class Answering(RecordingProtocol):
+    """Answer what arrives in three writes, then call `then`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.then = lambda: None
+
+    def data_received(self, data):
+        super().data_received(data)
+        for part in (b"head", b"body", b"tail"):
+            self.transport.write(part)
+        self.then()
+
+
+# ---- when output leaves
+
+
+async def test_writes_of_one_data_received_leave_in_one_segment():
+    async with connected(Answering) as (transport, _, peer):
+        peer.send(b"question")
+
+        assert await receive(peer, 12) == b"headbodytail"
+        assert segments_sent(transport) == 1
+
+
+async def test_writes_of_several_callbacks_of_one_turn_leave_in_one_segment():
+    async with connected() as (transport, _, peer):
+        loop = asyncio.get_running_loop()
+        for number in range(10):
+            loop.call_soon(transport.write, b"%d" % number)
+
+        assert await receive(peer, 10) == b"0123456789"
+        assert segments_sent(transport) == 1
+
+
+async def test_writelines_leaves_in_one_segment():
+    async with connected() as (transport, _, peer):
+        transport.writelines([b"one", bytearray(b"two"), memoryview(b"three")])
+
+        assert await receive(peer, 11) == b"onetwothree"
+        assert segments_sent(transport) == 1
+
+
+async def test_writes_of_different_turns_leave_each_in_its_turn():
+    async with connected() as (transport, _, peer):
+        received = []
+        for part in (b"one", b"two", b"three"):
+            transport.write(part)
+            await turns(1)
+            received.append(drain(peer))
+
+        assert received == [b"one", b"two", b"three"]
+
+
+async def test_answer_leaves_before_the_next_callback_of_the_turn():
+    async with connected(Answering) as (_, protocol, peer):
+        loop = asyncio.get_running_loop()
+        seen = []
+        protocol.then = lambda: seen.append(drain(peer))
+        other, other_peer = socket.socketpair()
+        with other, other_peer:
+            peer.send(b"question")
+            other_peer.send(b"x")
+            loop.add_reader(other, lambda: (seen.append(drain(peer)), loop.remove_reader(other)))
+            await wait_until(lambda: len(seen) == 2)
+
+        # neither while data_received() runs, nor as late as the end of the turn
+        assert seen == [b"", b"headbodytail"]
+
+
+async def test_write_waits_for_the_end_of_the_turn():
+    probe = ReactorProbe(asyncio.get_running_loop())
+    async with connected() as (transport, _, peer):
+        transport.write(b"x")
+        during = (drain(peer), probe.flush_count)
+
+        await turns(1)
+
+        assert during == (b"", 1)
+        assert (drain(peer), probe.flush_count) == (b"x", 0)
+
+
+@pytest.mark.parametrize(
+    ("size", "at_once"), [(FLUSH_BYTES, False), (FLUSH_BYTES + 1, True)], ids=["64_KiB", "one_more"]
+)
+async def test_write_above_64_kib_leaves_at_once(size, at_once):
+    async with connected() as (transport, _, peer):
+        transport.write(bytes(size - 1))
+        transport.write(b"x")
+
+        assert bool(drain(peer)) is at_once
+        transport.abort()
+
+
+def test_write_outside_a_turn_leaves_at_once(loop):
+    async def open_pair():
+        context = connected()
+        return context, await context.__aenter__()
+
+    context, (transport, _, peer) = loop.run_until_complete(open_pair())
+
+    transport.write(b"x")
+
+    assert drain(peer) == b"x"
+    loop.run_until_complete(context.__aexit__(None, None, None))
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda transport: transport.get_write_buffer_size(),
+        lambda transport: transport.set_write_buffer_limits(high=1000),
+        lambda transport: transport.close(),
+        lambda transport: transport.write_eof(),
+        lambda transport: (transport._make_empty_waiter(), transport._reset_empty_waiter()),
+    ],
+    ids=["get_write_buffer_size", "set_write_buffer_limits", "close", "write_eof", "sendfile"],
+)
+async def test_output_leaves_before_anybody_looks_at_it(look):
+    async with connected() as (transport, _, peer):
+        transport.write(b"x")
+
+        look(transport)
+
+        assert drain(peer) == b"x"
+
+
+async def test_buffer_size_is_zero_when_the_kernel_took_everything():
+    async with connected() as (transport, _, _):
+        transport.write(b"x" * 1000)
+
+        assert transport.get_write_buffer_size() == 0
+
+
+async def test_abort_drops_what_waits_for_the_end_of_the_turn():
+    probe = ReactorProbe(asyncio.get_running_loop())
+    async with connected() as (transport, protocol, peer):
+        transport.write(b"x")
+        transport.abort()
+
+        assert probe.flush_count == 0
+        await protocol.closed
+        assert drain(peer) == b""
+
+
+async def test_write_in_connection_made_leaves_in_its_turn():
+    class Greeting(RecordingProtocol):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            transport.write(b"hello")
+
+    async with connected(Greeting) as (_, protocol, peer):
+        await protocol.connected
+        await turns(1)
+        assert drain(peer) == b"hello"
+
+
+async def test_large_write_in_connection_made_goes_on_after_the_start():
+    class Greeting(RecordingProtocol):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            transport.write(bytes(10_000_000))
+            assert transport.get_write_buffer_size() > 0
+            transport.write(b"end")
+
+    async with connected(Greeting) as (_, _, peer):
+        assert await receive(peer, 10_000_003) == bytes(10_000_000) + b"end"
+
+
+async def test_large_write_in_connection_made_then_close_is_sent_first():
+    class Greeting(RecordingProtocol):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            transport.write(bytes(10_000_000))
+            transport.close()
+
+    async with connected(Greeting) as (_, protocol, peer):
+        assert len(await receive_until_eof(peer)) == 10_000_000
+        await protocol.closed
+
+
+# ---- a full kernel buffer
+
+
+async def test_out_joins_the_interest_when_the_kernel_takes_no_more_and_stays():
+    probe = ReactorProbe(asyncio.get_running_loop())
+    async with connected() as (transport, _, peer):
+        fd = transport._sock_fd
+        interests = [probe.slot(fd).interest]
+        for _ in range(2):
+            transport.write(bytes(10_000_000))
+            interests.append(probe.slot(fd).interest)
+            await receive(peer, 10_000_000)
+            await turns(2)
+            interests.append(probe.slot(fd).interest)
+
+    watched = IN | RDHUP | ET
+    assert interests == [watched, *[watched | OUT] * 4]
+
+
+BLOCKED_WRITES = """
+    import asyncio, os, socket
+    import ngxloop
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        ours, peer = socket.socketpair()
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+        {before}
+        os.getppid()
+        for _ in range(100):
+            {repeat}
+            await asyncio.sleep(0)
+        os.getppid()
+        transport.abort()
+
+    ngxloop.run(main())
+"""
+
+
+@needs_strace
+def test_writes_while_the_kernel_takes_no_more_cost_no_calls():
+    program = BLOCKED_WRITES.format(
+        before="transport.write(bytes(10_000_000))",
+        repeat="transport.write(b'x'); transport.get_write_buffer_size()",
+    )
+
+    calls = calls_between_marks(program, "sendto", "sendmsg", "epoll_ctl")
+
+    assert not calls["sendto"] + calls["sendmsg"] + calls["epoll_ctl"]
+
+
+@needs_strace
+def test_writes_of_one_turn_cost_one_call():
+    program = BLOCKED_WRITES.format(
+        before="pass", repeat="[transport.write(b'x') for _ in range(5)]; peer.recv"
+    )
+
+    calls = calls_between_marks(program, "sendto", "sendmsg", "epoll_ctl")
+
+    assert calls["sendto"] + calls["sendmsg"] == 100
+    assert not calls["epoll_ctl"]
+
+
+# ---- pausing the protocol
+
+
+async def test_any_unsent_byte_pauses_with_a_limit_of_zero():
+    async with connected() as (transport, protocol, peer):
+        transport.set_write_buffer_limits(0)
+        transport.write(b"taken")
+        calm = list(protocol.calls)
+        fill(transport._sock)
+
+        transport.write(b"x")
+        paused = list(protocol.calls)
+        drain(peer)
+        await wait_until(lambda: "resume_writing" in protocol.calls)
+
+    assert calm == ["connection_made"]
+    assert paused == ["connection_made", "pause_writing"]
+
+
+@pytest.mark.parametrize("part", [1, 100, 5000, 200_000], ids=lambda n: f"{n}_bytes_each")
+async def test_protocol_is_paused_once_above_and_resumed_once_below(part):
+    async with connected() as (transport, protocol, peer):
+        sizes = []
+        protocol.pause_writing = lambda: sizes.append(transport.get_write_buffer_size())
+        protocol.resume_writing = lambda: sizes.append(transport.get_write_buffer_size())
+        sent = fill(transport._sock)
+
+        while len(sizes) < 1:
+            transport.write(bytes(part))
+            sent += part
+        await receive(peer, sent)
+        await turns(2)
+
+        low, high = transport.get_write_buffer_limits()
+        assert len(sizes) == 2
+        assert high < sizes[0] <= high + part
+        assert sizes[1] <= low
+
+
+async def test_resume_writing_that_writes_forever_lets_the_loop_turn():
+    class Endless(RecordingProtocol):
+        def resume_writing(self):
+            self.transport.write(bytes(200_000))
+
+    async with connected(Endless) as (transport, _, peer):
+        transport.set_write_buffer_limits(0)
+        transport.write(bytes(5_000_000))
+        received = 0
+        for _ in range(300):
+            received += len(drain(peer))
+            await turns(1)
+
+        assert received > 10_000_000
+        transport.abort()
