@@ -388,3 +388,57 @@ async def test_many_tls_connections_at_once_all_get_their_answers():
     async with serving(EchoProtocol, ssl=server_context()) as server:
         await asyncio.gather(*(ask(number) for number in range(20)))
         await turns(5)
+
+
+async def test_an_end_of_stream_without_a_tls_goodbye_ends_the_connection():
+    async with tls_connection(RecordingProtocol) as (transport, protocol, server_side):
+        transport.write(b"last words")
+        await wait_until(lambda: server_side.received == b"last words")
+        transport.get_extra_info("socket")._sock.shutdown(socket.SHUT_WR)
+        await server_side.closed
+        transport.abort()
+        await protocol.closed
+
+    assert server_side.calls[-1] == "connection_lost"
+    assert server_side.calls.count("eof_received") == 1
+
+
+async def test_a_cancelled_start_tls_leaves_nothing_behind():
+    loop = asyncio.get_running_loop()
+    with tcp_pair() as (ours, _):
+        transport, protocol = await loop.create_connection(RecordingProtocol, sock=ours)
+        starting = asyncio.create_task(
+            loop.start_tls(transport, protocol, client_context(), server_hostname="localhost")
+        )
+        await turns(2)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        await wait_until(lambda: ours.fileno() == -1, "the socket to be closed")
+
+
+async def test_tls_runs_over_a_tls_connection():
+    loop = asyncio.get_running_loop()
+    with tcp_pair() as (client_socket, server_socket):
+        inner_client, inner_server = RecordingProtocol(), EchoProtocol()
+
+        async def client_side():
+            options = {"server_hostname": "localhost"}
+            outer, _ = await loop.create_connection(
+                RecordingProtocol, sock=client_socket, ssl=client_context(), **options
+            )
+            return await loop.start_tls(outer, inner_client, client_context(), **options)
+
+        async def server_side():
+            outer, _ = await loop.connect_accepted_socket(
+                EchoProtocol, server_socket, ssl=server_context()
+            )
+            return await loop.start_tls(outer, inner_server, server_context(), server_side=True)
+
+        transport, inner_server.transport = await asyncio.gather(client_side(), server_side())
+        transport.write(LARGE)
+        await wait_until(lambda: len(inner_client.received) == len(LARGE))
+        assert inner_client.received == LARGE
+        transport.abort()
+        inner_server.transport.abort()
+        await wait_until(lambda: client_socket.fileno() == server_socket.fileno() == -1)

@@ -1,0 +1,99 @@
+"""What a forked child may do, and that it leaves its parent's loop alone."""
+
+import pytest
+
+from tests.support.processes import Program
+
+FORK = """
+import asyncio, os, signal, sys, warnings
+from tests.support.loops import LOOPS
+
+new_loop = LOOPS[{name!r}]
+
+def in_child(function):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            function()
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+def run(coroutine):
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(coroutine)
+
+async def echo(reader, writer):
+    while data := await reader.read(100):
+        writer.write(data)
+    writer.close()
+
+async def exchange(reader, writer, message):
+    writer.write(message)
+    assert await asyncio.wait_for(reader.readexactly(len(message)), 10) == message
+
+async def serve_and_exchange(message):
+    async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        await exchange(reader, writer, message)
+        writer.close()
+        await writer.wait_closed()
+        await asyncio.sleep(0.01)
+"""
+
+PROGRAMS = {
+    "a child of an idle loop runs a loop of its own": """
+loop = new_loop()
+loop.run_until_complete(asyncio.sleep(0))
+assert in_child(lambda: run(serve_and_exchange(b"child"))) == 0
+loop.run_until_complete(serve_and_exchange(b"parent"))
+loop.close()
+""",
+    "a child of a running loop runs a loop of its own": """
+async def main():
+    def child():
+        if sys.version_info < (3, 12):  # since then the interpreter sees to it
+            asyncio._set_running_loop(None)
+        run(serve_and_exchange(b"child"))
+    assert in_child(child) == 0
+    await serve_and_exchange(b"parent")
+run(main())
+""",
+    "connections of the parent survive a child that runs a loop": """
+async def main():
+    async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        await exchange(reader, writer, b"before")
+        def child():
+            if sys.version_info < (3, 12):
+                asyncio._set_running_loop(None)
+            run(serve_and_exchange(b"child"))
+        assert in_child(child) == 0
+        await exchange(reader, writer, b"after")
+        writer.close()
+        await writer.wait_closed()
+        await asyncio.sleep(0.01)
+run(main())
+""",
+    "a child that just ends leaves its parent's signal handlers in place": """
+async def main():
+    heard = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, heard.set)
+    assert in_child(lambda: None) == 0
+    os.kill(os.getpid(), signal.SIGUSR1)
+    await asyncio.wait_for(heard.wait(), 10)
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR1)
+run(main())
+""",
+}
+
+
+@pytest.mark.parametrize("case", PROGRAMS)
+def test_fork(loop_factory, case):
+    with Program("-c", FORK.format(name=loop_factory.name) + PROGRAMS[case]) as program:
+        code = program.end()
+
+    assert (code, program.output) == (0, "")
