@@ -16,6 +16,7 @@ from tests.support.protocols import RecordingProtocol
 from tests.support.sockets import receive_until_eof, unix_pair
 from tests.support.streams import address_of, connected, serving
 from tests.support.waiting import turns, wait_until
+from tests.transports.unclosed import drop_and_expect_warning
 
 
 class Keeping(asyncio.Protocol):
@@ -46,17 +47,6 @@ def connect(loop: EventLoop, factory, sock: socket.socket):
 
 def run_until_lost(loop: EventLoop, protocol: Keeping) -> None:
     loop.run_until_complete(wait_until(lambda: protocol.lost))
-
-
-def drop_and_expect_warning(transports: list) -> None:
-    """Drop the last references to transports of a closed loop."""
-    with pytest.warns(ResourceWarning, match="unclosed transport <ngxloop.StreamTransport"):
-        clear_and_collect(transports)
-
-
-def clear_and_collect(transports: list) -> None:
-    transports.clear()
-    gc.collect()
 
 
 @pytest.fixture

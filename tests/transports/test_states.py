@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 
 import pytest
 
@@ -10,22 +9,12 @@ from tests.core.conftest import make_loop
 from tests.support.sockets import unix_pair
 from tests.support.streams import connected
 from tests.support.waiting import turns
+from tests.transports.unclosed import drop_and_expect_warning
 
 
 def connect(loop, sock):
     """Return a transport and its protocol."""
     return loop.run_until_complete(loop.create_connection(asyncio.Protocol, sock=sock))
-
-
-def drop_and_expect_warning(transports: list) -> None:
-    """Drop the last references to transports of a closed loop."""
-    with pytest.warns(ResourceWarning, match="unclosed transport <ngxloop.StreamTransport"):
-        clear_and_collect(transports)
-
-
-def clear_and_collect(transports: list) -> None:
-    transports.clear()
-    gc.collect()
 
 
 METHODS = [
