@@ -47,6 +47,7 @@ def assert_same(tree: Tree, model: SortedNodes) -> None:
     assert tree.numbers() == expected
     assert tree.count == len(expected)
     assert tree.first == (expected[0] if expected else None)
+    assert tree.last == (expected[-1] if expected else None)
     assert tree.check() <= 2 + math.log2(len(expected) + 1)
 
 

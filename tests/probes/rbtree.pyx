@@ -44,6 +44,11 @@ cdef class Tree:
         """The number of the smallest node, None if there is none."""
         return None if self.tree.first == NULL else self.tree.first - self.nodes
 
+    @property
+    def last(self):
+        """The number of the largest node, None if there is none."""
+        return None if self.tree.last == NULL else self.tree.last - self.nodes
+
     def numbers(self):
         """Return the numbers of all nodes, in order."""
         found = []
