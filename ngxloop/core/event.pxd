@@ -26,7 +26,7 @@ cdef struct Event:
     unsigned char active     # somebody waits for this; without it a kernel event only sets ready
     unsigned char accept     # belongs to a listener: posted to the accept queue
     unsigned char cancelled  # a handle's: its callback must not run
-    unsigned char eof        # the kernel saw the peer's FIN, a hang-up or an error: read to the end
+    unsigned char drain      # a short receive proves nothing: FIN, error, urgent data, passed fds
 
 # A ring with a head of its own, so that nothing is a special case. Model: ngx_queue_t.
 cdef struct EventQueue:

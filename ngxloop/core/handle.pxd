@@ -21,4 +21,5 @@ cdef int handle_drop(Event* ev) except -1
 cdef int handle_clear(Handle handle) except -1
 cdef int handle_forget(Handle handle) except -1
 cdef object call_in_context(context, callback, tuple args)
+cdef object call_within(context, callback)
 cdef int raise_pending() except -1

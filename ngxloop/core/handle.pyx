@@ -13,6 +13,7 @@ above all) work on our attributes.
 
 cimport cython
 from cpython.contextvars cimport PyContext_CopyCurrent
+from cpython.exc cimport PyErr_Clear
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 
@@ -205,3 +206,14 @@ cdef object call_in_context(context, callback, tuple args):
     Py_DECREF(answer)
     PyContext_Exit(context)
     return answer
+
+
+cdef object call_within(context, callback):
+    """Return callback(), inside context; a caller that is in there already just calls."""
+    if PyContext_Enter(context) != 0:
+        PyErr_Clear()
+        return callback()
+    try:
+        return callback()
+    finally:
+        PyContext_Exit(context)

@@ -19,6 +19,7 @@ cdef extern from "<sys/epoll.h>" nogil:
         EPOLL_CTL_MOD
         EPOLL_CTL_DEL
     const uint32_t EPOLLIN
+    const uint32_t EPOLLPRI
     const uint32_t EPOLLOUT
     const uint32_t EPOLLERR
     const uint32_t EPOLLHUP

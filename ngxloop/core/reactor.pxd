@@ -25,7 +25,8 @@ cdef class Reactor:
     cdef bint debugging
     cdef bint in_turn                # writes may wait for the end of the turn
     cdef bint watches_signals        # a signal handler is installed: its pipe must be polled
-    cdef bint forked                 # a child whose epoll instance knows of no fd yet
+    cdef bint poller_is_new          # its epoll instance knows of no fd yet
+    cdef uint64_t stale_key          # the last kernel event that was for a former user of a slot
     cdef bint clock_overridden       # time() is not ours: test clocks drive the timers
     cdef uint32_t internal_count     # slots that are the loop's own
     cdef double slow_seconds
@@ -39,6 +40,7 @@ cdef class Reactor:
     cdef int64_t wait_limit(self, int64_t limit_ns) except? -2
     cdef int sleep(self, int64_t timeout_ns) except -1
     cdef int dispatch(self, int count) except -1
+    cdef int drop_stale(self, uint64_t key) except -1
     cdef int run_accepts(self) except -1
     cdef int expire_timers(self) except -1
     cdef int run_ready(self) except -1

@@ -1,6 +1,6 @@
 """Reactor: the turn of the event loop.
 
-How it works. turn() is the whole loop on one page: it lists the phases of DESIGN and calls them.
+How it works. turn() is the whole loop on one page: it lists the phases and calls them.
 Everything that can run is an Event; the kernel's events are posted to queues like call_soon's, and
 the queues are worked off in the order in which asyncio would have done it: what was ready before
 the poll comes first, then I/O, then due timers, and what is posted meanwhile waits for the next
@@ -31,6 +31,7 @@ from sys import _getframe
 from ngxloop.core.clock cimport NS_PER_SECOND, clock_ns, ns_from_seconds, seconds_from_ns
 from ngxloop.core.event cimport (
     KIND_INTERNAL,
+    KIND_TRANSPORT,
     KIND_WATCHER,
     Connection,
     Event,
@@ -53,6 +54,7 @@ from ngxloop.core.linux cimport (
     EPOLLHUP,
     EPOLLIN,
     EPOLLOUT,
+    EPOLLPRI,
     EPOLLRDHUP,
     epoll_event,
 )
@@ -101,7 +103,7 @@ cdef class Reactor:
     cdef int turn(self) except -1:
         """Run one turn of the loop."""
         self.turn_count += 1
-        if self.forked:
+        if self.poller_is_new:
             self.watch_again()
         if self.pool.changed != NULL:
             self.apply_changes()
@@ -149,6 +151,8 @@ cdef class Reactor:
         self.poll_count += 1
         self.waker.woken = False
         self.waker.sleeping = True
+        if self.stopping or not queue_is_empty(&self.ready):
+            timeout_ns = 0  # a time() of Python code let another thread or a signal in
         try:
             count = self.poller.wait(timeout_ns)
         finally:
@@ -167,10 +171,11 @@ cdef class Reactor:
             kernel_event = &self.poller.events[i]
             connection = self.pool.connection_find(kernel_event.data.u64)
             if connection == NULL:
+                self.drop_stale(kernel_event.data.u64)
                 continue
             mask = kernel_event.events
-            if mask & (EPOLLERR | EPOLLHUP | EPOLLRDHUP):
-                connection.read.eof = 1
+            if mask & (EPOLLERR | EPOLLHUP | EPOLLRDHUP | EPOLLPRI):
+                connection.read.drain = 1
                 mask |= EPOLLIN
                 if mask & (EPOLLERR | EPOLLHUP):  # news for whoever waits, in either direction
                     mask |= EPOLLOUT
@@ -186,6 +191,19 @@ cdef class Reactor:
                     event_post(&self.ready, &connection.write)
         if count == self.poller.capacity:
             self.poller.grow()
+        return 0
+
+    cdef int drop_stale(self, uint64_t key) except -1:
+        """Take note of an event for a former user of a slot; start anew if it comes twice.
+
+        The fd was closed, but a duplicate keeps its file open: epoll goes on reporting it, and
+        nobody can remove it any more. Only a new epoll instance does not know of it.
+        """
+        if key != self.stale_key:
+            self.stale_key = key
+            return 0
+        self.poller.renew()
+        self.poller_is_new = True
         return 0
 
     cdef int run_accepts(self) except -1:
@@ -239,9 +257,7 @@ cdef class Reactor:
             connection.next = NULL
             connection.changed = 0
             if connection.wanted == 0:
-                if connection.interest:
-                    self.poller.poll_remove(connection)
-                self.pool.connection_free(connection)
+                drop_watcher(self, connection)
             elif connection.wanted != connection.interest or connection.replaced:
                 connection.replaced = 0
                 watch_or_drop(self, connection, connection.wanted)
@@ -414,6 +430,8 @@ cdef class Reactor:
     def _run_turns(self):
         """Run turns until stop() is called."""
         queue_move(&self.batch, &self.ready)  # what an exception kept from running
+        if type(self).time is not Reactor.time:  # patched in the class
+            self.clock_overridden = True
         self.in_turn = True
         try:
             while True:
@@ -476,16 +494,22 @@ cdef class Reactor:
             self.waker.renew()
             self.poller.renew()
             self.gate.forked()
-            self.forked = True
+            self.poller_is_new = True
 
     cdef int watch_again(self) except -1:
-        """Tell the child's epoll instance what the parent's knew."""
+        """Tell a new epoll instance what the old one knew."""
         cdef Connection* connection
         cdef uint32_t i
-        self.forked = False
+        self.poller_is_new = False
         for i in range(self.pool.chunk_count * POOL_CHUNK_SIZE):
             connection = self.pool.connection_at(i)
-            if connection.fd >= 0 and connection.interest:
+            if connection.fd < 0 or not connection.interest:
+                continue
+            if connection.kind == KIND_WATCHER:
+                watch_or_drop(self, connection, connection.interest)
+            elif connection.kind == KIND_TRANSPORT:
+                watch_or_read(self, connection)
+            else:
                 self.poller.poll_add(connection, connection.interest)
         return 0
 
@@ -518,16 +542,38 @@ cdef Connection* watch_internal(Reactor reactor, int fd, uint32_t mask) except N
     return connection
 
 
+cdef int drop_watcher(Reactor reactor, Connection* connection) except -1:
+    """Watch an fd no more and give its slot back."""
+    try:
+        if connection.interest:
+            reactor.poller.poll_remove(connection)
+    finally:
+        reactor.pool.connection_free(connection)
+    return 0
+
+
 cdef int watch_or_drop(Reactor reactor, Connection* connection, uint32_t mask) except -1:
     """Change what a watcher's fd is watched for; one that was closed unasked is watched no more."""
+    cdef int fd = connection.fd
+    cdef object watcher = <object>connection.owner
     try:
         return reactor.poller.poll_modify(connection, mask)
     except OSError as exc:
+        reactor.pool.connection_free(connection)  # first: the handler may watch the number anew
         reactor.call_exception_handler({
-            "message": f"fd {connection.fd} is no longer watched",
+            "message": f"fd {fd} is no longer watched: {watcher!r}",
             "exception": exc,
         })
-        return reactor.pool.connection_free(connection)
+    return 0
+
+
+cdef int watch_or_read(Reactor reactor, Connection* connection) except -1:
+    """Watch a transport's fd; if somebody has closed it, let the next receive find out."""
+    try:
+        return reactor.poller.poll_add(connection, connection.interest)
+    except OSError:
+        reactor.post(&connection.read)
+    return 0
 
 
 cdef int signals_run(Event* ev) except -1:

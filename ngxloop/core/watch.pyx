@@ -11,7 +11,7 @@ another file by now.
 from libc.stdint cimport uint32_t
 
 from ngxloop.core.event cimport KIND_LISTENER, KIND_TRANSPORT, KIND_WATCHER, Connection, Event
-from ngxloop.core.handle cimport Handle, handle_call, handle_cancel, handle_new
+from ngxloop.core.handle cimport Handle, handle_call, handle_cancel, handle_forget, handle_new
 from ngxloop.core.linux cimport EPOLLIN, EPOLLOUT
 from ngxloop.core.reactor cimport Reactor
 
@@ -104,7 +104,7 @@ cdef class FdWatching(Reactor):
             former, watcher.reader = watcher.reader, handle
             connection.read.active = 1
         if former is not None:
-            handle_cancel(former)  # last: what it held may do anything when it is freed
+            watcher_cancel(former)  # last: what it held may do anything when it is freed
         return handle
 
     cdef object unwatch_fd(self, fileobj, bint writing):
@@ -128,7 +128,7 @@ cdef class FdWatching(Reactor):
         else:
             watcher.reader = None
             connection.read.active = 0
-        handle_cancel(handle)
+        watcher_cancel(handle)
         return True
 
     cdef Connection* watcher_connection(self, int fd) except NULL:
@@ -163,7 +163,27 @@ cdef int watcher_read(Event* ev) except -1:
     cdef Watcher watcher = <Watcher>ev.data
     cdef Handle handle = watcher.reader  # None if it was removed after the event was posted
     if handle is not None:
+        watcher_run(handle)
+    return 0
+
+
+cdef int watcher_run(Handle handle) except -1:
+    """Call a handle that stays; if it was cancelled meanwhile it lets go of its loop now."""
+    handle.event.active = 1
+    try:
         handle_call(handle)
+    finally:
+        handle.event.active = 0
+        if handle.event.cancelled:
+            handle_forget(handle)
+    return 0
+
+
+cdef int watcher_cancel(Handle handle) except -1:
+    """Cancel a handle that is watched no more; one that runs right now reports to its loop yet."""
+    handle_cancel(handle)
+    if not handle.event.active:
+        handle_forget(handle)
     return 0
 
 
@@ -171,7 +191,7 @@ cdef int watcher_write(Event* ev) except -1:
     cdef Watcher watcher = <Watcher>ev.data
     cdef Handle handle = watcher.writer
     if handle is not None:
-        handle_call(handle)
+        watcher_run(handle)
     return 0
 
 

@@ -13,7 +13,6 @@ cdef class SocketTransport(FlowControl):
     cdef object sock                 # the Python socket that owns fd; None until asked for
     cdef object shared_sock          # what get_extra_info('socket') answers
     cdef object socket_kind          # (family, type, proto) for making sock
-    cdef object context              # the contextvars.Context of every call to the protocol
     cdef object server               # the Server it was accepted by, or None
     cdef object extra                # further answers of get_extra_info, None or a dict
     cdef object local                # address of our end; None until known
@@ -35,6 +34,7 @@ cdef class SocketTransport(FlowControl):
     cdef int release(self) except -1
     cdef int detach(self) except -1
     cdef int close_fd(self) except -1
+    cdef int send_output(self) except -1
     cdef int drop_output(self) except -1
     cdef int call_reported(self, str method, tuple args) except -1
 

@@ -159,7 +159,11 @@ cdef class SocketTransport(FlowControl):
         return self.peer
 
     cdef object python_socket(self):
-        """Return the TransportSocket; it is made here, and the fd is its own from then on."""
+        """Return the TransportSocket; it is made here, and the fd is its own from then on.
+
+        Whoever asks may shut the socket down: what was written before goes out first.
+        """
+        self.send_output()
         if self.shared_sock is None:
             if self.sock is None:
                 if self.fd < 0:
@@ -249,6 +253,10 @@ cdef class SocketTransport(FlowControl):
             close(fd)
         return 0
 
+    cdef int send_output(self) except -1:
+        """Send what waits for the end of the turn."""
+        return 0
+
     cdef int drop_output(self) except -1:
         """Forget what is not sent."""
         return 0
@@ -273,7 +281,7 @@ cdef int transport_lost(Event* ev) except -1:
 
 cdef object closed_socket(kind):
     """Return a socket that is closed, for those who ask when it is too late."""
-    sock = socket.socket(*kind)
+    sock = socket.socket(*kind)  # a socket object cannot be made without an fd
     sock.close()
     return sock
 

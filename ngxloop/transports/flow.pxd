@@ -5,6 +5,7 @@ from ngxloop.core.reactor cimport Reactor
 cdef class FlowControl:
     cdef Reactor loop                # None once the connection is lost
     cdef object protocol             # None once the connection is lost
+    cdef object context              # the contextvars.Context of every call to the protocol
     cdef Py_ssize_t high_bytes
     cdef Py_ssize_t low_bytes
     cdef bint protocol_paused

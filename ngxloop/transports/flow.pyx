@@ -5,6 +5,7 @@ holds no more than the low one; a protocol that raises there is reported and sta
 and rules are those of asyncio.transports._FlowControlMixin.
 """
 
+from ngxloop.core.handle cimport call_within
 from ngxloop.core.limits cimport HIGH_WATER_BYTES
 
 
@@ -66,7 +67,7 @@ cdef class FlowControl:
             return 0
         self.protocol_paused = True
         try:
-            self.protocol.pause_writing()
+            call_within(self.context, self.protocol.pause_writing)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
@@ -79,7 +80,7 @@ cdef class FlowControl:
             return 0
         self.protocol_paused = False
         try:
-            self.protocol.resume_writing()
+            call_within(self.context, self.protocol.resume_writing)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:

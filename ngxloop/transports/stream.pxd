@@ -22,7 +22,7 @@ cdef class StreamTransport(SocketTransport):
     cdef bytes receive_direct(self)
     cdef int receive_into(self) except -1
     cdef int received(self, Py_ssize_t count, Py_ssize_t wanted_bytes) except -1
-    cdef int nothing_received(self, ssize_t count) except -1
+    cdef int nothing_received(self, ssize_t count, int error) except -1
     cdef int peer_ended(self) except -1
     cdef int write_bytes(self, data) except -1
     cdef int after_write(self) except -1

@@ -3,7 +3,7 @@
 Reading. The fd is registered once, edge-triggered; `read.ready` remembers that there may be more to
 read, so pausing and resuming are flags. One receive per event and turn: a connection that sends
 without pause gets its event posted again behind the others. A receive that brought less than it
-asked for has emptied the kernel's buffer, unless the peer's FIN was reported (`read.eof`): then one
+asked for has emptied the kernel's buffer, unless `read.drain` says that this proves nothing: then one
 more brings the 0. Bytes go to the loop's buffer and from there to a bytes object of the right size;
 a connection that keeps sending a lot receives straight into a bytes object. An idle connection has
 no buffer.
@@ -34,9 +34,12 @@ from ngxloop.core.limits cimport (
     RECEIVE_BYTES,
 )
 from ngxloop.core.linux cimport (
+    AF_INET,
+    AF_INET6,
     EPOLLET,
     EPOLLIN,
     EPOLLOUT,
+    EPOLLPRI,
     EPOLLRDHUP,
     SHUT_WR,
     recv,
@@ -217,7 +220,9 @@ cdef class StreamTransport(SocketTransport):
         self.connection.read.handler = stream_read
         self.connection.read.active = not self.paused and not self.closing
         try:
-            self.loop.poller.poll_add(self.connection, EPOLLIN | EPOLLRDHUP | EPOLLET)
+            self.loop.poller.poll_add(
+                self.connection, EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET
+            )
         except OSError as exc:  # somebody else has closed the fd
             return self.fatal_error(exc, "Fatal error: the socket cannot be watched.")
         if self.blocked:  # connection_made() wrote more than the kernel takes
@@ -268,7 +273,7 @@ cdef class StreamTransport(SocketTransport):
         cdef char* buf = self.loop.shared_buffer()
         cdef ssize_t count = recv(self.fd, buf, RECEIVE_BYTES, 0)
         if count <= 0:
-            self.nothing_received(count)
+            self.nothing_received(count, errno)
             return None
         self.received(count, RECEIVE_BYTES)
         return PyBytes_FromStringAndSize(buf, count)
@@ -278,9 +283,10 @@ cdef class StreamTransport(SocketTransport):
         cdef Py_ssize_t room = min(2 * self.last_bytes, RECEIVE_BYTES)
         cdef PyObject* data = new_bytes(NULL, room)
         cdef ssize_t count = recv(self.fd, bytes_content(data), room, 0)
+        cdef int error = errno  # freeing memory may change it
         if count <= 0:
             Py_DECREF(<object>data)
-            self.nothing_received(count)
+            self.nothing_received(count, error)
             return None
         self.received(count, room)
         if count < room:
@@ -293,6 +299,7 @@ cdef class StreamTransport(SocketTransport):
         """Receive once into the buffer of a BufferedProtocol."""
         cdef Py_buffer view
         cdef Py_ssize_t size
+        cdef int error
         cdef ssize_t count
         try:
             buf = call_in_context(self.context, self.protocol.get_buffer, (-1,))
@@ -306,12 +313,13 @@ cdef class StreamTransport(SocketTransport):
             return 0
         size = view.len
         count = recv(self.fd, view.buf, size, 0) if size else 0
+        error = errno  # giving the buffer back may run Python code
         PyBuffer_Release(&view)  # the protocol may resize its buffer now
         if size == 0:
             exc = RuntimeError("get_buffer() returned an empty buffer")
             return self.fatal_error(exc, "Fatal error: protocol.get_buffer() call failed.")
         if count <= 0:
-            return self.nothing_received(count)
+            return self.nothing_received(count, error)
         self.received(count, size)
         try:
             call_in_context(self.context, self.protocol.buffer_updated, (count,))
@@ -324,15 +332,14 @@ cdef class StreamTransport(SocketTransport):
     cdef int received(self, Py_ssize_t count, Py_ssize_t wanted_bytes) except -1:
         """Note what a receive brought; come again in the next turn if there may be more."""
         self.last_bytes = count
-        if count == wanted_bytes or self.connection.read.eof:
+        if count == wanted_bytes or self.connection.read.drain:
             self.loop.post(&self.connection.read)
         else:
             self.connection.read.ready = 0
         return 0
 
-    cdef int nothing_received(self, ssize_t count) except -1:
-        """A receive returned 0 (the peer's end) or -1 (errno says why)."""
-        cdef int error = errno
+    cdef int nothing_received(self, ssize_t count, int error) except -1:
+        """A receive returned 0 (the peer's end) or -1 (error is its errno)."""
         if count == 0:
             return self.peer_ended()
         if error == EAGAIN:
@@ -449,6 +456,9 @@ cdef class StreamTransport(SocketTransport):
         self.flush()
         return SocketTransport.limits_changed(self)
 
+    cdef int send_output(self) except -1:
+        return self.flush()
+
     cdef int drop_output(self) except -1:
         if self.output is not None:
             self.output.clear()
@@ -469,6 +479,8 @@ cdef StreamTransport stream_open(
     transport.use_protocol(protocol)
     transport.open(reactor, fd, protocol, context, server)
     transport.connection.read.handler = stream_start
+    # a receive stops behind a message with passed fds; urgent data of TCP comes with EPOLLPRI
+    transport.connection.read.drain = socket_kind[0] not in (AF_INET, AF_INET6)
     transport.connection.write.handler = stream_write
     reactor.post(&transport.connection.read)
     return transport

@@ -3,11 +3,20 @@
 from libc.stdint cimport uint32_t
 
 from ngxloop.core.event cimport KIND_TRANSPORT, Connection
-from ngxloop.core.linux cimport EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
+from ngxloop.core.linux cimport (
+    EPOLLERR,
+    EPOLLET,
+    EPOLLHUP,
+    EPOLLIN,
+    EPOLLOUT,
+    EPOLLPRI,
+    EPOLLRDHUP,
+)
 from ngxloop.core.pool cimport ConnectionPool
 from ngxloop.core.poller cimport Poller
 
-IN, OUT, RDHUP, HUP, ERR, ET = EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR, EPOLLET
+IN, PRI, OUT, RDHUP = EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLRDHUP
+HUP, ERR, ET = EPOLLHUP, EPOLLERR, EPOLLET
 
 
 cdef class PollerProbe:

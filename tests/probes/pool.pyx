@@ -139,7 +139,7 @@ cdef int never_run(Event* ev) except -1:
 
 cdef void make_dirty(Event* ev) noexcept:
     ev.handler = never_run
-    ev.ready = ev.active = ev.accept = ev.eof = 1
+    ev.ready = ev.active = ev.accept = ev.drain = 1
 
 
 cdef object index_of(Connection* connection):
@@ -147,4 +147,4 @@ cdef object index_of(Connection* connection):
 
 
 cdef tuple event_state(Event* ev):
-    return (ev.handler != NULL, ev.posted, ev.ready, ev.active, ev.accept, ev.eof)
+    return (ev.handler != NULL, ev.posted, ev.ready, ev.active, ev.accept, ev.drain)

@@ -115,7 +115,7 @@ cdef object described(Connection* connection):
 
 cdef object event_state(Event* ev):
     return SimpleNamespace(
-        posted=bool(ev.posted), ready=bool(ev.ready), active=bool(ev.active), eof=bool(ev.eof)
+        posted=bool(ev.posted), ready=bool(ev.ready), active=bool(ev.active), drain=bool(ev.drain)
     )
 
 

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from tests.probes.poller import ET, IN, OUT, RDHUP
+from tests.probes.poller import ET, IN, OUT, PRI, RDHUP
 from tests.probes.reactor import ReactorProbe
 from tests.support.protocols import RecordingProtocol
 from tests.support.sockets import drain, fill, receive, receive_until_eof
@@ -222,7 +222,7 @@ async def test_out_joins_the_interest_when_the_kernel_takes_no_more_and_stays():
             await turns(2)
             interests.append(probe.slot(fd).interest)
 
-    watched = IN | RDHUP | ET
+    watched = IN | PRI | RDHUP | ET
     assert interests == [watched, *[watched | OUT] * 4]
 
 
