@@ -5,7 +5,8 @@ cdef enum:
     POLL_EVENT_COUNT = 512
     POLL_EVENT_COUNT_MAX = 8192
 
-    # Slots of the connection pool are allocated this many at a time: 64 x 136 B, so that a small process stays small. Must be a power of two.
+    # Slots of the connection pool are allocated this many at a time, 64 x 136 B, so that a small
+    # process stays small. Must be a power of two.
     POOL_CHUNK_SHIFT = 6
     POOL_CHUNK_SIZE = 64
 

@@ -3,10 +3,10 @@
 Reading. The fd is registered once, edge-triggered; `read.ready` remembers that there may be more to
 read, so pausing and resuming are flags. One receive per event and turn: a connection that sends
 without pause gets its event posted again behind the others. A receive that brought less than it
-asked for has emptied the kernel's buffer, unless `read.drain` says that this proves nothing: then one
-more brings the 0. Bytes go to the loop's buffer and from there to a bytes object of the right size;
-a connection that keeps sending a lot receives straight into a bytes object. An idle connection has
-no buffer.
+asked for has emptied the kernel's buffer, unless `read.drain` says that this proves nothing: then
+one more brings the 0. Bytes go to the loop's buffer and from there to a bytes object of the right
+size; a connection that keeps sending a lot receives straight into a bytes object. An idle
+connection has no buffer.
 
 Writing. What is written leaves in one call: when the read handler returns, else at the end of the
 turn, at once above FLUSH_BYTES or the high-water mark. Whoever can see the buffer flushes first, so
