@@ -63,12 +63,9 @@ def test_time_is_the_monotonic_clock(loop):
 
 
 def test_time_has_the_resolution_of_the_monotonic_clock(loop):
-    end = loop.time() + 0.01
-    seen = set()
-    while loop.time() < end:
-        seen.add(loop.time())
+    seen = {loop.time() for _ in range(2000)}
 
-    assert len(seen) > 100
+    assert len(seen) > 1000  # a clock of milliseconds shows one or two values
 
 
 def test_timers_run_in_the_order_of_their_deadlines(loop):
