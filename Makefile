@@ -13,7 +13,7 @@ STUBBED_MODULES = $(subst /,.,$(STUBS:.pyi=))
 .PHONY: help run test lint format types bench bench-smoke sdist clean
 
 help: ## show this text
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | column -t -s @
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'PYTHON=python3.13 make ... takes another interpreter than python3.'
 
 run: ## serve examples/asgi_app.py with 4 workers on http://127.0.0.1:8000

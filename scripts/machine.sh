@@ -18,9 +18,19 @@ install_packages() {
         stop "$what is missing; install it: sudo apt-get install $*"
     fi
     say "$what is missing: installing Debian's $*"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq >&2
-    apt-get install -qq -y --no-install-recommends "$@" >&2 </dev/null
+    apt_get update
+    apt_get install --no-install-recommends "$@"
+}
+
+# Say nothing while it works.
+apt_get() {
+    local log
+    log=$(mktemp)
+    if ! DEBIAN_FRONTEND=noninteractive apt-get -qq -y "$@" &>"$log" </dev/null; then
+        cat "$log" >&2
+        stop "apt-get $* failed"
+    fi
+    rm "$log"
 }
 
 # The newest supported Python that this system has a package for.
@@ -38,7 +48,7 @@ packaged_python() {
 install_python() {
     local name=python3
     if command -v apt-get >/dev/null && ((EUID == 0)); then
-        apt-get update -qq >&2
+        apt_get update
         name=$(packaged_python)
     fi
     install_packages "a Python from 3.11 to 3.15" "$name" "$name-venv" "$name-dev"
