@@ -266,7 +266,7 @@ def test_sleeping_loop_polls_once(loop):
 # ---- kernel events
 
 
-def test_more_kernel_events_than_one_wait_takes_are_all_served(loop):
+def test_more_kernel_events_than_one_wait_takes_are_all_served(loop, probe):
     sockets = [each for _ in range(300) for each in socket.socketpair()]
     seen = set()
     for sock in sockets:
@@ -275,6 +275,7 @@ def test_more_kernel_events_than_one_wait_takes_are_all_served(loop):
     run_turns(loop, 3)  # 600 are ready, 512 fit
 
     assert len(seen) == 600
+    assert probe.event_capacity == 1024
     for sock in sockets:
         loop.remove_writer(sock)
         sock.close()

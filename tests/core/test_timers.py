@@ -66,6 +66,17 @@ def test_timers_run_in_order_of_deadline_and_then_of_scheduling(loop):
     assert seen == sorted(range(2000), key=whens.__getitem__)
 
 
+def test_timer_is_due_when_the_clock_shows_its_deadline(loop):
+    loop.time = clock = Clock()
+    seen = []
+    loop.call_at(clock.now, seen.append, "now")
+    loop.call_at(math.nextafter(clock.now + 1e-9, math.inf), seen.append, "a nanosecond later")
+
+    run_turn(loop)
+
+    assert seen == ["now"]
+
+
 def test_timers_armed_cancelled_and_due_at_random_match_a_model(loop, probe):
     rng = printed_random()
     loop.time = clock = Clock()

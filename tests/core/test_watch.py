@@ -277,6 +277,40 @@ def test_number_that_becomes_a_regular_file_is_reported_and_forgotten(loop, prob
     reports.clear()
 
 
+# ---- errors that come alone
+
+
+def test_writer_of_a_full_pipe_is_called_when_the_reader_closes(loop):
+    reading, writing = os.pipe2(os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(65536))
+    seen = []
+    loop.add_writer(writing, seen.append, "writable")
+    run_turns(loop, 1)
+
+    os.close(reading)  # the kernel reports an error, and no room
+    run_turns(loop, 1)
+
+    assert seen == ["writable"]
+    loop.remove_writer(writing)
+    os.close(writing)
+
+
+def test_reader_of_an_empty_pipe_is_called_when_the_writer_closes(loop):
+    reading, writing = os.pipe2(os.O_NONBLOCK)
+    seen = []
+    loop.add_reader(reading, seen.append, "readable")
+    run_turns(loop, 1)
+
+    os.close(writing)  # the kernel reports a hang-up, and no data
+    run_turns(loop, 1)
+
+    assert seen == ["readable"]
+    loop.remove_reader(reading)
+    os.close(reading)
+
+
 # ---- callbacks
 
 

@@ -59,8 +59,18 @@ cdef class ReactorProbe:
         return self.loop.poller.fd
 
     @property
+    def event_capacity(self):
+        """Kernel events that one wait takes."""
+        return self.loop.poller.capacity
+
+    @property
     def event_fd(self):
         return self.loop.waker.event_fd
+
+    @property
+    def sleeping(self):
+        """Whether the loop waits for kernel events."""
+        return bool(self.loop.waker.sleeping)
 
     @property
     def has_receive_buffer(self):
