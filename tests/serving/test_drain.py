@@ -41,6 +41,20 @@ def test_request_on_an_idle_connection_is_answered_and_told_to_close(serve, app)
 
 
 @pytest.mark.parametrize("app", HTTP)
+def test_request_in_progress_is_answered_and_told_to_close(serve, app):
+    server = serve(app, "--idle-grace", "30", "--log-level", "debug").serving()
+    with connect(server.address) as sock:
+        sock.sendall(REQUEST % (b"/late", 1))
+        server.logged("request begun")
+        server.send(signal.SIGTERM)
+        server.logged(r"worker 1\.0\[\d+\] draining")
+        sock.sendall(b"x")
+        head = receive_until(sock, b"").lower()
+        assert head.count(b"connection:") == head.count(b"connection: close") == 1
+    assert server.ended() == 0
+
+
+@pytest.mark.parametrize("app", HTTP)
 def test_connection_that_has_not_asked_yet_is_answered(serve, app):
     server = serve(app, "--idle-grace", "30", "--log-level", "debug").serving()
     with connect(server.address) as idle, connect(server.address) as sock:

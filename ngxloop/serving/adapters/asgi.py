@@ -13,7 +13,7 @@ Config.load, loaded_app, timeout_graceful_shutdown.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import uvicorn
@@ -100,16 +100,22 @@ class _ConnectionCloser:
         self.is_closing = False
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
-        if not self.is_closing or scope["type"] != "http":
+        if scope["type"] != "http":
             return self._application(scope, receive, send)
 
         async def send_and_close(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                headers = [*message.get("headers", ()), _CLOSE_HEADER]
-                message = {**message, "headers": headers}
+            # Asked now: the request may have been in progress when we were told.
+            if self.is_closing and message["type"] == "http.response.start":
+                message = {**message, "headers": _closing(message.get("headers", ()))}
             await send(message)
 
         return self._application(scope, receive, send_and_close)
+
+
+def _closing(headers: Iterable[Sequence[bytes]]) -> list[Sequence[bytes]]:
+    """Return the headers with ours in the place of the application's own."""
+    kept = [header for header in headers if header[0].lower() != _CLOSE_HEADER[0]]
+    return [*kept, _CLOSE_HEADER]
 
 
 def _make_uvicorn_config(service: Service) -> uvicorn.Config:

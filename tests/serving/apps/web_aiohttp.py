@@ -20,6 +20,12 @@ async def until_body_ends(request):
     return answer
 
 
+async def after_body(request):
+    print("request begun", file=sys.stderr, flush=True)
+    await request.read()
+    return web.Response(headers={"Connection": "keep-alive"})
+
+
 async def forever(request):
     print("request hangs", file=sys.stderr, flush=True)
     try:
@@ -41,6 +47,7 @@ def make_app():
     application = web.Application()
     application.router.add_route("*", "/", process_id)
     application.router.add_route("*", "/slow", until_body_ends)
+    application.router.add_route("*", "/late", after_body)
     application.router.add_route("*", "/hang", forever)
     application.on_cleanup.append(clean_up)
     return application

@@ -52,6 +52,16 @@ async def until_body_ends(receive, send):
     await send({"type": "http.response.body", "body": b"ended\n"})
 
 
+async def after_body(receive, send):
+    """Begin the answer when the request has ended, and ask to keep the connection."""
+    print("request begun", file=sys.stderr, flush=True)
+    while (await receive()).get("more_body"):
+        pass
+    headers = [(b"Connection", b"keep-alive"), (b"Content-Length", b"0")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
 async def forever(receive, send):
     print("request hangs", file=sys.stderr, flush=True)
     try:
@@ -71,6 +81,7 @@ async def block(receive, send):
 PAGES = {
     "/": process_id,
     "/slow": until_body_ends,
+    "/late": after_body,
     "/hang": forever,
     "/block": block,
 }
