@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import math
 from collections.abc import Callable, Sequence
 
 from ngxloop.serving.binds import Bind, parse_bind
@@ -29,6 +28,10 @@ BACKOFF_SECONDS = 0.1
 BACKOFF_LIMIT_SECONDS = 30.0
 # How often a draining worker looks whether its connections are gone.
 DRAIN_POLL_SECONDS = 0.02
+# The longest time-out that can be configured, 115 days. alarm(2) takes it, with KILL_SECONDS added.
+MAX_SECONDS = 10_000_000
+# The master's longest single wait, a day. epoll_wait(2) takes at most 2^31 ms, 24 days.
+MAX_WAIT_SECONDS = 86_400.0
 
 ACCEPT_MODES = ("fair", "mutex", "exclusive", "plain")
 INTERFACES = ("auto", "asgi", "aiohttp", "protocol", "streams")
@@ -116,8 +119,9 @@ def _check_mode(option: str, value: object) -> None:
 
 
 def _check_seconds(option: str, value: object) -> None:
-    if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise ConfigError(option, f"{value!r} is not a number of seconds; give 0 or more")
+    if not isinstance(value, int | float) or not 0 <= value <= MAX_SECONDS:
+        advice = f"give 0 to {MAX_SECONDS}"
+        raise ConfigError(option, f"{value!r} is not a number of seconds; {advice}")
 
 
 def _check_some_seconds(option: str, value: object) -> None:

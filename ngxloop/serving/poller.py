@@ -3,6 +3,8 @@
 import select
 from collections.abc import Callable
 
+from ngxloop.serving.config import MAX_WAIT_SECONDS
+
 
 class Poller:
     """An epoll and its handlers."""
@@ -23,6 +25,8 @@ class Poller:
 
     def wait(self, timeout: float | None) -> None:
         """Wait for events, at most so many seconds, and call their handlers."""
+        if timeout is not None:
+            timeout = min(timeout, MAX_WAIT_SECONDS)  # its caller looks at the clock, and waits on
         for fd, _ in self._epoll.poll(timeout):
             handler = self._handlers.get(fd)  # None: an earlier handler removed it
             if handler is not None:

@@ -46,6 +46,7 @@ class SignalPipe:
         self._read_fd = self._write_fd = -1
         self._old_wakeup_fd = -1
         self._old_handlers: dict[signal.Signals, Any] = {}
+        self._old_mask: set[Any] | None = None
 
     def fileno(self) -> int:
         """Return the descriptor that turns readable when a signal has arrived."""
@@ -57,9 +58,14 @@ class SignalPipe:
         self._old_wakeup_fd = signal.set_wakeup_fd(self._write_fd)
         for number in MASTER_SIGNALS:
             self._old_handlers[number] = signal.signal(number, _do_nothing)
+        # Whoever started us may have left them blocked: none would ever arrive.
+        self._old_mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, MASTER_SIGNALS)
 
     def close(self) -> None:
         """Give the signals back to whoever had them before."""
+        if self._old_mask is not None:  # before the handlers: what was held back stays so
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._old_mask)
+            self._old_mask = None
         for number, handler in self._old_handlers.items():
             if handler is not None:  # None: it was not set from Python, and cannot be from here
                 signal.signal(number, handler)

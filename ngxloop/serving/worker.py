@@ -85,6 +85,7 @@ class _Worker:
         self._loop = loop
         self._drain_asked = asyncio.Event()
         self._state = State.STARTING
+        self._was_term_received = False
         self._task: asyncio.Task[int] | None = None
 
     async def run(self) -> int:
@@ -120,9 +121,10 @@ class _Worker:
     def _handle_term(self) -> None:
         if self._is_orphan():  # the kernel tells that the master died
             self._become_orphan()
-        elif self._state is State.DRAINING:
+        elif self._was_term_received:
             self._ask_stop()
-        else:
+        else:  # the first one, though the master may have ordered the same: its group got it too
+            self._was_term_received = True
             self._ask_drain()
 
     def _become_orphan(self) -> None:

@@ -53,6 +53,21 @@ def test_close_gives_handlers_and_wakeup_fd_back():
     assert signal.set_wakeup_fd(-1) == -1
 
 
+def test_open_lets_blocked_signals_in_and_close_holds_them_back_again():
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, MASTER_SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    pipe = SignalPipe()
+    try:
+        pipe.open()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert pipe.wait(10)
+        assert pipe.read() == [signal.SIGTERM]
+        pipe.close()
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
+
+
 def test_blocked_mask_is_restored_after_an_error():
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with pytest.raises(RuntimeError), signals_blocked():

@@ -6,10 +6,12 @@ import signal
 import socket
 import stat
 import struct
+import sys
 from pathlib import Path
 
 import pytest
 
+from ngxloop.serving.config import MAX_SECONDS
 from ngxloop.serving.cpus import usable_cpus
 from tests.serving.support import connect, http_get, receive_line, wait_gone
 
@@ -24,6 +26,13 @@ def test_signal_ends_master_and_workers_and_frees_the_port(serve, number):
         assert not Path(f"/proc/{pid}").exists()
     with socket.create_server(server.address):
         pass
+
+
+def test_signals_blocked_by_whoever_started_the_master_arrive(serve):
+    block = "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())"
+    program = f"import os, signal, sys; {block}; os.execv(sys.argv[1], sys.argv[1:])"
+    server = serve("web_asgi:app", wrapper=[sys.executable, "-c", program]).serving()
+    assert server.end() == 0
 
 
 def test_signal_while_workers_start_ends_them(serve):
@@ -52,6 +61,41 @@ def test_signal_to_the_process_group_does_not_disturb_the_drain(serve):
         server.logged("ending: ")
         sock.sendall(b"x")
         assert b"ended\n" in read_all(sock)
+    assert server.ended() == 0
+
+
+@pytest.mark.parametrize("app", ["web_asgi:app", "web_aiohttp:app"])
+def test_term_to_the_process_group_lets_requests_end(serve, app):
+    """As service managers do: a worker gets the master's order, and a TERM of its own after it."""
+    server = serve(app, "--log-level", "debug", wrapper=["setsid"]).serving()
+    (pid,) = server.worker_pids(1)
+    with connect(server.address) as sock:
+        sock.sendall(b"POST /slow HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\n")
+        assert receive_line(sock) == b"HTTP/1.1 200 OK\r\n"
+        server.send(signal.SIGTERM)
+        server.logged(r"worker 1\.0\[\d+\] draining")
+        os.kill(pid, signal.SIGTERM)
+        sock.sendall(b"x")
+        assert b"ended\n" in read_all(sock)
+    assert server.ended() == 0
+
+
+def test_term_to_the_process_group_ends_all_of_it(serve):
+    server = serve("web_asgi:app", "--workers", "2", wrapper=["setsid"]).serving()
+    os.killpg(server.pid, signal.SIGTERM)
+    assert server.ended() == 0
+
+
+def test_longest_time_outs_are_waited_for(serve):
+    longest = str(MAX_SECONDS)
+    options = ["--start-timeout", longest, "--graceful-timeout", longest, "--idle-grace", longest]
+    server = serve("plain:echo", "--log-level", "debug", *options).serving()
+    with connect(server.address) as sock:
+        receive_line(sock)
+        server.send(signal.SIGTERM)
+        server.logged(r"worker 1\.0\[\d+\] draining")
+        sock.sendall(b"still there\n")
+        assert receive_line(sock) == b"still there\n"
     assert server.ended() == 0
 
 
