@@ -32,8 +32,10 @@ from ngxloop.serving.rlimits import raise_descriptor_limit
 from ngxloop.serving.signals import SignalPipe
 from ngxloop.serving.states import Event, State
 
-# Processes for each worker: one generation serves, one comes, two may still be draining.
+# Processes for each worker: one serves, one comes, one still drains, and one in reserve that no
+# reload uses up, for workers that leave by themselves.
 _SLOTS_PER_WORKER = 4
+_SLOTS_FOR_A_RELOAD = 2  # for each worker: one to fill and the one in reserve
 _ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 
@@ -180,7 +182,7 @@ class Master:
         """Begin the reload that was asked for, if the last one is over and there is room."""
         if not self._is_reload_wanted or self._coming is not None or self._is_ending:
             return
-        if self._crew.free_slot_count < self._count:
+        if self._crew.free_slot_count < _SLOTS_FOR_A_RELOAD * self._count:
             log.info("the reload waits: %d old workers still drain", len(self._leaving))
             return
         self._is_reload_wanted = False
@@ -257,6 +259,7 @@ class Master:
         """A place has no process any more, or did not get one."""
         if place in self._leaving:
             self._leaving.remove(place)
+            self._fill_waiting_place()
             self._start_wanted_reload()
         elif self._is_ending:
             return
@@ -279,12 +282,30 @@ class Master:
 
     def _spawn(self, place: Place) -> None:
         """Fork a process for the place; a fork that fails counts as a death at birth."""
+        if not self._crew.free_slot_count:
+            self._make_room(place)
+            return
         try:
             self._crew.spawn(place)
         except OSError as error:
             log.error("cannot fork %s: %s", place, error)
             place.young_deaths += 1
             self._lose(place, StartError(ExitCode.START_FAILED, f"cannot fork {place}: {error}"))
+
+    def _make_room(self, place: Place) -> None:
+        """Stop the worker that has been leaving for the longest; serving goes before draining."""
+        place.advance(Event.WAIT)  # without a deadline: until one that leaves is gone
+        oldest = next((old for old in self._leaving if old.state is State.DRAINING), None)
+        if oldest is not None:
+            log.warning("%s still drains and is stopped: %s needs its slot", oldest, place)
+            self._crew.stop(oldest)
+
+    def _fill_waiting_place(self) -> None:
+        """Give a slot that became free to a place that waits for one."""
+        for place in self._places():
+            if place.state is State.BACKOFF and place.deadline is None:
+                self._spawn(place)
+                return
 
     def _give_up_start(self, place: Place) -> None:
         seconds = self._config.start_timeout

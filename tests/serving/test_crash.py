@@ -118,6 +118,23 @@ def test_worker_that_gets_a_term_of_its_own_drains_and_is_replaced_first(serve):
     assert server.end() == 0
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_worker_that_leaves_is_replaced_though_many_still_drain(serve, count):
+    options = ["--workers", str(count), "--graceful-timeout", "3000"]
+    server = serve("plain:hang", *options).serving()
+    serving = server.worker_pids(1)
+    with contextlib.ExitStack() as opened:
+        for _ in range(4 * count):
+            victim = serving.pop(0)
+            opened.enter_context(connection_to(server, victim))
+            os.kill(victim, signal.SIGTERM)
+            server.logged("drains by itself")
+            found = server.logged(r"worker 1\.\d ready \(process (\d+)\)")
+            serving.append(int(found.group(1)))
+    assert "still drains and is stopped" in server.log
+    assert "died young" not in server.log
+
+
 def test_worker_that_gets_a_second_term_ends_at_once(serve):
     server = serve("plain:hang").serving()
     (pid,) = server.worker_pids(1)

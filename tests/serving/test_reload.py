@@ -1,6 +1,8 @@
 """HUP replaces all workers without a failed request, or, if the new ones cannot start, none."""
 
 import asyncio
+import contextlib
+import os
 import re
 import signal
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.serving.load import Load
-from tests.serving.support import http_get, wait_gone
+from tests.serving.support import connect, http_get, receive_line, wait_gone
 
 VERSION = """
 async def app(scope, receive, send):
@@ -94,6 +96,21 @@ def test_reload_whose_workers_are_not_ready_in_time_keeps_the_old_ones(serve, tm
     server.logged("not ready after 3 s")
     server.logged("reload failed: generation 1 goes on serving")
     assert http_get(server.address)[1] == b"one"
+
+
+def test_reload_leaves_a_reserve_for_workers_that_leave(serve):
+    server = serve("plain:hang", "--graceful-timeout", "3000").serving()
+    with contextlib.ExitStack() as opened:
+        for generation in (2, 3, 4):
+            receive_line(opened.enter_context(connect(server.address)))
+            server.send(signal.SIGHUP)
+            server.logged(rf"reloaded: generation {generation} |the reload waits")
+        (pid,) = server.worker_pids(3)
+        assert int(receive_line(opened.enter_context(connect(server.address)))) == pid
+        os.kill(pid, signal.SIGTERM)
+        server.logged(r"worker 3\.0 ready")
+        assert "is stopped" not in server.log
+    server.logged("reloaded: generation 4 serves")
 
 
 def test_reload_during_a_reload_follows_it(serve):
