@@ -26,6 +26,7 @@ cdef extern from "Python.h":
     PyObject* PyObject_Call(object callable, object args, PyObject* kwargs)
     int PyContext_Enter(object context)
     int PyContext_Exit(object context)
+    Py_ssize_t Py_REFCNT(object owner)
 
 cdef object PUBLIC_CLASS = object
 
@@ -128,6 +129,8 @@ cdef int handle_run(Event* ev) except -1:
     cdef Handle handle = <Handle>ev.data
     Py_DECREF(handle)  # the queue's reference; the local variable has its own
     handle_call(handle)
+    if Py_REFCNT(handle) == 1:  # nobody kept it: it is freed right now
+        return 0
     return handle_forget(handle)
 
 
