@@ -20,6 +20,7 @@ from tests.support.sockets import (
     tcp_pair,
     unix_pair,
 )
+from tests.support.streams import connected
 from tests.support.waiting import turns
 
 # Far more than the kernel's buffers of a TCP pair hold.
@@ -394,3 +395,14 @@ async def test_a_tls_socket_is_refused(method, arguments):
         sock.setblocking(False)
         with pytest.raises(TypeError, match=r"^Socket cannot be of type SSLSocket$"):
             await getattr(loop, method)(sock, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("method", "argument"), [("sock_recv", 10), ("sock_sendall", OVERFULL)], ids=["recv", "sendall"]
+)
+async def test_waiting_for_the_socket_of_a_transport_is_refused(method, argument):
+    loop = asyncio.get_running_loop()
+    async with connected() as (transport, _, _):
+        sock = transport.get_extra_info("socket")._sock
+        with pytest.raises(RuntimeError, match=r"^File descriptor \d+ is used by transport "):
+            await getattr(loop, method)(sock, argument)

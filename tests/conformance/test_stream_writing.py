@@ -285,3 +285,22 @@ async def test_reading_goes_on_while_writing_waits():
         await wait_until(lambda: protocol.received == b"hello")
         assert transport.get_write_buffer_size() > 0
         assert await receive(peer, len(LARGE)) == LARGE
+
+
+@pytest.mark.parametrize("lines", [[b"a", "text"], [b"a", None], "text", 42], ids=str)
+async def test_writelines_of_what_is_not_bytes_like_sends_nothing(lines):
+    if sys.version_info < (3, 12) and is_stdlib(asyncio.get_running_loop()):
+        pytest.skip("asyncio joins the lines first, with the words of bytes.join")
+    async with connected() as (transport, _, peer):
+        with pytest.raises(TypeError):
+            transport.writelines(lines)
+        transport.write(b"x")
+        assert await receive(peer, 1) == b"x"
+
+
+async def test_a_memoryview_with_gaps_is_sent_as_its_bytes():
+    if is_stdlib(asyncio.get_running_loop()):
+        pytest.skip("asyncio ends the connection with a BufferError")
+    async with connected() as (transport, _, peer):
+        transport.write(memoryview(b"0123456789")[::2])
+        assert await receive(peer, 5) == b"02468"
