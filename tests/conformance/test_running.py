@@ -294,6 +294,21 @@ def test_a_loop_that_is_dropped_unclosed_warns_and_closes(loop_factory):
         drop()
 
 
+@pytest.mark.parametrize("schedule", ["call_soon", "call_later"])
+def test_a_loop_that_is_dropped_unclosed_warns_even_if_something_scheduled_refers_to_it(
+    loop_factory, schedule
+):
+    def drop():
+        loop = loop_factory()
+        delay = (3600,) if schedule == "call_later" else ()
+        getattr(loop, schedule)(*delay, loop.stop)
+        del loop
+        gc.collect()
+
+    with pytest.warns(ResourceWarning, match="unclosed event loop"):
+        drop()
+
+
 def test_a_loop_that_is_dropped_closed_says_nothing(loop_factory):
     loop = loop_factory()
     loop.run_until_complete(asyncio.sleep(0))

@@ -104,6 +104,20 @@ def test_handlers_can_be_added_and_removed_while_the_loop_does_not_run(loop):
     assert loop.remove_signal_handler(signal.SIGUSR1) is True
 
 
+def test_a_signal_that_comes_while_another_loop_runs_is_kept_for_the_next_run(loop, loop_factory):
+    seen = []
+    loop.add_signal_handler(signal.SIGUSR1, seen.append, 1)
+    other = loop_factory()
+    other.call_soon(signal.raise_signal, signal.SIGUSR1)
+    other.run_until_complete(turns(5))
+    other.close()
+
+    loop.run_until_complete(wait_until(lambda: seen))
+    loop.remove_signal_handler(signal.SIGUSR1)
+
+    assert seen == [1]
+
+
 def test_a_handler_works_in_every_run_of_the_loop(loop):
     seen = []
     loop.add_signal_handler(signal.SIGUSR1, seen.append, 1)
