@@ -9,6 +9,8 @@ cdef class FairGate(ExclusiveGate):
     cdef int64_t count               # how many these workers are
     cdef int64_t check_ns            # when to look whether the others do accept
     cdef uint64_t others_accepted    # what they had accepted at the last look
+    cdef uint64_t others_turns       # the turns of those who listen, at the last look
+    cdef int64_t changed_ns          # since when the looks have found nothing new
     cdef int64_t extra               # connections to take beyond the share because they do not
 
     cdef int stay_in(self) except -1
@@ -16,6 +18,7 @@ cdef class FairGate(ExclusiveGate):
     cdef int stay_out(self) except -1
     cdef int check_others(self, int64_t now_ns) noexcept
     cdef uint64_t accepted_by_others(self) noexcept
+    cdef bint others_sleep(self) noexcept
     cdef bint connection_waits(self) noexcept
     cdef bint above_share(self, bint inside) noexcept
     cdef int add_up(self) noexcept

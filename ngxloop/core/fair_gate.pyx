@@ -14,6 +14,10 @@ Who has left looks every LEFT_CHECK_MS whether the others do accept; if a connec
 have taken none since the last look, it takes one itself, then three, seven, and so on. Otherwise a
 worker that is stopped, or kept from running by a thread that holds the GIL, would keep everybody
 waiting: it sleeps in the kernel and looks idle.
+While no connection waits and those who listen do nothing at all but sleep, each wait is twice the
+one before, up to QUIET_DELAY_MS: an idle server hardly runs. A bell, or anything that a look finds,
+makes it LEFT_CHECK_MS again. So only the first connection after idleness may wait that long, and
+only if all who listen were stopped in their sleep, or have got stuck in a callback since then.
 Model: ngx_accept_disabled of nginx, which compares a worker with its own limit only.
 """
 
@@ -26,8 +30,15 @@ from ngxloop.core.event cimport Connection
 from ngxloop.core.exclusive_gate cimport ExclusiveGate
 from ngxloop.core.limits cimport LEFT_CHECK_MS, SLACK_COUNT, SLACK_DIVISOR
 from ngxloop.core.linux cimport POLLIN, poll, pollfd
-from ngxloop.core.scoreboard cimport GATE_CALLED, GATE_IN, GATE_LEFT, GATE_OUT, Slot
-from ngxloop.core.shared_gate cimport SharedGate
+from ngxloop.core.scoreboard cimport (
+    GATE_CALLED,
+    GATE_IN,
+    GATE_LEFT,
+    GATE_OUT,
+    WAIT_NONE,
+    Slot,
+)
+from ngxloop.core.shared_gate cimport SharedGate, quiet_delay
 
 
 @cython.final
@@ -39,6 +50,12 @@ cdef class FairGate(ExclusiveGate):
         self.requeue(listener)
         fence()
         return self.call_back()
+
+    cdef int bell_rung(self) except -1:
+        """Something has changed: look soon again."""
+        self.changed_ns = clock_ns()
+        self.check_ns = min(self.check_ns, self.changed_ns + <int64_t>LEFT_CHECK_MS * NS_PER_MS)
+        return ExclusiveGate.bell_rung(self)
 
     cdef int settle(self) except -1:
         """Be in, leave because of the share, or stay out for another reason."""
@@ -60,7 +77,8 @@ cdef class FairGate(ExclusiveGate):
         if self.own.gate < GATE_LEFT:
             self.own.left += 1
             self.others_accepted = self.accepted_by_others()
-            self.check_ns = clock_ns() + <int64_t>LEFT_CHECK_MS * NS_PER_MS
+            self.changed_ns = clock_ns()
+            self.check_ns = self.changed_ns + <int64_t>LEFT_CHECK_MS * NS_PER_MS
         self.own.gate = GATE_LEFT
         fence()
         if not self.above_share(False):
@@ -80,8 +98,12 @@ cdef class FairGate(ExclusiveGate):
 
     cdef void look_again(self, bint soon) noexcept:
         """Decide anew with the clock's next tick or after a wait; or only for a reason."""
-        self.recheck_ns = self.own.beat_ns + 1 if soon else INT64_MAX
-        self.wait_ns = <int64_t>LEFT_CHECK_MS * NS_PER_MS if soon else -1
+        self.recheck_ns = INT64_MAX
+        self.wait_ns = -1
+        if soon:
+            self.recheck_ns = self.own.beat_ns + 1
+            # Less than a tick would end before the clock does.
+            self.wait_ns = max(self.check_ns - clock_ns(), <int64_t>LEFT_CHECK_MS * NS_PER_MS)
 
     # ---- the share
 
@@ -120,15 +142,19 @@ cdef class FairGate(ExclusiveGate):
     cdef int check_others(self, int64_t now_ns) noexcept:
         """Take more than the share while a connection waits and nobody else accepts."""
         cdef uint64_t accepted
+        cdef bint waits
         if now_ns < self.check_ns:
             return 0
         accepted = self.accepted_by_others()
-        if accepted == self.others_accepted and self.connection_waits():
+        waits = self.connection_waits()
+        if accepted == self.others_accepted and waits:
             self.extra = 2 * self.extra + 1
         else:
             self.extra = 0
         self.others_accepted = accepted
-        self.check_ns = now_ns + <int64_t>LEFT_CHECK_MS * NS_PER_MS
+        if not self.others_sleep() or waits:
+            self.changed_ns = now_ns
+        self.check_ns = now_ns + quiet_delay(now_ns - self.changed_ns, LEFT_CHECK_MS)
         return 0
 
     cdef uint64_t accepted_by_others(self) noexcept:
@@ -137,6 +163,25 @@ cdef class FairGate(ExclusiveGate):
         for i in range(self.board.slot_count):
             accepted += self.board.slots[i].accepted
         return accepted - self.own.accepted
+
+    cdef bint others_sleep(self) noexcept:
+        """True if those who listen sleep, and have since the last look. O(slots).
+
+        Those who left do not matter: they run now and then to look at us.
+        """
+        cdef Slot* other
+        cdef uint64_t turns = 0
+        cdef bint asleep = True
+        cdef int i
+        for i in range(self.board.slot_count):
+            other = &self.board.slots[i]
+            if other != self.own and other.gate == GATE_IN and self.takes_part(other):
+                turns += other.turns
+                asleep = asleep and other.waiting != WAIT_NONE
+        if turns != self.others_turns:
+            self.others_turns = turns
+            asleep = False
+        return asleep
 
     cdef bint connection_waits(self) noexcept:
         """True if a connection stands in the queue of a listening socket."""

@@ -45,9 +45,12 @@ cdef enum:
     # Accepts after which an exclusive listener goes to the end of the kernel's queue of waiters.
     # nginx: ngx_reorder_accept_events, 16.
     ACCEPTS_PER_REQUEUE = 16
-    # How long a worker that did not get the accept mutex waits at most. nginx: accept_mutex_delay
-    # 500 ms, which is how long nobody accepts in the worst case.
+    # How long a worker that did not get the accept mutex waits at least: how long nobody accepts
+    # while connections come and the holder is busy.
     MUTEX_DELAY_MS = 10
+    # The longest wait of a worker that does not listen, once nothing has happened for as long: two
+    # wake-ups a second. nginx: accept_mutex_delay, 500 ms.
+    QUIET_DELAY_MS = 500
     # A loop whose turn has lasted this long is stuck in a callback: it does not count for the mean.
     # Four workers on two busy cores were seen off the CPU for 60 ms.
     BLOCKED_MS = 100
@@ -57,7 +60,7 @@ cdef enum:
     # drains no faster.
     SLACK_COUNT = 1
     SLACK_DIVISOR = 32
-    # A worker that left looks this often whether the others do accept.
+    # A worker that left looks this often whether the others do accept, while they do anything.
     LEFT_CHECK_MS = 10
     # Descriptors that a process needs for other things than connections: listeners, logs, pipes.
     SPARE_FD_COUNT = 64

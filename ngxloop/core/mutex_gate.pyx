@@ -3,15 +3,23 @@
 How it works. Before every wait a worker tries to get the mutex, a word of shared memory that holds
 the pid of its owner. The winner watches the listeners during its wait and lets go right after the
 accepts of the turn, before anything else runs. It does not stop watching then: if it wins again, it
-has saved two calls. The losers stop watching and try again after MUTEX_DELAY_MS at the latest.
+has saved two calls. The losers stop watching and try again after MUTEX_DELAY_MS.
+While the same worker sleeps with the mutex, each wait of a loser is twice the one before, up to
+QUIET_DELAY_MS: an idle server hardly runs. Who waits longer than MUTEX_DELAY_MS says so, then looks
+again; who lets go of the mutex rings for one who has said so. So one of the two always sees the
+other, and somebody tries to get the mutex at once although the one who let it go may be busy for
+long. It rings for one, because a ring in every turn for all would wake all for each request; under
+load all have been rung for, and keep to MUTEX_DELAY_MS. Only if the one it rings for is stopped may
+a connection wait for QUIET_DELAY_MS, or for the next turn.
 A worker with less than an eighth of its connections free does not compete.
 Models: ngx_trylock_accept_mutex, ngx_shmtx_trylock, ngx_accept_disabled, ngx_unlock_mutexes.
 
-Departures from nginx. The delay is 10 ms, not 500: it is how long nobody may accept when the holder
-is busy and the others sleep. A worker that does not compete stops watching, where nginx lets it go
-on without the mutex; should all be that full, the one with the fewest connections goes on. Fullness
-is looked at in every turn; nginx counts down from what it was at the last accept. The mutex of a
-dead worker is freed by the master when it reaps it, and by a waiter if there is no master any more.
+Departures from nginx. The delay under load is 10 ms, not 500: it is how long nobody may accept when
+the holder is busy and the others sleep. nginx has no bell. A worker that does not compete stops
+watching, where nginx lets it go on without the mutex; should all be that full, the one with the
+fewest connections goes on. Fullness is looked at in every turn; nginx counts down from what it was
+at the last accept. The mutex of a dead worker is freed by the master when it reaps it, and by a
+waiter if there is no master any more.
 """
 
 cimport cython
@@ -19,16 +27,40 @@ from libc.errno cimport ESRCH, errno
 from libc.stdint cimport int64_t
 from posix.signal cimport kill
 
-from ngxloop.core.atomic cimport word_read, word_swap
+from ngxloop.core.atomic cimport fence, word_read, word_swap
 from ngxloop.core.clock cimport NS_PER_MS
 from ngxloop.core.limits cimport MUTEX_DELAY_MS
-from ngxloop.core.scoreboard cimport GATE_IN, GATE_LEFT, GATE_OUT, Slot
-from ngxloop.core.shared_gate cimport SharedGate
+from ngxloop.core.scoreboard cimport (
+    GATE_IN,
+    GATE_LEFT,
+    GATE_OUT,
+    WAIT_KERNEL,
+    WAIT_MUTEX,
+    Slot,
+)
+from ngxloop.core.shared_gate cimport SharedGate, quiet_delay
 
 
 @cython.final
 cdef class MutexGate(SharedGate):
     """The gate of mode mutex; see the file header."""
+
+    cdef int64_t before_wait(self, bint may_block) except? -2:
+        """Decide anew; before a long wait ask for a ring, and look whether it came too late."""
+        SharedGate.before_wait(self, may_block)
+        if may_block and self.wait_ns > <int64_t>MUTEX_DELAY_MS * NS_PER_MS:
+            self.own.waiting = WAIT_MUTEX
+            fence()
+            if word_read(&self.board.header.mutex_pid) == 0:
+                self.own.waiting = WAIT_KERNEL
+                self.changed_ns = self.own.beat_ns  # should somebody be faster: no long wait
+                self.settle()
+        return self.wait_ns
+
+    cdef int bell_rung(self) except -1:
+        """The mutex may be free, or its holder may be busy soon: keep trying for a while."""
+        self.changed_ns = self.own.beat_ns
+        return SharedGate.bell_rung(self)
 
     cdef int settle(self) except -1:
         """Watch the listeners if the mutex can be had."""
@@ -41,6 +73,7 @@ cdef class MutexGate(SharedGate):
             return self.stay_out(GATE_LEFT)
         self.own.gate = GATE_IN
         if not self.lock():
+            self.wait_ns = quiet_delay(self.own.beat_ns - self.changed_ns, MUTEX_DELAY_MS)
             return self.unwatch()
         self.wait_ns = -1
         return self.watch()
@@ -94,6 +127,17 @@ cdef class MutexGate(SharedGate):
         if self.held:
             self.held = False
             word_swap(&self.board.header.mutex_pid, self.pid, 0)
+            self.ring_waiter()
+
+    cdef int ring_waiter(self) noexcept:
+        """Ring for one worker that waits long for the mutex, if any does. O(slots)."""
+        cdef int64_t* waiting
+        cdef int i
+        for i in range(self.board.slot_count):
+            waiting = &self.board.slots[i].waiting
+            if waiting[0] == WAIT_MUTEX and word_swap(waiting, WAIT_MUTEX, WAIT_KERNEL):
+                return self.board.ring(i)
+        return 0
 
     cdef bint holder_is_dead(self) noexcept:
         """True if the same process has kept the mutex for longer than a delay and does not exist.
@@ -104,9 +148,9 @@ cdef class MutexGate(SharedGate):
         if pid != self.seen_pid or self.board.header.mutex_taken != self.seen_taken:
             self.seen_pid = pid
             self.seen_taken = self.board.header.mutex_taken
-            self.seen_ns = self.own.beat_ns
+            self.changed_ns = self.asked_ns = self.own.beat_ns
             return False
-        if pid == 0 or self.own.beat_ns - self.seen_ns < <int64_t>MUTEX_DELAY_MS * NS_PER_MS:
+        if pid == 0 or self.own.beat_ns - self.asked_ns < <int64_t>MUTEX_DELAY_MS * NS_PER_MS:
             return False
-        self.seen_ns = self.own.beat_ns
+        self.asked_ns = self.own.beat_ns
         return pid == self.pid or (kill(<int>pid, 0) < 0 and errno == ESRCH)

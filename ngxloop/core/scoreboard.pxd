@@ -16,12 +16,17 @@ cdef enum GateState:
     GATE_LEFT                # has more than its share and comes back when the others have caught up
     GATE_CALLED              # has left; another worker rings for it to come back
 
+cdef enum WaitState:
+    WAIT_NONE = 0            # runs callbacks
+    WAIT_KERNEL              # waits for the kernel
+    WAIT_MUTEX               # the same, and wants its bell rung when the accept mutex is let go
+
 # One worker's share of the memory. Three parts by who writes them how often, on lines of their own.
 cdef struct Slot:
     # written by the worker in every turn
     uint64_t turns           # turns of the loop
     int64_t beat_ns          # when the last turn began, CLOCK_MONOTONIC_COARSE (1 to 10 ms)
-    int64_t waiting          # the loop waits for the kernel: an old beat means idle, not stuck
+    int64_t waiting          # WAIT_*, others turn MUTEX into KERNEL; an old beat is idle, not stuck
     int64_t gate             # GATE_*; other workers turn GATE_LEFT into GATE_CALLED
     int64_t active           # accepted connections that are open
     char room_0[88]

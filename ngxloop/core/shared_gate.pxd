@@ -22,3 +22,5 @@ cdef class SharedGate(AcceptGate):
     cdef bint takes_part(self, Slot* other) noexcept
     cdef bint is_nearly_full(self) noexcept
     cdef void beat(self) noexcept
+
+cdef int64_t quiet_delay(int64_t quiet_ns, int64_t least_ms) noexcept

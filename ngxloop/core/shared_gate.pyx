@@ -19,7 +19,12 @@ from libc.stdint cimport INT32_MAX, INT64_MAX, int64_t
 from ngxloop.core.clock cimport NS_PER_MS, clock_coarse_ns
 from ngxloop.core.event cimport Connection
 from ngxloop.core.gate cimport AcceptGate
-from ngxloop.core.limits cimport BLOCKED_MS, SHARED_ACCEPT_COUNT, SPARE_FD_COUNT
+from ngxloop.core.limits cimport (
+    BLOCKED_MS,
+    QUIET_DELAY_MS,
+    SHARED_ACCEPT_COUNT,
+    SPARE_FD_COUNT,
+)
 from ngxloop.core.linux cimport getpid
 from ngxloop.core.poller cimport Poller
 from ngxloop.core.scoreboard cimport (
@@ -27,6 +32,8 @@ from ngxloop.core.scoreboard cimport (
     GATE_OUT,
     STATE_DRAINING,
     STATE_READY,
+    WAIT_KERNEL,
+    WAIT_NONE,
     Scoreboard,
     Slot,
 )
@@ -76,12 +83,12 @@ cdef class SharedGate(AcceptGate):
         if self.unsettled:
             self.unsettled = False
             self.settle()
-        self.own.waiting = may_block
+        self.own.waiting = WAIT_KERNEL if may_block else WAIT_NONE
         return self.wait_ns
 
     cdef int accepted(self, Connection* listener) except -1:
         """Count it."""
-        self.own.waiting = 0  # what serves the connection may block right away
+        self.own.waiting = WAIT_NONE  # what serves the connection may block right away
         self.own.accepted += 1
         self.active += 1
         self.own.active = self.active
@@ -89,7 +96,7 @@ cdef class SharedGate(AcceptGate):
         return 0
 
     cdef int after_accepts(self) except -1:
-        self.own.waiting = 0
+        self.own.waiting = WAIT_NONE
         return 0
 
     cdef void accept_missed(self) noexcept:
@@ -102,7 +109,7 @@ cdef class SharedGate(AcceptGate):
             self.unsettled = True
 
     cdef void turns_ended(self) noexcept:
-        self.own.waiting = 0
+        self.own.waiting = WAIT_NONE
 
     cdef void loop_closed(self) noexcept:
         self.active = self.own.active = 0
@@ -179,7 +186,9 @@ cdef class SharedGate(AcceptGate):
             return True
         if other.state != STATE_READY or other.gate == GATE_OUT:
             return False
-        return other.waiting or self.own.beat_ns - other.beat_ns < BLOCKED_MS * NS_PER_MS
+        if other.waiting != WAIT_NONE:
+            return True
+        return self.own.beat_ns - other.beat_ns < BLOCKED_MS * NS_PER_MS
 
     cdef bint is_nearly_full(self) noexcept:
         """True if less than an eighth is free. nginx: ngx_accept_disabled > 0."""
@@ -189,6 +198,14 @@ cdef class SharedGate(AcceptGate):
         """Tell that the loop turns."""
         self.own.turns += 1
         self.own.beat_ns = clock_coarse_ns()
+
+
+cdef int64_t quiet_delay(int64_t quiet_ns, int64_t least_ms) noexcept:
+    """Return how long to wait before the next look, in ns, after so long without any change.
+
+    As long again, so that each wait is twice the one before, within bounds.
+    """
+    return min(max(quiet_ns, least_ms * NS_PER_MS), <int64_t>QUIET_DELAY_MS * NS_PER_MS)
 
 
 cdef int64_t connection_limit(worker_connections) except -1:
