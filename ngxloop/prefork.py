@@ -32,6 +32,8 @@ from ngxloop.serving.rlimits import raise_descriptor_limit
 from ngxloop.serving.signals import SignalPipe
 from ngxloop.serving.states import Event, State
 
+__all__ = ["Config", "Master"]
+
 # Processes for each worker: one serves, one comes, one still drains, and one in reserve that no
 # reload uses up, for workers that leave by themselves.
 _SLOTS_PER_WORKER = 4
@@ -60,16 +62,20 @@ class Master:
         self._generation_count = 0
         self._is_reload_wanted = False
         self._is_ending = False
+        self._was_run = False
         self._exit_code: int = ExitCode.OK
 
     def run(self) -> int:
         """Serve until told to end; return the exit code, see errors.ExitCode.
 
         Raises:
-            RuntimeError: This is not the main thread.
+            RuntimeError: This is not the main thread, or not the first run.
         """
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("Master.run() handles signals: call it in the main thread")
+        if self._was_run:
+            raise RuntimeError("a Master runs once; make another one")
+        self._was_run = True
         set_up_logs(self._config.log_threshold, "master")
         try:
             with contextlib.ExitStack() as opened:

@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from ngxloop.prefork import Master
-from ngxloop.serving.config import Config
+from ngxloop.prefork import Config, Master
 from ngxloop.serving.errors import ExitCode
 from tests.serving.support import APPS, environment
 
@@ -58,6 +57,13 @@ def test_run_returns_the_exit_code_of_what_failed(capfd):
     config = Config(app="no_such_module:app", bind=["127.0.0.1:0"], app_dir=str(APPS))
     assert Master(config).run() == ExitCode.NO_MODULE
     assert "ngxloop-serve: no module named 'no_such_module'" in capfd.readouterr().err
+
+
+def test_second_run_is_refused():
+    master = Master(Config(app="a:b", bind=["192.0.2.1:0"]))
+    master.run()
+    with pytest.raises(RuntimeError, match="runs once"):
+        master.run()
 
 
 def test_run_outside_the_main_thread_is_refused():
