@@ -62,8 +62,9 @@ async def settle(protocol) -> None:
         (DIRECT_BYTES - 1, [DIRECT_BYTES - 1, 100_000]),
         (DIRECT_BYTES, [DIRECT_BYTES, 2 * DIRECT_BYTES, 4 * DIRECT_BYTES, 1696]),
         (50_000, [50_000, 100_000]),
+        (50_001, [50_001, 100_000]),
     ],
-    ids=["after_little", "just_below", "direct", "direct_with_room"],
+    ids=["after_little", "just_below", "direct", "direct_exactly", "direct_with_room_for_two_more"],
 )
 async def test_receive_asks_for_twice_of_what_came_last_or_for_all(first, expected):
     async with connected(Sizes, large_pair) as (_, protocol, peer):
@@ -73,6 +74,18 @@ async def test_receive_asks_for_twice_of_what_came_last_or_for_all(first, expect
         await settle(protocol)
 
     assert protocol.sizes == expected
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2, 3], ids=lambda n: f"{n}_missing")
+async def test_receive_that_nearly_fills_its_room_brings_exactly_what_came(missing):
+    async with connected(Sizes, large_pair) as (_, protocol, peer):
+        peer.send(bytes(DIRECT_BYTES))
+        await settle(protocol)
+        peer.send(b"x" * (2 * DIRECT_BYTES - missing))
+        await settle(protocol)
+
+    assert protocol.sizes == [DIRECT_BYTES, 2 * DIRECT_BYTES - missing]
+    assert protocol.received[DIRECT_BYTES:] == b"x" * (2 * DIRECT_BYTES - missing)
 
 
 async def test_receive_goes_back_to_the_shared_buffer_after_little():

@@ -111,8 +111,10 @@ async def test_write_waits_for_the_end_of_the_turn():
 @pytest.mark.parametrize(
     ("size", "at_once"), [(FLUSH_BYTES, False), (FLUSH_BYTES + 1, True)], ids=["64_KiB", "one_more"]
 )
-async def test_write_above_64_kib_leaves_at_once(size, at_once):
+@pytest.mark.parametrize("high", [FLUSH_BYTES, 10 * FLUSH_BYTES])
+async def test_write_above_64_kib_leaves_at_once(size, at_once, high):
     async with connected() as (transport, _, peer):
+        transport.set_write_buffer_limits(high)
         transport.write(bytes(size - 1))
         transport.write(b"x")
 
@@ -307,6 +309,34 @@ async def test_protocol_is_paused_once_above_and_resumed_once_below(part):
         assert len(sizes) == 2
         assert high < sizes[0] <= high + part
         assert sizes[1] <= low
+
+
+async def test_protocol_is_resumed_when_part_of_the_output_has_left():
+    async with connected() as (transport, protocol, peer):
+        left = []
+        protocol.resume_writing = lambda: left.append(transport.get_write_buffer_size())
+        transport.set_write_buffer_limits(high=7_000_000, low=6_999_999)
+        transport.write(bytes(20_000_000))
+
+        while not left:
+            drain(peer)
+            await turns(1)
+
+        assert 0 < left[0] <= 6_999_999
+        transport.abort()
+
+
+async def test_write_eof_behind_output_that_waits_is_sent_after_it():
+    async with connected() as (transport, protocol, peer):
+        transport.write(bytes(5_000_000))
+        transport.write_eof()
+        waiting = transport.get_write_buffer_size()
+
+        assert len(await receive_until_eof(peer)) == 5_000_000
+        assert waiting > 0
+        assert not transport.is_closing()
+        peer.close()
+        await protocol.closed
 
 
 async def test_resume_writing_that_writes_forever_lets_the_loop_turn():
