@@ -106,7 +106,14 @@ class Master:
         if self._count_reason:
             log.info("workers auto: %d (%s)", self._count, self._count_reason)
         slot_count = _SLOTS_PER_WORKER * self._count
-        self._crew = Crew(self, config, self._poller, self._listeners, slot_count)
+        try:
+            self._crew = Crew(self, config, self._poller, self._listeners, slot_count)
+        except OSError as error:
+            raise StartError(
+                ExitCode.START_FAILED,
+                f"cannot prepare {self._count} workers: {error.strerror}; "
+                f"raise the open file limit (ulimit -n), or lower --workers",
+            ) from error
         opened.callback(self._crew.close)
 
     def _pause(self, seconds: float) -> bool:

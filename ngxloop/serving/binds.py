@@ -5,6 +5,7 @@ import re
 
 _TCP = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^\[\]:]*)):(?P<port>[0-9]+)")
 _MAX_PORT = 65535
+_MAX_FD = 2**31 - 1  # an int of C
 _FORMS = "give HOST:PORT, [IPV6]:PORT, unix:PATH or fd://N"
 
 
@@ -76,6 +77,8 @@ def _parse_fd(text: str) -> FdBind:
     number = text.removeprefix("fd://")
     if not (number.isascii() and number.isdigit()):
         raise ValueError(f"{text!r} has no file descriptor number; give fd://3, say")
+    if int(number) > _MAX_FD:
+        raise ValueError(f"{text!r} is no file descriptor; give fd://3, say")
     return FdBind(int(number))
 
 

@@ -177,9 +177,12 @@ def _open_tcp(bind: TcpBind, backlog: int) -> list[ListeningSocket]:
 
 
 def _resolve(bind: TcpBind) -> Iterator[tuple[int, tuple[str, int]]]:
-    found = socket.getaddrinfo(
-        bind.host or "0.0.0.0", bind.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
+    try:
+        found = socket.getaddrinfo(
+            bind.host or "0.0.0.0", bind.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except UnicodeError:  # of the idna codec, which a name with an empty or a long label meets
+        raise OSError(errno.EINVAL, f"{bind.host!r} is no host name") from None
     for family, _, _, _, address in dict.fromkeys(found):
         yield family, address  # type: ignore[misc]  # AF_INET and AF_INET6 only: no bytes in it
 

@@ -83,9 +83,11 @@ class SignalPipe:
     def read(self) -> list[signal.Signals]:
         """Return the signals that have arrived since the last call."""
         try:
-            return [signal.Signals(number) for number in os.read(self._read_fd, 4096)]
+            numbers = os.read(self._read_fd, 4096)
         except BlockingIOError:
             return []
+        # a program that runs a Master may handle others, and they come through the same pipe
+        return [signal.Signals(number) for number in numbers if number in MASTER_SIGNALS]
 
     def wait(self, timeout: float) -> bool:
         """Wait until a signal can be read or the time is over; say which, True for a signal."""

@@ -192,6 +192,7 @@ def test_unix_socket_in_use_is_one_line(tmp_path):
         ("unix:/" + 120 * "x", ["too long"]),
         ("fd://99", ["fd://99", "Bad file descriptor"]),
         ("fd://0", ["fd://0"]),
+        ("..:80", ["..:80", "is no host name"]),
     ],
 )
 def test_address_that_cannot_be_bound_is_one_line(address, words):
@@ -206,3 +207,16 @@ def test_file_in_the_way_of_a_unix_socket_is_one_line_and_stays(tmp_path):
     result = run("web_asgi:app", "--bind", f"unix:{path}", "--app-dir", str(APPS))
     assert_one_line(result, ExitCode.BAD_ADDRESS, "not a socket")
     assert path.read_text() == "mine"
+
+
+def test_too_few_descriptors_for_the_workers_is_one_line():
+    serve = command("web_asgi:app", "--workers", "20", *FREE)
+    result = subprocess.run(
+        ["sh", "-c", 'ulimit -n 60 && exec "$@"', "sh", *serve],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        env=environment(),
+        check=False,
+    )
+    assert_one_line(result, ExitCode.START_FAILED, "cannot prepare 20 workers", "ulimit -n")

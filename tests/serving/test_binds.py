@@ -30,6 +30,7 @@ def test_address_is_parsed_and_written_back(text, bind):
         *("", "8000", "localhost", "localhost:", "localhost:http", "::1:80", "[::1]", "a:b:80"),
         *("[]:80", "localhost:65536", "localhost:-1", "localhost:٣", "tcp://localhost:80"),
         *("unix:", "unix:@", "unix:/a\0b", "fd://", "fd://-1", "fd://x", "fd://٣"),
+        "fd://99999999999999999999",
     ],
 )
 def test_what_is_no_address_is_refused_with_advice(text):
