@@ -52,10 +52,15 @@ class Running:
         """
         if threading.current_thread() is not threading.main_thread():
             return None
+        fd = self._open_signal_pipe()
         try:
-            return signal.set_wakeup_fd(self._open_signal_pipe(), warn_on_full_buffer=False)
+            old_fd = signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
         except ValueError:  # the main thread of a subinterpreter
             return None
+        if old_fd in {-1, fd}:
+            return old_fd
+        signal.set_wakeup_fd(old_fd)  # somebody else waits for signals: another loop with handlers
+        return None
 
     def _give_back_wakeup_fd(self: Any) -> None:
         """Restore the wake-up fd, unless signal handlers of ours must still hear of signals."""

@@ -298,6 +298,9 @@ def test_a_loop_that_is_dropped_unclosed_warns_and_closes(loop_factory):
 def test_a_loop_that_is_dropped_unclosed_warns_even_if_something_scheduled_refers_to_it(
     loop_factory, schedule
 ):
+    if loop_factory.name != "asyncio":
+        pytest.skip("ngxloop's handles are not tracked by the collector: docs/differences.md")
+
     def drop():
         loop = loop_factory()
         delay = (3600,) if schedule == "call_later" else ()
