@@ -70,8 +70,10 @@ cdef extern from "<poll.h>" nogil:
 
 cdef extern from "<fcntl.h>" nogil:
     enum:
+        F_GETFD
         O_CLOEXEC
         O_NONBLOCK
+    int fcntl(int fd, int operation)
 
 cdef extern from "<unistd.h>" nogil:
     int dup3(int source, int target, int flags)

@@ -8,11 +8,13 @@ nothing. An add after a remove in the same turn is verified with epoll (one MOD)
 another file by now.
 """
 
+from libc.errno cimport errno
 from libc.stdint cimport uint32_t
 
 from ngxloop.core.event cimport KIND_LISTENER, KIND_TRANSPORT, KIND_WATCHER, Connection, Event
 from ngxloop.core.handle cimport Handle, handle_call, handle_cancel, handle_forget, handle_new
-from ngxloop.core.linux cimport EPOLLIN, EPOLLOUT
+from ngxloop.core.linux cimport EPOLLIN, EPOLLOUT, F_GETFD, fcntl
+from ngxloop.core.oserr cimport raise_os_error
 from ngxloop.core.reactor cimport Reactor
 
 
@@ -138,6 +140,8 @@ cdef class FdWatching(Reactor):
             if connection.kind != KIND_WATCHER:
                 raise RuntimeError(f"File descriptor {fd} is used by {<object>connection.owner!r}")
             return connection
+        if fd >= self.pool.by_fd_size and fcntl(fd, F_GETFD) < 0:
+            raise_os_error(errno, f"fcntl(fd={fd})")  # a number at random: no table for it
         connection = self.pool.connection_get(fd, KIND_WATCHER, Watcher.__new__(Watcher))
         connection.read.handler = watcher_read
         connection.write.handler = watcher_write

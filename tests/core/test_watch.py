@@ -262,6 +262,22 @@ def test_fd_that_epoll_refuses_leaves_no_slot(loop, probe):
         assert loop.remove_reader(file) is False
 
 
+@pytest.mark.parametrize("fd", [5000, 10**9, 2**31 - 1])
+def test_number_of_no_file_is_refused_however_large(loop, probe, fd):
+    for add in (loop.add_reader, loop.add_writer):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            add(fd, print)
+
+    assert loop.remove_reader(fd) is False
+    assert probe.used_count == 0
+
+
+@pytest.mark.parametrize("fd", [2**31, 2**64, -1, -(2**31) - 1])
+def test_number_that_can_be_no_file_is_refused(loop, fd):
+    with pytest.raises((ValueError, OverflowError)):
+        loop.add_reader(fd, print)
+
+
 def test_number_that_becomes_a_regular_file_is_reported_and_forgotten(loop, probe, reports):
     run_turns(loop, 1)
     with unix_pair() as (ours, _), tempfile.TemporaryFile() as file:
