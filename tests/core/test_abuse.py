@@ -351,7 +351,54 @@ FORK = """
     peer.close()
 """
 
+FORK_IN_CALLBACK = """
+    loop = EventLoop()
+    ours, peer = pair()
+    received = []
+
+    class Keeping(asyncio.Protocol):
+        def data_received(self, data):
+            received.append(data)
+            if data == b"fork":
+                fork(transport)
+
+    def fork(transport):
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(BaseException):
+                warnings.simplefilter("ignore")
+                transport.abort()
+                loop.remove_reader(other)
+                own = EventLoop()
+                own.run_until_complete(asyncio.sleep(0.001))
+                own.close()
+                os._exit(7)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+    async def main():
+        global transport
+        transport, _ = await loop.create_connection(Keeping, sock=ours)
+        loop.add_reader(other, lambda: received.append(other.recv(10)))
+        peer.send(b"fork")
+        await asyncio.sleep(0.01)
+        peer.send(b"to the transport")
+        other_peer.send(b"reader")
+        await asyncio.sleep(0.01)
+        transport.abort()
+        loop.remove_reader(other)
+        await asyncio.sleep(0.01)
+
+    other, other_peer = pair()
+    loop.run_until_complete(main())
+    loop.close()
+    for sock in (other, other_peer, peer):
+        sock.close()
+    assert sorted(received) == [b"fork", b"reader", b"to the transport"], received
+"""
+
 PROGRAMS = {
+    "fork_in_callback": FORK_IN_CALLBACK,
     "threads_during_close": THREADS_DURING_CLOSE,
     "nested_turns": NESTED_TURNS,
     "protocol_swaps": PROTOCOL_SWAPS,

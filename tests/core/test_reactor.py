@@ -330,6 +330,41 @@ def test_event_reported_twice_is_posted_once(loop, probe, pair):
     loop.remove_reader(ours)
 
 
+# ---- debug mode
+
+
+def test_slow_callbacks_timers_and_connections_are_reported(loop, pair, caplog):
+    class Closing(asyncio.Protocol):
+        def data_received(self, data):
+            transport.abort()
+
+    ours, peer = pair
+    loop.set_debug(True)
+    transport, _ = loop.run_until_complete(loop.create_connection(Closing, sock=ours))
+    loop.slow_callback_duration = 0
+    loop.call_soon(int)
+    loop.call_later(0, float)
+    peer.send(b"x")
+
+    with caplog.at_level("WARNING", "asyncio"):
+        run_turns(loop, 3)  # the connection's slot is given back meanwhile
+
+    texts = [record.getMessage() for record in caplog.records]
+    for name in ("<Handle int()", "<TimerHandle", "<ngxloop.StreamTransport closing"):
+        assert any(text.startswith(f"Executing {name}") for text in texts), (name, texts)
+    assert all(" took 0.0" in text for text in texts)
+
+
+def test_current_handle_is_known_while_it_runs_in_debug_mode(loop):
+    seen = []
+    loop.set_debug(True)
+    handle = loop.call_soon(lambda: seen.append(loop._current_handle))
+    run_turns(loop, 1)
+
+    assert seen == [handle]
+    assert loop._current_handle is None
+
+
 # ---- the loop's own fds
 
 
