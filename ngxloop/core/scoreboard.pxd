@@ -37,7 +37,8 @@ cdef struct Slot:
     uint64_t locks           # times it took the accept mutex
     uint64_t pauses          # times it was out of fds or memory
     uint64_t calls           # times it rang for another worker
-    char room_1[80]
+    uint64_t requests        # requests answered, as far as what serves the application counts them
+    char room_1[72]
     # written at the beginning and the end of a worker's life and when its state changes
     int64_t pid              # 0 while nobody has the slot
     int64_t state            # STATE_*

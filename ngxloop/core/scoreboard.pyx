@@ -105,6 +105,15 @@ cdef class Scoreboard:
         self.ring(<int>(entry - self.slots))  # its gate acts on it, even if the worker sleeps
         self.ring_left()
 
+    def add_request(self, slot):
+        """Count a request that the slot's worker has answered, and return how many those are now.
+
+        For the worker only: a field has one writer.
+        """
+        cdef Slot* entry = self.slot_at(slot)
+        entry.requests += 1
+        return entry.requests
+
     def release(self, slot, pid):
         """Take a slot back from a process that has ended; call it when the process is reaped.
 
@@ -145,6 +154,7 @@ cdef class Scoreboard:
             "calls": entry.calls,
             "locks": entry.locks,
             "pauses": entry.pauses,
+            "requests": entry.requests,
         }
 
     @property

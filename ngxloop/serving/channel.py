@@ -2,17 +2,25 @@
 
 A SOCK_SEQPACKET pair keeps message boundaries, so a message is one send and one receive: there is
 nothing to reassemble and no half message. The first byte is the kind, the rest the payload, whose
-meaning the kind decides (never pickle). nginx: ngx_channel.c, which sends a struct the same way.
+meaning the kind decides (never pickle). A message can carry descriptors. nginx: ngx_channel.c,
+which sends a struct the same way.
 
 Rule: an end that is left open in a third process hides the end of file. Every worker closes, right
 after the fork, the master's ends of all channels.
 """
 
+import array
 import dataclasses
 import enum
+import os
 import socket
+from collections.abc import Sequence
+
+from ngxloop.serving.logs import log
 
 MESSAGE_BYTES = 64 * 1024  # the largest message; below the least send buffer a kernel gives
+MESSAGE_FDS = 64  # the most descriptors in one; the kernel takes 253 (SCM_MAX_FD)
+_CONTROL_BYTES = socket.CMSG_LEN(MESSAGE_FDS * array.array("i").itemsize)
 
 
 class Kind(enum.IntEnum):
@@ -21,8 +29,10 @@ class Kind(enum.IntEnum):
     READY = 1  # serving; the payload names the interface
     DRAINING = 2  # no longer accepting
     FAILED = 3  # could not start; the payload is a packed StartError
-    DRAIN = 64  # finish what you have, then exit
+    WORN = 4  # has served as many requests as it may, and wants to be replaced
+    DRAIN = 64  # finish what you have, then exit; the payload is the time for it in seconds
     STOP = 65  # exit now
+    REOPEN = 66  # open the log files again: they were renamed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +40,13 @@ class Message:
     """One message as it was received."""
 
     kind: Kind
-    payload: bytes
+    payload: bytes = b""
+    fds: tuple[int, ...] = ()  # OWNS: whoever takes the message closes them
+
+    def discard(self) -> None:
+        """Close the descriptors of a message that nobody wants."""
+        for fd in self.fds:
+            os.close(fd)
 
 
 class Channel:
@@ -44,10 +60,16 @@ class Channel:
         """Return the descriptor, -1 when closed."""
         return self._sock.fileno()
 
-    def send(self, kind: Kind, payload: bytes = b"") -> bool:
-        """Send one message; False if the other end is gone or its queue is full."""
+    def send(self, kind: Kind, payload: bytes = b"", fds: Sequence[int] = ()) -> bool:
+        """Send one message; False if the other end is gone or its queue is full.
+
+        Args:
+            kind: What it means.
+            payload: What the kind says, below MESSAGE_BYTES.
+            fds: Descriptors to pass on, at most MESSAGE_FDS; the caller keeps and closes its own.
+        """
         try:
-            self._sock.send(bytes([kind]) + payload)
+            socket.send_fds(self._sock, [bytes([kind]) + payload], fds)
         except OSError:  # EPIPE, ECONNRESET, EAGAIN: the caller has a signal to fall back on
             return False
         return True
@@ -55,8 +77,8 @@ class Channel:
     def receive(self) -> list[Message]:
         """Return all messages that have arrived; is_open turns False at the end of file."""
         messages = []
-        while (packet := self._receive_packet()) is not None:
-            messages.append(Message(Kind(packet[0]), packet[1:]))
+        while (message := self._receive_one()) is not None:
+            messages.append(message)
         return messages
 
     def close(self) -> None:
@@ -64,17 +86,41 @@ class Channel:
         self.is_open = False
         self._sock.close()
 
-    def _receive_packet(self) -> bytes | None:
-        if not self.is_open:
+    def _receive_one(self) -> Message | None:
+        packet, fds = self._receive_packet()
+        if not packet:
             return None
         try:
-            packet = self._sock.recv(MESSAGE_BYTES)
-        except BlockingIOError:
+            return Message(Kind(packet[0]), packet[1:], fds)
+        except ValueError:  # the application has written to a descriptor that is not its own
+            log.error("a message of the unknown kind %d; its channel is closed", packet[0])
+            Message(Kind.STOP, fds=fds).discard()
+            self.is_open = False
             return None
+
+    def _receive_packet(self) -> tuple[bytes, tuple[int, ...]]:
+        if not self.is_open:
+            return b"", ()
+        try:
+            # Not socket.recv_fds(), which leaves its flags out: a program that is started now
+            # would inherit the descriptors.
+            packet, control, _, _ = self._sock.recvmsg(
+                MESSAGE_BYTES, _CONTROL_BYTES, socket.MSG_CMSG_CLOEXEC
+            )
+        except BlockingIOError:
+            return b"", ()
         except ConnectionError:  # reset: the other end died with messages of ours unread
-            packet = b""
+            packet, control = b"", []
         self.is_open = packet != b""
-        return packet or None
+        return packet, _passed_fds(control)
+
+
+def _passed_fds(control: list[tuple[int, int, bytes]]) -> tuple[int, ...]:
+    fds = array.array("i")
+    for level, kind, data in control:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return tuple(fds)
 
 
 def channel_pair() -> tuple[Channel, Channel]:

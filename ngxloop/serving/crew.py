@@ -9,10 +9,10 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from ngxloop.core.scoreboard import Scoreboard
-from ngxloop.serving.channel import Channel, Kind, channel_pair
+from ngxloop.serving.channel import Channel, Kind, Message, channel_pair
 from ngxloop.serving.config import KILL_SECONDS, STOP_SECONDS, Config
 from ngxloop.serving.errors import StartError
 from ngxloop.serving.listeners import Listeners
@@ -40,6 +40,9 @@ class Owner(Protocol):
         """Close, in a fresh worker, descriptors that only the master needs."""
 
 
+Action = Callable[[Place, Message], None]
+
+
 class Crew:
     """All live worker processes, of every generation."""
 
@@ -53,6 +56,15 @@ class Crew:
         self._board = Scoreboard(slot_count)
         self._free_slots = set(range(slot_count))
         self._places: dict[int, Place] = {}  # by process id
+        self._actions: dict[Kind, Action] = {
+            Kind.READY: self._hear_ready,
+            Kind.DRAINING: self._hear_draining,
+            Kind.FAILED: self._hear_failed,
+        }
+
+    def answer(self, kind: Kind, action: Action) -> None:
+        """Call the action for every message of this kind; it owns the message's descriptors."""
+        self._actions[kind] = action
 
     @property
     def pids(self) -> set[int]:
@@ -117,8 +129,8 @@ class Crew:
     def reap(self) -> None:
         """Take note of every process that has ended."""
         for pid, place in list(self._places.items()):
-            status = _wait_status(pid)
-            if status is not None:
+            has_ended, status = _wait_status(pid)
+            if has_ended:
                 self._bury(place, status)
         if os.getpid() == 1:  # the first process of a container inherits every orphan in it
             self._reap_orphans()
@@ -160,36 +172,35 @@ class Crew:
         if channel is None or not channel.is_open:
             return
         for message in channel.receive():
-            self._MESSAGE_ACTIONS[message.kind](self, place, message.payload)
+            action = self._actions.get(message.kind)
+            if action is None:
+                log.error("%s sent %s, which is no message of a worker", place, message.kind.name)
+                message.discard()
+            else:
+                action(place, message)
         if not channel.is_open:
             self._poller.remove(channel.fileno())
             channel.close()
 
-    def _hear_ready(self, place: Place, payload: bytes) -> None:
+    def _hear_ready(self, place: Place, message: Message) -> None:
         if place.advance(Event.READY):
             place.deadline = None
             place.ready_at = time.monotonic()
-            place.interface = payload.decode()
+            place.interface = message.payload.decode()
             self._owner.worker_ready(place)
 
-    def _hear_draining(self, place: Place, payload: bytes) -> None:
+    def _hear_draining(self, place: Place, message: Message) -> None:
         if place.advance(Event.DRAIN):  # else it was ordered to
             self._expect_drain(place)
             self._owner.worker_leaves(place)
 
-    def _hear_failed(self, place: Place, payload: bytes) -> None:
-        place.failure = StartError.unpack(payload)
+    def _hear_failed(self, place: Place, message: Message) -> None:
+        place.failure = StartError.unpack(message.payload)
 
-    _MESSAGE_ACTIONS: ClassVar[dict[Kind, Callable[["Crew", Place, bytes], None]]] = {
-        Kind.READY: _hear_ready,
-        Kind.DRAINING: _hear_draining,
-        Kind.FAILED: _hear_failed,
-    }
-
-    def _bury(self, place: Place, status: int) -> None:
+    def _bury(self, place: Place, status: int | None) -> None:
         """Take back what a dead process held, and tell the master."""
         self._hear(place)  # its last words
-        reason = exit_reason(status)
+        reason = "was reaped by somebody else" if status is None else exit_reason(status)
         is_news = place.failure is None and not _is_wanted(place.state, status)
         (log.warning if is_news else log.debug)("%s (process %d) %s", place, place.pid, reason)
         if self._board.release(place.slot, place.pid):
@@ -210,15 +221,15 @@ class Crew:
                 os.waitpid(found.si_pid, 0)
 
 
-def _is_wanted(state: State, status: int) -> bool:
+def _is_wanted(state: State, status: int | None) -> bool:
     """Say whether a worker ended because, and as, it was told to."""
     return state is State.STOPPING or (state is State.DRAINING and status == 0)
 
 
-def _wait_status(pid: int) -> int | None:
-    """Return the wait status of a child that has ended, None if it runs."""
+def _wait_status(pid: int) -> tuple[bool, int | None]:
+    """Return whether a child has ended, and its wait status, None if that is lost."""
     try:
         found, status = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:  # somebody else in this program reaped it: its status is lost
-        return 0
-    return status if found else None
+    except ChildProcessError:  # somebody else in this program reaped it
+        return True, None
+    return found != 0, status

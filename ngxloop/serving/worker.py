@@ -42,6 +42,7 @@ class Assignment:
     channel: Channel
     sockets: Sequence[ListeningSocket]
     master_pid: int
+    request_limit: int = 0  # after so many it asks to be replaced; 0: never
 
 
 def run_worker(assignment: Assignment) -> int:
@@ -86,6 +87,7 @@ class _Worker:
         self._drain_asked = asyncio.Event()
         self._state = State.STARTING
         self._was_term_received = False
+        self._request_count = 0
         self._task: asyncio.Task[int] | None = None
 
     async def run(self) -> int:
@@ -165,7 +167,8 @@ class _Worker:
         if config.factory:
             application = await call_factory(application, config.app)
         adapter_class = choose_adapter(application, config.interface, config.app)
-        return adapter_class(Service(application, config, self._count_connections))
+        service = Service(application, config, self._count_connections, self._count_request)
+        return adapter_class(service)
 
     async def _drain(self, adapter: Adapter) -> int:
         """Drain; return the exit status, which tells if the application's shut-down raised."""
@@ -191,3 +194,10 @@ class _Worker:
     def _count_connections(self) -> int:
         active: int = self._assignment.board.read(self._assignment.slot)["active"]
         return active
+
+    def _count_request(self) -> None:
+        """Tell the scoreboard, and the master once these were enough; it replaces us first."""
+        self._assignment.board.add_request(self._assignment.slot)
+        self._request_count += 1
+        if self._request_count == self._assignment.request_limit:
+            self._channel.send(Kind.WORN)

@@ -5,9 +5,17 @@ from typing import Any
 
 import pytest
 
+from tests.serving.complaints import COMPLAINTS
 from tests.serving.support import APPS, Server
 
 Serve = Callable[..., Server]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a mark for a complaint that is not in the table."""
+    for item in items:
+        for mark in item.iter_markers("complaint"):
+            assert mark.args[0] in COMPLAINTS, f"{item.nodeid}: no complaint {mark.args[0]}"
 
 
 @pytest.fixture

@@ -77,7 +77,38 @@ def test_ends_are_closed_on_exec_and_never_block(ends):
 
 
 def test_master_and_worker_kinds_are_apart():
-    assert {kind for kind in Kind if kind >= 64} == {Kind.DRAIN, Kind.STOP}
+    assert {Kind.DRAIN, Kind.STOP, Kind.REOPEN} <= {kind for kind in Kind if kind >= 64}
+    assert {Kind.READY, Kind.DRAINING, Kind.FAILED, Kind.WORN} <= {k for k in Kind if k < 64}
+
+
+def test_descriptors_arrive_with_their_message_and_are_closed_on_exec(ends):
+    ours, theirs = ends
+    read_fd, write_fd = os.pipe()
+    assert theirs.send(Kind.READY, b"", [write_fd])
+    os.close(write_fd)
+    (message,) = ours.receive()
+    (fd,) = message.fds
+    assert not os.get_inheritable(fd)
+    os.write(fd, b"x")
+    assert os.read(read_fd, 1) == b"x"
+    message.discard()
+    assert os.read(read_fd, 1) == b""
+    os.close(read_fd)
+
+
+def test_unknown_kind_closes_the_channel_and_its_descriptors(caplog):
+    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    receiver.setblocking(False)
+    channel = Channel(receiver)
+    read_fd, write_fd = os.pipe()
+    socket.send_fds(sender, [bytes([63])], [write_fd])
+    os.close(write_fd)
+    assert channel.receive() == []
+    assert not channel.is_open
+    assert os.read(read_fd, 1) == b""
+    for end in (sender, channel):
+        end.close()
+    os.close(read_fd)
 
 
 def test_start_error_survives_the_channel():

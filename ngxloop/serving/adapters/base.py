@@ -16,6 +16,7 @@ class Service:
     application: Any
     config: Config
     connection_count: Callable[[], int]  # accepted connections that are open now
+    count_request: Callable[[], None]  # called once for each request that was answered
 
 
 class Adapter(Protocol):
