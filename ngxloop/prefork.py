@@ -21,11 +21,12 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
-from ngxloop.serving.config import HTTP_INTERFACES, Config
+from ngxloop.serving.config import Config
 from ngxloop.serving.crew import Crew
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import Listeners, open_listeners, queue_limit
 from ngxloop.serving.logs import complain, log, set_up_logs, show
+from ngxloop.serving.options.application import HTTP_INTERFACES
 from ngxloop.serving.places import Generation, Place, respawn_delay
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.rlimits import raise_descriptor_limit

@@ -40,10 +40,16 @@ EXIT_MEANINGS = {
 
 
 class ConfigError(ValueError):
-    """An option has a value that cannot be used."""
+    """An option has a value that cannot be used, or is none.
 
-    def __init__(self, option: str, problem: str) -> None:
-        super().__init__(f"{option}: {problem}")
+    Args:
+        option: Its name, without dashes in front.
+        problem: What is wrong, and what to do.
+        where: What the operator has written it in: --workers, NGXLOOP_WORKERS, a file and its key.
+    """
+
+    def __init__(self, option: str, problem: str, where: str = "") -> None:
+        super().__init__(f"{where or option}: {problem}")
         self.option = option
         self.problem = problem
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from ngxloop.serving.adapters.base import Adapter
 from ngxloop.serving.application import kind_of, takes
-from ngxloop.serving.config import AUTO
 from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.options.values import AUTO
 
 _ADAPTERS = "ngxloop.serving.adapters."
 

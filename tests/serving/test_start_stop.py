@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ngxloop.serving.config import MAX_SECONDS
 from ngxloop.serving.cpus import usable_cpus
+from ngxloop.serving.options.values import MAX_SECONDS
 from tests.serving.support import connect, http_get, receive_line, wait_gone
 
 

@@ -1,0 +1,192 @@
+"""Options from the command line, and its help page: argparse, fed from the table of options.
+
+What stands behind a script is the script's own, as with python itself; everything else may stand
+in any order. Arguments for other applications stand behind --.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from ngxloop.serving.errors import EXIT_MEANINGS
+from ngxloop.serving.options.application import is_script
+from ngxloop.serving.options.table import Option, similar
+from ngxloop.serving.sources import Given
+from ngxloop.version import __version__
+
+_DESCRIPTION = """\
+Serve an asyncio application with one master and several worker processes, each with its own
+ngxloop event loop, on shared listening sockets.
+
+APP is MODULE:NAME. It may be an ASGI application, an aiohttp.web.Application, an asyncio.Protocol
+class, or a stream handler `async def handle(reader, writer)`.
+"""
+_SOURCES = """\
+options can also stand in the environment (--graceful-timeout 5 is NGXLOOP_GRACEFUL_TIMEOUT=5) and
+in a file (graceful-timeout = 5): ngxloop.toml, or [tool.ngxloop] in pyproject.toml. The command
+line goes before the environment, that before the file; --no-factory undoes a --factory of theirs.
+"""
+_SIGNALS = """\
+signals to the master:
+  TERM, INT, QUIT     drain: accept no more, finish what is in progress, end; again: end at once
+  HUP                 reload: new workers with the new code; when all are ready the old ones drain;
+                      if one of them fails the old ones go on serving
+"""
+_EXAMPLES = """\
+examples:
+  ngxloop-serve shop.web:app --workers 4
+  ngxloop-serve shop.web:make_app --factory --bind 0.0.0.0:80 --bind '[::]:80' --workers auto
+  ngxloop-serve echo:Echo --bind unix:/run/echo.sock --socket-mode 660
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class CommandLine:
+    """What the command line says."""
+
+    given: dict[str, Given]  # by the name of the option
+    config_file: str | None
+    is_print_wanted: bool
+
+
+class UsageError(Exception):
+    """The command line cannot be understood."""
+
+
+def parse_command_line(options: Sequence[Option], arguments: Sequence[str]) -> CommandLine:
+    """Return what the arguments say; --help and --version print and exit.
+
+    Raises:
+        UsageError: There is no such option, or one lacks its value.
+    """
+    words, own = _split_arguments(options, list(arguments))
+    found, unknown = _make_parser(options).parse_known_args(words)
+    if unknown:
+        raise UsageError(_unknown(options, unknown))
+    values = vars(found)
+    config_file, is_print_wanted = values.pop("config", None), values.pop("print_config", False)
+    if own:
+        values["arguments"] = own
+    by_name = {option.name: option for option in options}
+    given = {name: _given(by_name[name], value) for name, value in values.items()}
+    return CommandLine(given, config_file, is_print_wanted)
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, which leaves it to us to end."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def _split_arguments(options: Sequence[Option], words: list[str]) -> tuple[list[str], list[str]]:
+    """Return our own words, and those of the application."""
+    with_value = {flag for option in options if option.takes_value for flag in _flags(option)}
+    with_value.add("--config")
+    bare = {option.flag: option.bare for option in options if option.bare}
+    place = 0
+    while place < len(words):
+        word = words[place]
+        if word == "--":
+            return words[:place], words[place + 1 :]
+        if is_script(word) and not word.startswith("-"):
+            return words[: place + 1], words[place + 1 :]
+        if word in bare:
+            words[place] = f"{word}={bare[word]}"
+        place += 2 if word in with_value else 1
+    return words, []
+
+
+def _flags(option: Option) -> list[str]:
+    return [option.short, option.flag] if option.short else [option.flag]
+
+
+def _given(option: Option, value: Any) -> Given:
+    """Convert what argparse has collected: a text, a list of texts, or a bool."""
+    where = "APP" if option.is_positional else option.flag
+    kind = option.kind
+    if isinstance(value, str):
+        value = kind.from_text(value)
+    elif kind.item is not None:
+        value = tuple(map(kind.item.from_text, value))
+    return Given(value, where)
+
+
+def _unknown(options: Sequence[Option], words: list[str]) -> str:
+    word = next((word for word in words if word.startswith("-")), words[0])
+    name = word.partition("=")[0]
+    if not name.startswith("-"):
+        return f"unrecognized arguments: {' '.join(words)}"
+    return f"there is no option {name}{similar(name, [option.flag for option in options])}"
+
+
+def _make_parser(options: Sequence[Option]) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="ngxloop-serve",
+        usage="ngxloop-serve APP [options]",
+        description=_DESCRIPTION,
+        epilog="\n".join((_SOURCES, _SIGNALS, _exit_codes(), _EXAMPLES)),
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
+            prog, max_help_position=26, width=100
+        ),
+        allow_abbrev=False,
+        add_help=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument("app", metavar="APP", nargs="?", help="what to serve, as MODULE:NAME")
+    groups: dict[str, Any] = {}
+    for option in options:
+        if not option.is_positional:
+            group = groups.get(option.group) or parser.add_argument_group(option.group)
+            groups[option.group] = group
+            _add_option(group, option)
+    _add_others(parser.add_argument_group("other"))
+    return parser
+
+
+def _add_option(group: Any, option: Option) -> None:
+    kind, text = option.kind, _help(option)
+    if kind.is_flag:
+        group.add_argument(*_flags(option), action="store_true", help=text)
+        group.add_argument(
+            f"--no-{option.key}", dest=option.name, action="store_false", help=argparse.SUPPRESS
+        )
+        return
+    action = "store" if kind.item is None else "append"
+    group.add_argument(
+        *_flags(option), dest=option.name, metavar=kind.metavar, action=action, help=text
+    )
+
+
+def _help(option: Option) -> str:
+    default = default_text(option)
+    text = f"{option.help} ({default})" if default else option.help
+    return text.replace("%", "%%")
+
+
+def default_text(option: Option) -> str:
+    """Return what a user would write to get the default; nothing if that is nothing."""
+    if option.default in (None, "", (), False):
+        return ""
+    if option.kind.is_flag:
+        return "yes"
+    if option.kind.item is not None:
+        return ", ".join(map(str, option.default))
+    return option.kind.show(option.default).removeprefix("0o").strip('"')
+
+
+def _add_others(group: Any) -> None:
+    group.add_argument("--config", metavar="FILE", help="read options from this TOML file")
+    group.add_argument(
+        "--print-config",
+        action="store_true",
+        help="print every option as TOML with where its value comes from, and exit",
+    )
+    group.add_argument("--version", action="version", version=f"ngxloop {__version__}")
+    group.add_argument("-h", "--help", action="help", help="show this page and exit")
+
+
+def _exit_codes() -> str:
+    lines = [f"  {code.value:<20}{meaning}" for code, meaning in EXIT_MEANINGS.items()]
+    return "\n".join(("exit codes:", *lines, ""))

@@ -1,0 +1,70 @@
+"""Options from a file: ngxloop.toml, or [tool.ngxloop] in pyproject.toml.
+
+The one that --config or NGXLOOP_CONFIG names is read, else the first of the two that is in the
+working folder. A pyproject.toml without the table says nothing about us.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ngxloop.serving.errors import ConfigError
+from ngxloop.serving.options.table import Option, similar
+from ngxloop.serving.sources import Given
+
+FILE_NAME = "ngxloop.toml"
+PROJECT_FILE_NAME = "pyproject.toml"
+
+
+def find_file(folder: Path) -> Path | None:
+    """Return the file of a folder that is read if none is named."""
+    for name in (FILE_NAME, PROJECT_FILE_NAME):
+        if (folder / name).is_file():
+            return folder / name
+    return None
+
+
+def read_file(path: Path, where: str, options: Sequence[Option]) -> dict[str, Given]:
+    """Return what the file sets, by the name of the option.
+
+    Args:
+        path: The file.
+        where: What named it, for the error if it cannot be read.
+        options: All that there are.
+
+    Raises:
+        ConfigError: It cannot be read, is no TOML, or has a key that is no option.
+    """
+    table = _table(path, _parse(path, where))
+    by_key = {option.key: option for option in options}
+    given = {}
+    for written, value in table.items():
+        option = by_key.get(written.replace("_", "-"))
+        if option is None:
+            advice = similar(written, by_key) or "; see ngxloop-serve --help"
+            raise ConfigError(written, f"there is no option {written!r}{advice}", str(path))
+        if option.name in given:
+            raise ConfigError(written, f"{option.key!r} stands there twice", str(path))
+        given[option.name] = Given(option.kind.from_toml(value), f"{path}: {written}")
+    return given
+
+
+def _parse(path: Path, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        problem = f"cannot read {path}: {error.strerror}"
+        raise ConfigError("config", problem, where) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("config", f"is not valid TOML: {error}", str(path)) from None
+
+
+def _table(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    if path.name != PROJECT_FILE_NAME:
+        return content
+    tools = content.get("tool", {})
+    table = tools.get("ngxloop", {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        raise ConfigError("config", "tool.ngxloop is not a table; write [tool.ngxloop]", str(path))
+    return table

@@ -1,0 +1,103 @@
+"""The configuration from all its sources: command line > environment > file > default.
+
+A list (--bind) of a source that goes before another replaces the whole list of the other.
+"""
+
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ngxloop.serving.command_line import CommandLine, UsageError, parse_command_line
+from ngxloop.serving.config import OPTIONS, Config
+from ngxloop.serving.config_file import find_file, read_file
+from ngxloop.serving.environment import CONFIG_VARIABLE, environment_slips, read_environment
+from ngxloop.serving.errors import ConfigError
+from ngxloop.serving.sources import Given
+
+DEFAULT = "default"
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """A configuration, and how it came about."""
+
+    config: Config
+    origins: Mapping[str, str]  # by the name of the option: where its value was written
+    warnings: Sequence[str]
+    is_print_wanted: bool
+
+
+class Loader:
+    """Makes the Config of one command line, now and at every reload.
+
+    The command line, the environment and the folder are those of the start; the file is read anew.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        folder: str | None = None,
+    ) -> None:
+        self._arguments = list(arguments)
+        self._environment = dict(os.environ if environment is None else environment)
+        self._folder = Path(folder or os.getcwd())
+
+    def load(self) -> Loaded:
+        """Read all sources.
+
+        Raises:
+            ConfigError: An option has a value that cannot be used, or there is no such option.
+            UsageError: The command line cannot be understood.
+        """
+        line = parse_command_line(OPTIONS, self._arguments)
+        given = {
+            **self._read_file(line),
+            **read_environment(OPTIONS, self._environment),
+            **line.given,
+        }
+        origins = {option.name: DEFAULT for option in OPTIONS}
+        origins.update((name, one.where) for name, one in given.items())
+        slips = list(environment_slips(OPTIONS, self._environment))
+        return Loaded(_make_config(given), origins, slips, line.is_print_wanted)
+
+    def load_config(self) -> Config:
+        """Read all sources again; see load()."""
+        return self.load().config
+
+    def _read_file(self, line: CommandLine) -> dict[str, Given]:
+        if line.config_file is not None:
+            return read_file(self._folder / line.config_file, "--config", OPTIONS)
+        if named := self._environment.get(CONFIG_VARIABLE):
+            return read_file(self._folder / named, CONFIG_VARIABLE, OPTIONS)
+        found = find_file(self._folder)
+        return {} if found is None else read_file(found, str(found), OPTIONS)
+
+
+def _make_config(given: Mapping[str, Given]) -> Config:
+    """Return the Config; an error names the place where the value was written."""
+    if "app" not in given:
+        raise UsageError("required: APP, the application to serve, as MODULE:NAME")
+    try:
+        return Config(**{name: one.value for name, one in given.items()})
+    except ConfigError as error:
+        source = given.get(error.option.replace("-", "_"))
+        where = source.where if source is not None else f"--{error.option}"
+        raise ConfigError(error.option, error.problem, where) from None
+
+
+def print_config(loaded: Loaded) -> Iterator[str]:
+    """Yield the lines of a TOML file that gives the same configuration, with where each is from."""
+    group = ""
+    for option in OPTIONS:
+        if option.group != group:
+            group = option.group
+            yield f"# {group}"
+        value, where = getattr(loaded.config, option.name), loaded.origins[option.name]
+        if value is None:
+            yield f"# {option.key} is not set"
+        elif option.is_secret and value:
+            yield f"# {option.key} is not shown; {where}"
+        else:
+            yield f"{f'{option.key} = {option.kind.show(value)}':<40} # {where}"

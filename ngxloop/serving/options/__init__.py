@@ -1,0 +1,1 @@
+"""What can be configured: one entry an option, in one file a group."""

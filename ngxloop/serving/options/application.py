@@ -1,0 +1,52 @@
+"""Options: what is served."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
+
+from ngxloop.serving.options.table import Option, option
+from ngxloop.serving.options.values import AUTO, FLAG, FOLDER, Kind, anything, choice, several
+
+INTERFACES = (AUTO, "asgi", "aiohttp", "protocol", "streams")
+HTTP_INTERFACES = ("asgi", "aiohttp")
+
+
+def is_script(app: str) -> bool:
+    """Say whether APP is a program that is run, as opposed to an object that is imported."""
+    return app.endswith(".py")
+
+
+def _check_app(value: object) -> None:
+    module, _, attribute = value.partition(":") if isinstance(value, str) else ("", "", "")
+    names = module.split(".") + attribute.split(".")
+    if not all(name.isidentifier() for name in names):
+        raise ValueError(f"{value!r} does not name an application; give MODULE:NAME")
+
+
+_APP = Option(Kind("APP", _check_app), "what to serve, as MODULE:NAME", is_positional=True)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ApplicationOptions:
+    """What to serve, and where it is found."""
+
+    title: ClassVar[str] = "application"
+
+    app: str = dataclasses.field(metadata={"option": _APP})
+    interface: str = option(
+        AUTO,
+        choice("KIND", INTERFACES),
+        f"what APP is: {', '.join(INTERFACES)}; auto looks at it",
+    )
+    factory: bool = option(
+        False,
+        FLAG,
+        "APP is a function, perhaps async, that makes the application; called in each worker",
+    )
+    app_dir: str = option(".", FOLDER, "where to look for MODULE first")
+    arguments: Sequence[str] = option(
+        (),
+        several(anything("ARGUMENT"), "arguments", is_empty_allowed=True),
+        "for a script: what it finds in sys.argv; on the command line, all that stands behind it",
+        is_positional=True,
+    )

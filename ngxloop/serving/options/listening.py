@@ -1,0 +1,43 @@
+"""Options: where connections come from, and who gets them."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
+
+from ngxloop.serving.binds import parse_bind
+from ngxloop.serving.options.table import option
+from ngxloop.serving.options.values import FILE_MODE, Kind, choice, several, whole_number
+
+DEFAULT_BIND = "127.0.0.1:8000"
+# What gunicorn and uvicorn ask for; the kernel clips it to net.core.somaxconn.
+DEFAULT_BACKLOG = 2048
+ACCEPT_MODES = ("fair", "mutex", "exclusive", "plain")
+
+
+def _check_bind(value: object) -> None:
+    parse_bind(value if isinstance(value, str) else repr(value))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ListeningOptions:
+    """The listening sockets, and how workers share them."""
+
+    title: ClassVar[str] = "listening"
+
+    bind: Sequence[str] = option(
+        (DEFAULT_BIND,),
+        several(Kind("ADDRESS", _check_bind), "addresses"),
+        "HOST:PORT, [IPV6]:PORT, unix:PATH or fd://N; may be given several times",
+        short="-b",
+    )
+    backlog: int = option(
+        DEFAULT_BACKLOG,
+        whole_number("a queue length", 1),
+        "connections that may wait to be accepted",
+    )
+    socket_mode: int = option(0o666, FILE_MODE, "permissions of Unix socket files, octal")
+    accept: str = option(
+        "fair",
+        choice("MODE", ACCEPT_MODES),
+        f"how workers share connections: {', '.join(ACCEPT_MODES)}",
+    )

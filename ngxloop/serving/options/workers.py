@@ -1,0 +1,34 @@
+"""Options: how many workers there are, and how long each step of their lives may take."""
+
+import dataclasses
+from typing import ClassVar
+
+from ngxloop.serving.options.table import option
+from ngxloop.serving.options.values import SECONDS, SOME_SECONDS, number_or_auto
+
+_MAX_WORKERS = 1024  # nginx: NGX_MAX_PROCESSES
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WorkerOptions:
+    """The workers, from their start to their end."""
+
+    title: ClassVar[str] = "workers"
+
+    workers: int | str = option(
+        1,
+        number_or_auto("a number of workers", 1, _MAX_WORKERS),
+        "how many, or auto: the CPUs we may use, by affinity and cgroup quota",
+        short="-w",
+        variables=("WEB_CONCURRENCY",),
+    )
+    graceful_timeout: float = option(
+        30.0, SECONDS, "for work in progress when draining; then it is cancelled"
+    )
+    idle_grace: float = option(
+        1.0,
+        SECONDS,
+        "when draining, how long idle HTTP connections stay open for a last request, which is "
+        "answered with 'Connection: close'",
+    )
+    start_timeout: float = option(60.0, SOME_SECONDS, "for a worker to become ready")
