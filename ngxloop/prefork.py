@@ -24,7 +24,12 @@ from typing import ClassVar
 from ngxloop.serving.config import Config
 from ngxloop.serving.crew import Crew
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.listeners import Listeners, open_listeners, queue_limit
+from ngxloop.serving.listeners import (
+    Listeners,
+    check_descriptors,
+    open_listeners,
+    queue_limit,
+)
 from ngxloop.serving.logs import complain, log, set_up_logs, show
 from ngxloop.serving.options.application import HTTP_INTERFACES
 from ngxloop.serving.places import Generation, Place, respawn_delay
@@ -93,6 +98,7 @@ class Master:
     def _open(self, opened: contextlib.ExitStack) -> None:
         """Take over the signals, bind, make what the workers share; to be closed by the stack."""
         config = self._config
+        check_descriptors(config.binds)
         self._signals.open()
         opened.callback(self._signals.close)
         opened.callback(raise_descriptor_limit())

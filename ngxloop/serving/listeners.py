@@ -10,18 +10,21 @@ Rules. nginx: ngx_open_listening_sockets (core/ngx_connection.c).
 """
 
 import contextlib
+import dataclasses
 import errno
 import os
 import socket
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ngxloop.serving.binds import Bind, FdBind, TcpBind, UnixBind
 from ngxloop.serving.config import BIND_ATTEMPTS, BIND_RETRY_SECONDS
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.logs import log
 
+_WILDCARDS = {"0.0.0.0", "::"}
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
 
 
@@ -36,42 +39,64 @@ class ListeningSocket(socket.socket):
         super().listen(backlog)
 
 
-class Listeners:
-    """The open listening sockets of a master."""
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """One open listening socket, and where it comes from."""
 
-    def __init__(self) -> None:
-        self.sockets: list[ListeningSocket] = []
-        self._files: dict[str, tuple[int, int]] = {}  # path -> device and inode that we made
+    key: str  # the --bind value that it was opened for
+    sock: ListeningSocket
+    file: tuple[int, int] | None = None  # device and inode of a Unix socket's file
+
+
+class Listeners:
+    """The open listening sockets of one generation; those that did not change are shared by two."""
+
+    def __init__(self, opened: Sequence[Opened] = ()) -> None:
+        self.opened = list(opened)
         self._owner_pid = os.getpid()
 
-    def open(self, bind: Bind, backlog: int, mode: int) -> None:
-        """Open the sockets that one address stands for."""
-        self.sockets += _open(bind, backlog, mode)
-        if isinstance(bind, UnixBind) and not bind.is_abstract:
-            self._files[bind.path] = _identity(bind.path)
+    @property
+    def sockets(self) -> list[ListeningSocket]:
+        """Return the sockets, in the order of the addresses."""
+        return [opened.sock for opened in self.opened]
 
-    def close(self) -> None:
-        """Close all, and remove the Unix socket files that are still ours."""
+    def find(self, key: str) -> list[Opened]:
+        """Return what was opened for a --bind value."""
+        return [opened for opened in self.opened if opened.key == key]
+
+    def find_address(self, family: int, address: Any) -> ListeningSocket | None:
+        """Return the socket that is bound to an address: the same one by another name, perhaps."""
         for sock in self.sockets:
-            sock.close()
-        self.sockets.clear()
-        if os.getpid() == self._owner_pid:
-            self._remove_files()
+            if sock.family == family and _is_same_address(sock.getsockname(), address):
+                return sock
+        return None
+
+    def close(self, keep: "Listeners | None" = None, leave_files: bool = False) -> None:
+        """Close all that another one does not have too, and remove their Unix socket files.
+
+        Args:
+            keep: Whose sockets stay open.
+            leave_files: Another master goes on with the Unix sockets.
+        """
+        kept = set(keep.sockets) if keep else set()
+        for opened in self.opened:
+            if opened.sock not in kept:
+                if opened.file is not None and not leave_files and os.getpid() == self._owner_pid:
+                    _remove_file(opened.sock.getsockname(), opened.file)
+                opened.sock.close()
+        self.opened.clear()
 
     def describe(self) -> list[str]:
         """Return each address as people write it, with the real port."""
         return [describe_address(sock) for sock in self.sockets]
 
-    def _remove_files(self) -> None:
-        for path, identity in self._files.items():
-            with contextlib.suppress(FileNotFoundError):
-                if _identity(path) == identity:
-                    os.unlink(path)
-        self._files.clear()
-
 
 def open_listeners(
-    binds: Sequence[Bind], backlog: int, mode: int, pause: Callable[[float], bool]
+    binds: Sequence[Bind],
+    backlog: int,
+    mode: int,
+    pause: Callable[[float], bool] | None = None,
+    known: Listeners | None = None,
 ) -> Listeners:
     """Open a listening socket for every address.
 
@@ -79,29 +104,49 @@ def open_listeners(
         binds: The addresses, each once.
         backlog: The wanted length of the accept queue; clipped to net.core.somaxconn.
         mode: Permissions of Unix socket files.
-        pause: Waits some seconds between attempts; True from it means: give up now.
+        pause: Waits some seconds between attempts; True from it means: give up now. Without it
+            there is one attempt only.
+        known: Sockets that are open already; those with the same address are taken over.
 
     Raises:
-        StartError: One of them cannot be opened; none is open then.
+        StartError: One of them cannot be opened; none is open then but those that were known.
     """
+    known = known or Listeners()
     listeners = Listeners()
-    remaining = list(binds)
+    attempt_count = BIND_ATTEMPTS if pause else 1
     try:
-        for attempt in range(1, BIND_ATTEMPTS + 1):
-            remaining = [bind for bind in remaining if not _try(listeners, bind, backlog, mode)]
+        for attempt in range(1, attempt_count + 1):
+            remaining = _open_what_is_free(listeners, binds, backlog, mode, known)
             if not remaining:
-                return listeners
-            log.warning("%s in use, attempt %d of %d", remaining[0], attempt, BIND_ATTEMPTS)
-            if attempt < BIND_ATTEMPTS and pause(BIND_RETRY_SECONDS):
-                raise StartError(ExitCode.OK, f"stopped while waiting for {remaining[0]}")
+                return _sorted(listeners, binds)
+            if attempt < attempt_count:
+                _tell_retry(remaining[0], attempt)
+                if pause is not None and pause(BIND_RETRY_SECONDS):
+                    raise StartError(ExitCode.OK, f"stopped while waiting for {remaining[0]}")
         raise StartError(
             ExitCode.ADDRESS_IN_USE,
             f"address {remaining[0]} is in use; stop the process that listens there, "
             "or bind another address",
         )
     except BaseException:
-        listeners.close()
+        listeners.close(keep=known)
         raise
+
+
+def check_descriptors(binds: Sequence[Bind], known: Listeners | None = None) -> None:
+    """Refuse an fd://N that is no socket; before we open descriptors that could have its number.
+
+    Raises:
+        StartError: There is none.
+    """
+    for bind in binds:
+        if isinstance(bind, FdBind) and not (known and known.find(str(bind))):
+            try:
+                is_socket = stat.S_ISSOCK(os.fstat(bind.fd).st_mode)
+            except OSError as error:
+                raise _bind_error(bind, error) from error
+            if not is_socket:
+                raise _bind_error(bind, OSError(errno.ENOTSOCK, "it is not a socket"))
 
 
 def queue_limit(backlog: int) -> int:
@@ -123,25 +168,87 @@ def describe_address(sock: socket.socket) -> str:
     return str(TcpBind(name[0], name[1]))
 
 
-def _try(listeners: Listeners, bind: Bind, backlog: int, mode: int) -> bool:
+def _open_what_is_free(
+    listeners: Listeners, binds: Sequence[Bind], backlog: int, mode: int, known: Listeners
+) -> list[Bind]:
+    """Open every address that is not open yet; return those that are in use."""
+    return [
+        bind
+        for bind in binds
+        if not listeners.find(str(bind)) and not _try(listeners, bind, backlog, mode, known)
+    ]
+
+
+def _tell_retry(bind: Bind, attempt: int) -> None:
+    seconds = (BIND_ATTEMPTS - 1) * BIND_RETRY_SECONDS
+    if attempt == 1:
+        log.warning("%s is in use; trying again for %g s", bind, seconds)
+    else:
+        log.debug("%s in use, attempt %d of %d", bind, attempt, BIND_ATTEMPTS)
+
+
+def _sorted(listeners: Listeners, binds: Sequence[Bind]) -> Listeners:
+    """Put them into the order in which they were asked for: some came at a later attempt."""
+    order = [str(bind) for bind in binds]
+    listeners.opened.sort(key=lambda opened: order.index(opened.key))
+    return listeners
+
+
+def _try(listeners: Listeners, bind: Bind, backlog: int, mode: int, known: Listeners) -> bool:
     """Open one address; False if it is in use."""
     try:
-        listeners.open(bind, backlog, mode)
+        opened = known.find(str(bind)) or _open(bind, backlog, mode, known)
+        if any(new.sock in listeners.sockets for new in opened):  # known by both names
+            raise OSError(errno.EADDRINUSE, "address in use")
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
+            _refuse_own_clash(bind, listeners)
             return False
         raise _bind_error(bind, error) from error
+    for new in opened:
+        if new.sock in known.sockets and not isinstance(bind, FdBind):
+            new.sock.open_queue(backlog)  # the wanted length may be another one now
+    listeners.opened += opened
     return True
 
 
-def _open(bind: Bind, backlog: int, mode: int) -> list[ListeningSocket]:
+def _open(bind: Bind, backlog: int, mode: int, known: Listeners) -> list[Opened]:
     match bind:
         case TcpBind():
-            return _open_tcp(bind, backlog)
+            return [Opened(str(bind), sock) for sock in _open_tcp(bind, backlog, known)]
         case UnixBind():
             return [_open_unix(bind, backlog, mode)]
         case FdBind():
-            return [_open_fd(bind, backlog)]
+            return [Opened(str(bind), _open_fd(bind, backlog))]
+
+
+def _refuse_own_clash(bind: Bind, listeners: Listeners) -> None:
+    """Raise if it is one of our own sockets that is in the way: to wait is no use then."""
+    for opened in listeners.opened:
+        if _clashes(bind, opened):
+            raise StartError(
+                ExitCode.ADDRESS_IN_USE,
+                f"{bind} and {opened.key} are the same address; give one of them",
+            )
+
+
+def _clashes(bind: Bind, opened: Opened) -> bool:
+    if isinstance(bind, UnixBind):
+        return opened.file is not None and opened.file == _identity(bind.path)
+    if not isinstance(bind, TcpBind) or opened.sock.family == socket.AF_UNIX:
+        return False
+    host, port = opened.sock.getsockname()[:2]
+    return any(
+        family == opened.sock.family
+        and address[1] == port
+        and (address[0] == host or {address[0], host} & _WILDCARDS)
+        for family, address in _resolve(bind)
+    )
+
+
+def _is_same_address(bound: Any, wanted: Any) -> bool:
+    """Compare two socket addresses; of IPv6 ones the first two parts, a path by itself."""
+    return bound[:2] == wanted[:2] if isinstance(bound, tuple) else bool(bound == wanted)
 
 
 def _bind_error(bind: Bind, error: OSError) -> StartError:
@@ -149,27 +256,39 @@ def _bind_error(bind: Bind, error: OSError) -> StartError:
     if isinstance(error, PermissionError):
         advice = "use a port from 1024 up, another folder, or a user who may"
         return StartError(ExitCode.NO_PERMISSION, f"no permission to bind {bind}; {advice}")
-    return StartError(ExitCode.BAD_ADDRESS, f"cannot bind {bind}: {reason}; check the address")
+    return StartError(ExitCode.BAD_ADDRESS, f"cannot bind {bind}: {reason}; {_advice(bind, error)}")
+
+
+def _advice(bind: Bind, error: OSError) -> str:
+    if isinstance(bind, FdBind):
+        return "pass a listening socket, as systemd does with LISTEN_FDS"
+    if isinstance(bind, UnixBind):
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return "create the folder"
+        return "choose a shorter path" if error.errno is None else "choose another path"
+    return "check the address"
 
 
 # TCP -----------------------------------------------------------------------------------------
 
 
-def _open_tcp(bind: TcpBind, backlog: int) -> list[ListeningSocket]:
+def _open_tcp(bind: TcpBind, backlog: int, known: Listeners) -> list[ListeningSocket]:
     """Open every address that the host stands for; one that this machine lacks may be left out."""
     opened: list[ListeningSocket] = []
     missing: OSError | None = None
     try:
         for family, address in _resolve(bind):
             try:
-                opened.append(_listen_tcp(family, address, backlog))
+                ours = known.find_address(family, address)
+                opened.append(ours or _listen_tcp(family, address, backlog))
             except OSError as error:
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     raise
                 missing = error
     except BaseException:
         for sock in opened:
-            sock.close()
+            if sock not in known.sockets:
+                sock.close()
         raise
     if missing is not None and not opened:
         raise missing
@@ -204,7 +323,7 @@ def _listen_tcp(family: int, address: tuple[str, int], backlog: int) -> Listenin
 # Unix sockets --------------------------------------------------------------------------------
 
 
-def _open_unix(bind: UnixBind, backlog: int, mode: int) -> ListeningSocket:
+def _open_unix(bind: UnixBind, backlog: int, mode: int) -> Opened:
     _remove_stale_file(bind)
     sock = ListeningSocket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
@@ -218,7 +337,14 @@ def _open_unix(bind: UnixBind, backlog: int, mode: int) -> ListeningSocket:
     except BaseException:
         sock.close()
         raise
-    return sock
+    return Opened(str(bind), sock, None if bind.is_abstract else _identity(bind.path))
+
+
+def _remove_file(path: str, identity: tuple[int, int]) -> None:
+    """Remove our socket file, if it is still ours."""
+    with contextlib.suppress(FileNotFoundError):
+        if _identity(path) == identity:
+            os.unlink(path)
 
 
 def _remove_stale_file(bind: UnixBind) -> None:

@@ -190,10 +190,11 @@ def test_unix_socket_in_use_is_one_line(tmp_path):
     [
         ("192.0.2.1:8000", ["192.0.2.1:8000"]),
         ("no-such-host.invalid:8000", ["no-such-host.invalid:8000"]),
-        ("unix:/no/such/folder/app.sock", ["/no/such/folder/app.sock"]),
-        ("unix:/" + 120 * "x", ["too long"]),
-        ("fd://99", ["fd://99", "Bad file descriptor"]),
-        ("fd://0", ["fd://0"]),
+        ("unix:/no/such/folder/app.sock", ["/no/such/folder/app.sock", "create the folder"]),
+        ("unix:/" + 120 * "x", ["too long", "choose a shorter path"]),
+        ("fd://99", ["fd://99", "Bad file descriptor", "pass a listening socket"]),
+        ("fd://3", ["fd://3", "pass a listening socket"]),
+        ("fd://0", ["fd://0", "not a socket"]),
         ("..:80", ["..:80", "is no host name"]),
     ],
 )

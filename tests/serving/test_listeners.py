@@ -9,11 +9,11 @@ import pytest
 
 from ngxloop.serving.binds import parse_bind
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.listeners import open_listeners
+from ngxloop.serving.listeners import Listeners, Opened, open_listeners
 
 
-def open_all(*texts, mode=0o666, pause=lambda seconds: False):
-    return open_listeners([parse_bind(text) for text in texts], 50, mode, pause)
+def open_all(*texts, mode=0o666, pause=lambda seconds: False, known=None):
+    return open_listeners([parse_bind(text) for text in texts], 50, mode, pause, known)
 
 
 @pytest.fixture
@@ -187,6 +187,55 @@ def test_folder_without_permission_is_a_clear_error(tmp_path):
         os.seteuid(user)
     assert caught.value.code == ExitCode.NO_PERMISSION
     assert f"no permission to bind unix:{tmp_path}/a" in caught.value.line
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["127.0.0.1:{port}", "localhost:{port}"], "localhost:{port} and 127.0.0.1:{port} are"),
+        (["127.0.0.1:{port}", "0.0.0.0:{port}"], "0.0.0.0:{port} and 127.0.0.1:{port} are"),
+        (["unix:{path}/a", "unix:{path}/./a"], "unix:{path}/./a and unix:{path}/a are"),
+    ],
+)
+def test_own_clash_is_told_at_once(tmp_path, texts, words):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        names = {"port": free.getsockname()[1], "path": tmp_path}
+    with pytest.raises(StartError) as caught:
+        open_all(*[text.format(**names) for text in texts], pause=None)
+    assert words.format(**names) in caught.value.line
+    assert "give one of them" in caught.value.line
+
+
+def test_known_socket_by_another_name_is_the_same_socket(opened):
+    (sock,) = opened("127.0.0.1:0").sockets
+    port = sock.getsockname()[1]
+    known = Listeners([Opened("127.0.0.1:0", sock)])
+    new = opened(f"127.0.0.1:{port}", known=known, pause=None)
+    assert new.sockets == [sock]
+
+
+def test_known_socket_listens_again_when_the_backlog_is_another_one(opened):
+    old = opened("127.0.0.1:0")
+    binds = [parse_bind("127.0.0.1:0")]
+    assert open_listeners(binds, 60, 0o666, known=old).sockets == old.sockets
+    assert queue_limit_of(old.sockets[0]) == 60
+
+
+def test_sockets_that_the_successor_does_not_have_are_closed(opened, tmp_path):
+    old = opened("127.0.0.1:0", f"unix:{tmp_path}/a")
+    kept, gone = old.sockets
+    new = opened("127.0.0.1:0", f"unix:{tmp_path}/b", known=old)
+    old.close(keep=new)
+    assert (kept.fileno() >= 0, gone.fileno()) == (True, -1)
+    assert not (tmp_path / "a").exists()
+
+
+def test_failure_with_known_sockets_leaves_those_alone(opened, tmp_path):
+    old = opened("127.0.0.1:0", f"unix:{tmp_path}/a")
+    with pytest.raises(StartError):
+        opened("127.0.0.1:0", f"unix:{tmp_path}/a", "192.0.2.1:0", known=old)
+    assert all(sock.fileno() >= 0 for sock in old.sockets)
+    assert (tmp_path / "a").exists()
 
 
 def queue_limit_of(sock):

@@ -43,8 +43,9 @@ def test_signal_while_workers_start_ends_them(serve):
 
 def test_signal_while_waiting_for_an_address_ends_the_master(serve):
     with socket.create_server(("127.0.0.1", 0)) as other:
-        server = serve("web_asgi:app", "--bind", f"127.0.0.1:{other.getsockname()[1]}")
-        server.logged("in use, attempt 1 of 5")
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        server = serve("web_asgi:app", "--bind", address, "--log-level", "debug")
+        server.logged(f"{address} is in use; trying again for 2 s")
         server.send(signal.SIGHUP)  # nothing to reload yet
         server.logged("in use, attempt 2 of 5")
         assert server.end(signal.SIGINT) == 0
