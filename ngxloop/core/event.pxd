@@ -37,7 +37,7 @@ cdef struct Connection:
     Event write
     int fd                   # -1 while the slot is free
     uint32_t index           # place in the pool, for the lower half of epoll's u64
-    uint32_t generation      # counts uses of the slot: an epoll event of an older one is stale
+    uint32_t generation      # counts the files the slot was for: an event of an older one is stale
     uint32_t interest        # the mask that epoll holds for fd, 0 while not registered
     uint32_t wanted          # the mask a watcher wants it to hold before the next wait
     unsigned char kind       # KIND_*: what owner is

@@ -66,6 +66,8 @@ cdef class Poller:
     cdef int poll_modify(self, Connection* connection, uint32_t mask) except -1:
         """Change what a connection's fd is watched for; if it no longer is watched, add it."""
         if control(self.fd, EPOLL_CTL_MOD, connection, mask) < 0:
+            if errno == ENOENT:
+                connection.generation += 1  # a duplicate may keep the former file in epoll
             if errno != ENOENT or control(self.fd, EPOLL_CTL_ADD, connection, mask) < 0:
                 raise_os_error(errno, f"epoll_ctl(MOD, fd={connection.fd})")
         connection.interest = mask

@@ -27,6 +27,7 @@ cdef class Reactor:
     cdef bint watches_signals        # a signal handler is installed: its pipe must be polled
     cdef bint poller_is_new          # its epoll instance knows of no fd yet
     cdef uint64_t stale_key          # the last kernel event that was for a former user of a slot
+    cdef uint64_t stale_poll         # in which wait it came, as poll_count
     cdef bint clock_overridden       # time() is not ours: test clocks drive the timers
     cdef uint32_t internal_count     # slots that are the loop's own
     cdef double slow_seconds

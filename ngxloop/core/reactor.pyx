@@ -24,6 +24,7 @@ instance when the loop runs in the child, if it ever does.
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject_GenericSetAttr
+from libc.errno cimport ENOMEM, ENOSPC
 from libc.stdint cimport int64_t, uint32_t
 
 from sys import _getframe
@@ -31,7 +32,6 @@ from sys import _getframe
 from ngxloop.core.clock cimport NS_PER_SECOND, clock_ns, ns_from_seconds, seconds_from_ns
 from ngxloop.core.event cimport (
     KIND_INTERNAL,
-    KIND_TRANSPORT,
     KIND_WATCHER,
     Connection,
     Event,
@@ -194,16 +194,19 @@ cdef class Reactor:
         return 0
 
     cdef int drop_stale(self, uint64_t key) except -1:
-        """Take note of an event for a former user of a slot; start anew if it comes twice.
+        """Take note of an event for a former user of a slot; start anew if it goes on.
 
         The fd was closed, but a duplicate keeps its file open: epoll goes on reporting it, and
-        nobody can remove it any more. Only a new epoll instance does not know of it.
+        nobody can remove it any more. Only a new epoll instance does not know of it. What ends the
+        very next wait as well is level-triggered and would end them all.
         """
-        if key != self.stale_key:
-            self.stale_key = key
+        if self.stale_poll == self.poll_count:  # this wait counts once
             return 0
-        self.poller.renew()
-        self.poller_is_new = True
+        if key == self.stale_key or self.stale_poll + 1 == self.poll_count:
+            self.poller.renew()
+            self.poller_is_new = True
+        self.stale_key = key
+        self.stale_poll = self.poll_count
         return 0
 
     cdef int run_accepts(self) except -1:
@@ -500,31 +503,29 @@ cdef class Reactor:
         """Tell a new epoll instance what the old one knew."""
         cdef Connection* connection
         cdef uint32_t i
-        self.poller_is_new = False
         for i in range(self.pool.chunk_count * POOL_CHUNK_SIZE):
             connection = self.pool.connection_at(i)
             if connection.fd < 0 or not connection.interest:
                 continue
             if connection.kind == KIND_WATCHER:
                 watch_or_drop(self, connection, connection.interest)
-            elif connection.kind == KIND_TRANSPORT:
-                watch_or_read(self, connection)
             else:
-                self.poller.poll_add(connection, connection.interest)
+                watch_or_run(self, connection)
+        self.poller_is_new = False  # last: an exception leaves the rest to the next turn
         return 0
 
 
 cdef int claim_fd(Reactor reactor, int fd) except -1:
     """Make sure that no slot uses an fd the kernel has just handed out.
 
-    A watcher may: its user closed the fd without remove_reader. A transport may not.
+    A watcher may: its user closed the fd without remove_reader, or has just removed the reader and
+    epoll is not told yet. A transport may not.
     """
     cdef Connection* connection = reactor.pool.connection_of_fd(fd)
     if connection == NULL:
         return 0
     if connection.kind == KIND_WATCHER:
-        reactor.pool.connection_free(connection)
-        return 0
+        return drop_watcher(reactor, connection)
     raise RuntimeError(
         f"File descriptor {fd} is used by transport {<object>connection.owner!r}, "
         f"whose socket was closed by somebody else"
@@ -567,11 +568,13 @@ cdef int watch_or_drop(Reactor reactor, Connection* connection, uint32_t mask) e
     return 0
 
 
-cdef int watch_or_read(Reactor reactor, Connection* connection) except -1:
-    """Watch a transport's fd; if somebody has closed it, let the next receive find out."""
+cdef int watch_or_run(Reactor reactor, Connection* connection) except -1:
+    """Watch an fd of the loop's own; if somebody has closed it, let the next receive find out."""
     try:
         return reactor.poller.poll_add(connection, connection.interest)
-    except OSError:
+    except OSError as exc:
+        if exc.errno in (ENOMEM, ENOSPC):  # may pass; the others would never be watched
+            raise
         reactor.post(&connection.read)
     return 0
 

@@ -6,7 +6,11 @@ from ngxloop.core.event cimport Connection
 from ngxloop.core.handle cimport Handle
 from ngxloop.core.reactor cimport Reactor
 
+cdef class FdWatching(Reactor)
+
 cdef class Watcher:
+    cdef FdWatching loop             # None once the loop is closed
+    cdef int fd
     cdef Handle reader               # None while nobody reads
     cdef Handle writer
 

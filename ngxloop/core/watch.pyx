@@ -5,7 +5,8 @@ back until it has drained its fd. O_NONBLOCK is the user's affair. The first add
 epoll at once, so that PermissionError for a regular file reaches the caller; later changes are
 noted in the slot and applied before the next wait, so that an add and a remove in between cost
 nothing. An add after a remove in the same turn is verified with epoll (one MOD): the number may be
-another file by now.
+another file by now. An event that is posted when its callback is removed or replaced was meant for
+that callback and runs nobody's: the new one may block on an fd that the old one has drained.
 """
 
 from libc.errno cimport errno
@@ -15,6 +16,7 @@ from ngxloop.core.event cimport KIND_LISTENER, KIND_TRANSPORT, KIND_WATCHER, Con
 from ngxloop.core.handle cimport Handle, handle_call, handle_cancel, handle_forget, handle_new
 from ngxloop.core.linux cimport EPOLLIN, EPOLLOUT, F_GETFD, fcntl
 from ngxloop.core.oserr cimport raise_os_error
+from ngxloop.core.ready cimport event_unpost
 from ngxloop.core.reactor cimport Reactor
 
 
@@ -26,7 +28,7 @@ cdef class Watcher:
 
     def _loop_closed(self):
         """The loop closes: the fd belongs to the user and stays open."""
-        self.reader = self.writer = None
+        self.reader = self.writer = self.loop = None
 
 
 cdef class FdWatching(Reactor):
@@ -101,10 +103,10 @@ cdef class FdWatching(Reactor):
         watcher = <Watcher>connection.owner
         if writing:
             former, watcher.writer = watcher.writer, handle
-            connection.write.active = 1
+            set_active(&connection.write, True)
         else:
             former, watcher.reader = watcher.reader, handle
-            connection.read.active = 1
+            set_active(&connection.read, True)
         if former is not None:
             watcher_cancel(former)  # last: what it held may do anything when it is freed
         return handle
@@ -126,10 +128,10 @@ cdef class FdWatching(Reactor):
         self.pool.mark_changed(connection)
         if writing:
             watcher.writer = None
-            connection.write.active = 0
+            set_active(&connection.write, False)
         else:
             watcher.reader = None
-            connection.read.active = 0
+            set_active(&connection.read, False)
         watcher_cancel(handle)
         return True
 
@@ -142,7 +144,7 @@ cdef class FdWatching(Reactor):
             return connection
         if fd >= self.pool.by_fd_size and fcntl(fd, F_GETFD) < 0:
             raise_os_error(errno, f"fcntl(fd={fd})")  # a number at random: no table for it
-        connection = self.pool.connection_get(fd, KIND_WATCHER, Watcher.__new__(Watcher))
+        connection = self.pool.connection_get(fd, KIND_WATCHER, watcher_new(self, fd))
         connection.read.handler = watcher_read
         connection.write.handler = watcher_write
         return connection
@@ -163,22 +165,44 @@ cdef class FdWatching(Reactor):
         return 0
 
 
+cdef Watcher watcher_new(FdWatching loop, int fd):
+    cdef Watcher watcher = Watcher.__new__(Watcher)
+    watcher.loop = loop
+    watcher.fd = fd
+    return watcher
+
+
+cdef void set_active(Event* ev, bint active) noexcept:
+    """Say whether somebody waits; an event that was posted is for whoever waited before."""
+    ev.active = active
+    if ev.posted:
+        event_unpost(ev)
+
+
 cdef int watcher_read(Event* ev) except -1:
     cdef Watcher watcher = <Watcher>ev.data
-    cdef Handle handle = watcher.reader  # None if it was removed after the event was posted
-    if handle is not None:
-        watcher_run(handle)
-    return 0
+    return watcher_run(watcher, watcher.reader, False)
 
 
-cdef int watcher_run(Handle handle) except -1:
-    """Call a handle that stays; if it was cancelled meanwhile it lets go of its loop now."""
+cdef int watcher_write(Event* ev) except -1:
+    cdef Watcher watcher = <Watcher>ev.data
+    return watcher_run(watcher, watcher.writer, True)
+
+
+cdef int watcher_run(Watcher watcher, Handle handle, bint writing) except -1:
+    """Call a handle that stays; if it was replaced meanwhile it lets go of its loop now.
+
+    Whoever cancelled the handle instead of removing the callback wants no more calls either.
+    """
+    if handle.event.cancelled:
+        watcher.loop.unwatch_fd(watcher.fd, writing)
+        return 0
     handle.event.active = 1
     try:
         handle_call(handle)
     finally:
         handle.event.active = 0
-        if handle.event.cancelled:
+        if handle is not watcher.reader and handle is not watcher.writer:
             handle_forget(handle)
     return 0
 
@@ -188,14 +212,6 @@ cdef int watcher_cancel(Handle handle) except -1:
     handle_cancel(handle)
     if not handle.event.active:
         handle_forget(handle)
-    return 0
-
-
-cdef int watcher_write(Event* ev) except -1:
-    cdef Watcher watcher = <Watcher>ev.data
-    cdef Handle handle = watcher.writer
-    if handle is not None:
-        watcher_run(handle)
     return 0
 
 

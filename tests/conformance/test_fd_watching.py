@@ -238,6 +238,29 @@ async def test_removing_a_reader_cancels_a_call_that_is_already_due(pair):
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize("removed_before", [True, False], ids=["removed", "replaced"])
+async def test_a_new_callback_is_not_called_for_what_the_old_one_was_due_for(pair, removed_before):
+    # A new callback that blocks in read(2), because its fd has been drained, would hang the loop.
+    loop = asyncio.get_running_loop()
+    ours, peer = pair
+    seen = []
+    loop.add_reader(ours, seen.append, "old")
+    await turns(2)
+
+    def replace():  # runs after the poll, and before what it has found
+        ours.recv(100)
+        if removed_before:
+            loop.remove_reader(ours)
+        loop.add_reader(ours, seen.append, "new")
+
+    peer.send(b"x")
+    loop.call_soon(replace)
+    await turns(4)
+    loop.remove_reader(ours)
+
+    assert seen == []
+
+
 async def test_a_callback_may_remove_itself(pair):
     loop = asyncio.get_running_loop()
     ours, peer = pair

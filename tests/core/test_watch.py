@@ -252,6 +252,61 @@ def test_reused_number_is_watched_as_the_new_file(loop, removed, turn_between):
         loop.remove_reader(ours)
 
 
+def test_reused_number_does_not_hear_of_a_duplicate_of_the_former_file(loop, pair):
+    ours, peer = pair
+    loop.add_reader(ours, print)
+    with contextlib.closing(ours.dup()), unix_pair() as (new, _):
+        peer.send(b"for the former file")
+        os.dup2(new.fileno(), ours.fileno())
+        loop.add_reader(ours, pytest.fail, "nothing came for the new file")
+
+        run_turns(loop, 3)
+
+    loop.remove_reader(ours)
+
+
+def test_files_that_only_duplicates_keep_open_do_not_keep_the_loop_awake(loop):
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            ours, peer = stack.enter_context(unix_pair())
+            fd = ours.fileno()
+            loop.add_reader(fd, print)
+            stack.enter_context(contextlib.closing(ours.dup()))
+            ours.close()
+            loop.remove_reader(fd)  # too late for epoll: nothing has this number
+            peer.send(b"x")
+
+        assert polls_while_idle(loop) <= 4
+
+
+def test_listener_closed_behind_the_loop_keeps_nobody_from_a_new_epoll(loop, pair, reports):
+    ours, peer = pair
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = loop.run_until_complete(loop.create_server(Receiving, sock=sock))
+    seen = []
+    loop.add_reader(ours, lambda: seen.append(ours.recv(1)))
+    os.close(sock.detach())
+    peer.send(b"x")
+
+    loop._forked()
+    run_turns(loop, 2)
+
+    assert seen == [b"x"]
+    (report,) = reports
+    assert report["message"] == "accept4() failed; the listener is closed"
+    reports.clear()
+    server.close()
+    loop.remove_reader(ours)
+
+
+def polls_while_idle(loop) -> int:
+    """Return how often the loop looks for events while it waits for nothing but one timer."""
+    before = loop.poll_count
+    loop.call_later(0.02, loop.stop)
+    loop.run_forever()
+    return loop.poll_count - before
+
+
 def test_fd_that_epoll_refuses_leaves_no_slot(loop, probe):
     with tempfile.TemporaryFile() as file:
         for add in (loop.add_reader, loop.add_writer, loop.add_reader):
@@ -376,6 +431,29 @@ def test_callback_whose_end_uses_the_loop_while_it_is_replaced_is_survived(loop,
     loop.remove_reader(pair[0])
 
 
+def test_handle_that_is_cancelled_instead_of_removed_is_watched_no_more(loop, probe, pair):
+    ours, peer = pair
+    peer.send(b"x")
+    handle = loop._add_reader(ours, pytest.fail, "was cancelled")
+    handle.cancel()
+
+    run_turns(loop, 2)
+
+    assert probe.slot(ours.fileno()) is None
+
+
+def test_handle_that_cancels_itself_instead_of_being_removed_is_watched_no_more(loop, probe, pair):
+    ours, peer = pair
+    peer.send(b"x")
+    seen = []
+    handle = loop._add_reader(ours, lambda: (seen.append(1), handle.cancel()))
+
+    run_turns(loop, 4)
+
+    assert seen == [1]
+    assert probe.slot(ours.fileno()) is None
+
+
 @pytest.mark.parametrize("exception", [SystemExit, KeyboardInterrupt])
 def test_reader_that_ends_the_run_stays_and_runs_again(loop, pair, exception):
     def fail():
@@ -458,6 +536,7 @@ def test_random_changes_match_a_model(loop, probe):
     rng = printed_random()
     with contextlib.ExitStack() as stack:
         model = Model(loop, [stack.enter_context(unix_pair()) for _ in range(8)])
+        stack.callback(model.close_kept)
 
         for _ in range(400):
             for _ in range(rng.randrange(4)):
@@ -470,7 +549,10 @@ def test_random_changes_match_a_model(loop, probe):
             assert {fd: slot.interest for fd, slot in probe.slots().items()} == {
                 fd: mask for fd, mask in model.wanted.items() if mask
             }
-        loop.close()
+        for fd in model.wanted:
+            model.remove(fd, reading=True)
+            model.remove(fd, reading=False)
+        assert polls_while_idle(loop) <= 4
 
 
 class Model:
@@ -481,6 +563,11 @@ class Model:
         self.peers = {ours.fileno(): peer for ours, peer in pairs}
         self.wanted = dict.fromkeys(self.peers, 0)
         self.seen: list[int] = []
+        self.kept: list[int] = []  # duplicates of files whose numbers are others' by now
+
+    def close_kept(self) -> None:
+        for fd in self.kept:
+            os.close(fd)
 
     def change(self, rng) -> None:
         """Add or remove one direction of one fd, or put another file under its number."""
@@ -500,6 +587,8 @@ class Model:
 
     def replace(self, fd: int, reading: bool) -> None:
         """Add again what the fd was watched for, as the user of a new file does."""
+        if reading:
+            self.kept.append(os.dup(fd))
         with unix_pair() as (other, other_peer):
             os.dup2(other.fileno(), fd)
             os.dup2(other_peer.fileno(), self.peers[fd].fileno())
