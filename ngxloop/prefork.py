@@ -59,6 +59,7 @@ class Master:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        config.prepare()
         self._count, self._count_reason = config.count_workers()
         self._signals = SignalPipe()
         self._listeners = Listeners()

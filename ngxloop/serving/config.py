@@ -4,14 +4,18 @@ The options themselves stand in serving/options/, one file a group.
 """
 
 import dataclasses
+import functools
 import logging
+from collections.abc import Sequence
 
 from ngxloop.serving.binds import Bind, parse_bind
 from ngxloop.serving.cpus import usable_cpus
 from ngxloop.serving.errors import ConfigError
+from ngxloop.serving.initialisation import Plan, plan
 from ngxloop.serving.options.application import ApplicationOptions, is_script
 from ngxloop.serving.options.listening import ListeningOptions
 from ngxloop.serving.options.logging import LogOptions
+from ngxloop.serving.options.process import ProcessOptions
 from ngxloop.serving.options.table import options_of
 from ngxloop.serving.options.workers import WorkerOptions
 
@@ -37,7 +41,7 @@ MAX_WAIT_SECONDS = 86_400.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(ApplicationOptions, ListeningOptions, WorkerOptions, LogOptions):
+class Config(ApplicationOptions, ListeningOptions, WorkerOptions, ProcessOptions, LogOptions):
     """What to serve and how. Every field has the name of its option, - written as _.
 
     Raises:
@@ -59,6 +63,19 @@ class Config(ApplicationOptions, ListeningOptions, WorkerOptions, LogOptions):
         """Refuse values that contradict each other."""
         if self.arguments and not is_script(self.app):
             raise ConfigError("arguments", f"only a script takes any, and {self.app} is none")
+
+    @functools.cached_property
+    def start_plan(self) -> Plan:
+        """What a worker does first; see prepare()."""
+        return plan(self)
+
+    def prepare(self) -> Sequence[str]:
+        """Look up users, folders, limits and CPUs, in the master before it forks; return warnings.
+
+        Raises:
+            ConfigError: One of them is not there, or not ours.
+        """
+        return self.start_plan.warnings
 
     @property
     def binds(self) -> list[Bind]:

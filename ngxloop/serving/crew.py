@@ -148,6 +148,8 @@ class Crew:
         return Assignment(
             config=self._config,
             name=str(place),
+            number=place.number,
+            generation=place.generation,
             slot=slot,
             board=self._board,
             channel=channel,

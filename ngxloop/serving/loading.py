@@ -59,8 +59,10 @@ class Loader:
         }
         origins = {option.name: DEFAULT for option in OPTIONS}
         origins.update((name, one.where) for name, one in given.items())
-        slips = list(environment_slips(OPTIONS, self._environment))
-        return Loaded(_make_config(given), origins, slips, line.is_print_wanted)
+        config = _make_config(given)
+        slips = environment_slips(OPTIONS, self._environment)
+        warnings = [*slips, *config.prepare()]
+        return Loaded(config, origins, warnings, line.is_print_wanted)
 
     def load_config(self) -> Config:
         """Read all sources again; see load()."""
@@ -80,7 +82,9 @@ def _make_config(given: Mapping[str, Given]) -> Config:
     if "app" not in given:
         raise UsageError("required: APP, the application to serve, as MODULE:NAME")
     try:
-        return Config(**{name: one.value for name, one in given.items()})
+        config = Config(**{name: one.value for name, one in given.items()})
+        config.prepare()
+        return config
     except ConfigError as error:
         source = given.get(error.option.replace("-", "_"))
         where = source.where if source is not None else f"--{error.option}"

@@ -1,14 +1,17 @@
-"""How many descriptors a process may have: as many as the administrator allows, not the default.
+"""Limits of a process: how many descriptors it may have, how large its core file may be.
 
-The soft limit is 1024 on most systems, for the sake of programs that use select(); the loop uses
-epoll, and a worker needs a descriptor for each connection. The hard limit is the one that is meant
-to limit. nginx: worker_rlimit_nofile, which has to be set by hand.
+As many descriptors as the administrator allows, not the default: the soft limit is 1024 on most
+systems, for the sake of programs that use select(); the loop uses epoll, and a worker needs a
+descriptor for each connection. The hard limit is the one that is meant to limit. nginx:
+worker_rlimit_nofile, which has to be set by hand.
 """
 
 import resource
 from collections.abc import Callable
 
+from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.logs import log
+from ngxloop.serving.options.process import UNLIMITED
 
 
 def raise_descriptor_limit() -> Callable[[], None]:
@@ -20,3 +23,41 @@ def raise_descriptor_limit() -> Callable[[], None]:
         log.debug("open file limit stays %d: %s", soft, error)
         return lambda: None
     return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def plan_limits(nofile: int | None, core: int | str | None) -> dict[int, int]:
+    """Return the limits that a worker sets, by resource.
+
+    Raises:
+        ConfigError: One is higher than the kernel lets us have.
+    """
+    plan = {}
+    if nofile is not None:
+        _check_limit("rlimit-nofile", resource.RLIMIT_NOFILE, nofile)
+        plan[resource.RLIMIT_NOFILE] = nofile
+    if core is not None:
+        size = resource.RLIM_INFINITY if core == UNLIMITED else int(core)
+        _check_limit("rlimit-core", resource.RLIMIT_CORE, size)
+        plan[resource.RLIMIT_CORE] = size
+    return plan
+
+
+def set_limits(plan: dict[int, int]) -> None:
+    """Set both the soft and the hard limit, as nginx does."""
+    for kind, value in plan.items():
+        resource.setrlimit(kind, (value, value))
+
+
+def _check_limit(option: str, kind: int, value: int) -> None:
+    """Try a hard limit that is higher than ours: who may raise it, by how much, varies."""
+    soft, hard = resource.getrlimit(kind)
+    if hard == resource.RLIM_INFINITY or (value != resource.RLIM_INFINITY and value <= hard):
+        return
+    try:
+        resource.setrlimit(kind, (soft, value))
+    except (OSError, ValueError, OverflowError):
+        advice = f"give at most {hard}, or raise that (LimitNOFILE= of systemd, ulimit -H)"
+        if kind == resource.RLIMIT_CORE:
+            advice = f"give at most {hard}, or raise that (LimitCORE= of systemd, ulimit -H)"
+        raise ConfigError(option, f"{value} is above the hard limit; {advice}") from None
+    resource.setrlimit(kind, (soft, hard))

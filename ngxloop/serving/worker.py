@@ -42,6 +42,8 @@ class Assignment:
     channel: Channel
     sockets: Sequence[ListeningSocket]
     master_pid: int
+    number: int = 0  # among the workers of its generation, from 0
+    generation: int = 1
     request_limit: int = 0  # after so many it asks to be replaced; 0: never
 
 
@@ -50,11 +52,12 @@ def run_worker(assignment: Assignment) -> int:
     config = assignment.config
     assignment.board.claim(assignment.slot, os.getpid())
     set_up_logs(config.log_threshold, assignment.name)
-    if not signal_on_parent_death(signal.SIGTERM, assignment.master_pid):
-        return ExitCode.OK
     if config.access_log:
         set_up_access_log()
     try:
+        config.start_plan.apply(assignment.number)
+        if not signal_on_parent_death(signal.SIGTERM, assignment.master_pid):  # setuid() undoes it
+            return ExitCode.OK
         return _run_loop(assignment)
     except StartError as error:
         failure = error

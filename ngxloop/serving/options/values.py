@@ -166,5 +166,6 @@ FLAG = Kind("", _check_flag, lambda word: _WORDS.get(word.lower(), word), is_fla
 SECONDS = Kind("SECONDS", _check_seconds, _float)
 SOME_SECONDS = Kind("SECONDS", _check_some_seconds, _float)
 FILE_MODE = Kind("MODE", _check_mode, _octal, _octal, show=lambda value: f"0o{value:03o}")
+MASK = Kind("MASK", _check_mode, _octal, _octal, show=lambda value: f"0o{value:03o}")
 FOLDER = text("FOLDER", "a folder")
 FILE = text("FILE", "a file")

@@ -1,0 +1,127 @@
+"""What a worker does before its loop: become the process that the options describe.
+
+Two halves. plan() runs in the master before any worker is touched: it looks everything up and
+refuses, in one line, what cannot be. apply() runs in the fresh worker, in nginx's order
+(ngx_worker_process_init): STEPS is that order. Limits are set and the priority is raised while we
+are still root; folder and mask come after the user, so that permissions are the user's.
+"""
+
+import dataclasses
+import os
+import resource
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ngxloop.serving.affinity import Affinity, affinity_warning, cpus_of, plan_affinity
+from ngxloop.serving.errors import ConfigError, ExitCode, StartError
+from ngxloop.serving.options.process import ProcessOptions
+from ngxloop.serving.privileges import Identity, find_identity
+from ngxloop.serving.rlimits import plan_limits, set_limits
+from ngxloop.serving.variables import plan_variables
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Everything that the steps need, looked up."""
+
+    options: ProcessOptions
+    variables: Mapping[str, str]
+    limits: dict[int, int]
+    identity: Identity | None
+    affinity: tuple[Affinity, bool] | None
+    warnings: tuple[str, ...]
+
+    def apply(self, number: int) -> None:
+        """Take all steps; for the worker of that number, from 0.
+
+        Raises:
+            StartError: The kernel refuses one, which it did not when we asked in the master.
+        """
+        for name, step in STEPS.items():
+            try:
+                step(self, number)
+            except OSError as error:
+                line = f"a worker cannot set its {name}: {error}; check --{name}"
+                raise StartError(ExitCode.START_FAILED, line) from error
+
+
+def plan(options: ProcessOptions) -> Plan:
+    """Look everything up.
+
+    Raises:
+        ConfigError: An option names what does not exist, or what we may not do.
+    """
+    _check_nice(options.nice)
+    _check_folder(options.chdir)
+    affinity = None if options.cpu_affinity is None else plan_affinity(options.cpu_affinity)
+    warning = affinity_warning() if affinity is not None else ""
+    return Plan(
+        options=options,
+        variables=plan_variables(options.env, options.env_file),
+        limits=plan_limits(options.rlimit_nofile, options.rlimit_core),
+        identity=find_identity(options.user, options.group),
+        affinity=affinity,
+        warnings=(warning,) if warning else (),
+    )
+
+
+def _check_nice(nice: int | None) -> None:
+    """Refuse a priority that we may not have: RLIMIT_NICE holds 20 minus the best one."""
+    if nice is None or nice >= os.getpriority(os.PRIO_PROCESS, 0) or os.geteuid() == 0:
+        return
+    best = 20 - resource.getrlimit(resource.RLIMIT_NICE)[0]
+    if nice < best:
+        advice = "give a higher number, or start as root"
+        raise ConfigError("nice", f"only root may raise a priority to {nice}; {advice}")
+
+
+def _check_folder(folder: str | None) -> None:
+    if folder is not None and not Path(folder).is_dir():
+        raise ConfigError("chdir", f"there is no folder {folder!r}; create it, or give another")
+
+
+# The steps -----------------------------------------------------------------------------------
+
+
+def _set_variables(plan: Plan, number: int) -> None:
+    os.environ.update(plan.variables)
+
+
+def _set_priority(plan: Plan, number: int) -> None:
+    if plan.options.nice is not None:
+        os.setpriority(os.PRIO_PROCESS, 0, plan.options.nice)
+
+
+def _set_limits(plan: Plan, number: int) -> None:
+    set_limits(plan.limits)
+
+
+def _become_user(plan: Plan, number: int) -> None:
+    if plan.identity is not None:
+        plan.identity.take_on()
+
+
+def _pin(plan: Plan, number: int) -> None:
+    if plan.affinity is not None:
+        os.sched_setaffinity(0, cpus_of(*plan.affinity, number))
+
+
+def _set_umask(plan: Plan, number: int) -> None:
+    if plan.options.umask is not None:
+        os.umask(plan.options.umask)
+
+
+def _change_folder(plan: Plan, number: int) -> None:
+    if plan.options.chdir is not None:
+        os.chdir(plan.options.chdir)
+
+
+STEPS: dict[str, Callable[[Plan, int], None]] = {
+    "env": _set_variables,
+    "nice": _set_priority,
+    "rlimit-nofile": _set_limits,
+    "user": _become_user,
+    "cpu-affinity": _pin,
+    "umask": _set_umask,
+    "chdir": _change_folder,
+}

@@ -1,0 +1,111 @@
+"""Who a worker is: user, group and supplementary groups, found in the master, taken on in a worker.
+
+Order (nginx: ngx_worker_process_init): the groups first, for which root is needed, then the user.
+After setuid() the kernel takes the process for one that holds secrets: no core file, /proc owned by
+root. PR_SET_DUMPABLE undoes that, as nginx does; what root had in memory, the worker has anyway.
+"""
+
+import ctypes
+import dataclasses
+import grp
+import os
+import pwd
+
+from ngxloop.serving.errors import ConfigError
+
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """A user and its groups, by number."""
+
+    uid: int
+    gid: int
+    name: str  # for initgroups(); empty if the user is known by number only
+
+    def take_on(self) -> None:
+        """Become this user, for good.
+
+        Raises:
+            OSError: The kernel refuses.
+        """
+        os.setgid(self.gid)
+        if self.name:
+            os.initgroups(self.name, self.gid)
+        else:
+            os.setgroups([self.gid])
+        os.setuid(self.uid)
+        _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
+def find_identity(user: str | None, group: str | None) -> Identity | None:
+    """Return who the options --user and --group mean; None if that is who we are.
+
+    Raises:
+        ConfigError: There is no such user or group, or we may not become it.
+    """
+    if user is None and group is None:
+        return None
+    uid, gid, name = _current() if user is None else _find_user(user)
+    if group is not None:
+        gid = find_group(group)
+    if os.geteuid() != 0:
+        if (uid, gid) == (os.geteuid(), os.getegid()):
+            return None
+        option, wanted = ("user", user) if user is not None else ("group", group)
+        advice = "start as root, or leave it out"
+        raise ConfigError(option, f"only root can run workers as {wanted!r}; {advice}")
+    return Identity(uid, gid, name)
+
+
+def find_user(user: str, option: str = "user") -> int:
+    """Return the number of a user, who is named or numbered.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    return _find_user(user, option)[0]
+
+
+def find_group(group: str, option: str = "group") -> int:
+    """Return the number of a group, which is named or numbered.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    if group.isascii() and group.isdigit():
+        return _number(group, option)
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        advice = "create it (groupadd), or give another"
+        raise ConfigError(option, f"there is no group {group!r}; {advice}") from None
+
+
+def _find_user(user: str, option: str = "user") -> tuple[int, int, str]:
+    if user.isascii() and user.isdigit():
+        uid = _number(user, option)
+        try:
+            found = pwd.getpwuid(uid)
+        except KeyError:  # containers have such: a number that no file names
+            return uid, uid, ""
+    else:
+        try:
+            found = pwd.getpwnam(user)
+        except KeyError:
+            advice = "create it (useradd --system), or give another"
+            raise ConfigError(option, f"there is no user {user!r}; {advice}") from None
+    return found.pw_uid, found.pw_gid, found.pw_name
+
+
+def _current() -> tuple[int, int, str]:
+    return _find_user(str(os.geteuid()))
+
+
+def _number(digits: str, option: str) -> int:
+    """Return a user or group number; the last one means "leave it" to the kernel."""
+    if int(digits) >= 2**32 - 1:
+        raise ConfigError(option, f"{digits} is too large for a number of users and groups")
+    return int(digits)
