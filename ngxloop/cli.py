@@ -1,27 +1,25 @@
 """The command ngxloop-serve: what its command line asks for, done."""
 
+import contextlib
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
 from ngxloop.prefork import Master
+from ngxloop.serving.check import check
 from ngxloop.serving.command_line import UsageError
 from ngxloop.serving.config import Config
-from ngxloop.serving.errors import ConfigError, ExitCode
+from ngxloop.serving.errors import ConfigError, ExitCode, StartError
 from ngxloop.serving.loading import Loaded, Loader, print_config
 from ngxloop.serving.logs import complain
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit with one of errors.ExitCode."""
-    loader = Loader(sys.argv[1:] if arguments is None else arguments)
-    loaded = _load(loader)
-    if loaded.is_print_wanted:
-        print("\n".join(print_config(loaded)))
-        sys.exit(ExitCode.OK)
-    for line in loaded.warnings:
-        complain(line)
-    sys.exit(Master(loaded.config).run())
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = COMMANDS.get(words[0]) if words else None
+    sys.exit(_serve(words) if command is None else command(words[1:]))
 
 
 def parse_arguments(arguments: Sequence[str]) -> Config:
@@ -34,12 +32,57 @@ def parse_arguments(arguments: Sequence[str]) -> Config:
     return Loader(arguments).load_config()
 
 
-def _load(loader: Loader) -> Loaded:
+def _serve(arguments: Sequence[str]) -> int:
+    with _signals_held():
+        loaded = _load(Loader(arguments))
+        for line in loaded.warnings:
+            complain(line)
+        return Master(loaded.config).run()
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let signals wait until the master has handlers for them, and drop what comes after it.
+
+    A Ctrl-C in between would show a traceback, a TERM would end us without a word.
+    """
+    old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_SIGNALS)
     try:
-        return loader.load()
+        yield
+    finally:
+        while signal.sigtimedwait(_HELD_SIGNALS, 0) is not None:
+            continue
+        signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
+
+
+def _check(arguments: Sequence[str]) -> int:
+    """Say whether serving would begin: ngxloop-serve check APP [options]."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    config = _load(Loader(arguments)).config
+    try:
+        kind = check(config)
+    except StartError as error:
+        complain(error.line, error.traceback)
+        return error.code
+    print(f"ok: {config.app} is served as {kind}")
+    return ExitCode.OK
+
+
+def _load(loader: Loader) -> Loaded:
+    """Return the configuration; ends the program if there is none, or if it is to be printed."""
+    try:
+        loaded = loader.load()
     except (ConfigError, UsageError) as error:
         complain(f"{error} (see ngxloop-serve --help)")
         sys.exit(ExitCode.USAGE)
+    if loaded.is_print_wanted:
+        print("\n".join(print_config(loaded)))
+        sys.exit(ExitCode.OK)
+    return loaded
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"check": _check}
+_HELD_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
 
 if __name__ == "__main__":

@@ -126,6 +126,7 @@ LAYERS: dict[int, list[str]] = {
     ],
     # The master and its command.
     9: [
+        "serving.check",
         "prefork",
         "cli",
     ],

@@ -33,6 +33,11 @@ signals to the master:
   HUP                 reload: new workers with the new code; when all are ready the old ones drain;
                       if one of them fails the old ones go on serving
 """
+_COMMANDS = """\
+other commands:
+  ngxloop-serve check APP [options]
+                      say whether serving would begin: options, users, limits, APP; serve nothing
+"""
 _EXAMPLES = """\
 examples:
   ngxloop-serve shop.web:app --workers 4
@@ -126,7 +131,7 @@ def _make_parser(options: Sequence[Option]) -> argparse.ArgumentParser:
         prog="ngxloop-serve",
         usage="ngxloop-serve APP [options]",
         description=_DESCRIPTION,
-        epilog="\n".join((_SOURCES, _SIGNALS, _exit_codes(), _EXAMPLES)),
+        epilog="\n".join((_SOURCES, _COMMANDS, _SIGNALS, _exit_codes(), _EXAMPLES)),
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
             prog, max_help_position=26, width=100
         ),

@@ -69,8 +69,8 @@ def _check_nice(nice: int | None) -> None:
     """Refuse a priority that we may not have: RLIMIT_NICE holds 20 minus the best one."""
     if nice is None or nice >= os.getpriority(os.PRIO_PROCESS, 0) or os.geteuid() == 0:
         return
-    best = 20 - resource.getrlimit(resource.RLIMIT_NICE)[0]
-    if nice < best:
+    limit, _ = resource.getrlimit(resource.RLIMIT_NICE)
+    if limit != resource.RLIM_INFINITY and nice < 20 - limit:
         advice = "give a higher number, or start as root"
         raise ConfigError("nice", f"only root may raise a priority to {nice}; {advice}")
 

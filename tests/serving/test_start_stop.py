@@ -231,3 +231,18 @@ def read_all(sock):
     while data := sock.recv(65536):
         received += data
     return received
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP])
+def test_signal_before_the_master_has_begun_waits_for_it(serve, tmp_path, number):
+    file = tmp_path / "config.toml"
+    os.mkfifo(file)
+    server = serve("plain:Echo", "--config", str(file))
+    with open(file, "w") as config:  # opened: the program reads it now, in the middle of its start
+        server.send(number)
+        config.write("workers = 2\n")
+    if number == signal.SIGHUP:
+        server.logged("generation 2 serves, 1 drains")
+        server.send(signal.SIGTERM)
+    assert server.ended() == 0
+    assert "Traceback" not in server.log
