@@ -140,7 +140,8 @@ cdef class FdWatching(Reactor):
         cdef Connection* connection = self.pool.connection_of_fd(fd)
         if connection != NULL:
             if connection.kind != KIND_WATCHER:
-                raise RuntimeError(f"File descriptor {fd} is used by {<object>connection.owner!r}")
+                owner = <object>connection.owner
+                raise RuntimeError(f"File descriptor {fd} is used by transport {owner!r}")
             return connection
         if fd >= self.pool.by_fd_size and fcntl(fd, F_GETFD) < 0:
             raise_os_error(errno, f"fcntl(fd={fd})")  # a number at random: no table for it
