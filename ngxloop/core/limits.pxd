@@ -26,6 +26,24 @@ cdef enum:
     # nginx: NGX_IOVS_PREALLOCATE, 64; the kernel's limit, IOV_MAX, is 1024.
     SEND_VECTOR_COUNT = 64
 
+    # Datagrams that one event of an endpoint may receive, and how large one may be: 65,535 bytes of
+    # IP and its headers. Each has its place in memory that the loop's endpoints share; only the
+    # pages that are touched cost. libuv: 32 for each event, too.
+    RECEIVE_DATAGRAM_COUNT = 32
+    DATAGRAM_BYTES = 65536
+    # The same memory for families whose datagrams may be larger: what the send buffer holds,
+    # 208 KiB by default. asyncio: max_size, 256 KiB.
+    RECEIVE_LARGE_DATAGRAM_COUNT = 8
+    LARGE_DATAGRAM_BYTES = 262144
+    # Datagrams that one sendmmsg takes from the queue: headers and addresses on the stack, 208 B
+    # each.
+    SEND_DATAGRAM_COUNT = 32
+    # What a datagram that waits counts for beside its data. asyncio: since 3.13.
+    DATAGRAM_HEADER_BYTES = 8
+    # When to try again if the queue of a Unix receiver is full to whom the sender is not connected:
+    # the kernel tells only a connected sender that there is room.
+    UNIX_RETRY_MS = 1
+
     # After EMFILE and its kin all listeners rest this long. asyncio: ACCEPT_RETRY_DELAY, 1 s.
     ACCEPT_RETRY_MS = 1000
     # Writes to a lost connection before each is logged. asyncio: LOG_THRESHOLD_FOR_CONNLOST_WRITES.

@@ -102,6 +102,9 @@ cdef extern from "<sys/socket.h>" nogil:
         void* msg_control
         size_t msg_controllen
         int msg_flags
+    cdef struct mmsghdr:
+        msghdr msg_hdr
+        unsigned int msg_len
     enum:
         AF_INET
         AF_INET6
@@ -109,6 +112,8 @@ cdef extern from "<sys/socket.h>" nogil:
         MSG_NOSIGNAL
         MSG_DONTWAIT
         SHUT_WR
+        SOCK_DGRAM
+        SOCK_RAW
         SOCK_NONBLOCK
         SOCK_CLOEXEC
         SOL_SOCKET
@@ -117,6 +122,11 @@ cdef extern from "<sys/socket.h>" nogil:
     ssize_t recv(int fd, void* buf, size_t len, int flags)
     ssize_t send(int fd, const void* buf, size_t len, int flags)
     ssize_t sendmsg(int fd, const msghdr* msg, int flags)
+    ssize_t sendto(
+        int fd, const void* buf, size_t len, int flags, const sockaddr* addr, socklen_t addrlen
+    )
+    int recvmmsg(int fd, mmsghdr* msgs, unsigned int count, int flags, timespec* timeout)
+    int sendmmsg(int fd, mmsghdr* msgs, unsigned int count, int flags)
     int shutdown(int fd, int how)
     int getsockname(int fd, sockaddr* addr, socklen_t* addrlen)
     int getpeername(int fd, sockaddr* addr, socklen_t* addrlen)
@@ -138,7 +148,9 @@ cdef extern from "<netinet/in.h>" nogil:
         in6_addr sin6_addr
         uint32_t sin6_scope_id
     unsigned short ntohs(unsigned short value)
+    unsigned short htons(unsigned short value)
     uint32_t ntohl(uint32_t value)
+    uint32_t htonl(uint32_t value)
     enum:
         IPPROTO_TCP
 
@@ -148,6 +160,7 @@ cdef extern from "<netinet/tcp.h>" nogil:
 
 cdef extern from "<arpa/inet.h>" nogil:
     const char* inet_ntop(int family, const void* src, char* dst, socklen_t size)
+    int inet_pton(int family, const char* src, void* dst)
 
 cdef extern from "<sys/un.h>" nogil:
     cdef struct sockaddr_un:

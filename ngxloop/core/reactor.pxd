@@ -20,6 +20,7 @@ cdef class Reactor:
     cdef Waker waker
     cdef AcceptGate gate             # never None
     cdef char* receive_buffer        # OWNS: RECEIVE_BYTES, shared by all streams; made when needed
+    cdef dict inboxes                # what datagram endpoints receive into; None until needed
     cdef bint closed
     cdef bint stopping
     cdef bint debugging

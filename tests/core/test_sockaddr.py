@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from tests.probes.sockaddr import local, parse, peer
+from tests.probes.sockaddr import fill, local, parse, peer
 from tests.support.sockets import tcp_pair, unix_pair
 
 
@@ -67,3 +67,60 @@ def test_socket_that_is_not_connected_has_no_peer():
 
 def test_closed_fd_has_no_addresses():
     assert (local(-1), peer(-1)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("family", "address", "raw"),
+    [
+        (socket.AF_INET, ("127.0.0.1", 80), inet("127.0.0.1", 80) + bytes(8)),
+        (socket.AF_INET, ("255.255.255.255", 65535), inet("255.255.255.255", 65535) + bytes(8)),
+        (socket.AF_INET6, ("::1", 443), inet6("::1", 443)),
+        (socket.AF_INET6, ("::1", 443, 0xFFFFF), inet6("::1", 443, 0xFFFFF)),
+        (socket.AF_INET6, ("fe80::1", 1, 2, 0xFFFFFFFF), inet6("fe80::1", 1, 2, 0xFFFFFFFF)),
+        (socket.AF_UNIX, "/a/path", unix(b"/a/path\0")),
+        (socket.AF_UNIX, b"/a/path", unix(b"/a/path\0")),
+        (socket.AF_UNIX, "x" * 107, unix(b"x" * 107 + b"\0")),
+        (socket.AF_UNIX, os.fsdecode(b"/\xff"), unix(b"/\xff\0")),
+        (socket.AF_UNIX, "\0abstract", unix(b"\0abstract")),
+        (socket.AF_UNIX, b"\0abstract\0name", unix(b"\0abstract\0name")),
+    ],
+    ids=repr,
+)
+def test_plain_address_gets_the_form_of_the_kernel(family, address, raw):
+    assert fill(family, address) == raw
+
+
+@pytest.mark.parametrize(
+    ("family", "address"),
+    [
+        (socket.AF_INET, None),
+        (socket.AF_INET, ("127.0.0.1",)),
+        (socket.AF_INET, ("127.0.0.1", 1, 2)),
+        (socket.AF_INET, ["127.0.0.1", 1]),
+        (socket.AF_INET, ("localhost", 1)),
+        (socket.AF_INET, ("127.1", 1)),
+        (socket.AF_INET, ("", 1)),
+        (socket.AF_INET, ("<broadcast>", 1)),
+        (socket.AF_INET, (b"127.0.0.1", 1)),
+        (socket.AF_INET, ("127.0.0.1\0", 1)),
+        (socket.AF_INET, ("\u0661.0.0.1", 1)),
+        (socket.AF_INET, ("127.0.0.1", "1")),
+        (socket.AF_INET, ("127.0.0.1", True)),
+        (socket.AF_INET, ("127.0.0.1", -1)),
+        (socket.AF_INET, ("127.0.0.1", 65536)),
+        (socket.AF_INET, ("127.0.0.1", 1 << 80)),
+        (socket.AF_INET6, ("::1%lo", 1)),
+        (socket.AF_INET6, ("127.0.0.1", 1)),
+        (socket.AF_INET6, ("::1", 1, 0x100000)),
+        (socket.AF_INET6, ("::1", 1, 0, 0x100000000)),
+        (socket.AF_INET6, ("::1", 1, 0, 0, 0)),
+        (socket.AF_UNIX, ""),
+        (socket.AF_UNIX, "x" * 108),
+        (socket.AF_UNIX, bytearray(b"/a/path")),
+        (socket.AF_UNIX, ("/a/path", 1)),
+        (socket.AF_NETLINK, (0, 0)),
+    ],
+    ids=repr,
+)
+def test_other_addresses_are_left_to_the_socket_module(family, address):
+    assert fill(family, address) == b""

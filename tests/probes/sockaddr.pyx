@@ -3,7 +3,7 @@
 from libc.string cimport memcpy, memset
 
 from ngxloop.core.linux cimport sockaddr, sockaddr_storage
-from ngxloop.core.sockaddr cimport address_object, local_address, peer_address
+from ngxloop.core.sockaddr cimport address_fill, address_object, local_address, peer_address
 
 
 def parse(bytes raw):
@@ -21,3 +21,10 @@ def local(int fd):
 
 def peer(int fd):
     return peer_address(fd)
+
+
+def fill(int family, address):
+    """Return an address as the kernel wants it; b"" if only the socket module can tell."""
+    cdef sockaddr_storage storage
+    memset(&storage, 0, sizeof(storage))
+    return (<char*>&storage)[:address_fill(family, address, &storage)]
