@@ -12,6 +12,7 @@ import socket
 import sys
 import warnings
 
+from ngxloop.aio.datagrams import DatagramHooks
 from ngxloop.aio.forking import remember_loop
 from ngxloop.aio.handles import HandleReports
 from ngxloop.aio.running import Running
@@ -26,6 +27,7 @@ from ngxloop.transports.listener import Listener
 
 class EventLoop(
     FdWatching,
+    DatagramHooks,
     HandleReports,
     Running,
     SignalHandlers,

@@ -11,9 +11,8 @@ def _not_built(what: str) -> Any:
 
 
 class UnbuiltHooks:
-    """Datagrams, pipes and processes."""
+    """Pipes and processes."""
 
-    _make_datagram_transport = _not_built("has no datagram transport")
     _make_read_pipe_transport = _not_built("has no pipe transport")
     _make_write_pipe_transport = _not_built("has no pipe transport")
 

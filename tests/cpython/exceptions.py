@@ -27,12 +27,10 @@ class Listed:
         return fnmatch.fnmatchcase(test_id, self.pattern)
 
 
-NO_DATAGRAMS = "needs datagram transports, which are not built yet"
 NO_PIPES = "needs pipe transports, which are not built yet"
 NO_PROCESSES = "needs subprocesses, which are not built yet"
 
 LISTED: list[Listed] = [
-    Listed("test_events.*EventLoopTests.test_*datagram_*", NO_DATAGRAMS),
     Listed("test_events.*EventLoopTests.test_bidirectional_pty", NO_PIPES),
     Listed("test_events.*EventLoopTests.test_read_pipe", NO_PIPES),
     Listed("test_events.*EventLoopTests.test_read_pty_output", NO_PIPES),

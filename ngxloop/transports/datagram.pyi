@@ -1,0 +1,26 @@
+import asyncio
+import socket
+from contextvars import Context
+from typing import Any, final
+
+from ngxloop.core.reactor import Reactor
+from ngxloop.transports.datagram_sender import DatagramSender
+
+# No subclass of asyncio's classes at run time: __class__ answers one, so that isinstance() holds.
+@final
+class DatagramTransport(DatagramSender):
+    max_size: int
+    def is_reading(self) -> bool: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    @property
+    def _paused(self) -> bool: ...
+
+def connect_datagrams(
+    loop: Reactor,
+    sock: socket.socket,
+    protocol: asyncio.DatagramProtocol,
+    address: Any,
+    extra: dict[str, Any] | None,
+    context: Context | None,
+) -> DatagramTransport: ...
