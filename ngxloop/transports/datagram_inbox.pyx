@@ -42,7 +42,11 @@ cdef enum:
 cdef class DatagramInbox:
     """Places for the datagrams of one event; see the file header."""
 
-    def __cinit__(self, unsigned int capacity, size_t datagram_bytes):
+    def __cinit__(self, bint is_ip):
+        cdef unsigned int capacity = (
+            RECEIVE_DATAGRAM_COUNT if is_ip else RECEIVE_LARGE_DATAGRAM_COUNT
+        )
+        cdef size_t datagram_bytes = DATAGRAM_BYTES if is_ip else LARGE_DATAGRAM_BYTES
         cdef size_t distance = datagram_bytes + GAP_BYTES
         cdef unsigned int i
         self.capacity = capacity
@@ -98,14 +102,6 @@ cdef DatagramInbox inbox_get(Reactor reactor, int family):
         reactor.inboxes = {}
     inbox = reactor.inboxes.get(is_ip)
     if inbox is None or inbox.lent:  # lent: a callback turns the loop by hand
-        inbox = inbox_new(is_ip)
+        inbox = DatagramInbox.__new__(DatagramInbox, is_ip)
         reactor.inboxes.setdefault(is_ip, inbox)
     return inbox
-
-
-cdef DatagramInbox inbox_new(bint is_ip):
-    if is_ip:
-        return DatagramInbox.__new__(DatagramInbox, RECEIVE_DATAGRAM_COUNT, DATAGRAM_BYTES)
-    return DatagramInbox.__new__(
-        DatagramInbox, RECEIVE_LARGE_DATAGRAM_COUNT, LARGE_DATAGRAM_BYTES
-    )
