@@ -151,7 +151,7 @@ class Master:
         is_http = interface in HTTP_INTERFACES
         where = [
             address if address.startswith("unix:") or not is_http else f"http://{address}"
-            for address in self._listeners.describe()
+            for address in self._listeners.describe() + self._crew.shared.describe()
         ]
         app, workers = (
             self._config.app,

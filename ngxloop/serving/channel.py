@@ -30,6 +30,8 @@ class Kind(enum.IntEnum):
     DRAINING = 2  # no longer accepting
     FAILED = 3  # could not start; the payload is a packed StartError
     WORN = 4  # has served as many requests as it may, and wants to be replaced
+    BIND = 5  # the program binds a socket; see sharing.py
+    RELEASE = 6  # the program has closed such a socket
     DRAIN = 64  # finish what you have, then exit; the payload is the time for it in seconds
     STOP = 65  # exit now
     REOPEN = 66  # open the log files again: they were renamed
@@ -102,17 +104,21 @@ class Channel:
         if not self.is_open:
             return b"", ()
         try:
-            # Not socket.recv_fds(), which leaves its flags out: a program that is started now
-            # would inherit the descriptors.
-            packet, control, _, _ = self._sock.recvmsg(
-                MESSAGE_BYTES, _CONTROL_BYTES, socket.MSG_CMSG_CLOEXEC
-            )
+            packet, fds = receive_fds(self._sock, MESSAGE_BYTES)
         except BlockingIOError:
             return b"", ()
         except ConnectionError:  # reset: the other end died with messages of ours unread
-            packet, control = b"", []
+            packet, fds = b"", ()
         self.is_open = packet != b""
-        return packet, _passed_fds(control)
+        return packet, fds
+
+
+def receive_fds(sock: socket.socket, size: int) -> tuple[bytes, tuple[int, ...]]:
+    """Receive one message and its descriptors, which are the caller's to close."""
+    # Not socket.recv_fds(), which leaves its flags out: a program that is started now would inherit
+    # the descriptors.
+    packet, control, _, _ = sock.recvmsg(size, _CONTROL_BYTES, socket.MSG_CMSG_CLOEXEC)
+    return packet, _passed_fds(control)
 
 
 def _passed_fds(control: list[tuple[int, int, bytes]]) -> tuple[int, ...]:

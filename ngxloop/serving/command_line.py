@@ -20,7 +20,9 @@ Serve an asyncio application with one master and several worker processes, each 
 ngxloop event loop, on shared listening sockets.
 
 APP is MODULE:NAME. It may be an ASGI application, an aiohttp.web.Application, an asyncio.Protocol
-class, or a stream handler `async def handle(reader, writer)`.
+class, or a stream handler `async def handle(reader, writer)`. Or it is a program that serves by
+itself: MODULE:NAME of an `async def main()`, or a script. It runs in every worker, unchanged, and
+the addresses that it binds are shared.
 """
 _SOURCES = """\
 options can also stand in the environment (--graceful-timeout 5 is NGXLOOP_GRACEFUL_TIMEOUT=5) and
@@ -43,6 +45,7 @@ examples:
   ngxloop-serve shop.web:app --workers 4
   ngxloop-serve shop.web:make_app --factory --bind 0.0.0.0:80 --bind '[::]:80' --workers auto
   ngxloop-serve echo:Echo --bind unix:/run/echo.sock --socket-mode 660
+  ngxloop-serve --workers 4 server.py --port 8000
 """
 
 
@@ -129,7 +132,7 @@ def _unknown(options: Sequence[Option], words: list[str]) -> str:
 def _make_parser(options: Sequence[Option]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ngxloop-serve",
-        usage="ngxloop-serve APP [options]",
+        usage="ngxloop-serve APP [options], or ngxloop-serve [options] SCRIPT.py [its arguments]",
         description=_DESCRIPTION,
         epilog="\n".join((_SOURCES, _COMMANDS, _SIGNALS, _exit_codes(), _EXAMPLES)),
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(

@@ -80,7 +80,7 @@ class Config(ApplicationOptions, ListeningOptions, WorkerOptions, ProcessOptions
     @property
     def binds(self) -> list[Bind]:
         """Return the parsed addresses, each once."""
-        return list(dict.fromkeys(parse_bind(text) for text in self.bind))
+        return list(dict.fromkeys(parse_bind(text) for text in self.bind or ()))
 
     @property
     def log_threshold(self) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ngxloop.core.scoreboard import Scoreboard
+from ngxloop.serving.assignment import Assignment
 from ngxloop.serving.channel import Channel, Kind, Message, channel_pair
 from ngxloop.serving.config import KILL_SECONDS, STOP_SECONDS, Config
 from ngxloop.serving.errors import StartError
@@ -20,8 +21,9 @@ from ngxloop.serving.logs import log
 from ngxloop.serving.places import Place, exit_reason
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.process import fork_worker
+from ngxloop.serving.sharing import Asker, SharedSockets
 from ngxloop.serving.states import Event, State
-from ngxloop.serving.worker import Assignment, run_worker
+from ngxloop.serving.worker import run_worker
 
 
 class Owner(Protocol):
@@ -56,10 +58,13 @@ class Crew:
         self._board = Scoreboard(slot_count)
         self._free_slots = set(range(slot_count))
         self._places: dict[int, Place] = {}  # by process id
+        self.shared = SharedSockets()
         self._actions: dict[Kind, Action] = {
             Kind.READY: self._hear_ready,
             Kind.DRAINING: self._hear_draining,
             Kind.FAILED: self._hear_failed,
+            Kind.BIND: self._hear_bind,
+            Kind.RELEASE: self._hear_release,
         }
 
     def answer(self, kind: Kind, action: Action) -> None:
@@ -140,6 +145,7 @@ class Crew:
         for place in self._places.values():
             if place.channel is not None:
                 place.channel.close()
+        self.shared.close()
         del self._board
 
     # Private -----------------------------------------------------------------------------------
@@ -163,6 +169,7 @@ class Crew:
         for place in self._places.values():
             if place.channel is not None:
                 place.channel.close()
+        self.shared.close_in_worker()
         self._owner.forget_in_worker()
 
     def _expect_drain(self, place: Place) -> None:
@@ -199,6 +206,20 @@ class Crew:
     def _hear_failed(self, place: Place, message: Message) -> None:
         place.failure = StartError.unpack(message.payload)
 
+    def _hear_bind(self, place: Place, message: Message) -> None:
+        find_listener = self._listeners.find_address
+        asker = Asker(str(place), place.pid, place.generation, find_listener)
+        self.shared.answer_bind(asker, message)
+
+    def _hear_release(self, place: Place, message: Message) -> None:
+        self.shared.answer_release(place.pid, message, self._places)
+
+    def _drop_unused_sockets(self) -> None:
+        """Close what the programs of older generations wanted, once those are gone."""
+        states = {place.state for place in self._places.values()}
+        if states and State.STARTING not in states:  # which have not asked for all of theirs yet
+            self.shared.drop_older(min(place.generation for place in self._places.values()))
+
     def _bury(self, place: Place, status: int | None) -> None:
         """Take back what a dead process held, and tell the master."""
         self._hear(place)  # its last words
@@ -213,6 +234,7 @@ class Crew:
             self._poller.remove(place.channel.fileno())
             place.channel.close()
         place.vacate()
+        self._drop_unused_sockets()
         self._owner.worker_gone(place, reason)
 
     def _reap_orphans(self) -> None:

@@ -68,6 +68,10 @@ def _is_any_stream_handler(application: Any) -> bool:
     return _is_async(application) and takes(application, 2)
 
 
+def _is_main(application: Any) -> bool:
+    return inspect.iscoroutinefunction(application) and takes(application, 0)
+
+
 def _is_asgi(application: Any) -> bool:
     return callable(application) and not inspect.isclass(application) and takes(application, 3)
 
@@ -78,6 +82,7 @@ _DETECTORS: dict[str, Callable[[Any], bool]] = {
     "protocol": _is_protocol,
     "streams": _is_stream_handler,
     "asgi": _is_asgi,
+    "main": _is_main,
 }
 # If the user names the interface, less is asked: `*args` may hide a stream handler, and uvicorn
 # serves ASGI 2 as well, which any callable could be.
@@ -91,6 +96,7 @@ _DESCRIPTIONS = {
     "aiohttp": "an aiohttp.web.Application",
     "protocol": "an asyncio protocol class without arguments",
     "streams": "an async function of (reader, writer)",
+    "main": "an async function without arguments",
     AUTO: "an application",
 }
 

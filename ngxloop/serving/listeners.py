@@ -82,7 +82,7 @@ class Listeners:
         for opened in self.opened:
             if opened.sock not in kept:
                 if opened.file is not None and not leave_files and os.getpid() == self._owner_pid:
-                    _remove_file(opened.sock.getsockname(), opened.file)
+                    remove_file(opened.sock.getsockname(), opened.file)
                 opened.sock.close()
         self.opened.clear()
 
@@ -234,7 +234,7 @@ def _refuse_own_clash(bind: Bind, listeners: Listeners) -> None:
 
 def _clashes(bind: Bind, opened: Opened) -> bool:
     if isinstance(bind, UnixBind):
-        return opened.file is not None and opened.file == _identity(bind.path)
+        return opened.file is not None and opened.file == file_identity(bind.path)
     if not isinstance(bind, TcpBind) or opened.sock.family == socket.AF_UNIX:
         return False
     host, port = opened.sock.getsockname()[:2]
@@ -337,13 +337,13 @@ def _open_unix(bind: UnixBind, backlog: int, mode: int) -> Opened:
     except BaseException:
         sock.close()
         raise
-    return Opened(str(bind), sock, None if bind.is_abstract else _identity(bind.path))
+    return Opened(str(bind), sock, None if bind.is_abstract else file_identity(bind.path))
 
 
-def _remove_file(path: str, identity: tuple[int, int]) -> None:
+def remove_file(path: str, identity: tuple[int, int]) -> None:
     """Remove our socket file, if it is still ours."""
     with contextlib.suppress(FileNotFoundError):
-        if _identity(path) == identity:
+        if file_identity(path) == identity:
             os.unlink(path)
 
 
@@ -357,9 +357,14 @@ def _remove_stale_file(bind: UnixBind) -> None:
             f"cannot bind {bind}: a file that is not a socket is in the way; "
             "remove it or choose another path",
         )
-    if _answers(bind.path):
+    if not is_dead_socket(bind.path):
         raise OSError(errno.EADDRINUSE, "address in use")
     os.unlink(bind.path)
+
+
+def is_dead_socket(path: str) -> bool:
+    """Say whether a path is the file of a socket at which nobody listens."""
+    return os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path)
 
 
 def _answers(path: str) -> bool:
@@ -373,7 +378,8 @@ def _answers(path: str) -> bool:
     return True
 
 
-def _identity(path: str) -> tuple[int, int]:
+def file_identity(path: str) -> tuple[int, int]:
+    """Return device and inode: what stays the same while a file is not replaced."""
     found = os.lstat(path)
     return found.st_dev, found.st_ino
 

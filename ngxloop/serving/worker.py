@@ -8,43 +8,30 @@ application blocks the loop.
 """
 
 import asyncio
-import dataclasses
 import math
 import os
 import signal
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import ngxloop
 from ngxloop.core.gates import make_gate
-from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.adapters.base import Adapter, Service
 from ngxloop.serving.application import call_factory, load_object
-from ngxloop.serving.channel import MESSAGE_BYTES, Channel, Kind
-from ngxloop.serving.config import CANCEL_SECONDS, KILL_SECONDS, Config
+from ngxloop.serving.assignment import Assignment
+from ngxloop.serving.borrowing import Borrower
+from ngxloop.serving.channel import MESSAGE_BYTES, Kind
+from ngxloop.serving.config import CANCEL_SECONDS, KILL_SECONDS
+from ngxloop.serving.default_bind import open_default
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.interface import choose_adapter
 from ngxloop.serving.listeners import ListeningSocket
 from ngxloop.serving.logs import log, set_up_access_log, set_up_logs
+from ngxloop.serving.options.application import is_script
 from ngxloop.serving.parent import signal_on_parent_death
+from ngxloop.serving.program import run_script
 from ngxloop.serving.states import State
-
-
-@dataclasses.dataclass(frozen=True)
-class Assignment:
-    """What the master gives a worker at the fork."""
-
-    config: Config
-    name: str
-    slot: int
-    board: Scoreboard
-    channel: Channel
-    sockets: Sequence[ListeningSocket]
-    master_pid: int
-    number: int = 0  # among the workers of its generation, from 0
-    generation: int = 1
-    request_limit: int = 0  # after so many it asks to be replaced; 0: never
+from ngxloop.serving.workerloop import Sharing, WorkerLoop, loop_class, provide_loops
 
 
 def run_worker(assignment: Assignment) -> int:
@@ -58,7 +45,7 @@ def run_worker(assignment: Assignment) -> int:
         config.start_plan.apply(assignment.number)
         if not signal_on_parent_death(signal.SIGTERM, assignment.master_pid):  # setuid() undoes it
             return ExitCode.OK
-        return _run_loop(assignment)
+        return run_script(assignment) if is_script(config.app) else _run_loop(assignment)
     except StartError as error:
         failure = error
     except Exception as error:
@@ -69,24 +56,29 @@ def run_worker(assignment: Assignment) -> int:
 
 
 def _run_loop(assignment: Assignment) -> int:
-    config = assignment.config
-    with asyncio.Runner(loop_factory=ngxloop.new_event_loop) as runner:
+    config, board, slot = assignment.config, assignment.board, assignment.slot
+    borrower = Borrower(assignment.channel, config.backlog, config.share_datagrams)
+    sharing = Sharing(borrower, lambda: make_gate(config.accept, board, slot))
+    with asyncio.Runner(loop_factory=loop_class(sharing)) as runner:
         loop: Any = runner.get_loop()
-        loop.set_accept_gate(make_gate(config.accept, assignment.board, assignment.slot))
         asyncio.set_event_loop(loop)  # modules that ask for the loop while they are imported
         found = load_object(config.app, config.app_dir)
-        return runner.run(_Worker(assignment, found, loop).run())
+        return runner.run(_Worker(assignment, found, loop, borrower).run())
 
 
 class _Worker:
     """One life: started, asked to drain, drained. Runs in the loop."""
 
-    def __init__(self, assignment: Assignment, found: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, assignment: Assignment, found: Any, loop: WorkerLoop, borrower: Borrower
+    ) -> None:
         self._config = assignment.config
         self._assignment = assignment
         self._channel = assignment.channel
         self._found = found
         self._loop = loop
+        self._borrower = borrower
+        self._exit_status: int | None = None  # of an application that has ended by itself
         self._drain_asked = asyncio.Event()
         self._state = State.STARTING
         self._was_term_received = False
@@ -100,6 +92,8 @@ class _Worker:
         try:
             adapter = await self._start()
             await self._drain_asked.wait()
+            if self._exit_status is not None:
+                return self._exit_status
             return await self._drain(adapter)
         except asyncio.CancelledError:  # told to stop at once; what still runs is cancelled next
             log.debug("stopped")
@@ -159,7 +153,7 @@ class _Worker:
 
     async def _start(self) -> Adapter:
         adapter = await self._make_adapter()
-        await adapter.start(self._assignment.sockets)
+        await adapter.start(await self._find_sockets(adapter))
         self._enter(State.READY)
         self._channel.send(Kind.READY, adapter.name.encode())
         log.debug("ready")
@@ -170,11 +164,38 @@ class _Worker:
         if config.factory:
             application = await call_factory(application, config.app)
         adapter_class = choose_adapter(application, config.interface, config.app)
-        service = Service(application, config, self._count_connections, self._count_request)
-        return adapter_class(service)
+        return adapter_class(
+            Service(
+                application,
+                config,
+                connection_count=self._count_connections,
+                count_request=self._count_request,
+                share_sockets=self._share_sockets,
+                end=self._end,
+            )
+        )
+
+    async def _find_sockets(self, adapter: Adapter) -> Sequence[ListeningSocket]:
+        """Return the sockets that the master has opened, or the default one for an application."""
+        if self._assignment.sockets or adapter.name == "main":
+            return self._assignment.sockets
+        return [await open_default(self._borrower, self._config.backlog)]
+
+    def _share_sockets(self, on_listen: Callable[[], object]) -> None:
+        """Let a program that binds by itself share; see borrowing.py."""
+        provide_loops(type(self._loop))
+        self._borrower.on_listen = on_listen
+        self._borrower.install()
+
+    def _end(self, status: int) -> None:
+        """The application has ended by itself."""
+        if not self._drain_asked.is_set():
+            self._exit_status = status
+            self._drain_asked.set()
 
     async def _drain(self, adapter: Adapter) -> int:
         """Drain; return the exit status, which tells if the application's shut-down raised."""
+        self._borrower.is_draining = True
         self._enter(State.DRAINING)
         self._channel.send(Kind.DRAINING)
         log.debug("draining")

@@ -23,8 +23,11 @@ def serve() -> Iterator[Serve]:
     """Start ngxloop-serve for an application in apps/, on a free port; kill it after the test."""
     servers: list[Server] = []
 
-    def start(app: str, *options: str, **process: Any) -> Server:
+    def start(app: str, *options: str, program: bool = False, **process: Any) -> Server:
         arguments = [app, *options]
+        if program:  # its options stand before it, its own arguments behind it
+            servers.append(Server(arguments, **process))
+            return servers[-1]
         if "--app-dir" not in options:
             arguments += ["--app-dir", str(APPS)]
         if "--bind" not in options:

@@ -13,7 +13,7 @@ from ngxloop.serving.errors import ConfigError
 
 def test_defaults_are_usable():
     config = Config(app="shop.web:app")
-    assert config.binds == [TcpBind("127.0.0.1", 8000)]
+    assert config.binds == []
     assert config.count_workers() == (1, "")
     assert config.log_threshold == logging.INFO
 
@@ -37,7 +37,7 @@ def test_config_cannot_be_changed():
     ("field", "value"),
     [
         *(("app", value) for value in ("", "a", "a:", ":b", "a b:c", "a:b c", "a.:b", None, 1)),
-        *(("bind", value) for value in ((), "127.0.0.1:80", None, ("x",), (":1", ":x"))),
+        *(("bind", value) for value in ((), "127.0.0.1:80", ("x",), (":1", ":x"))),
         *(("workers", value) for value in (0, -1, 1025, 1.5, True, "many", "4", None)),
         *(("accept", value) for value in ("", "Fair", None)),
         *(("backlog", value) for value in (0, -1, 1.5, "9", None, True)),

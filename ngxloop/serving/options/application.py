@@ -7,7 +7,7 @@ from typing import ClassVar
 from ngxloop.serving.options.table import Option, option
 from ngxloop.serving.options.values import AUTO, FLAG, FOLDER, Kind, anything, choice, several
 
-INTERFACES = (AUTO, "asgi", "aiohttp", "protocol", "streams")
+INTERFACES = (AUTO, "asgi", "aiohttp", "protocol", "streams", "main")
 HTTP_INTERFACES = ("asgi", "aiohttp")
 
 
@@ -18,12 +18,16 @@ def is_script(app: str) -> bool:
 
 def _check_app(value: object) -> None:
     module, _, attribute = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if isinstance(value, str) and is_script(value) and "\0" not in value:
+        return
     names = module.split(".") + attribute.split(".")
     if not all(name.isidentifier() for name in names):
-        raise ValueError(f"{value!r} does not name an application; give MODULE:NAME")
+        raise ValueError(f"{value!r} does not name an application; give MODULE:NAME or a script")
 
 
-_APP = Option(Kind("APP", _check_app), "what to serve, as MODULE:NAME", is_positional=True)
+_APP = Option(
+    Kind("APP", _check_app), "what to serve: MODULE:NAME, or a script", is_positional=True
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,11 @@ class ApplicationOptions:
         False,
         FLAG,
         "APP is a function, perhaps async, that makes the application; called in each worker",
+    )
+    ready_on: str = option(
+        "listen",
+        choice("WHEN", ("listen", "start")),
+        "when a script or a main function counts as ready: it listens, or it was started",
     )
     app_dir: str = option(".", FOLDER, "where to look for MODULE first")
     arguments: Sequence[str] = option(

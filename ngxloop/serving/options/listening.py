@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ngxloop.serving.binds import parse_bind
 from ngxloop.serving.options.table import option
-from ngxloop.serving.options.values import FILE_MODE, Kind, choice, several, whole_number
+from ngxloop.serving.options.values import FILE_MODE, FLAG, Kind, choice, several, whole_number
 
 DEFAULT_BIND = "127.0.0.1:8000"
 # What gunicorn and uvicorn ask for; the kernel clips it to net.core.somaxconn.
@@ -24,10 +24,11 @@ class ListeningOptions:
 
     title: ClassVar[str] = "listening"
 
-    bind: Sequence[str] = option(
-        (DEFAULT_BIND,),
+    bind: Sequence[str] | None = option(
+        None,
         several(Kind("ADDRESS", _check_bind), "addresses"),
-        "HOST:PORT, [IPV6]:PORT, unix:PATH or fd://N; may be given several times",
+        "HOST:PORT, [IPV6]:PORT, unix:PATH or fd://N; may be given several times; without it an "
+        f"application listens on {DEFAULT_BIND}, and programs where they want",
         short="-b",
     )
     backlog: int = option(
@@ -36,6 +37,11 @@ class ListeningOptions:
         "connections that may wait to be accepted",
     )
     socket_mode: int = option(0o666, FILE_MODE, "permissions of Unix socket files, octal")
+    share_datagrams: bool = option(
+        False,
+        FLAG,
+        "datagram sockets that a script or a main function binds are shared by the workers too",
+    )
     accept: str = option(
         "fair",
         choice("MODE", ACCEPT_MODES),

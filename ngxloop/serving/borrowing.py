@@ -1,0 +1,246 @@
+"""The worker's side of shared sockets: what the program binds, the master has bound once for all.
+
+How it works. socket.socket.bind() asks the master (sharing.py) and waits for its answer; the socket
+object then is the shared socket, under the descriptor that it had. So everything that binds by way
+of Python shares: create_server() of any event loop, servers that bind sockets of their own, and
+programs that never heard of this. Nothing in any package is changed, only two methods of the
+standard library's socket, in this process. Other ways know less: a loop does not see what is bound
+for it by `sock=`, and an argument of create_server() cannot be shared by servers that have a bind()
+of their own.
+
+Rules.
+1. Shared are stream sockets, TCP and Unix, and datagram sockets with a port if that was configured.
+2. bind() with port 0 could be a client's. The socket is bound here, and shared when it begins to
+   listen or its name is asked for before it connects; at once in create_server().
+3. listen() asks for no shorter queue than --backlog.
+4. A fork of this process is another process: its sockets are its own.
+"""
+
+import contextvars
+import errno
+import itertools
+import os
+import socket
+import weakref
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ngxloop.serving.channel import Channel, Kind, receive_fds
+from ngxloop.serving.sharing import BOUND, FAILED, Address, Wanted
+
+ANSWER_SECONDS = 30.0  # how long a master may be busy with something else
+_TCP_CLOSE = 7  # the state of a socket that neither listens nor connects: linux/tcp_states.h
+
+# Set while create_server() runs: what is bound then will listen.
+is_making_server = contextvars.ContextVar("is_making_server", default=False)
+
+_bind = socket.socket.bind
+_listen = socket.socket.listen
+_getsockname = socket.socket.getsockname
+
+
+class Borrower:
+    """Asks the master for the sockets that the program of this process binds."""
+
+    def __init__(self, channel: Channel, backlog: int, shares_datagrams: bool = False) -> None:
+        self._channel = channel
+        self._backlog = backlog
+        self._shares_datagrams = shares_datagrams
+        self._pid = os.getpid()
+        self._ordinals: dict[Wanted, Iterator[int]] = defaultdict(itertools.count)
+        self._held: weakref.WeakKeyDictionary[socket.socket, Wanted] = weakref.WeakKeyDictionary()
+        self._undecided: weakref.WeakKeyDictionary[socket.socket, Wanted] = (
+            weakref.WeakKeyDictionary()
+        )
+        self.is_draining = False  # what the program closes from now on the others still need
+        self.on_bind: Callable[[], object] = _do_nothing
+        self.on_listen: Callable[[], object] = _do_nothing
+
+    def install(self) -> None:
+        """Let every socket.bind() of this process ask us."""
+        borrower = self
+
+        def bind(sock: socket.socket, address: Any, /) -> None:
+            borrower.bind(sock, address)
+
+        def listen(sock: socket.socket, backlog: int | None = None, /) -> None:
+            borrower.listen(sock, backlog)
+
+        def getsockname(sock: socket.socket, /) -> Any:
+            borrower.decide(sock)
+            return _getsockname(sock)
+
+        for function in (bind, listen, getsockname):
+            setattr(socket.socket, function.__name__, function)
+
+    def uninstall(self) -> None:
+        """Give the methods of socket.socket back."""
+        for name in ("bind", "listen", "getsockname"):
+            if name in vars(socket.socket):
+                delattr(socket.socket, name)
+
+    def bind(self, sock: socket.socket, address: Any) -> None:
+        """Bind a socket, with the master's help if it is to be shared.
+
+        Raises:
+            OSError: As bind(2) would, if it failed in the master.
+        """
+        wanted = self._wanted(sock, address)
+        if wanted is None:
+            _bind(sock, address)
+        elif wanted.ordinal is None:
+            self._borrow(sock, wanted)
+        elif is_making_server.get():
+            self._borrow(sock, self._numbered(wanted))
+        else:
+            _bind(sock, address)
+            self._undecided[sock] = wanted
+
+    def listen(self, sock: socket.socket, backlog: int | None) -> None:
+        """Begin to listen."""
+        if self._may_share(sock):
+            self._share_now(sock)
+            _listen(sock, max(backlog or 0, self._backlog))
+            self.on_listen()
+        elif backlog is None:
+            _listen(sock)
+        else:
+            _listen(sock, backlog)
+
+    def decide(self, sock: socket.socket) -> None:
+        """Share a socket that was bound to port 0, if it seems to be a server's."""
+        if sock in self._undecided and _is_idle(sock):
+            self._share_now(sock)
+
+    def released(self, sock: socket.socket) -> None:
+        """The program closes a listening socket."""
+        wanted = self._held.pop(sock, None)
+        if wanted is not None and not self.is_draining and os.getpid() == self._pid:
+            self._channel.send(Kind.RELEASE, wanted.pack())
+
+    # Private -----------------------------------------------------------------------------------
+
+    def _may_share(self, sock: socket.socket) -> bool:
+        if os.getpid() != self._pid:
+            return False
+        if sock.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
+            return False
+        return sock.type == socket.SOCK_STREAM or (
+            self._shares_datagrams and sock.type == socket.SOCK_DGRAM
+        )
+
+    def _wanted(self, sock: socket.socket, address: Any) -> Wanted | None:
+        """Return what to ask for, None to bind as usual; an address that is none fails there."""
+        if not self._may_share(sock):
+            return None
+        plain = _plain_address(sock.family, address)
+        if plain is None:
+            return None
+        is_port_free = isinstance(plain, tuple) and plain[1] == 0
+        if is_port_free and sock.type == socket.SOCK_DGRAM:
+            return None
+        return Wanted(sock.family, sock.type, plain, 0 if is_port_free else None)
+
+    def _numbered(self, wanted: Wanted) -> Wanted:
+        """Return the request for port 0 with its number among the equal ones."""
+        ordinal = next(self._ordinals[wanted])
+        return Wanted(wanted.family, wanted.type, wanted.address, ordinal)
+
+    def _share_now(self, sock: socket.socket) -> None:
+        wanted = self._undecided.pop(sock, None)
+        if wanted is not None:
+            self._borrow(sock, self._numbered(wanted))
+
+    def _borrow(self, sock: socket.socket, wanted: Wanted) -> None:
+        """Make the socket the shared one."""
+        for other, its in list(self._held.items()):
+            if its == wanted:
+                if other.fileno() >= 0 and not _may_bind_again(sock):
+                    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+                self.released(other)
+        fd = self._ask(sock, wanted)
+        if fd is not None:
+            os.dup2(fd, sock.fileno(), inheritable=False)
+            os.close(fd)
+        self._held[sock] = wanted
+        self.on_bind()
+
+    def _ask(self, sock: socket.socket, wanted: Wanted) -> int | None:
+        """Return the descriptor of the shared socket, None if it is the one that we sent."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours:
+            with theirs:
+                fds = (theirs.fileno(), sock.fileno())
+                if not self._channel.send(Kind.BIND, wanted.pack(), fds):
+                    raise OSError(errno.ENOTCONN, "the master cannot be asked for the socket")
+            ours.settimeout(ANSWER_SECONDS)
+            answer, received = receive_fds(ours, 64)
+        if answer == BOUND:
+            return None
+        if answer[:1] == FAILED:
+            number = int(answer[1:])
+            raise OSError(number, os.strerror(number))
+        if not received:
+            raise OSError(errno.ENOTCONN, "the master is gone, and with it the shared sockets")
+        return received[0]
+
+
+def make_unix_socket(path: Any) -> socket.socket:
+    """Return a socket bound to a path; a dead socket's file there is replaced.
+
+    Raises:
+        OSError: EADDRINUSE with asyncio's text if something lives there, or what bind() raises.
+    """
+    path = os.fspath(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise OSError(error.errno, f"Address {path!r} is already in use") from None
+        raise
+    return sock
+
+
+def _plain_address(family: int, address: Any) -> Address | None:
+    """Return the address without names; None if it is none, or one that nobody can share."""
+    try:
+        if family == socket.AF_UNIX:
+            return _plain_path(os.fsdecode(address))
+        host, port, *rest = address
+        flags = 0 if host else socket.AI_PASSIVE
+        found = socket.getaddrinfo(host or None, int(port), family, socket.SOCK_STREAM, 0, flags)
+    except (TypeError, ValueError, OSError):  # the true bind() says what is wrong
+        return None
+    plain = found[0][4]
+    if rest and family == socket.AF_INET6:  # the scope may stand in the tuple or in the host
+        plain = (*plain[:2], rest[0], *(rest[1:2] or plain[3:]))
+    return plain
+
+
+def _plain_path(path: str) -> str | None:
+    if path == "":  # the kernel makes up a name
+        return None
+    return path if path.startswith("\0") else os.path.abspath(path)
+
+
+def _may_bind_again(sock: socket.socket) -> bool:
+    """Say whether the program asked for several sockets with one address."""
+    return (
+        sock.family != socket.AF_UNIX
+        and sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) != 0
+    )
+
+
+def _is_idle(sock: socket.socket) -> bool:
+    """Say whether a TCP socket is neither connected nor about to be."""
+    try:
+        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_CLOSE
+    except OSError:  # closed
+        return False
+
+
+def _do_nothing() -> None:
+    """Tell nobody."""

@@ -1,0 +1,52 @@
+"""The address of an application for which none was given.
+
+Only the worker knows whether what it has imported is an application, which needs one, or a program,
+which binds by itself. So it is the worker that asks for the default address, as programs do.
+"""
+
+import asyncio
+import errno
+import socket
+
+from ngxloop.serving.binds import TcpBind, parse_bind
+from ngxloop.serving.borrowing import Borrower
+from ngxloop.serving.config import BIND_ATTEMPTS, BIND_RETRY_SECONDS
+from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.listeners import ListeningSocket
+from ngxloop.serving.options.listening import DEFAULT_BIND
+
+
+async def open_default(borrower: Borrower, backlog: int) -> ListeningSocket:
+    """Return the listening socket of the default address; one in use is tried again.
+
+    Raises:
+        StartError: It cannot be bound.
+    """
+    for attempt in range(BIND_ATTEMPTS):
+        if attempt:
+            await asyncio.sleep(BIND_RETRY_SECONDS)
+        try:
+            return _open(borrower, backlog)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                line = f"cannot bind {DEFAULT_BIND}: {error.strerror}; give another one with --bind"
+                raise StartError(ExitCode.BAD_ADDRESS, line) from error
+    raise StartError(
+        ExitCode.ADDRESS_IN_USE,
+        f"address {DEFAULT_BIND} is in use; stop the process that listens there, "
+        "or bind another address",
+    )
+
+
+def _open(borrower: Borrower, backlog: int) -> ListeningSocket:
+    bind = parse_bind(DEFAULT_BIND)
+    assert isinstance(bind, TcpBind)
+    sock = ListeningSocket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        borrower.bind(sock, (bind.host, bind.port))
+        sock.open_queue(backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,43 @@
+"""How a program wants to be told to end: by a signal that it handles, or not at all."""
+
+import asyncio
+import signal
+from typing import Any
+
+_WAYS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Endings:
+    """Knows the handlers from before the program, and so which ones are the program's."""
+
+    def __init__(self) -> None:
+        self._before = {number: signal.getsignal(number) for number in _WAYS}
+
+    def handled_signal(self) -> signal.Signals | None:
+        """Return the signal for which the program has a handler, None if it has none."""
+        for number in _WAYS:
+            handler = signal.getsignal(number)
+            is_new = callable(handler) and handler != self._before[number]
+            if is_new and not _is_of_runner(handler):
+                return number
+        return None
+
+
+def describe_tasks(loop: asyncio.AbstractEventLoop) -> str:
+    """Return the names and the code of the tasks that still run: what hangs."""
+    tasks = sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name())
+    return ", ".join(f"{task.get_name()} ({_place(task)})" for task in tasks) or "no task"
+
+
+def _place(task: asyncio.Task[Any]) -> str:
+    frames = task.get_stack(limit=1)
+    if not frames:
+        return "not started"
+    code = frames[0].f_code
+    return f"{code.co_qualname}, {code.co_filename}:{frames[0].f_lineno}"
+
+
+def _is_of_runner(handler: Any) -> bool:
+    """Say whether it is asyncio.run()'s own, a partial of Runner._on_sigint."""
+    function = getattr(handler, "func", handler)
+    return isinstance(getattr(function, "__self__", None), asyncio.Runner)
