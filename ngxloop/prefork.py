@@ -30,7 +30,7 @@ from ngxloop.serving.listeners import (
     open_listeners,
     queue_limit,
 )
-from ngxloop.serving.logs import complain, log, set_up_logs, show
+from ngxloop.serving.logs import complain, log, report, set_up_logs
 from ngxloop.serving.options.application import HTTP_INTERFACES
 from ngxloop.serving.places import Generation, Place, respawn_delay
 from ngxloop.serving.poller import Poller
@@ -83,8 +83,8 @@ class Master:
         if self._was_run:
             raise RuntimeError("a Master runs once; make another one")
         self._was_run = True
-        set_up_logs(self._config.log_threshold, "master")
         try:
+            set_up_logs(self._config, owner_uid=self._config.start_plan.uid)
             with contextlib.ExitStack() as opened:
                 self._open(opened)
                 self._start_generation()
@@ -351,5 +351,4 @@ class Master:
 
 
 def _report(error: StartError) -> None:
-    show(error.traceback)
-    log.error("%s", error.line)
+    report(error.line, error.traceback)

@@ -40,7 +40,7 @@ def test_every_option_reaches_the_config():
         idle_grace=0.5,
         start_timeout=9.0,
         log_level="debug",
-        access_log=True,
+        access_log="-",
     )
 
 

@@ -116,7 +116,7 @@ def _given(option: Option, value: Any) -> Given:
     kind = option.kind
     if isinstance(value, str):
         value = kind.from_text(value)
-    elif kind.item is not None:
+    elif kind.item is not None and value is not None:
         value = tuple(map(kind.item.from_text, value))
     return Given(value, where)
 
@@ -154,17 +154,24 @@ def _make_parser(options: Sequence[Option]) -> argparse.ArgumentParser:
 
 
 def _add_option(group: Any, option: Option) -> None:
-    kind, text = option.kind, _help(option)
+    kind, text, metavar = option.kind, _help(option), option.kind.metavar
     if kind.is_flag:
         group.add_argument(*_flags(option), action="store_true", help=text)
         group.add_argument(
             f"--no-{option.key}", dest=option.name, action="store_false", help=argparse.SUPPRESS
         )
         return
+    if option.bare:
+        group.add_argument(
+            f"--no-{option.key}",
+            dest=option.name,
+            action="store_const",
+            const=None,
+            help=argparse.SUPPRESS,
+        )
+        metavar = f"[={kind.metavar}]"
     action = "store" if kind.item is None else "append"
-    group.add_argument(
-        *_flags(option), dest=option.name, metavar=kind.metavar, action=action, help=text
-    )
+    group.add_argument(*_flags(option), dest=option.name, metavar=metavar, action=action, help=text)
 
 
 def _help(option: Option) -> str:

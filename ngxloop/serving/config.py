@@ -5,7 +5,6 @@ The options themselves stand in serving/options/, one file a group.
 
 import dataclasses
 import functools
-import logging
 from collections.abc import Sequence
 
 from ngxloop.serving.binds import Bind, parse_bind
@@ -67,7 +66,7 @@ class Config(ApplicationOptions, ListeningOptions, WorkerOptions, ProcessOptions
     @functools.cached_property
     def start_plan(self) -> Plan:
         """What a worker does first; see prepare()."""
-        return plan(self)
+        return plan(self, self)
 
     def prepare(self) -> Sequence[str]:
         """Look up users, folders, limits and CPUs, in the master before it forks; return warnings.
@@ -81,11 +80,6 @@ class Config(ApplicationOptions, ListeningOptions, WorkerOptions, ProcessOptions
     def binds(self) -> list[Bind]:
         """Return the parsed addresses, each once."""
         return list(dict.fromkeys(parse_bind(text) for text in self.bind or ()))
-
-    @property
-    def log_threshold(self) -> int:
-        """Return the level for the logging module."""
-        return logging.getLevelNamesMapping()[self.log_level.upper()]
 
     def count_workers(self) -> tuple[int, str]:
         """Return how many workers to run, and why that many if the number was not given."""

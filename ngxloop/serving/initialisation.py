@@ -14,6 +14,8 @@ from pathlib import Path
 
 from ngxloop.serving.affinity import Affinity, affinity_warning, cpus_of, plan_affinity
 from ngxloop.serving.errors import ConfigError, ExitCode, StartError
+from ngxloop.serving.logfiles import check_log_file
+from ngxloop.serving.options.logging import STANDARD_OUTPUT, LogOptions
 from ngxloop.serving.options.process import ProcessOptions
 from ngxloop.serving.privileges import Identity, find_identity
 from ngxloop.serving.rlimits import plan_limits, set_limits
@@ -31,6 +33,11 @@ class Plan:
     affinity: tuple[Affinity, bool] | None
     warnings: tuple[str, ...]
 
+    @property
+    def uid(self) -> int | None:
+        """The user that workers become, None if they stay who we are."""
+        return None if self.identity is None else self.identity.uid
+
     def apply(self, number: int) -> None:
         """Take all steps; for the worker of that number, from 0.
 
@@ -45,12 +52,15 @@ class Plan:
                 raise StartError(ExitCode.START_FAILED, line) from error
 
 
-def plan(options: ProcessOptions) -> Plan:
+def plan(options: ProcessOptions, logs: LogOptions) -> Plan:
     """Look everything up.
 
     Raises:
         ConfigError: An option names what does not exist, or what we may not do.
     """
+    check_log_file("error-log", logs.error_log)
+    if logs.access_log != STANDARD_OUTPUT:
+        check_log_file("access-log", logs.access_log)
     _check_nice(options.nice)
     _check_folder(options.chdir)
     affinity = None if options.cpu_affinity is None else plan_affinity(options.cpu_affinity)

@@ -30,6 +30,12 @@ class Place:
         return f"worker {self.generation}.{self.number}"
 
     @property
+    def log_fields(self) -> dict[str, int]:
+        """What a line about it says in JSON; see logformats.Subject."""
+        process = {"worker_pid": self.pid} if self.pid else {}
+        return {"slot": self.number, "generation": self.generation, **process}
+
+    @property
     def is_live(self) -> bool:
         """Say whether there is a process."""
         return self.state in LIVE

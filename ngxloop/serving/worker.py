@@ -26,7 +26,8 @@ from ngxloop.serving.default_bind import open_default
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.interface import choose_adapter
 from ngxloop.serving.listeners import ListeningSocket
-from ngxloop.serving.logs import log, set_up_access_log, set_up_logs
+from ngxloop.serving.logformats import Writer
+from ngxloop.serving.logs import log, reopen, restore, set_up_logs
 from ngxloop.serving.options.application import is_script
 from ngxloop.serving.parent import signal_on_parent_death
 from ngxloop.serving.program import run_script
@@ -38,9 +39,7 @@ def run_worker(assignment: Assignment) -> int:
     """Serve until told to stop; return the exit status. Called in the forked process."""
     config = assignment.config
     assignment.board.claim(assignment.slot, os.getpid())
-    set_up_logs(config.log_threshold, assignment.name)
-    if config.access_log:
-        set_up_access_log()
+    set_up_logs(config, Writer(assignment.name, assignment.number, assignment.generation))
     try:
         config.start_plan.apply(assignment.number)
         if not signal_on_parent_death(signal.SIGTERM, assignment.master_pid):  # setuid() undoes it
@@ -63,6 +62,7 @@ def _run_loop(assignment: Assignment) -> int:
         loop: Any = runner.get_loop()
         asyncio.set_event_loop(loop)  # modules that ask for the loop while they are imported
         found = load_object(config.app, config.app_dir)
+        restore()  # the logs, which the application may have configured away
         return runner.run(_Worker(assignment, found, loop, borrower).run())
 
 
@@ -113,6 +113,8 @@ class _Worker:
                 self._ask_drain()
             elif message.kind is Kind.STOP:
                 self._ask_stop()
+            elif message.kind is Kind.REOPEN:
+                reopen()
         if not self._channel.is_open:
             self._loop.remove_reader(self._channel.fileno())
             self._become_orphan()
@@ -154,6 +156,7 @@ class _Worker:
     async def _start(self) -> Adapter:
         adapter = await self._make_adapter()
         await adapter.start(await self._find_sockets(adapter))
+        restore()
         self._enter(State.READY)
         self._channel.send(Kind.READY, adapter.name.encode())
         log.debug("ready")

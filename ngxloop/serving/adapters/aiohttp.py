@@ -14,6 +14,7 @@ from aiohttp import web
 
 from ngxloop.serving.adapters.base import Service, wait_until
 from ngxloop.serving.application import user_errors
+from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode
 from ngxloop.serving.listeners import ListeningSocket
 
@@ -33,7 +34,7 @@ class Adapter:
         self._runner = _Runner(
             self._application,
             handle_signals=False,
-            **({} if service.config.access_log else {"access_log": None}),
+            **_access_options(service.config),
         )
 
     async def start(self, sockets: Sequence[ListeningSocket]) -> None:
@@ -87,3 +88,11 @@ class _Runner(web.AppRunner):
     def has_no_connections(self) -> bool:
         """Say whether every connection is gone."""
         return self.server is None or not self.server.connections
+
+
+def _access_options(config: Config) -> dict[str, Any]:
+    """Return what aiohttp's runner takes for --access-log and its format."""
+    if config.access_log is None:
+        return {"access_log": None}
+    line = config.access_log_format  # what aiohttp does not know in it, it writes as it is
+    return {} if line is None else {"access_log_format": line}

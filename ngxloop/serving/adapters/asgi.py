@@ -17,11 +17,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import uvicorn
+from uvicorn.logging import AccessFormatter
 
 from ngxloop.serving.adapters.base import Service, wait_until
 from ngxloop.serving.application import user_errors
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import ListeningSocket
+from ngxloop.serving.logs import set_access_format
 
 _CLOSE_HEADER = (b"connection", b"close")
 
@@ -122,12 +124,23 @@ def _make_uvicorn_config(service: Service) -> uvicorn.Config:
     config = service.config
     if config.log_level != "debug":  # its notes on every start and stop are the launcher's to give
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    if config.access_log_format is not None:
+        _set_access_format(config.access_log_format)
     return uvicorn.Config(
         service.application,
         loop="none",
         lifespan="auto",
         log_config=None,
-        access_log=config.access_log,
+        access_log=config.access_log is not None,
         workers=1,  # and not the environment's WEB_CONCURRENCY
         backlog=config.backlog,
     )
+
+
+def _set_access_format(line: str) -> None:
+    try:
+        set_access_format(AccessFormatter(line, use_colors=False))
+    except ValueError as error:  # of the logging module
+        advice = "use %(client_addr)s, %(request_line)s, %(status_code)s"
+        problem = f"--access-log-format: {line!r}: {error}; {advice}"
+        raise StartError(ExitCode.USAGE, problem) from error

@@ -1,19 +1,55 @@
 """Options: what is written, and where to."""
 
 import dataclasses
-from typing import ClassVar
+import logging
+from typing import Any, ClassVar
 
 from ngxloop.serving.options.table import option
-from ngxloop.serving.options.values import FLAG, choice
+from ngxloop.serving.options.values import FILE, FLAG, choice, text
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+STANDARD_OUTPUT = "-"
+
+
+def _file_or_output(value: Any) -> Any:
+    """Take yes for standard output, no for no log."""
+    value = FLAG.from_text(value) if isinstance(value, str) else value
+    return {True: STANDARD_OUTPUT, False: None}[value] if isinstance(value, bool) else value
+
+
+_ACCESS_LOG = dataclasses.replace(FILE, from_text=_file_or_output, from_toml=_file_or_output)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LogOptions:
-    """The launcher's own log, and the log of requests."""
+    """The launcher's own log, and the log of requests. USR1 opens both files again."""
 
     title: ClassVar[str] = "logs"
 
     log_level: str = option("info", choice("LEVEL", LOG_LEVELS), ", ".join(LOG_LEVELS))
-    access_log: bool = option(False, FLAG, "write a line for each HTTP request to standard output")
+    log_format: str = option(
+        "text", choice("FORMAT", LOG_FORMATS), "of the launcher's lines: text, or json objects"
+    )
+    error_log: str | None = option(
+        None,
+        FILE,
+        "append the launcher's lines, and all else that goes to standard error, to this file",
+    )
+    access_log: str | None = option(
+        None,
+        _ACCESS_LOG,
+        "write a line for each HTTP request to standard output, or append it to this file",
+        bare=STANDARD_OUTPUT,
+    )
+    access_log_format: str | None = option(
+        None,
+        text("FORMAT", "a format"),
+        "of an access log line, as the server understands it: %a %r %s ... for aiohttp, "
+        "%(client_addr)s %(request_line)s %(status_code)s for ASGI",
+    )
+
+    @property
+    def log_threshold(self) -> int:
+        """Return the level for the logging module."""
+        return logging.getLevelNamesMapping()[self.log_level.upper()]
