@@ -53,9 +53,13 @@ LAYERS: dict[int, list[str]] = {
         "core.fair_gate",
         "core.gates",
     ],
-    # The turn.
+    # The turn, and what asyncio's scheduling adds to it.
     4: [
+        "core.stopwatch",
+        "core.polling",
         "core.reactor",
+        "core.attributes",
+        "core.scheduling",
     ],
     # On the one side what moves bytes, on the other what a master and its workers are made of.
     5: [

@@ -6,7 +6,7 @@ from asyncio import base_events, format_helpers
 from typing import Any
 
 from ngxloop.core.handle import Handle, bind_handle_class
-from ngxloop.core.reactor import bind_extract_stack
+from ngxloop.core.scheduling import bind_extract_stack
 from ngxloop.core.timers import bind_timer_class
 
 logger = logging.getLogger("asyncio")

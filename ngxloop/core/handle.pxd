@@ -23,3 +23,4 @@ cdef int handle_forget(Handle handle) except -1
 cdef object call_in_context(context, callback, tuple args)
 cdef object call_within(context, callback)
 cdef int raise_pending() except -1
+cdef int raise_outside(entered_context) except -1

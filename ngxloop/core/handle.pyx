@@ -174,11 +174,7 @@ cdef int handle_call(Handle handle) except -1:
 cdef int report_failure(Handle handle, entered_context) except -1:
     """Hand the pending exception to the loop's exception handler, out of the callback's context."""
     try:
-        try:
-            raise_pending()
-        finally:
-            if entered_context is not None:
-                PyContext_Exit(entered_context)
+        raise_outside(entered_context)
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as exc:
@@ -193,18 +189,25 @@ cdef int raise_pending() except -1:
     return -1
 
 
+cdef int raise_outside(entered_context) except -1:
+    """The same, out of the context where it happened; None if that could not be entered."""
+    try:
+        raise_pending()
+    finally:
+        if entered_context is not None:
+            PyContext_Exit(entered_context)
+    return 0
+
+
 cdef object call_in_context(context, callback, tuple args):
     """Return callback(*args), run inside context; its exception rises."""
     cdef PyObject* result
     cdef object answer
     if PyContext_Enter(context) != 0:
-        raise_pending()
+        raise_outside(None)
     result = PyObject_Call(callback, args, NULL)
     if result == NULL:
-        try:
-            raise_pending()
-        finally:
-            PyContext_Exit(context)
+        raise_outside(context)
     answer = <object>result
     Py_DECREF(answer)
     PyContext_Exit(context)

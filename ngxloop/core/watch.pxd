@@ -4,9 +4,9 @@ from libc.stdint cimport uint32_t
 
 from ngxloop.core.event cimport Connection
 from ngxloop.core.handle cimport Handle
-from ngxloop.core.reactor cimport Reactor
+from ngxloop.core.scheduling cimport Scheduling
 
-cdef class FdWatching(Reactor)
+cdef class FdWatching(Scheduling)
 
 cdef class Watcher:
     cdef FdWatching loop             # None once the loop is closed
@@ -14,7 +14,7 @@ cdef class Watcher:
     cdef Handle reader               # None while nobody reads
     cdef Handle writer
 
-cdef class FdWatching(Reactor):
+cdef class FdWatching(Scheduling):
     cdef Handle watch_fd(self, fileobj, bint writing, callback, args, context)
     cdef object unwatch_fd(self, fileobj, bint writing)
     cdef Connection* watcher_connection(self, int fd) except NULL

@@ -6,14 +6,14 @@ from typing import Any, TypeVarTuple
 from _typeshed import FileDescriptorLike
 from typing_extensions import disjoint_base
 
-from ngxloop.core.reactor import Reactor
+from ngxloop.core.scheduling import Scheduling
 
 _Ts = TypeVarTuple("_Ts")
 
 @disjoint_base
 class Watcher: ...
 
-class FdWatching(Reactor):
+class FdWatching(Scheduling):
     def add_reader(
         self, fd: FileDescriptorLike, callback: Callable[[*_Ts], Any], *args: *_Ts
     ) -> None: ...

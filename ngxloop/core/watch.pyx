@@ -17,7 +17,7 @@ from ngxloop.core.handle cimport Handle, handle_call, handle_cancel, handle_forg
 from ngxloop.core.linux cimport EPOLLIN, EPOLLOUT, F_GETFD, fcntl
 from ngxloop.core.oserr cimport raise_os_error
 from ngxloop.core.ready cimport event_unpost
-from ngxloop.core.reactor cimport Reactor
+from ngxloop.core.scheduling cimport Scheduling
 
 
 cdef class Watcher:
@@ -31,7 +31,7 @@ cdef class Watcher:
         self.reader = self.writer = self.loop = None
 
 
-cdef class FdWatching(Reactor):
+cdef class FdWatching(Scheduling):
     """The part of the event loop that watches the fds of others."""
 
     def add_reader(self, fd, callback, *args):

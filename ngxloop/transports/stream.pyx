@@ -26,7 +26,7 @@ import logging
 from asyncio import constants, transports
 
 from ngxloop.core.event cimport Connection, Event
-from ngxloop.core.handle cimport call_in_context, raise_pending
+from ngxloop.core.handle cimport call_in_context, raise_outside
 from ngxloop.core.limits cimport (
     DIRECT_RECEIVE_BYTES,
     FLUSH_BYTES,
@@ -517,11 +517,7 @@ cdef bytes copied(data):
 cdef int protocol_failed(StreamTransport transport, entered_context, str method) except -1:
     """A method of the protocol raised: that ends the connection."""
     try:
-        try:
-            raise_pending()
-        finally:
-            if entered_context is not None:
-                PyContext_Exit(entered_context)
+        raise_outside(entered_context)
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as exc:

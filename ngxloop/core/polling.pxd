@@ -1,0 +1,27 @@
+"""Polling: what the kernel reports becomes posted events."""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from ngxloop.core.event cimport Connection, Event, EventQueue
+from ngxloop.core.pool cimport ConnectionPool
+from ngxloop.core.poller cimport Poller
+
+cdef class Polling:
+    cdef EventQueue ready            # what runs in the next batch
+    cdef EventQueue accepts          # listeners with something to accept
+    cdef Poller poller
+    cdef ConnectionPool pool
+    cdef bint closed                 # close() was called
+    cdef bint poller_is_new          # its epoll instance knows of no fd yet
+    cdef uint64_t stale_key          # the last kernel event that was for a former user of a slot
+    cdef uint64_t stale_poll         # in which wait it came, as poll_count
+    cdef readonly uint64_t poll_count
+
+    cdef void post(self, Event* ev) noexcept
+    cdef int dispatch(self, int count) except -1
+    cdef int drop_stale(self, uint64_t key) except -1
+    cdef int renew_poller(self) except -1
+    cdef int watch_again(self) except -1
+    cdef int apply_changes(self) except -1
+
+cdef int drop_watcher(Polling polling, Connection* connection) except -1

@@ -1,0 +1,159 @@
+"""Polling: what the kernel reports becomes posted events.
+
+Rules. An epoll event is posted to the queue of its kind, unless its slot has another user by now.
+What watchers want is told to epoll before the next wait. A new epoll instance, after a fork or to
+get rid of what nobody can remove any more, is told what the old one knew before the next wait, too.
+"""
+
+from libc.errno cimport ENOMEM, ENOSPC
+from libc.stdint cimport uint32_t, uint64_t
+
+from ngxloop.core.event cimport KIND_WATCHER, Connection, Event
+from ngxloop.core.limits cimport POOL_CHUNK_SIZE
+from ngxloop.core.linux cimport (
+    EPOLLERR,
+    EPOLLHUP,
+    EPOLLIN,
+    EPOLLOUT,
+    EPOLLPRI,
+    EPOLLRDHUP,
+    epoll_event,
+)
+from ngxloop.core.pool cimport ConnectionPool
+from ngxloop.core.poller cimport Poller
+from ngxloop.core.ready cimport event_post, queue_init
+
+
+cdef class Polling:
+    """The part of the loop that stands between epoll and its queues; see the file header."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.closed = True  # until there is something to close: __del__ asks
+        queue_init(&self.ready)
+        queue_init(&self.accepts)
+        self.poller = Poller()
+        self.pool = ConnectionPool()
+
+    cdef void post(self, Event* ev) noexcept:
+        """Make an event run in the next batch, unless it stands in a queue already."""
+        if not ev.posted:
+            event_post(&self.ready, ev)
+
+    cdef int dispatch(self, int count) except -1:
+        """Post the events of the last wait; drop those meant for a former user of a slot."""
+        cdef Connection* connection
+        cdef epoll_event* kernel_event
+        cdef uint32_t mask
+        cdef int i
+        for i in range(count):
+            kernel_event = &self.poller.events[i]
+            connection = self.pool.connection_find(kernel_event.data.u64)
+            if connection == NULL:
+                self.drop_stale(kernel_event.data.u64)
+                continue
+            mask = kernel_event.events
+            if mask & (EPOLLERR | EPOLLHUP | EPOLLRDHUP | EPOLLPRI):
+                connection.read.drain = 1
+                mask |= EPOLLIN
+                if mask & (EPOLLERR | EPOLLHUP):  # news for whoever waits, in either direction
+                    mask |= EPOLLOUT
+            if mask & EPOLLIN:
+                connection.read.ready = 1
+                if connection.read.active and not connection.read.posted:
+                    event_post(
+                        &self.accepts if connection.read.accept else &self.ready, &connection.read
+                    )
+            if mask & EPOLLOUT:
+                connection.write.ready = 1
+                if connection.write.active and not connection.write.posted:
+                    event_post(&self.ready, &connection.write)
+        if count == self.poller.capacity:
+            self.poller.grow()
+        return 0
+
+    cdef int drop_stale(self, uint64_t key) except -1:
+        """Take note of an event for a former user of a slot; start anew if it goes on.
+
+        The fd was closed, but a duplicate keeps its file open: epoll goes on reporting it, and
+        nobody can remove it any more. Only a new epoll instance does not know of it. What ends the
+        very next wait as well is level-triggered and would end them all.
+        """
+        if self.stale_poll == self.poll_count:  # this wait counts once
+            return 0
+        if key == self.stale_key or self.stale_poll + 1 == self.poll_count:
+            self.renew_poller()
+        self.stale_key = key
+        self.stale_poll = self.poll_count
+        return 0
+
+    cdef int renew_poller(self) except -1:
+        """Start anew with an epoll instance that knows of nothing."""
+        self.poller.renew()
+        self.poller_is_new = True
+        return 0
+
+    cdef int watch_again(self) except -1:
+        """Tell a new epoll instance what the old one knew."""
+        cdef Connection* connection
+        cdef uint32_t i
+        for i in range(self.pool.chunk_count * POOL_CHUNK_SIZE):
+            connection = self.pool.connection_at(i)
+            if connection.fd < 0 or not connection.interest:
+                continue
+            if connection.kind == KIND_WATCHER:
+                watch_or_drop(self, connection, connection.interest)
+            else:
+                watch_or_run(self, connection)
+        self.poller_is_new = False  # last: an exception leaves the rest to the next turn
+        return 0
+
+    cdef int apply_changes(self) except -1:
+        """Tell the poller what watchers want; a watcher that wants nothing loses its slot."""
+        cdef Connection* connection = self.pool.changed
+        while connection != NULL:
+            self.pool.changed = connection.next
+            connection.next = NULL
+            connection.changed = 0
+            if connection.wanted == 0:
+                drop_watcher(self, connection)
+            elif connection.wanted != connection.interest or connection.replaced:
+                connection.replaced = 0
+                watch_or_drop(self, connection, connection.wanted)
+            connection = self.pool.changed
+        return 0
+
+
+cdef int drop_watcher(Polling polling, Connection* connection) except -1:
+    """Watch an fd no more and give its slot back."""
+    try:
+        if connection.interest:
+            polling.poller.poll_remove(connection)
+    finally:
+        polling.pool.connection_free(connection)
+    return 0
+
+
+cdef int watch_or_drop(Polling polling, Connection* connection, uint32_t mask) except -1:
+    """Change what a watcher's fd is watched for; one that was closed unasked is watched no more."""
+    cdef int fd = connection.fd
+    cdef object watcher = <object>connection.owner
+    try:
+        return polling.poller.poll_modify(connection, mask)
+    except OSError as exc:
+        polling.pool.connection_free(connection)  # first: the handler may watch the number anew
+        polling.call_exception_handler({
+            "message": f"fd {fd} is no longer watched: {watcher!r}",
+            "exception": exc,
+        })
+    return 0
+
+
+cdef int watch_or_run(Polling polling, Connection* connection) except -1:
+    """Watch an fd of the loop's own; if somebody has closed it, let the next receive find out."""
+    try:
+        return polling.poller.poll_add(connection, connection.interest)
+    except OSError as exc:
+        if exc.errno in (ENOMEM, ENOSPC):  # may pass; the others would never be watched
+            raise
+        polling.post(&connection.read)
+    return 0

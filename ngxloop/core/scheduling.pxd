@@ -1,0 +1,7 @@
+"""Scheduling: call_soon, call_later and their kin."""
+
+from ngxloop.core.attributes cimport LoopAttributes
+
+cdef class Scheduling(LoopAttributes):
+    cdef int check_call(self, callback, str method) except -1
+    cdef list origin(self)

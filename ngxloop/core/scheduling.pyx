@@ -1,0 +1,102 @@
+"""Scheduling: call_soon, call_later and their kin.
+
+The GIL is the lock: call_soon_threadsafe posts to the same queue as call_soon, so that the order of
+the calls is kept, and wakes the loop only if it sleeps.
+"""
+
+from sys import _getframe
+
+from ngxloop.core.handle cimport Handle, handle_fill, handle_new, handle_post
+from ngxloop.core.timers cimport TimerHandle, timer_arm
+
+
+cdef object extract_stack = None
+
+
+def bind_extract_stack(function) -> None:
+    """Say how debug mode records where a handle was scheduled: function(frame) -> StackSummary."""
+    global extract_stack
+    extract_stack = function
+
+
+cdef class Scheduling(LoopAttributes):
+    """The part of the event loop that takes callbacks."""
+
+    def call_soon(self, callback, *args, context=None):
+        """Run callback(*args) in the next turn, after what is ready already.
+
+        Args:
+            context: the contextvars.Context to run in; a copy of the current one by default.
+
+        Returns:
+            A Handle whose cancel() prevents the call.
+
+        Raises:
+            RuntimeError: the loop is closed; in debug mode also, if called from another thread.
+        """
+        cdef Handle handle
+        if self.closed:
+            self.check_open()
+        if self.debugging:
+            self.check_call(callback, "call_soon")
+        handle = handle_new(self, callback, args, context)
+        if self.debugging:
+            handle.origin = self.origin()
+        handle_post(handle, &self.ready)
+        return handle
+
+    def call_soon_threadsafe(self, callback, *args, context=None):
+        """Like call_soon, from any thread and from signal handlers; wakes the loop if it waits."""
+        cdef Handle handle
+        if self.closed:
+            self.check_open()
+        if self.debugging:
+            self.check_call(callback, "call_soon_threadsafe")
+        handle = handle_new(self, callback, args, context)
+        if self.debugging:
+            handle.origin = self.origin()
+        handle_post(handle, &self.ready)
+        self.waker.wake()
+        return handle
+
+    def call_later(self, delay, callback, *args, context=None):
+        """Run callback(*args) after delay seconds, never early; a delay <= 0 means the next turn.
+
+        Returns:
+            A TimerHandle; timers with the same deadline run in the order they were made.
+        """
+        if delay is None:
+            raise TypeError("delay must not be None")
+        return schedule(self, self.time_now() + delay, callback, args, context, "call_later")
+
+    def call_at(self, when, callback, *args, context=None):
+        """Run callback(*args) when time() has reached when, in seconds; see call_later."""
+        if when is None:
+            raise TypeError("when cannot be None")
+        return schedule(self, when, callback, args, context, "call_at")
+
+    cdef int check_call(self, callback, str method) except -1:
+        """Raise what debug mode raises for a wrong thread or a wrong callback."""
+        if method != "call_soon_threadsafe":
+            self._check_thread()
+        self._check_callback(callback, method)
+        return 0
+
+    cdef list origin(self):
+        """Return what Handle.origin holds for a handle that Python code makes right now."""
+        return None if extract_stack is None else [extract_stack(_getframe()), None]
+
+
+cdef object schedule(Scheduling loop, when, callback, args, context, str method):
+    cdef TimerHandle timer
+    cdef double when_seconds = when
+    if loop.closed:
+        loop.check_open()
+    if loop.debugging:
+        loop.check_call(callback, method)
+    timer = TimerHandle.__new__(TimerHandle)
+    handle_fill(timer, loop, callback, args, context)
+    if loop.debugging:
+        timer.origin = loop.origin()
+    timer_arm(timer, &loop.timers, when_seconds)
+    return timer

@@ -1,0 +1,16 @@
+"""Stopwatch: runs events with an eye on the clock."""
+
+from libc.stdint cimport uint64_t
+
+from ngxloop.core.event cimport Event, EventQueue
+from ngxloop.core.handle cimport Handle
+
+cdef class Stopwatch:
+    cdef double slow_seconds         # from here on debug mode reports an event
+    cdef bint debugging
+    cdef object current_handle       # what runs right now, for those who ask in debug mode
+
+    cdef int run_queue(self, loop, EventQueue* queue) except -1
+    cdef int run_handle(self, loop, Event* ev) except -1
+    cdef int run_event(self, loop, Event* ev) except -1
+    cdef int took(self, loop, source, double seconds) except -1

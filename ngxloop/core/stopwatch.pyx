@@ -1,0 +1,58 @@
+"""Stopwatch: runs events with an eye on the clock.
+
+A turn hands its events to the stopwatch only while somebody wants to know what is slow, so that a
+loop without debug mode pays nothing for it.
+"""
+
+cimport cython
+from libc.stdint cimport int64_t
+
+from ngxloop.core.clock cimport clock_ns, seconds_from_ns
+from ngxloop.core.event cimport Event, EventQueue
+from ngxloop.core.handle cimport Handle, handle_call, handle_drop, handle_run
+from ngxloop.core.ready cimport queue_is_empty, queue_take
+
+
+@cython.final
+cdef class Stopwatch:
+    """How long events take, for one loop; see the file header."""
+
+    def __cinit__(self):
+        self.slow_seconds = 0.1  # asyncio: slow_callback_duration
+
+    cdef int run_queue(self, loop, EventQueue* queue) except -1:
+        """Run all events of a queue, telling of every one that took long."""
+        cdef Event* ev
+        while not queue_is_empty(queue):
+            ev = queue_take(queue)
+            if ev.handler == handle_run:
+                self.run_handle(loop, ev)
+            else:
+                self.run_event(loop, ev)
+        return 0
+
+    cdef int run_handle(self, loop, Event* ev) except -1:
+        """Run a handle: known as the current one in debug mode, whole until it was reported."""
+        cdef Handle handle = <Handle>ev.data
+        cdef int64_t start_ns = clock_ns()
+        if self.debugging:
+            self.current_handle = handle
+        try:
+            handle_call(handle)
+            self.took(loop, handle, seconds_from_ns(clock_ns() - start_ns))
+        finally:
+            self.current_handle = None
+            handle_drop(ev)
+        return 0
+
+    cdef int run_event(self, loop, Event* ev) except -1:
+        """Run a connection's event; its owner may be gone afterwards."""
+        cdef int64_t start_ns = clock_ns()
+        cdef object owner = <object>ev.data
+        ev.handler(ev)
+        return self.took(loop, owner, seconds_from_ns(clock_ns() - start_ns))
+
+    cdef int took(self, loop, source, double seconds) except -1:
+        if self.debugging and seconds >= self.slow_seconds:
+            loop._report_slow(source, seconds)
+        return 0
