@@ -1,8 +1,9 @@
-"""The interpreter's tests that do not pass on ngxloop's loop: every one, with its reason.
+"""The interpreter's tests that do not pass on ngxloop's loop, or are not run: each with its reason.
 
-Rules. A pattern (fnmatch) names tests as MODULE.CLASS.METHOD. Every test it matches must fail in
-the versions given: one that passes, or a pattern that matches nothing, is stale and fails the run.
-Tests that would hang or end the process are not run at all; only those may say `runs=False`.
+Rules. Every module that is not in NOT_RUN runs. A pattern (fnmatch) names tests as
+MODULE.CLASS.METHOD. Every test it matches must fail in the versions given: one that passes, or a
+pattern that matches nothing, is stale and fails the run. Tests that would hang, end the process or
+disturb others in it are not run at all; only those may say `runs=False`.
 """
 
 import dataclasses
@@ -27,6 +28,27 @@ class Listed:
         return fnmatch.fnmatchcase(test_id, self.pattern)
 
 
+OTHER_SYSTEM = "for another operating system"
+PRIVATE_CLASSES = "takes asyncio's private classes apart, which ngxloop has none of"
+
+# Modules that are not run.
+NOT_RUN = {
+    "test_proactor_events": PRIVATE_CLASSES,
+    "test_selector_events": PRIVATE_CLASSES,
+    "test_sendfile": "needs sendfile, which is not built yet",
+    "test_subprocess": "needs subprocesses, which are not built yet",
+    "test_windows_events": OTHER_SYSTEM,
+    "test_windows_utils": OTHER_SYSTEM,
+}
+
+# Modules that need no loop, and would pass on any.
+LOOPLESS = {"test_pep492", "test_protocols", "test_runners", "test_transports"}
+
+PRIVATE_ACCEPT = "calls _accept_connection, or serves a mock of a socket: private to CPython's loop"
+PRIVATE_SIGNALS = "puts mocks into asyncio.unix_events, or calls _handle_signal: private to it"
+PRIVATE_SENDFILE = "calls _sock_sendfile_native_impl: private to CPython's loop"
+PRIVATE_PIPES = "takes asyncio's private pipe transports apart; watches whatever has the number 5"
+NO_SENDFILE = "needs sendfile, which is not built yet"
 NO_PIPES = "needs pipe transports, which are not built yet"
 NO_PROCESSES = "needs subprocesses, which are not built yet"
 
@@ -51,4 +73,24 @@ LISTED: list[Listed] = [
         "test_events.*EventLoopTests.test_timeout_rounding",
         "counts calls of _run_once, and names _selector: private to CPython's loop",
     ),
+    Listed("test_base_events.*.test_accept_connection_*", PRIVATE_ACCEPT),
+    Listed("test_base_events.*.test_create_server_soreuseport_only_defined", PRIVATE_ACCEPT),
+    Listed(
+        "test_unix_events.SelectorEventLoopSignalTests.test_add_signal_handler", PRIVATE_SIGNALS
+    ),
+    Listed("test_unix_events.*SignalTests.test_add_signal_handler_install_*", PRIVATE_SIGNALS),
+    Listed("test_unix_events.*SignalTests.test_add_signal_handler_setup_error", PRIVATE_SIGNALS),
+    Listed("test_unix_events.SelectorEventLoopSignalTests.test_close*", PRIVATE_SIGNALS),
+    Listed("test_unix_events.SelectorEventLoopSignalTests.test_handle_signal_*", PRIVATE_SIGNALS),
+    Listed("test_unix_events.*SignalTests.test_remove_signal_handler", PRIVATE_SIGNALS),
+    Listed("test_unix_events.*SignalTests.test_remove_signal_handler_2", PRIVATE_SIGNALS),
+    Listed("test_unix_events.*SignalTests.test_remove_signal_handler_error*", PRIVATE_SIGNALS),
+    Listed("test_unix_events.*SendfileTests.test_sock_sendfile_blocking_error", PRIVATE_SENDFILE),
+    Listed("test_unix_events.*SendfileTests.test_sock_sendfile_cancel*", PRIVATE_SENDFILE),
+    Listed("test_unix_events.*SendfileTests.test_sock_sendfile_exception", PRIVATE_SENDFILE),
+    Listed("test_unix_events.*SendfileTests.test_sock_sendfile_os_error_*", PRIVATE_SENDFILE),
+    Listed("test_unix_events.*SendfileTests.test_sock_sendfile_iobuffer", NO_SENDFILE),
+    Listed("test_unix_events.*SendfileTests.test_sock_sendfile_not_*", NO_SENDFILE),
+    Listed("test_unix_events.Unix*PipeTransportTests.*", PRIVATE_PIPES, runs=False),
+    Listed("test_unix_events.TestFork.test_fork_asyncio_subprocess", NO_PROCESSES, since=(3, 12)),
 ]

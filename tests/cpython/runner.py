@@ -7,7 +7,7 @@ import platform
 import sys
 import unittest
 
-from tests.cpython.exceptions import LISTED, Listed
+from tests.cpython.exceptions import LISTED, LOOPLESS, Listed
 from tests.cpython.swap import ASYNCIO, MADE, swap_in
 
 PACKAGE = "test.test_asyncio"
@@ -55,7 +55,7 @@ class Report:
     failed: list[str]
     excused: list[str]
     stale: list[str]
-    wrong_loop: bool
+    wrong_loop: bool = False
 
     @property
     def good(self) -> bool:
@@ -79,7 +79,9 @@ def run_module(module: str, loop: str, only: str | None = None) -> Report:
         suite = _without(suite, lambda test_id: only not in test_id)
     runner = unittest.TextTestRunner(sys.stdout, resultclass=RecordingResult)
     outcomes = runner.run(suite).outcomes
-    return _judge(outcomes, [entry for entry in listed if entry.runs and not only], loop)
+    report = _judge(outcomes, [entry for entry in listed if entry.runs and not only])
+    report.wrong_loop = not _made_only("asyncio" if loop == ASYNCIO else "swapped", module)
+    return report
 
 
 def _without(suite: unittest.TestSuite, unwanted) -> unittest.TestSuite:
@@ -93,7 +95,7 @@ def _without(suite: unittest.TestSuite, unwanted) -> unittest.TestSuite:
     return kept
 
 
-def _judge(outcomes: dict[str, str], listed: list[Listed], loop: str) -> Report:
+def _judge(outcomes: dict[str, str], listed: list[Listed]) -> Report:
     """Sort failures into excused and not, and find entries of the list that are stale."""
     failed = [test_id for test_id, outcome in outcomes.items() if outcome == "failed"]
     excused = [i for i in failed if any(entry.matches(i) for entry in listed)]
@@ -103,14 +105,17 @@ def _judge(outcomes: dict[str, str], listed: list[Listed], loop: str) -> Report:
         stale += [f"{i} passes: {entry.pattern}" for i in matched if outcomes[i] == "passed"]
         if not matched:
             stale.append(f"no test matches: {entry.pattern}")
-    expected_loop = "asyncio" if loop == ASYNCIO else "swapped"
     return Report(
         outcomes=outcomes,
         failed=sorted(set(failed) - set(excused)),
         excused=excused,
         stale=stale,
-        wrong_loop=set(MADE) != {expected_loop},
     )
+
+
+def _made_only(kind: str, module: str) -> bool:
+    """Tell whether the tests ran on loops of this kind alone, if they need loops at all."""
+    return set(MADE) == {kind} or (not MADE and module in LOOPLESS)
 
 
 def print_report(module: str, loop: str, report: Report) -> None:
