@@ -151,6 +151,16 @@ async def test_getaddrinfo_returns_what_the_socket_module_returns():
         )
 
 
+async def test_getaddrinfo_keeps_the_zone_of_an_address():
+    (info,) = await asyncio.get_running_loop().getaddrinfo(
+        "fe80::1%lo", 80, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+    )
+
+    assert info[0] is socket.AF_INET6
+    assert info[1] is socket.SOCK_STREAM
+    assert info[4][3] == socket.if_nametoindex("lo")
+
+
 async def test_getaddrinfo_raises_gaierror_for_an_unusable_name():
     with pytest.raises(socket.gaierror):
         await asyncio.get_running_loop().getaddrinfo("256.256.256.256", 80, flags=4)

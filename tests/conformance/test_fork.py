@@ -91,6 +91,32 @@ run(main())
 }
 
 
+NO_LOOP_IN_THE_CHILD = """
+async def main():
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, print)
+    def child():
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            pass
+        else:
+            raise AssertionError("a loop runs in the child")
+        if sys.version_info >= (3, 12):
+            assert signal.set_wakeup_fd(-1) == -1
+    assert in_child(child) == 0
+    assert asyncio.get_running_loop().is_running()
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR1)
+run(main())
+"""
+
+
+def test_a_forked_child_sees_no_running_loop_and_no_wake_up_fd(loop_factory):
+    with Program("-c", FORK.format(name=loop_factory.name) + NO_LOOP_IN_THE_CHILD) as program:
+        code = program.end()
+
+    assert (code, program.output) == (0, "")
+
+
 @pytest.mark.parametrize("case", PROGRAMS)
 def test_fork(loop_factory, case):
     with Program("-c", FORK.format(name=loop_factory.name) + PROGRAMS[case]) as program:
