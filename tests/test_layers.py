@@ -103,6 +103,7 @@ LAYERS: dict[int, list[str]] = {
     ],
     6: [
         "transports.base",
+        "transports.writing",
         "transports.stream",
         "transports.listener",
         "transports.datagram_sender",

@@ -36,6 +36,8 @@ cdef class SocketTransport(FlowControl):
     cdef int close_fd(self) except -1
     cdef int send_output(self) except -1
     cdef int drop_output(self) except -1
+    cdef int send_failed(self, int error) except -1
+    cdef int lost_write(self, str text) except -1
     cdef int call_reported(self, str method, tuple args) except -1
 
 cdef int set_nodelay(sock) except -1

@@ -19,7 +19,9 @@ from asyncio import trsock
 
 from ngxloop.core.event cimport KIND_TRANSPORT, Connection, Event
 from ngxloop.core.handle cimport call_in_context
+from ngxloop.core.limits cimport LOST_WRITES_LOGGED
 from ngxloop.core.linux cimport AF_INET, AF_INET6, IPPROTO_TCP, TCP_NODELAY, close, sockaddr
+from ngxloop.core.oserr cimport os_error
 from ngxloop.core.ready cimport event_unpost
 from ngxloop.core.reactor cimport Reactor, claim_fd
 from ngxloop.core.sockaddr cimport address_object, local_address
@@ -259,6 +261,17 @@ cdef class SocketTransport(FlowControl):
 
     cdef int drop_output(self) except -1:
         """Forget what is not sent."""
+        return 0
+
+    cdef int send_failed(self, int error) except -1:
+        """The kernel refused output with this errno."""
+        return self.fatal_error(os_error(error, None), "Fatal write error on transport")
+
+    cdef int lost_write(self, str text) except -1:
+        """Count a write to a lost connection, and log those after the first few."""
+        if self.lost_count >= LOST_WRITES_LOGGED:
+            logger.warning(text)
+        self.lost_count += 1
         return 0
 
     cdef int call_reported(self, str method, tuple args) except -1:

@@ -5,7 +5,6 @@ send() for a single chunk, sendmsg() for up to SEND_VECTOR_COUNT chunks: nothing
 idle connection has none or an empty one; the list is given up when it has been sent.
 """
 
-cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -16,9 +15,8 @@ from ngxloop.core.linux cimport MSG_NOSIGNAL, iovec, msghdr, sendmsg
 from ngxloop.core.linux cimport send as socket_send
 
 
-@cython.final
 cdef class OutBuffer:
-    """The output of one stream; see the file header."""
+    """Bytes on their way to an fd; see the file header."""
 
     cdef int append(self, object data) except -1:
         """Add a bytes object that is not empty."""

@@ -2,17 +2,14 @@
 
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.transports.base cimport SocketTransport
-from ngxloop.transports.outbuf cimport OutBuffer
+from ngxloop.transports.writing cimport Writer
 
 cdef class StreamTransport(SocketTransport):
-    cdef OutBuffer output            # None until the first write
-    cdef object empty_waiter         # future of sendfile, done when the output has left
+    cdef Writer writer               # None until the first write
     cdef Py_ssize_t last_bytes       # what the last receive brought
     cdef bint buffered               # the protocol is a BufferedProtocol
     cdef bint paused                 # pause_reading() was called
     cdef bint read_ended             # the peer's EOF was seen and the protocol keeps the connection
-    cdef bint write_ended            # write_eof() was called
-    cdef bint blocked                # the kernel's buffer is full: wait for OUT
 
     cdef int start(self) except -1
     cdef int use_protocol(self, protocol) except -1
@@ -25,10 +22,10 @@ cdef class StreamTransport(SocketTransport):
     cdef int nothing_received(self, ssize_t count, int error) except -1
     cdef int peer_ended(self) except -1
     cdef int write_bytes(self, data) except -1
-    cdef int after_write(self) except -1
+    cdef Writer made_writer(self)
     cdef int flush(self) except -1
-    cdef int wait_writable(self) except -1
-    cdef int all_sent(self) except -1
+    cdef bint write_ended(self) noexcept
+    cdef bint is_blocked(self) noexcept
 
 cdef StreamTransport stream_open(
     Reactor reactor, int fd, socket_kind, protocol, context, server

@@ -7,10 +7,6 @@ asked for has emptied the kernel's buffer, unless `read.drain` says that this pr
 one more brings the 0. Bytes go to the loop's buffer and from there to a bytes object of the right
 size; a connection that keeps sending a lot receives straight into a bytes object. An idle
 connection has no buffer.
-
-Writing. What is written leaves in one call: when the read handler returns, else at the end of the
-turn, at once above FLUSH_BYTES or the high-water mark. Whoever can see the buffer flushes first, so
-that it looks as if everything had been sent at once, as asyncio does. Outside a turn nothing waits.
 """
 
 cimport cython
@@ -25,32 +21,23 @@ import asyncio
 import logging
 from asyncio import constants, transports
 
-from ngxloop.core.event cimport Connection, Event
+from ngxloop.core.event cimport Event
 from ngxloop.core.handle cimport call_in_context, raise_outside
-from ngxloop.core.limits cimport (
-    DIRECT_RECEIVE_BYTES,
-    FLUSH_BYTES,
-    LOST_WRITES_LOGGED,
-    RECEIVE_BYTES,
-)
+from ngxloop.core.limits cimport DIRECT_RECEIVE_BYTES, RECEIVE_BYTES
 from ngxloop.core.linux cimport (
     AF_INET,
     AF_INET6,
     EPOLLET,
     EPOLLIN,
-    EPOLLOUT,
     EPOLLPRI,
     EPOLLRDHUP,
-    SHUT_WR,
     recv,
-    shutdown,
 )
 from ngxloop.core.oserr cimport os_error
-from ngxloop.core.ready cimport event_post, event_unpost
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport local_address, peer_address
 from ngxloop.transports.base cimport SocketTransport, set_nodelay
-from ngxloop.transports.outbuf cimport SEND_FAILED, SENT_ALL, OutBuffer, SendOutcome
+from ngxloop.transports.writing cimport Writer, copied
 
 # Declared here without Cython's error checks, see ngxloop.core.handle.
 cdef extern from "Python.h":
@@ -88,7 +75,7 @@ cdef class StreamTransport(SocketTransport):
         text = f"<ngxloop.StreamTransport {state} fd={self.fd}"
         if self.fd >= 0:
             text += f" read={'paused' if self.paused else 'polling'}"
-            text += f" write=<{'polling' if self.blocked else 'idle'}, "
+            text += f" write=<{'polling' if self.is_blocked() else 'idle'}, "
             text += f"bufsize={self.buffered_bytes()}>"
         return text + ">"
 
@@ -141,13 +128,9 @@ cdef class StreamTransport(SocketTransport):
 
     def write_eof(self):
         """Send what is buffered, then the end of our half of the connection."""
-        if self.closing or self.write_ended:
+        if self.closing or self.write_ended():
             return
-        self.write_ended = True
-        if self.buffered_bytes() == 0:
-            shutdown(self.fd, SHUT_WR)
-        else:
-            self.flush()
+        self.made_writer().end(self)
 
     def can_write_eof(self):
         """Return True: a stream can be closed by halves."""
@@ -175,17 +158,12 @@ cdef class StreamTransport(SocketTransport):
 
     def _make_empty_waiter(self):
         """Return a future that is done when everything is sent; no write() until it is reset."""
-        if self.empty_waiter is not None:
-            raise RuntimeError("Empty waiter is already set")
-        self.flush()
-        self.empty_waiter = self.loop.create_future()
-        if self.buffered_bytes() == 0:
-            self.empty_waiter.set_result(None)
-        return self.empty_waiter
+        return self.made_writer().make_empty_waiter(self)
 
     def _reset_empty_waiter(self):
         """Allow write() again."""
-        self.empty_waiter = None
+        if self.writer is not None:
+            self.writer.empty_waiter = None
 
     # ---- attributes that other packages and test suites look at
 
@@ -195,19 +173,16 @@ cdef class StreamTransport(SocketTransport):
 
     @property
     def _eof(self):
-        return self.write_ended
+        return self.write_ended()
 
     @property
     def _empty_waiter(self):
-        return self.empty_waiter
+        return None if self.writer is None else self.writer.empty_waiter
 
     @property
     def _buffer(self):
         """What waits to be sent, as bytes."""
-        if self.output is None or self.output.head is None:
-            return b""
-        rest = self.output.rest[self.output.first:] if self.output.rest is not None else []
-        return b"".join([self.output.head[self.output.offset:], *rest])
+        return b"" if self.writer is None else self.writer.content()
 
     # ---- life
 
@@ -225,9 +200,8 @@ cdef class StreamTransport(SocketTransport):
             )
         except OSError as exc:  # somebody else has closed the fd
             return self.fatal_error(exc, "Fatal error: the socket cannot be watched.")
-        if self.blocked:  # connection_made() wrote more than the kernel takes
-            self.blocked = False
-            self.wait_writable()
+        if self.writer is not None:
+            self.writer.watch_again(self)
         return 0
 
     cdef int use_protocol(self, protocol) except -1:
@@ -244,8 +218,8 @@ cdef class StreamTransport(SocketTransport):
             self.receive_into()
         else:
             self.receive()
-        if self.output is not None and self.output.size and not self.blocked:
-            self.flush()
+        if self.writer is not None and self.writer.size:
+            self.writer.flush(self)
         return 0
 
     cdef int receive(self) except -1:
@@ -369,88 +343,39 @@ cdef class StreamTransport(SocketTransport):
             self.close()
         return 0
 
-    # ---- the write event
+    # ---- the writing half
 
     cdef int write_bytes(self, data) except -1:
         if type(data) is not bytes:
             data = copied(data)
-        if self.write_ended:
-            raise RuntimeError("Cannot call write() after write_eof()")
-        if self.empty_waiter is not None:
-            raise RuntimeError("unable to write; sendfile is in progress")
+        if self.writer is None:
+            self.writer = Writer.__new__(Writer)
+        if self.writer.ended or self.writer.empty_waiter is not None:
+            self.writer.refuse_write()
         if PyBytes_GET_SIZE(data) == 0:
             return 0
         if self.lost_count:
-            if self.lost_count >= LOST_WRITES_LOGGED:
-                logger.warning("socket.send() raised exception.")
-            self.lost_count += 1
-            return 0
-        if self.connection == NULL:
-            raise RuntimeError("Event loop is closed")
-        if self.output is None:
-            self.output = OutBuffer.__new__(OutBuffer)
-        self.output.append(data)
-        return self.after_write()
+            return self.lost_write("socket.send() raised exception.")
+        return self.writer.write(self, data)
 
-    cdef int after_write(self) except -1:
-        """Send now, or let the turn do it."""
-        cdef Py_ssize_t size = self.output.size
-        if not self.blocked:
-            if size <= self.high_bytes and size <= FLUSH_BYTES and self.loop.in_turn:
-                if not self.connection.write.posted:
-                    event_post(&self.loop.flushes, &self.connection.write)
-                return 0
-            self.flush()
-        if self.output.size > self.high_bytes and not self.closing:
-            self.pause_protocol()
-        return 0
+    cdef Writer made_writer(self):
+        """Return the writer, which is made when it is needed."""
+        if self.writer is None:
+            self.writer = Writer.__new__(Writer)
+        return self.writer
 
     cdef int flush(self) except -1:
-        """Send what waits, as far as the kernel takes it (the write event of the slot)."""
-        cdef SendOutcome outcome
-        if self.connection == NULL or self.output is None or self.blocked:
-            return 0  # blocked: a posted event is the kernel's, and must not get lost
-        if self.connection.write.posted:
-            event_unpost(&self.connection.write)
-        if self.output.size == 0:
-            return 0
-        outcome = self.output.send(self.fd)
-        if outcome == SENT_ALL:
-            return self.all_sent()
-        if outcome == SEND_FAILED:
-            return self.fatal_error(
-                os_error(self.output.error, None), "Fatal write error on socket transport"
-            )
-        self.wait_writable()
-        return self.resume_protocol()
+        """Send what waits, as far as the kernel takes it."""
+        return 0 if self.writer is None else self.writer.flush(self)
 
-    cdef int wait_writable(self) except -1:
-        """The kernel's buffer is full: go on when it says OUT, which we ask for from now on."""
-        cdef Connection* connection = self.connection
-        self.blocked = True
-        connection.write.active = 1
-        if connection.interest and not connection.interest & EPOLLOUT:
-            self.loop.poller.poll_modify(connection, connection.interest | EPOLLOUT)
-        return 0
+    cdef bint write_ended(self) noexcept:
+        return self.writer is not None and self.writer.ended
 
-    cdef int all_sent(self) except -1:
-        """Do what had to wait for the output to leave."""
-        if self.protocol_paused:
-            self.resume_protocol()  # may write, close, anything
-            if self.connection == NULL or self.output.size:
-                return 0
-        if self.empty_waiter is not None and not self.empty_waiter.done():
-            self.empty_waiter.set_result(None)
-        if self.closing:
-            if not self.lost_count:
-                self.lost_count += 1
-                self.schedule_lost(None)
-        elif self.write_ended:
-            shutdown(self.fd, SHUT_WR)
-        return 0
+    cdef bint is_blocked(self) noexcept:
+        return self.writer is not None and self.writer.blocked
 
     cdef Py_ssize_t buffered_bytes(self) noexcept:
-        return 0 if self.output is None else self.output.size
+        return 0 if self.writer is None else self.writer.size
 
     cdef int limits_changed(self) except -1:
         self.flush()
@@ -460,11 +385,10 @@ cdef class StreamTransport(SocketTransport):
         return self.flush()
 
     cdef int drop_output(self) except -1:
-        if self.output is not None:
-            self.output.clear()
-        if self.empty_waiter is not None and not self.empty_waiter.done():
-            self.empty_waiter.set_exception(ConnectionError("Connection is closed by peer"))
-        return 0
+        return 0 if self.writer is None else self.writer.drop()
+
+    cdef int send_failed(self, int error) except -1:
+        return self.fatal_error(os_error(error, None), "Fatal write error on socket transport")
 
 
 cdef StreamTransport stream_open(
@@ -500,18 +424,9 @@ cdef int stream_write(Event* ev) except -1:
     """The kernel takes more, or the turn ends."""
     cdef StreamTransport transport = <StreamTransport>ev.data
     if ev.active:
-        transport.blocked = False
         ev.active = 0
-    return transport.flush()
-
-
-cdef bytes copied(data):
-    """Return a mutable buffer's content; asyncio's error for what is no buffer."""
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(
-            f"data argument must be a bytes-like object, not {type(data).__name__!r}"
-        )
-    return bytes(data)
+        transport.writer.unblock()
+    return transport.writer.flush(transport)
 
 
 cdef int protocol_failed(StreamTransport transport, entered_context, str method) except -1:

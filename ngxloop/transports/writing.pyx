@@ -1,0 +1,150 @@
+"""Writer: the writing half of a stream or pipe: when its output leaves, and what follows then.
+
+Rules. What is written leaves in one call: when the read handler returns, else at the end of the
+turn, at once above FLUSH_BYTES or the high-water mark. Whoever can see the buffer flushes first, so
+that it looks as if everything had been sent at once, as asyncio does. Outside a turn nothing waits.
+
+A Writer is part of its transport, which makes it for the first write: a connection that only reads
+has none. The transport passes itself to each call, so that there is no reference back to it.
+"""
+
+cimport cython
+
+from ngxloop.core.event cimport Connection
+from ngxloop.core.limits cimport FLUSH_BYTES
+from ngxloop.core.linux cimport EPOLLOUT, SHUT_WR, shutdown
+from ngxloop.core.ready cimport event_post, event_unpost
+from ngxloop.transports.base cimport SocketTransport
+from ngxloop.transports.outbuf cimport SEND_FAILED, SENT_ALL, OutBuffer, SendOutcome
+
+
+@cython.final
+cdef class Writer(OutBuffer):
+    """The output of one transport; see the file header."""
+
+    cdef int write(self, SocketTransport transport, bytes data) except -1:
+        """Send data, which is not empty, now or when the turn ends; the transport is not lost."""
+        if transport.connection == NULL:
+            raise RuntimeError("Event loop is closed")
+        self.append(data)
+        if not self.blocked:
+            if (
+                self.size <= transport.high_bytes
+                and self.size <= FLUSH_BYTES
+                and transport.loop.in_turn
+            ):
+                if not transport.connection.write.posted:
+                    event_post(&transport.loop.flushes, &transport.connection.write)
+                return 0
+            self.flush(transport)
+        if self.size > transport.high_bytes and not transport.closing:
+            transport.pause_protocol()
+        return 0
+
+    cdef int flush(self, SocketTransport transport) except -1:
+        """Send what waits, as far as the kernel takes it."""
+        cdef SendOutcome outcome
+        cdef Connection* connection = transport.connection
+        if connection == NULL or self.blocked:
+            return 0  # blocked: a posted event is the kernel's, and must not get lost
+        if connection.write.posted:
+            event_unpost(&connection.write)
+        if self.size == 0:
+            return 0
+        outcome = self.send(transport.fd)
+        if outcome == SENT_ALL:
+            if (
+                transport.protocol_paused
+                or transport.closing
+                or self.ended
+                or self.empty_waiter is not None
+            ):
+                return self.all_sent(transport)
+            return 0
+        if outcome == SEND_FAILED:
+            return transport.send_failed(self.error)
+        self.wait_writable(transport)
+        return transport.resume_protocol()
+
+    cdef int unblock(self) except -1:
+        """The kernel said OUT: the next flush may send."""
+        self.blocked = False
+        return 0
+
+    cdef int watch_again(self, SocketTransport transport) except -1:
+        """The fd has just been registered: ask for OUT if output waits for it."""
+        if self.blocked:  # connection_made() wrote more than the kernel takes
+            self.wait_writable(transport)
+        return 0
+
+    cdef int wait_writable(self, SocketTransport transport) except -1:
+        """The kernel's buffer is full: go on when it says OUT, which we ask for from now on."""
+        cdef Connection* connection = transport.connection
+        self.blocked = True
+        connection.write.active = 1
+        if connection.interest and not connection.interest & EPOLLOUT:
+            transport.loop.poller.poll_modify(connection, connection.interest | EPOLLOUT)
+        return 0
+
+    cdef int all_sent(self, SocketTransport transport) except -1:
+        """Do what had to wait for the output to leave."""
+        if transport.protocol_paused:
+            transport.resume_protocol()  # may write, close, anything
+            if transport.connection == NULL or self.size:
+                return 0
+        if self.empty_waiter is not None and not self.empty_waiter.done():
+            self.empty_waiter.set_result(None)
+        if transport.closing:
+            if not transport.lost_count:
+                transport.lost_count += 1
+                transport.schedule_lost(None)
+        elif self.ended:
+            shutdown(transport.fd, SHUT_WR)
+        return 0
+
+    cdef int end(self, SocketTransport transport) except -1:
+        """End our half of the connection once the output has left."""
+        self.ended = True
+        if self.size == 0:
+            shutdown(transport.fd, SHUT_WR)
+            return 0
+        return self.flush(transport)
+
+    cdef int drop(self) except -1:
+        """Forget what is not sent: the connection is lost."""
+        self.clear()
+        if self.empty_waiter is not None and not self.empty_waiter.done():
+            self.empty_waiter.set_exception(ConnectionError("Connection is closed by peer"))
+        return 0
+
+    cdef object make_empty_waiter(self, SocketTransport transport):
+        """Return a future that is done when everything is sent."""
+        if self.empty_waiter is not None:
+            raise RuntimeError("Empty waiter is already set")
+        self.flush(transport)
+        self.empty_waiter = transport.loop.create_future()
+        if self.size == 0:
+            self.empty_waiter.set_result(None)
+        return self.empty_waiter
+
+    cdef int refuse_write(self) except -1:
+        """Raise what write() raises while nothing may be written."""
+        if self.ended:
+            raise RuntimeError("Cannot call write() after write_eof()")
+        raise RuntimeError("unable to write; sendfile is in progress")
+
+    cdef bytes content(self):
+        """Return what waits to be sent, joined."""
+        if self.head is None:
+            return b""
+        rest = self.rest[self.first:] if self.rest is not None else []
+        return b"".join([self.head[self.offset:], *rest])
+
+
+cdef bytes copied(data):
+    """Return a mutable buffer's content; asyncio's error for what is no buffer."""
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(
+            f"data argument must be a bytes-like object, not {type(data).__name__!r}"
+        )
+    return bytes(data)
