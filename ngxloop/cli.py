@@ -34,10 +34,11 @@ def parse_arguments(arguments: Sequence[str]) -> Config:
 
 def _serve(arguments: Sequence[str]) -> int:
     with _signals_held():
-        loaded = _load(Loader(arguments))
+        loader = Loader(arguments)
+        loaded = _load(loader)
         for line in loaded.warnings:
             complain(line)
-        return Master(loaded.config).run()
+        return Master(loaded.config, loader.load_config).run(is_process_ending=True)
 
 
 @contextlib.contextmanager

@@ -1,50 +1,49 @@
-"""The prefork master: binds, forks workers, replaces the dead, reloads, drains.
+"""The prefork master: binds, starts workers, and does what signals tell it.
 
-One thread, no event loop. Everything happens in one turn: wait for signals and worker channels, act
-on them, act on the deadlines that have passed. The state of a worker is a table in
-serving/states.py, its process the business of serving/crew.py; this module decides about
-generations of them:
-
-    the first generation fails to start   the master ends with the workers' error
-    a later one fails to start            it is taken back, the one before goes on serving
-    all of it is ready                    the one before is drained
-    a worker that serves dies             another takes its place, later each time it dies young
+One thread, no event loop. Everything happens in one turn: wait for signals, worker channels and
+alarms, act on them, act on the deadlines that have passed. Which workers there are is the business
+of serving/generations.py, their processes that of serving/crew.py; this module opens what they
+share and turns orders into actions.
 
 nginx: ngx_master_process_cycle. Different on purpose: readiness is waited for, not 100 ms; TERM is
 graceful; a respawn backs off.
 """
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import ClassVar
 
-from ngxloop.serving.config import Config
-from ngxloop.serving.crew import Crew
-from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.channel import Kind, Message
+from ngxloop.serving.config import REPEAT_SECONDS, Config
+from ngxloop.serving.errors import ConfigError, ExitCode, StartError
+from ngxloop.serving.generations import SLOTS_PER_WORKER, Generations
+from ngxloop.serving.health import Health
 from ngxloop.serving.listeners import (
     Listeners,
     check_descriptors,
+    describe_address,
     open_listeners,
     queue_limit,
 )
-from ngxloop.serving.logs import complain, log, report, set_up_logs
+from ngxloop.serving.logs import complain, log, reopen_for, set_up_logs
 from ngxloop.serving.options.application import HTTP_INTERFACES
-from ngxloop.serving.places import Generation, Place, respawn_delay
-from ngxloop.serving.poller import Poller
+from ngxloop.serving.options.values import MAX_SECONDS
+from ngxloop.serving.orders import SIGNAL_ORDERS, Order
+from ngxloop.serving.places import Generation, Place
+from ngxloop.serving.poller import Alarm, Poller
 from ngxloop.serving.rlimits import raise_descriptor_limit
 from ngxloop.serving.signals import SignalPipe
-from ngxloop.serving.states import Event, State
 
 __all__ = ["Config", "Master"]
 
-# Processes for each worker: one serves, one comes, one still drains, and one in reserve that no
-# reload uses up, for workers that leave by themselves.
-_SLOTS_PER_WORKER = 4
-_SLOTS_FOR_A_RELOAD = 2  # for each worker: one to fill and the one in reserve
-_ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+# Slots are made once, for the workers there are and for those that scale() may add.
+_LEAST_WORKERS_TO_SCALE_TO = 8
+_ENDING = {Order.QUIT, Order.STOP}
 
 
 class Master:
@@ -52,28 +51,31 @@ class Master:
 
     Args:
         config: What to serve, and how.
+        read_again: Returns the configuration for a reload, or raises ConfigError; without it a
+            reload takes new code only.
 
     Notes:
         TERM, INT and QUIT drain the workers and end; a second one ends at once. HUP reloads.
+        The methods are for the log handlers, hooks and alarms of the same thread.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, read_again: Callable[[], Config] | None = None) -> None:
         self._config = config
+        self._read_again = read_again
         config.prepare()
-        self._count, self._count_reason = config.count_workers()
         self._signals = SignalPipe()
-        self._listeners = Listeners()
-        self._serving: Generation | None = None
-        self._coming: Generation | None = None  # started, not all of it ready yet
-        self._leaving: list[Place] = []  # they drain or stop, and are not replaced
-        self._generation_count = 0
-        self._is_reload_wanted = False
-        self._is_ending = False
+        self._orders = SIGNAL_ORDERS[config.signals]
+        self._ending_since: float | None = None
+        self._drain_alarm: Alarm | None = None
         self._was_run = False
         self._exit_code: int = ExitCode.OK
 
-    def run(self) -> int:
+    def run(self, is_process_ending: bool = False) -> int:
         """Serve until told to end; return the exit code, see errors.ExitCode.
+
+        Args:
+            is_process_ending: The caller exits with the code at once: a signal that comes late is
+                ignored then, instead of replacing the code.
 
         Raises:
             RuntimeError: This is not the main thread, or not the first run.
@@ -83,12 +85,12 @@ class Master:
         if self._was_run:
             raise RuntimeError("a Master runs once; make another one")
         self._was_run = True
+        self._signals.is_process_ending = is_process_ending
         try:
             set_up_logs(self._config, owner_uid=self._config.start_plan.uid)
             with contextlib.ExitStack() as opened:
                 self._open(opened)
-                self._start_generation()
-                while self._crew.pids or not self._is_ending:
+                while self._generations.crew.places or self._is_serving:
                     self._turn()
         except StartError as error:
             self._fail(error)
@@ -96,8 +98,10 @@ class Master:
             log.info("ended")
         return self._exit_code
 
+    # Opening -----------------------------------------------------------------------------------
+
     def _open(self, opened: contextlib.ExitStack) -> None:
-        """Take over the signals, bind, make what the workers share; to be closed by the stack."""
+        """Take over the signals, bind, start the first workers; to be closed by the stack."""
         config = self._config
         check_descriptors(config.binds)
         self._signals.open()
@@ -106,249 +110,263 @@ class Master:
         self._poller = Poller()
         opened.callback(self._poller.close)
         self._poller.add(self._signals.fileno(), self._handle_signals)
+        count = self._count_workers(config)
         backlog = queue_limit(config.backlog)
-        self._listeners = open_listeners(config.binds, backlog, config.socket_mode, self._pause)
-        opened.callback(self._listeners.close)
-        for address in self._listeners.describe():
+        listeners = open_listeners(config.binds, backlog, config.socket_mode, self._pause)
+        with contextlib.ExitStack() as bound:
+            bound.callback(listeners.close)
+            self._generations = self._make_generations(count)
+            bound.pop_all()
+        opened.callback(self._generations.close)
+        for address in listeners.describe():
             log.info("listening on %s, backlog %d", address, backlog)
-        if self._count_reason:
-            log.info("workers auto: %d (%s)", self._count, self._count_reason)
-        slot_count = _SLOTS_PER_WORKER * self._count
-        try:
-            self._crew = Crew(self, config, self._poller, self._listeners, slot_count)
-        except OSError as error:
-            raise StartError(
-                ExitCode.START_FAILED,
-                f"cannot prepare {self._count} workers: {error.strerror}; "
-                f"raise the open file limit (ulimit -n), or lower --workers",
-            ) from error
-        opened.callback(self._crew.close)
+        self._health = Health(self._generations, self._poller)
+        self._generations.crew.answer(Kind.WORN, self._replace_worn)
+        self._generations.start(config, count, listeners)
+
+    def _count_workers(self, config: Config) -> int:
+        count, reason = config.count_workers()
+        if reason:
+            log.info("workers auto: %d (%s)", count, reason)
+        return count
+
+    def _make_generations(self, count: int) -> Generations:
+        """Make what all workers share: with room to scale, or without if there are no fds for it.
+
+        Raises:
+            StartError: There are none for the workers themselves.
+        """
+        for most in (max(_LEAST_WORKERS_TO_SCALE_TO, 2 * count), count):
+            with contextlib.suppress(OSError):
+                generations = Generations(self, self._poller, SLOTS_PER_WORKER * most)
+                self._most_workers = most
+                return generations
+        raise StartError(
+            ExitCode.START_FAILED,
+            f"cannot prepare {count} workers: {os.strerror(24)}; "
+            "raise the open file limit (ulimit -n), or lower --workers",
+        )
 
     def _pause(self, seconds: float) -> bool:
         """Wait between two attempts to bind; True if we are told to end."""
         self._signals.wait(seconds)
-        return bool(_ENDING & set(self._signals.read()))
+        orders = {self._orders.get(number) for number in self._signals.read()}
+        return bool(orders & _ENDING)
+
+    # The turn ----------------------------------------------------------------------------------
+
+    @property
+    def _is_serving(self) -> bool:
+        return self._ending_since is None or self._drain_alarm is not None
 
     def _turn(self) -> None:
-        self._poller.wait(self._next_timeout())
-        now = time.monotonic()
-        for place in self._places():
-            if place.deadline is not None and place.deadline <= now:
-                place.deadline = None
-                self._DEADLINE_ACTIONS[place.state](self, place)
-
-    def _next_timeout(self) -> float | None:
-        deadlines = [place.deadline for place in self._places() if place.deadline is not None]
-        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
-
-    def _places(self) -> list[Place]:
-        generations = (self._coming, self._serving)
-        places = [place for generation in generations if generation for place in generation.places]
-        return places + self._leaving
-
-    def _announce(self, interface: str) -> None:
-        """Say that we serve, and where: what to open in a browser, if a browser can open it."""
-        is_http = interface in HTTP_INTERFACES
-        where = [
-            address if address.startswith("unix:") or not is_http else f"http://{address}"
-            for address in self._listeners.describe() + self._crew.shared.describe()
-        ]
-        app, workers = (
-            self._config.app,
-            "1 worker" if self._count == 1 else f"{self._count} workers",
-        )
-        log.info("serving %s (%s) with %s: %s", app, interface, workers, " ".join(where))
-
-    # Signals -----------------------------------------------------------------------------------
+        deadline = self._generations.next_deadline()
+        self._poller.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        self._generations.act_on_deadlines()
 
     def _handle_signals(self) -> None:
         arrived = self._signals.read()
+        orders = [self._orders[number] for number in arrived if number in self._orders]
+        # To end goes first: a worker that died of the same signal is no failure then.
+        for order in orders:
+            if order in _ENDING:
+                self.obey(order)
         if signal.SIGCHLD in arrived:
-            self._crew.reap()
-        for number in arrived:
-            if number == signal.SIGHUP:
-                self._reload()
-            elif number in _ENDING:
-                self._end()
+            self._generations.crew.reap()
+        for order in orders:
+            if order not in _ENDING:
+                self.obey(order)
 
-    def _end(self) -> None:
+    def obey(self, order: Order) -> None:
+        """Do what a signal means."""
+        self._ACTIONS[order](self)
+
+    # Orders ------------------------------------------------------------------------------------
+
+    def end(self) -> None:
         """Drain everything and end; at once if that was asked for before."""
-        if self._is_ending:
+        now = time.monotonic()
+        if self._ending_since is None:
+            self._ending_since = now
+            self._begin_to_end()
+        elif now - self._ending_since > REPEAT_SECONDS and self._config.signals != "nginx":
+            self.stop()
+
+    def stop(self) -> None:
+        """End at once."""
+        if self._ending_since is not None:
             log.warning("told again to end: stopping at once")
-            for place in self._places():
-                self._crew.stop(place)
-            return
-        self._is_ending = True
-        self._listeners.close()
+        else:
+            self._ending_since = time.monotonic()
+            log.info("stopping at once")
+        self._cancel_drain_alarm()
+        self._generations.end()
+        self._generations.stop()
+
+    def reload(self) -> None:
+        """Start new workers with the configuration of now; the old ones drain when all serve."""
+        if self._ending_since is None:
+            self._generations.reload()
+
+    def reopen(self) -> None:
+        """Open the log files again, here and in all workers."""
+        log.info("reopening the log files")
+        reopen_for(self._config.start_plan.uid)
+        for place in self._generations.crew.places:
+            place.order(Kind.REOPEN)
+
+    def rest(self) -> None:
+        """Drain the workers but keep the sockets, as nginx does for an upgrade; for a daemon.
+
+        A terminal sends the signal whenever its size changes, so it means nothing on one.
+        """
+        if self._ending_since is None and not _is_on_terminal():
+            log.info("resting: workers drain, the sockets stay open; HUP starts workers again")
+            self._generations.rest()
+
+    def grow(self) -> None:
+        """Have one more worker."""
+        self.scale(self._generations.count + 1)
+
+    def shrink(self) -> None:
+        """Have one less."""
+        self.scale(self._generations.count - 1)
+
+    def scale(self, count: int) -> str:
+        """Have so many workers; return why that is impossible, if it is."""
+        most = self._most_workers
+        if not 1 <= count <= most:
+            problem = f"cannot have {count} workers; give 1 to {most}, or restart for more"
+            log.warning("%s", problem)
+            return problem
+        if self._ending_since is None:
+            log.info("scaling from %d to %d workers", self._generations.count, count)
+            self._generations.scale(count)
+        return ""
+
+    _ACTIONS: ClassVar[dict[Order, Callable[["Master"], object]]] = {
+        Order.QUIT: end,
+        Order.STOP: stop,
+        Order.RELOAD: reload,
+        Order.REOPEN: reopen,
+        Order.REST: rest,
+        Order.GROW: grow,
+        Order.SHRINK: shrink,
+    }
+
+    # Ending ------------------------------------------------------------------------------------
+
+    def _begin_to_end(self) -> None:
+        delay = self._config.drain_delay
+        if delay and self._generations.serving is not None:
+            log.info("ending: workers go on accepting for %g s", delay)
+            self._drain_alarm = self._poller.call_later(delay, self._drain)
+        else:
+            self._drain()
+
+    def _drain(self) -> None:
+        self._drain_alarm = None
         seconds = self._config.graceful_timeout
-        log.info("ending: workers drain for at most %g s; signal again to stop at once", seconds)
-        for place in self._places():
-            self._crew.retire(place)
-
-    # Generations -------------------------------------------------------------------------------
-
-    def _start_generation(self) -> None:
-        self._generation_count += 1
-        self._coming = coming = Generation(self._generation_count, self._count)
-        for place in coming.places:
-            if self._coming is coming:  # not rejected for one that could not be forked
-                self._spawn(place)
-
-    def _reload(self) -> None:
-        """Start a new generation; when it is ready, the serving one is drained."""
-        self._is_reload_wanted = True
-        self._start_wanted_reload()
-
-    def _start_wanted_reload(self) -> None:
-        """Begin the reload that was asked for, if the last one is over and there is room."""
-        if not self._is_reload_wanted or self._coming is not None or self._is_ending:
-            return
-        if self._crew.free_slot_count < _SLOTS_FOR_A_RELOAD * self._count:
-            log.info("the reload waits: %d old workers still drain", len(self._leaving))
-            return
-        self._is_reload_wanted = False
-        log.info("reloading: generation %d starts", self._generation_count + 1)
-        self._start_generation()
-
-    def _accept_generation(self, coming: Generation) -> None:
-        """All of the new generation is ready: it serves, the one before leaves."""
-        old, self._serving, self._coming = self._serving, coming, None
-        if old is None:
-            self._announce(coming.places[0].interface)
+        if self._config.signals == "nginx":
+            seconds = MAX_SECONDS
+            log.info("ending: workers drain for as long as it takes; TERM stops at once")
         else:
-            log.info("reloaded: generation %d serves, %d drains", coming.number, old.number)
-            self._dismiss(old)
-        self._start_wanted_reload()
+            log.info("ending: workers drain for at most %g s; signal again to stop", seconds)
+        self._generations.end(seconds)
 
-    def _reject_generation(self, coming: Generation, error: StartError) -> None:
-        """The new generation cannot serve: take it back; without one before it, end."""
-        self._coming = None
-        self._dismiss(coming)
-        if self._serving is None:
-            self._is_ending = True
-            self._listeners.close()
-            self._fail(error)
-        else:
-            _report(error)
-            log.error("reload failed: generation %d goes on serving", self._serving.number)
-            self._start_wanted_reload()
-
-    def _dismiss(self, generation: Generation) -> None:
-        for place in generation.places:
-            self._crew.retire(place)
-            if place.is_live:
-                self._leaving.append(place)
-
-    def _is_coming(self, place: Place) -> bool:
-        return self._coming is not None and place in self._coming.places
+    def _cancel_drain_alarm(self) -> None:
+        if self._drain_alarm is not None:
+            self._drain_alarm.cancel()
+            self._drain_alarm = None
 
     def _fail(self, error: StartError) -> None:
         self._exit_code = error.code
         if error.code is not ExitCode.OK:
             complain(error.line, error.traceback)
 
-    # Workers: what the crew tells -----------------------------------------------------------------
+    # What the generations tell, see generations.Owner ------------------------------------------
 
-    def worker_ready(self, place: Place) -> None:
-        """Count it; see crew.Owner."""
-        log.info("%s ready (process %d)", place, place.pid)
-        if self._coming is not None and self._coming.is_ready:
-            self._accept_generation(self._coming)
+    def prepare_reload(self, current: Listeners) -> tuple[Config, int, Listeners]:
+        """Read the configuration again and open the sockets that are new in it."""
+        config = self._read_config()
+        count = self._next_count(config)
+        check_descriptors(config.binds, current)
+        backlog = queue_limit(config.backlog)
+        listeners = open_listeners(config.binds, backlog, config.socket_mode, known=current)
+        for sock in listeners.sockets:
+            if sock not in current.sockets:
+                log.info("listening on %s, backlog %d", describe_address(sock), backlog)
+        return config, count, listeners
 
-    def worker_leaves(self, place: Place) -> None:
-        """Replace it at once; see crew.Owner."""
-        log.info("%s (process %d) drains by itself and is replaced", place, place.pid)
-        for generation in (self._serving, self._coming):
-            if generation is not None and place in generation.places:
-                self._leaving.append(place)
-                self._spawn(generation.replace(place))
+    def generation_serves(self, generation: Generation) -> None:
+        """Take over its configuration; the first time, say that we serve."""
+        is_first = generation.number == 1
+        self._config = generation.config
+        self._orders = SIGNAL_ORDERS[generation.config.signals]
+        if not is_first:
+            self._set_up_logs_again(generation.config)
+        self._health.configure(generation.config)
+        if is_first:
+            self._announce(generation)
 
-    def worker_gone(self, place: Place, reason: str) -> None:
-        """Decide what its death means; see crew.Owner."""
-        advice = "start the application by itself to see why"
-        line = f"{place} {reason} while starting; {advice}"
-        self._lose(place, place.failure or StartError(ExitCode.START_TIMEOUT, line))
+    def reload_failed(self, error: StartError) -> None:
+        """Nothing has changed."""
+
+    def start_failed(self, error: StartError) -> None:
+        """End with what the workers said."""
+        self._ending_since = time.monotonic()
+        self._fail(error)
 
     def forget_in_worker(self) -> None:
-        """Close the master's descriptors in a worker; see crew.Owner."""
+        """Close the master's own descriptors in a worker."""
         self._poller.close()
         self._signals.close_fds()
 
-    # Workers: lost and replaced ------------------------------------------------------------------
+    def _replace_worn(self, place: Place, message: Message) -> None:
+        message.discard()
+        self._generations.recycling.want(place, "it has served as many requests as it may")
 
-    def _lose(self, place: Place, error: StartError) -> None:
-        """A place has no process any more, or did not get one."""
-        if place in self._leaving:
-            self._leaving.remove(place)
-            self._fill_waiting_place()
-            self._start_wanted_reload()
-        elif self._is_ending:
-            return
-        elif self._is_coming(place) and self._coming is not None:
-            self._reject_generation(self._coming, error)
-        else:
-            if place.failure is not None:
-                _report(place.failure)
-            self._refill(place)
-
-    def _refill(self, place: Place) -> None:
-        """Give a serving place another process, now or later."""
-        delay = respawn_delay(place.young_deaths)
-        if delay == 0:
-            self._spawn(place)
-            return
-        log.warning("%s died young %d times, next in %g s", place, place.young_deaths, delay)
-        place.advance(Event.WAIT)
-        place.deadline = time.monotonic() + delay
-
-    def _spawn(self, place: Place) -> None:
-        """Fork a process for the place; a fork that fails counts as a death at birth."""
-        if not self._crew.free_slot_count:
-            self._make_room(place)
-            return
+    def _set_up_logs_again(self, config: Config) -> None:
         try:
-            self._crew.spawn(place)
-        except OSError as error:
-            log.error("cannot fork %s: %s", place, error)
-            place.young_deaths += 1
-            self._lose(place, StartError(ExitCode.START_FAILED, f"cannot fork {place}: {error}"))
+            set_up_logs(config, owner_uid=config.start_plan.uid)
+        except StartError as error:  # the file that is open already goes on
+            log.error("%s", error.line)
 
-    def _make_room(self, place: Place) -> None:
-        """Stop the worker that has been leaving for the longest; serving goes before draining."""
-        place.advance(Event.WAIT)  # without a deadline: until one that leaves is gone
-        oldest = next((old for old in self._leaving if old.state is State.DRAINING), None)
-        if oldest is not None:
-            log.warning("%s still drains and is stopped: %s needs its slot", oldest, place)
-            self._crew.stop(oldest)
+    def _read_config(self) -> Config:
+        if self._read_again is None:
+            return self._config
+        try:
+            return self._read_again()
+        except ConfigError as error:
+            raise StartError(ExitCode.USAGE, str(error)) from error
 
-    def _fill_waiting_place(self) -> None:
-        """Give a slot that became free to a place that waits for one."""
-        for place in self._places():
-            if place.state is State.BACKOFF and place.deadline is None:
-                self._spawn(place)
-                return
+    def _next_count(self, config: Config) -> int:
+        """Return how many workers the next generation has; what scale() said holds.
 
-    def _give_up_start(self, place: Place) -> None:
-        seconds = self._config.start_timeout
-        advice = "see where it waits, or raise --start-timeout"
-        error = StartError(
-            ExitCode.START_TIMEOUT, f"{place} was not ready after {seconds:g} s; {advice}"
-        )
-        place.failure = error
-        self._crew.stop(place)
-        if self._is_coming(place) and self._coming is not None:
-            self._reject_generation(self._coming, error)
+        Only another number in the configuration replaces it.
+        """
+        if config.workers == self._config.workers:
+            return self._generations.count
+        count = self._count_workers(config)
+        if count > self._most_workers:
+            line = f"workers: {count} are more than there is room for; restart, or give at most"
+            raise StartError(ExitCode.USAGE, f"{line} {self._most_workers}")
+        return count
 
-    def _kill(self, place: Place) -> None:
-        self._crew.kill(place)
-
-    _DEADLINE_ACTIONS: ClassVar[dict[State, Callable[["Master", Place], None]]] = {
-        State.STARTING: _give_up_start,
-        State.BACKOFF: _spawn,
-        State.DRAINING: _kill,
-        State.STOPPING: _kill,
-    }
+    def _announce(self, generation: Generation) -> None:
+        """Say that we serve, and where: what to open in a browser, if a browser can open it."""
+        crew = self._generations.crew
+        is_http = generation.interface in HTTP_INTERFACES
+        where = [
+            address if address.startswith("unix:") or not is_http else f"http://{address}"
+            for address in generation.listeners.describe() + crew.shared.describe()
+        ]
+        count = len(generation.places)
+        workers = "1 worker" if count == 1 else f"{count} workers"
+        app, interface = generation.config.app, generation.interface
+        log.info("serving %s (%s) with %s: %s", app, interface, workers, " ".join(where))
 
 
-def _report(error: StartError) -> None:
-    report(error.line, error.traceback)
+def _is_on_terminal() -> bool:
+    """Say whether somebody's terminal is ours."""
+    return any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))

@@ -77,7 +77,9 @@ LAYERS: dict[int, list[str]] = {
         "serving.logs",
         "serving.states",
         "serving.signals",
+        "serving.orders",
         "serving.parent",
+        "serving.stacks",
         "serving.channel",
         "serving.cpus",
         "serving.binds",
@@ -85,6 +87,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.options.listening",
         "serving.options.workers",
         "serving.options.process",
+        "serving.options.master",
         "serving.affinity",
         "serving.privileges",
         "serving.rlimits",
@@ -143,6 +146,9 @@ LAYERS: dict[int, list[str]] = {
         "serving.program",
         "serving.worker",
         "serving.crew",
+        "serving.recycling",
+        "serving.generations",
+        "serving.health",
     ],
     # The master and its command.
     9: [

@@ -14,6 +14,7 @@ from ngxloop.serving.initialisation import Plan, plan
 from ngxloop.serving.options.application import ApplicationOptions, is_script
 from ngxloop.serving.options.listening import ListeningOptions
 from ngxloop.serving.options.logging import LogOptions
+from ngxloop.serving.options.master import MasterOptions
 from ngxloop.serving.options.process import ProcessOptions
 from ngxloop.serving.options.table import options_of
 from ngxloop.serving.options.workers import WorkerOptions
@@ -33,6 +34,15 @@ YOUNG_SECONDS = 5.0
 # Delay before the second process in a row that died young, then doubled each time, up to the limit.
 BACKOFF_SECONDS = 0.1
 BACKOFF_LIMIT_SECONDS = 30.0
+# The same signal that ends us may come twice for one stop: to us, and to our process group, as
+# timeout(1) and some service managers send it. Within this time it is taken for one.
+REPEAT_SECONDS = 0.5
+# A hung worker that was told to write its stacks has this long to come back before it is killed.
+DUMP_SECONDS = 2.0
+# How often the master looks how large its workers are.
+RSS_SECONDS = 1.0
+# Workers live up to this part longer than --max-lifetime says, so that not all leave together.
+LIFETIME_SPREAD = 0.1
 # How often a draining worker looks whether its connections are gone.
 DRAIN_POLL_SECONDS = 0.02
 # The master's longest single wait, a day. epoll_wait(2) takes at most 2^31 ms, 24 days.
@@ -40,7 +50,14 @@ MAX_WAIT_SECONDS = 86_400.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(ApplicationOptions, ListeningOptions, WorkerOptions, ProcessOptions, LogOptions):
+class Config(
+    ApplicationOptions,
+    ListeningOptions,
+    WorkerOptions,
+    MasterOptions,
+    ProcessOptions,
+    LogOptions,
+):
     """What to serve and how. Every field has the name of its option, - written as _.
 
     Raises:

@@ -6,6 +6,7 @@ through the methods of Owner.
 
 import contextlib
 import os
+import random
 import signal
 import time
 from collections.abc import Callable
@@ -16,8 +17,8 @@ from ngxloop.serving.assignment import Assignment
 from ngxloop.serving.channel import Channel, Kind, Message, channel_pair
 from ngxloop.serving.config import KILL_SECONDS, STOP_SECONDS, Config
 from ngxloop.serving.errors import StartError
-from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import log
+from ngxloop.serving.options.values import MAX_SECONDS
 from ngxloop.serving.places import Place, exit_reason
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.process import fork_worker
@@ -35,31 +36,37 @@ class Owner(Protocol):
     def worker_leaves(self, place: Place) -> None:
         """The worker drains without an order: it was sent a TERM of its own."""
 
-    def worker_gone(self, place: Place, reason: str) -> None:
-        """The process has ended; the place is empty and place.failure says more, if it is set."""
+    def worker_silent(self, place: Place) -> None:
+        """The worker has stopped accepting."""
 
-    def forget_in_worker(self) -> None:
-        """Close, in a fresh worker, descriptors that only the master needs."""
+    def worker_gone(self, place: Place, reason: str, code: int | None) -> None:
+        """The process has ended; the place is empty and place.failure says more, if it is set.
+
+        Args:
+            place: Where it was.
+            reason: How it ended, in words.
+            code: Its exit code, below 0 for a signal, None if it is not known.
+        """
+
+    def forget_in_worker(self, place: Place) -> None:
+        """Close, in a fresh worker, descriptors that only the master and others need."""
 
 
-Action = Callable[[Place, Message], None]
+MessageAction = Callable[[Place, Message], None]
 
 
 class Crew:
     """All live worker processes, of every generation."""
 
-    def __init__(
-        self, owner: Owner, config: Config, poller: Poller, listeners: Listeners, slot_count: int
-    ) -> None:
+    def __init__(self, owner: Owner, poller: Poller, slot_count: int) -> None:
         self._owner = owner
-        self._config = config
         self._poller = poller
-        self._listeners = listeners
         self._board = Scoreboard(slot_count)
         self._free_slots = set(range(slot_count))
         self._places: dict[int, Place] = {}  # by process id
         self.shared = SharedSockets()
-        self._actions: dict[Kind, Action] = {
+        self._others: dict[int, Callable[[int], None]] = {}  # children that are no workers
+        self._actions: dict[Kind, MessageAction] = {
             Kind.READY: self._hear_ready,
             Kind.DRAINING: self._hear_draining,
             Kind.FAILED: self._hear_failed,
@@ -67,9 +74,23 @@ class Crew:
             Kind.RELEASE: self._hear_release,
         }
 
-    def answer(self, kind: Kind, action: Action) -> None:
+    def answer(self, kind: Kind, action: MessageAction) -> None:
         """Call the action for every message of this kind; it owns the message's descriptors."""
         self._actions[kind] = action
+
+    def adopt(self, pid: int, ended: Callable[[int], None]) -> None:
+        """Watch a child of ours that is no worker; ended() is called with its exit code."""
+        self._others[pid] = ended
+
+    @property
+    def board(self) -> Scoreboard:
+        """What the workers tell of themselves."""
+        return self._board
+
+    @property
+    def places(self) -> list[Place]:
+        """Every place with a process."""
+        return list(self._places.values())
 
     @property
     def pids(self) -> set[int]:
@@ -93,7 +114,9 @@ class Crew:
         ours, theirs = channel_pair()
         assignment = self._assign(place, slot, theirs)
         try:
-            pid = fork_worker(lambda: self._forget_in_worker(ours), lambda: run_worker(assignment))
+            pid = fork_worker(
+                lambda: self._forget_in_worker(ours, place), lambda: run_worker(assignment)
+            )
         except OSError:
             ours.close()
             raise
@@ -101,19 +124,25 @@ class Crew:
             theirs.close()
         self._free_slots.remove(slot)
         self._places[pid] = place
-        place.settle(pid, slot, ours, time.monotonic() + self._config.start_timeout)
+        seconds = place.generation.config.start_timeout
+        place.settle(pid, slot, ours, time.monotonic() + seconds)
         self._poller.add(ours.fileno(), lambda: self._hear(place))
         log.debug("%s started, process %d", place, pid)
 
-    def retire(self, place: Place) -> None:
-        """Let a worker finish what it does; one that has not begun just stops."""
+    def retire(self, place: Place, seconds: float | None = None) -> None:
+        """Let a worker finish what it does; one that has not begun just stops.
+
+        Args:
+            place: Whose worker.
+            seconds: How long it may take; without, as long as its configuration says.
+        """
         if place.state is State.STARTING:
             self.stop(place)
         elif place.advance(Event.DRAIN):
             place.deadline = None
             if place.is_live:
-                place.order(Kind.DRAIN)
-                self._expect_drain(place)
+                place.order(Kind.DRAIN, b"" if seconds is None else f"{seconds:g}".encode())
+                self._expect_drain(place, seconds)
 
     def stop(self, place: Place) -> None:
         """Let a worker end now: an order for its loop, a signal if it has none yet, then KILL."""
@@ -129,6 +158,7 @@ class Crew:
     def kill(self, place: Place) -> None:
         """End a process that did not end when it was told to."""
         log.warning("%s (process %d) did not end in time: killed", place, place.pid)
+        place.verdict = place.verdict or "did not end in time"
         place.send_signal(signal.SIGKILL)
 
     def reap(self) -> None:
@@ -137,6 +167,11 @@ class Crew:
             has_ended, status = _wait_status(pid)
             if has_ended:
                 self._bury(place, status)
+        for pid, action in list(self._others.items()):
+            has_ended, status = _wait_status(pid)
+            if has_ended:
+                del self._others[pid]
+                action(os.waitstatus_to_exitcode(status or 0))
         if os.getpid() == 1:  # the first process of a container inherits every orphan in it
             self._reap_orphans()
 
@@ -152,28 +187,31 @@ class Crew:
 
     def _assign(self, place: Place, slot: int, channel: Channel) -> Assignment:
         return Assignment(
-            config=self._config,
+            config=place.generation.config,
             name=str(place),
             number=place.number,
-            generation=place.generation,
+            generation=place.generation.number,
+            request_limit=_request_limit(place.generation.config),
             slot=slot,
             board=self._board,
             channel=channel,
-            sockets=self._listeners.sockets,
+            sockets=place.generation.listeners.sockets,
             master_pid=os.getpid(),
         )
 
-    def _forget_in_worker(self, ours: Channel) -> None:
+    def _forget_in_worker(self, ours: Channel, mine: Place) -> None:
         """Close the master's ends: a channel that is also open here has no end of file there."""
         ours.close()
         for place in self._places.values():
             if place.channel is not None:
                 place.channel.close()
         self.shared.close_in_worker()
-        self._owner.forget_in_worker()
+        self._owner.forget_in_worker(mine)
 
-    def _expect_drain(self, place: Place) -> None:
-        place.deadline = time.monotonic() + self._config.graceful_timeout + KILL_SECONDS
+    def _expect_drain(self, place: Place, seconds: float | None = None) -> None:
+        if seconds is None:
+            seconds = place.generation.config.graceful_timeout
+        place.deadline = time.monotonic() + min(seconds, MAX_SECONDS) + KILL_SECONDS
 
     def _hear(self, place: Place) -> None:
         """Act on what a worker says; after the end of file there is nothing more to hear."""
@@ -202,13 +240,16 @@ class Crew:
         if place.advance(Event.DRAIN):  # else it was ordered to
             self._expect_drain(place)
             self._owner.worker_leaves(place)
+        place.is_accepting = False
+        self._owner.worker_silent(place)
 
     def _hear_failed(self, place: Place, message: Message) -> None:
         place.failure = StartError.unpack(message.payload)
 
     def _hear_bind(self, place: Place, message: Message) -> None:
-        find_listener = self._listeners.find_address
-        asker = Asker(str(place), place.pid, place.generation, find_listener)
+        generation = place.generation
+        find_listener = generation.listeners.find_address
+        asker = Asker(str(place), place.pid, generation.number, find_listener)
         self.shared.answer_bind(asker, message)
 
     def _hear_release(self, place: Place, message: Message) -> None:
@@ -218,7 +259,8 @@ class Crew:
         """Close what the programs of older generations wanted, once those are gone."""
         states = {place.state for place in self._places.values()}
         if states and State.STARTING not in states:  # which have not asked for all of theirs yet
-            self.shared.drop_older(min(place.generation for place in self._places.values()))
+            oldest = min(place.generation.number for place in self._places.values())
+            self.shared.drop_older(oldest)
 
     def _bury(self, place: Place, status: int | None) -> None:
         """Take back what a dead process held, and tell the master."""
@@ -233,16 +275,26 @@ class Crew:
         if place.channel is not None and place.channel.is_open:
             self._poller.remove(place.channel.fileno())
             place.channel.close()
-        place.vacate()
+        place.vacate(reason)
         self._drop_unused_sockets()
-        self._owner.worker_gone(place, reason)
+        code = None if status is None else os.waitstatus_to_exitcode(status)
+        self._owner.worker_gone(place, reason, code)
 
     def _reap_orphans(self) -> None:
         """Reap what was never ours; one of ours that ends meanwhile has a SIGCHLD on its way."""
         peek = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        ours = self._places.keys() | self._others.keys()
         with contextlib.suppress(ChildProcessError):  # there are no children at all
-            while (found := os.waitid(os.P_ALL, 0, peek)) and found.si_pid not in self._places:
+            while (found := os.waitid(os.P_ALL, 0, peek)) and found.si_pid not in ours:
                 os.waitpid(found.si_pid, 0)
+                log.debug("reaped process %d, an orphan", found.si_pid)
+
+
+def _request_limit(config: Config) -> int:
+    """Return after how many requests a worker asks to be replaced; each after another number."""
+    if not config.max_requests:
+        return 0
+    return config.max_requests + random.randint(0, config.max_requests_jitter)
 
 
 def _is_wanted(state: State, status: int | None) -> bool:

@@ -80,11 +80,12 @@ class Listeners:
         """
         kept = set(keep.sockets) if keep else set()
         for opened in self.opened:
-            if opened.sock not in kept:
+            is_open = opened.sock.fileno() >= 0  # else another generation, which had it too, did it
+            if opened.sock not in kept and is_open:
                 if opened.file is not None and not leave_files and os.getpid() == self._owner_pid:
                     remove_file(opened.sock.getsockname(), opened.file)
                 opened.sock.close()
-        self.opened.clear()
+        self.opened = [opened for opened in self.opened if opened.sock in kept]
 
     def describe(self) -> list[str]:
         """Return each address as people write it, with the real port."""

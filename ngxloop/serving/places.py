@@ -1,39 +1,54 @@
 """The master's records: a place among the workers, and the generation that a reload replaces."""
 
+import dataclasses
 import os
 import signal
 import time
 
 from ngxloop.serving.channel import Channel, Kind
-from ngxloop.serving.config import BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS, YOUNG_SECONDS
+from ngxloop.serving.config import BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS, YOUNG_SECONDS, Config
 from ngxloop.serving.errors import StartError
+from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.states import LIVE, Event, State, next_state
+
+
+@dataclasses.dataclass
+class History:
+    """What is told of the processes that had a place before; a successor goes on with it."""
+
+    spawn_count: int = 0
+    young_deaths: int = 0  # in a row
+    last_exit: str = ""  # how and why the last process ended
 
 
 class Place:
     """One of the N workers of a generation: its state, and its process while there is one."""
 
-    def __init__(self, number: int, generation: int) -> None:
+    def __init__(self, number: int, generation: "Generation", history: History | None = None):
         self.number = number
         self.generation = generation
+        self.history = history or History()
         self.state = State.DEAD
         self.pid = 0
         self.slot = -1  # in the scoreboard, while there is a process
         self.channel: Channel | None = None
         self.deadline: float | None = None  # monotonic; what happens then depends on the state
+        self.started_at = 0.0  # monotonic, of the process
         self.ready_at: float | None = None
         self.interface = ""  # what the process serves, known once it is ready
         self.failure: StartError | None = None  # what the process reported
-        self.young_deaths = 0  # in a row
+        self.is_accepting = False  # False once it says that it drains
+        self.lifetime = 0.0  # after so many seconds of serving it is replaced; 0: never
+        self.verdict = ""  # why the master ends it, if it is the master who does
 
     def __str__(self) -> str:
-        return f"worker {self.generation}.{self.number}"
+        return f"worker {self.generation.number}.{self.number}"
 
     @property
     def log_fields(self) -> dict[str, int]:
         """What a line about it says in JSON; see logformats.Subject."""
         process = {"worker_pid": self.pid} if self.pid else {}
-        return {"slot": self.number, "generation": self.generation, **process}
+        return {"slot": self.number, "generation": self.generation.number, **process}
 
     @property
     def is_live(self) -> bool:
@@ -50,44 +65,67 @@ class Place:
         """Take in a new process."""
         self.advance(Event.SPAWN)
         self.pid, self.slot, self.channel, self.deadline = pid, slot, channel, deadline
+        self.started_at = time.monotonic()
         self.ready_at = self.failure = None
+        self.is_accepting = True
+        self.verdict = ""
+        self.history.spawn_count += 1
 
-    def vacate(self) -> None:
+    def vacate(self, reason: str) -> None:
         """Forget the process, which is gone; count whether it died young."""
+        self.history.last_exit = f"{self.verdict}: {reason}" if self.verdict else reason
         self.advance(Event.EXIT)
         self.pid, self.slot, self.channel, self.deadline = 0, -1, None, None
+        self.is_accepting = False
         lived = self.ready_at is not None and time.monotonic() - self.ready_at >= YOUNG_SECONDS
-        self.young_deaths = 0 if lived else self.young_deaths + 1
+        self.history.young_deaths = 0 if lived else self.history.young_deaths + 1
 
-    def order(self, kind: Kind) -> None:
+    def order(self, kind: Kind, payload: bytes = b"") -> None:
         """Tell the process; by a signal if it does not read its channel."""
-        if self.channel is None or not self.channel.send(kind):
+        if self.channel is None or not self.channel.send(kind, payload):
             self.send_signal(signal.SIGTERM)
 
-    def send_signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: int) -> None:
         """Send a signal to the process. Its id cannot be another's: only we reap it."""
         if self.is_live:
             os.kill(self.pid, number)
 
 
 class Generation:
-    """The places that were filled together, by the start or by one reload."""
+    """The places that were filled together, by the start or by one reload, and what they serve."""
 
-    def __init__(self, number: int, count: int) -> None:
+    def __init__(self, number: int, config: Config, listeners: Listeners, count: int) -> None:
         self.number = number
-        self.places = [Place(index, number) for index in range(count)]
+        self.config = config
+        self.listeners = listeners
+        self.places: list[Place] = []
+        for _ in range(count):
+            self.add()
 
     @property
     def is_ready(self) -> bool:
         """Say whether every worker is."""
         return all(place.state is State.READY for place in self.places)
 
-    def replace(self, place: Place) -> Place:
-        """Put an empty place where this one stands, and return it."""
-        fresh = Place(place.number, self.number)
-        fresh.young_deaths = place.young_deaths
+    @property
+    def interface(self) -> str:
+        """What its workers serve."""
+        return self.places[0].interface if self.places else ""
+
+    def add(self) -> Place:
+        """Add an empty place behind the others, and return it."""
+        self.places.append(Place(len(self.places), self))
+        return self.places[-1]
+
+    def replace(self, place: Place, successor: Place | None = None) -> Place:
+        """Put an empty place, or a successor that is there, where this one stands; return it."""
+        fresh = successor or self.successor(place)
         self.places[place.number] = fresh
         return fresh
+
+    def successor(self, place: Place) -> Place:
+        """Return an empty place with the same number, which does not stand among ours yet."""
+        return Place(place.number, self, place.history)
 
 
 def respawn_delay(young_deaths: int) -> float:

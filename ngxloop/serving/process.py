@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from ngxloop.serving.errors import ExitCode
-from ngxloop.serving.signals import reset_in_worker, signals_blocked
+from ngxloop.serving.signals import DUMP_SIGNAL, reset_in_worker, signals_blocked
+from ngxloop.serving.stacks import write_stacks_on
 
 
 def fork_worker(forget: Callable[[], None], work: Callable[[], int]) -> int:
@@ -40,6 +41,7 @@ def _run_child(forget: Callable[[], None], work: Callable[[], int]) -> NoReturn:
     status: int = ExitCode.INTERNAL
     try:
         atexit._clear()
+        write_stacks_on(DUMP_SIGNAL)
         reset_in_worker()
         forget()
         status = work()

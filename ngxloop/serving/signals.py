@@ -22,8 +22,16 @@ MASTER_SIGNALS = (
     signal.SIGQUIT,
     signal.SIGINT,
     signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGWINCH,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
     signal.SIGCHLD,
 )
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGHUP)
+# Tells a worker to write its stacks. Not SIGABRT, which faulthandler does not lend.
+DUMP_SIGNAL = signal.SIGRTMIN + 1
 # A worker takes its orders over the channel. Ctrl-C, Ctrl-\ and a `pkill -HUP` by name reach it as
 # well as the master; they are the master's to answer. A handler that does nothing, not SIG_IGN:
 # programs that the application starts would inherit that.
@@ -47,6 +55,7 @@ class SignalPipe:
         self._old_wakeup_fd = -1
         self._old_handlers: dict[signal.Signals, Any] = {}
         self._old_mask: set[Any] | None = None
+        self.is_process_ending = False  # close() then lets no late signal spoil the exit code
 
     def fileno(self) -> int:
         """Return the descriptor that turns readable when a signal has arrived."""
@@ -67,7 +76,9 @@ class SignalPipe:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._old_mask)
             self._old_mask = None
         for number, handler in self._old_handlers.items():
-            if handler is not None:  # None: it was not set from Python, and cannot be from here
+            if self.is_process_ending and number in ENDING_SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+            elif handler is not None:  # None: it was not set from Python, and cannot be from here
                 signal.signal(number, handler)
         self._old_handlers.clear()
         signal.set_wakeup_fd(self._old_wakeup_fd)

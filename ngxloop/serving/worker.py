@@ -83,6 +83,7 @@ class _Worker:
         self._state = State.STARTING
         self._was_term_received = False
         self._request_count = 0
+        self._graceful_timeout = assignment.config.graceful_timeout
         self._task: asyncio.Task[int] | None = None
 
     async def run(self) -> int:
@@ -110,6 +111,7 @@ class _Worker:
     def _read_channel(self) -> None:
         for message in self._channel.receive():
             if message.kind is Kind.DRAIN:
+                self._graceful_timeout = float(message.payload or self._graceful_timeout)
                 self._ask_drain()
             elif message.kind is Kind.STOP:
                 self._ask_stop()
@@ -140,7 +142,7 @@ class _Worker:
     def _set_alarm_if_orphan(self, *_: object) -> None:
         """Be the one who kills us; the second alarm is later than the first, and harmless."""
         if self._is_orphan():
-            signal.alarm(math.ceil(self._config.graceful_timeout + KILL_SECONDS))
+            signal.alarm(math.ceil(self._graceful_timeout + KILL_SECONDS))
 
     def _ask_drain(self) -> None:
         if self._state is State.STARTING:  # nothing to finish
@@ -202,7 +204,7 @@ class _Worker:
         self._enter(State.DRAINING)
         self._channel.send(Kind.DRAINING)
         log.debug("draining")
-        deadline = self._loop.time() + self._config.graceful_timeout
+        deadline = self._loop.time() + self._graceful_timeout
         limit = asyncio.timeout_at(deadline + CANCEL_SECONDS)
         try:
             async with limit:
@@ -211,7 +213,7 @@ class _Worker:
             if not limit.expired():
                 log.exception("%s raised while it was shutting down", self._config.app)
                 return ExitCode.INTERNAL
-            log.warning("not drained after %g s; cancelling", self._config.graceful_timeout)
+            log.warning("not drained after %g s; cancelling", self._graceful_timeout)
         return ExitCode.OK
 
     def _enter(self, state: State) -> None:

@@ -23,15 +23,21 @@ def serve() -> Iterator[Serve]:
     """Start ngxloop-serve for an application in apps/, on a free port; kill it after the test."""
     servers: list[Server] = []
 
-    def start(app: str, *options: str, program: bool = False, **process: Any) -> Server:
-        arguments = [app, *options]
+    def start(
+        app: str | None,
+        *options: str,
+        program: bool = False,
+        bind: str | None = "127.0.0.1:0",
+        **process: Any,
+    ) -> Server:
+        arguments = [*([app] if app else []), *options]
         if program:  # its options stand before it, its own arguments behind it
             servers.append(Server(arguments, **process))
             return servers[-1]
         if "--app-dir" not in options:
             arguments += ["--app-dir", str(APPS)]
-        if "--bind" not in options:
-            arguments += ["--bind", "127.0.0.1:0"]
+        if "--bind" not in options and bind is not None:
+            arguments += ["--bind", bind]
         servers.append(Server(arguments, **process))
         return servers[-1]
 

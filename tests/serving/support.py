@@ -4,6 +4,7 @@ The log is the launcher's interface to its operator, and to the tests: every wai
 with a deadline. Nothing here sleeps.
 """
 
+import contextlib
 import os
 import re
 import select
@@ -42,11 +43,13 @@ class Server:
         pass_fds: Sequence[int] = (),
         stdout: int | None = None,
         wrapper: Sequence[str] = (),
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
         self.log = ""
         self._seen = 0  # how much of the log earlier waits have used up
         self._process = subprocess.Popen(
             [*wrapper, *command(*arguments)],
+            stdin=stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,
             env=environment(),
@@ -103,6 +106,15 @@ class Server:
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the master."""
         self._process.send_signal(number)
+
+    def end_now(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send a signal until it counts as a second one; repeated too soon it counts as one."""
+        for _ in range(100):
+            self.send(number)
+            with contextlib.suppress(AssertionError):
+                self.logged("told again to end|master.* ended", seconds=0.2)
+                return
+        raise AssertionError(f"not told again:\n{self.log}")
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the exit code."""

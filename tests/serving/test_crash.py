@@ -147,6 +147,7 @@ def test_worker_that_gets_a_second_term_ends_at_once(serve):
     wait_gone(pid)
 
 
+@pytest.mark.complaint(9)
 def test_worker_that_dies_young_again_and_again_waits_longer_and_others_serve(serve):
     server = serve("plain:Echo", "--workers", "2").serving()
     victim = server.worker_pids(1)[0]
@@ -159,6 +160,7 @@ def test_worker_that_dies_young_again_and_again_waits_longer_and_others_serve(se
         assert receive_line(sock)
 
 
+@pytest.mark.complaint(15)
 @pytest.mark.parametrize("app", ["plain:Echo", "web_asgi:app"])
 def test_killed_master_frees_the_port(serve, app):
     server = serve(app, "--workers", "2").serving()
@@ -211,6 +213,7 @@ def test_killed_master_ends_a_worker_that_is_still_starting(serve):
     wait_gone(pid)
 
 
+@pytest.mark.complaint(15)
 def test_killed_master_leaves_no_worker_that_blocks(serve):
     server = serve("web_asgi:app", "--graceful-timeout", "0").serving()
     with connect(server.address) as sock:

@@ -5,8 +5,14 @@ import signal
 
 import pytest
 
+from ngxloop.serving.config import Config
+from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.places import Generation, Place, exit_reason, respawn_delay
 from ngxloop.serving.states import Event, State
+
+
+def generation_of(number, count):
+    return Generation(number, Config(app="a:b"), Listeners(), count)
 
 
 def test_respawn_delay_is_none_at_first_then_doubles_to_its_limit():
@@ -32,7 +38,7 @@ def test_exit_reason_says_how_a_process_ended(end, reason):
 
 
 def test_generation_is_ready_when_all_its_workers_are():
-    generation = Generation(1, 2)
+    generation = generation_of(1, 2)
     for place in generation.places:
         assert not generation.is_ready
         place.advance(Event.SPAWN)
@@ -41,15 +47,15 @@ def test_generation_is_ready_when_all_its_workers_are():
 
 
 def test_replacement_takes_number_and_young_deaths_of_the_place():
-    generation = Generation(3, 2)
+    generation = generation_of(3, 2)
     old = generation.places[1]
-    old.young_deaths = 4
+    old.history.young_deaths = 4
     fresh = generation.replace(old)
     assert generation.places[1] is fresh
-    assert (str(fresh), fresh.young_deaths, fresh.state) == ("worker 3.1", 4, State.DEAD)
+    assert (str(fresh), fresh.history.young_deaths, fresh.state) == ("worker 3.1", 4, State.DEAD)
 
 
 def test_empty_place_sends_no_signal():
-    place = Place(0, 1)
+    place = Place(0, generation_of(1, 0))
     place.send_signal(signal.SIGKILL)  # to process 0 it would be our whole process group
     assert not place.is_live

@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ async def app(scope, receive, send):
 """
 
 
+@pytest.mark.complaint(6)
+@pytest.mark.complaint(2)
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     ("app", "workers", "reload_count"),
@@ -58,6 +61,7 @@ def test_reload_serves_the_new_code(serve, tmp_path):
     assert http_get(server.address)[1] == b"two"
 
 
+@pytest.mark.complaint(9)
 @pytest.mark.parametrize(
     ("source", "words"),
     [
@@ -156,3 +160,106 @@ def test_master_keeps_no_descriptor_and_no_thread_over_reloads(serve):
 
 def open_descriptors(server):
     return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+
+
+def configured(tmp_path, **values):
+    lines = [f"{name} = {value}" for name, value in values.items()]
+    path = tmp_path / "ngxloop.toml"
+    path.write_text("\n".join(lines) + "\n")
+    return ["--config", str(path)]
+
+
+def free_ports(count):
+    """Return ports that nobody has at the moment."""
+    with contextlib.ExitStack() as opened:
+        socks = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [sock.getsockname()[1] for sock in socks]
+
+
+def test_reload_reads_the_configuration_and_exchanges_addresses(serve, tmp_path):
+    kept, gone, added = [f"127.0.0.1:{port}" for port in free_ports(3)]
+    options = configured(tmp_path, bind=[kept, gone], workers=1)
+    server = serve("plain:echo", *options, bind=None).serving()
+    with connect(server.address) as sock:
+        receive_line(sock)
+        configured(tmp_path, bind=[kept, added], workers=2)
+        server.send(signal.SIGHUP)
+        server.logged(f"listening on {added}")
+        server.logged("reloaded: generation 2 serves, 1 drains")
+        sock.sendall(b"still there\n")
+        assert receive_line(sock) == b"still there\n"
+    wait_gone(*server.worker_pids(1))
+    assert len(server.worker_pids(2)) == 2
+    for address in (kept, added):
+        with connected(address) as sock:
+            assert receive_line(sock) in pids_as_lines(server, 2)
+    with socket.create_server(("127.0.0.1", int(gone.rpartition(":")[2]))):
+        pass
+
+
+def connected(address):
+    host, _, port = address.rpartition(":")
+    return connect((host, int(port)))
+
+
+def pids_as_lines(server, generation):
+    return [b"%d\n" % pid for pid in server.worker_pids(generation)]
+
+
+@pytest.mark.complaint(9)
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"workers": 0}, "workers: 0"),
+        ({"wrokers": 2}, "wrokers"),
+        ({"workers": 5000}, "5000"),
+        ({"workers": 200}, "200 are more than there is room for"),
+        ({"bind": ["192.0.2.1:80"]}, "cannot bind 192.0.2.1:80"),
+        ({"bind": ["127.0.0.1:{taken}"]}, "127.0.0.1:{taken} is in use"),
+        ({"app": "'nothing:app'"}, "no module named 'nothing'"),
+        ({"workers": "["}, "ngxloop.toml"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else value,
+)
+def test_reload_with_a_broken_configuration_changes_nothing(serve, tmp_path, values, words):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        (port,) = free_ports(1)
+        options = configured(tmp_path, bind=[f"127.0.0.1:{port}"], app="'plain:Echo'")
+        server = serve(None, *options, bind=None).serving()
+        bind = [text.format(taken=taken) for text in values.get("bind", [f"127.0.0.1:{port}"])]
+        configured(tmp_path, **{"app": "'plain:Echo'", **values, "bind": bind})
+        server.send(signal.SIGHUP)
+        server.logged("reload failed: generation 1 goes on serving")
+        assert words.format(taken=taken) in server.log
+        with connect(server.address) as sock:
+            assert int(receive_line(sock)) in server.worker_pids(1)
+        configured(tmp_path, bind=[f"127.0.0.1:{port}"], app="'plain:Echo'")
+        server.send(signal.SIGHUP)
+        server.logged(r"reloaded: generation \d serves")
+
+
+def test_failed_reload_closes_the_addresses_that_were_new_in_it(serve, tmp_path):
+    kept, added = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    options = configured(tmp_path, bind=[kept], app="'plain:Echo'")
+    server = serve(None, *options, bind=None).serving()
+    configured(tmp_path, bind=[kept, added], app="'nothing:app'")
+    server.send(signal.SIGHUP)
+    server.logged("reload failed")
+    with socket.create_server(("127.0.0.1", int(added.rpartition(":")[2]))):
+        pass
+
+
+def test_reload_removes_the_file_of_a_unix_socket_that_is_gone(serve, tmp_path):
+    options = configured(tmp_path, bind=[f"unix:{tmp_path}/a", f"unix:{tmp_path}/b"])
+    server = serve("plain:Echo", *options, bind=None).serving()
+    configured(tmp_path, bind=[f"unix:{tmp_path}/b"])
+    server.send(signal.SIGHUP)
+    server.logged("reloaded")
+    wait_gone(*server.worker_pids(1))
+    server.send(signal.SIGHUP)
+    server.logged("reloaded: generation 3")
+    wait_gone(*server.worker_pids(2))
+    assert not (tmp_path / "a").exists()
+    with connect(f"{tmp_path}/b") as sock:
+        assert receive_line(sock) in pids_as_lines(server, 3)

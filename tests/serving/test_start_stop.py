@@ -106,7 +106,7 @@ def test_second_signal_ends_at_once(serve):
         receive_line(sock)
         server.send(signal.SIGTERM)
         server.logged("ending: ")
-        server.send(signal.SIGTERM)
+        server.end_now()
         server.logged("handler cancelled")
         assert sock.recv(1) == b""
     assert server.ended() == 0
@@ -119,7 +119,7 @@ def test_second_signal_kills_a_worker_that_blocks(serve):
         server.logged("worker blocks")
         server.send(signal.SIGINT)
         server.logged("ending: ")
-        server.send(signal.SIGINT)
+        server.end_now(signal.SIGINT)
         server.logged("did not end in time: killed")
     assert server.ended() == 0
 

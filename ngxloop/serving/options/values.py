@@ -12,6 +12,7 @@ from typing import Any
 # The longest time-out that can be configured, 115 days. alarm(2) takes it, with KILL_SECONDS added.
 MAX_SECONDS = 10_000_000
 AUTO = "auto"
+_MAX_MEBIBYTES = 2**30  # a pebibyte
 _MODE_BITS = 0o777  # read, write, execute for user, group and others
 _WORDS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
@@ -140,6 +141,11 @@ def _check_some_seconds(value: object) -> None:
         raise ValueError("0 seconds leave no time; give more than 0")
 
 
+def _check_mebibytes(value: object) -> None:
+    if type(value) not in (int, float) or not 0 <= value <= _MAX_MEBIBYTES:  # type: ignore[operator]
+        raise ValueError(f"{value!r} is not a size; give 0 to {_MAX_MEBIBYTES} MiB")
+
+
 def _check_mode(value: object) -> None:
     if type(value) is not int or not 0 <= value <= _MODE_BITS:
         raise ValueError(f"{value!r} is not a file mode; give octal digits, 660 say")
@@ -165,6 +171,7 @@ def _octal(word: Any) -> Any:
 FLAG = Kind("", _check_flag, lambda word: _WORDS.get(word.lower(), word), is_flag=True)
 SECONDS = Kind("SECONDS", _check_seconds, _float)
 SOME_SECONDS = Kind("SECONDS", _check_some_seconds, _float)
+MEBIBYTES = Kind("MIB", _check_mebibytes, _float)
 FILE_MODE = Kind("MODE", _check_mode, _octal, _octal, show=lambda value: f"0o{value:03o}")
 MASK = Kind("MASK", _check_mode, _octal, _octal, show=lambda value: f"0o{value:03o}")
 FOLDER = text("FOLDER", "a folder")

@@ -4,7 +4,13 @@ import dataclasses
 from typing import ClassVar
 
 from ngxloop.serving.options.table import option
-from ngxloop.serving.options.values import SECONDS, SOME_SECONDS, number_or_auto
+from ngxloop.serving.options.values import (
+    MEBIBYTES,
+    SECONDS,
+    SOME_SECONDS,
+    number_or_auto,
+    whole_number,
+)
 
 _MAX_WORKERS = 1024  # nginx: NGX_MAX_PROCESSES
 
@@ -32,3 +38,22 @@ class WorkerOptions:
         "answered with 'Connection: close'",
     )
     start_timeout: float = option(60.0, SOME_SECONDS, "for a worker to become ready")
+    hang_timeout: float = option(
+        60.0,
+        SECONDS,
+        "a worker whose loop does not turn for so long writes its stacks and is killed; 0: never",
+    )
+    max_requests: int = option(
+        0, whole_number("a number of requests", 0), "a worker is replaced after so many; 0: never"
+    )
+    max_requests_jitter: int = option(
+        0,
+        whole_number("a number of requests", 0),
+        "up to so many more, by chance, so that workers are not replaced together",
+    )
+    max_lifetime: float = option(
+        0.0, SECONDS, "a worker is replaced after so long, or up to a tenth longer; 0: never"
+    )
+    max_rss: float = option(
+        0.0, MEBIBYTES, "a worker that uses more memory than this is replaced; 0: never"
+    )

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 
 state = {"started": False}
 
@@ -78,12 +79,23 @@ async def block(receive, send):
     os.read(read_fd, 1)
 
 
+async def nap(receive, send):
+    """Block the whole worker for a while."""
+    print("worker naps", file=sys.stderr, flush=True)
+    time.sleep(1.2)
+    print("worker has napped 1.2 s", file=sys.stderr, flush=True)
+    time.sleep(0.3)
+    await start_answer(send)
+    await send({"type": "http.response.body", "body": b""})
+
+
 PAGES = {
     "/": process_id,
     "/slow": until_body_ends,
     "/late": after_body,
     "/hang": forever,
     "/block": block,
+    "/nap": nap,
 }
 
 

@@ -1,0 +1,382 @@
+"""Generations of workers: which one serves, which comes, who still leaves; who replaces the dead.
+
+    the first generation fails to start   the owner is told and ends
+    a later one fails to start            it is taken back, the one before goes on serving
+    all of it is ready                    the one before is drained
+    a worker that serves dies             another takes its place, later each time it dies young
+    a worker is to be replaced            its successor is ready before it drains
+
+A reload never uses up the last slots of the scoreboard: a worker that leaves by itself has one.
+"""
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from typing import ClassVar, Protocol
+
+from ngxloop.serving.config import LIFETIME_SPREAD, Config
+from ngxloop.serving.crew import Crew
+from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.listeners import Listeners
+from ngxloop.serving.logs import log, report
+from ngxloop.serving.places import Generation, Place, respawn_delay
+from ngxloop.serving.poller import Poller
+from ngxloop.serving.recycling import Recycling
+from ngxloop.serving.states import Event, State
+
+# Processes for each worker: one serves, one comes, one still drains, and one in reserve that no
+# reload uses up, for workers that leave by themselves.
+SLOTS_PER_WORKER = 4
+_SLOTS_FOR_A_RELOAD = 2  # for each worker: one to fill and the one in reserve
+
+
+class Owner(Protocol):
+    """Who is told what happens to generations."""
+
+    def prepare_reload(self, current: Listeners) -> tuple[Config, int, Listeners]:
+        """Return what the next generation serves, by how many workers, and where.
+
+        Raises:
+            StartError: It cannot be served; nothing has changed.
+        """
+
+    def generation_serves(self, generation: Generation) -> None:
+        """All of it is ready."""
+
+    def reload_failed(self, error: StartError) -> None:
+        """The one before goes on."""
+
+    def start_failed(self, error: StartError) -> None:
+        """There is none before it."""
+
+    def forget_in_worker(self) -> None:
+        """Close, in a fresh worker, descriptors that only the master needs."""
+
+
+class Generations:
+    """All workers of a master; the owner of their crew."""
+
+    def __init__(self, owner: Owner, poller: Poller, slot_count: int) -> None:
+        self._owner = owner
+        self.crew = Crew(self, poller, slot_count)
+        self.serving: Generation | None = None
+        self.coming: Generation | None = None  # started, not all of it ready yet
+        self.leaving: list[Place] = []  # they drain or stop, and are not replaced
+        self.listeners = Listeners()  # what the newest generation that served listens to
+        self.number = 0  # of the newest generation
+        self.count = 0  # of the workers that are wanted
+        self.recycling = Recycling(self, poller)
+        self._retired: list[Generation] = []  # some of it may still accept
+        self._is_reload_wanted = False
+        self.is_resting = False  # no workers, as nginx's master after a WINCH
+        self._is_ending = False
+
+    @property
+    def places(self) -> list[Place]:
+        """All places, with a process or without."""
+        generations = (self.coming, self.serving)
+        places = [place for generation in generations if generation for place in generation.places]
+        return places + self.recycling.successors + self.leaving
+
+    @property
+    def _room(self) -> int:
+        """How many more processes there may be."""
+        allowed = SLOTS_PER_WORKER * self.count - len(self.crew.places)
+        return min(allowed, self.crew.free_slot_count)
+
+    def close(self) -> None:
+        """Give back what the workers shared."""
+        self.listeners.close()
+        self.crew.close()
+
+    # What the master orders --------------------------------------------------------------------
+
+    def start(self, config: Config, count: int, listeners: Listeners) -> None:
+        """Start a generation that serves when all of it is ready."""
+        self.number += 1
+        self.count = count
+        if self.serving is None:
+            self.listeners = listeners
+        self.coming = coming = Generation(self.number, config, listeners, count)
+        for place in coming.places:
+            if self.coming is coming:  # not rejected for one that could not be forked
+                self._spawn(place)
+
+    def reload(self) -> None:
+        """Start a new generation; when it is ready, the serving one is drained."""
+        self._is_reload_wanted = True
+        self._start_wanted_reload()
+
+    def scale(self, count: int) -> None:
+        """Let that many workers serve."""
+        self.count = count
+        generation = self.serving
+        if generation is None or self._is_ending:
+            return  # it is done when the coming one serves
+        while len(generation.places) < count:
+            self._spawn(generation.add())
+        surplus = generation.places[count:]
+        del generation.places[count:]
+        for place in surplus:
+            self.recycling.forget(place)
+            self.dismiss(place)
+
+    def rest(self) -> None:
+        """Drain all workers; the sockets stay open, connections wait for a reload."""
+        if self.serving is not None and self.coming is None:
+            self.is_resting = True
+            self._dismiss_all(self.serving)
+            self.serving = None
+
+    def end(self, seconds: float | None = None, leave_files: bool = False) -> None:
+        """Drain everything for good."""
+        self._is_ending = True
+        self.listeners.close(leave_files=leave_files)
+        if self.coming is not None:
+            self.coming.listeners.close(leave_files=leave_files)
+        for place in self.places:
+            self.crew.retire(place, seconds)
+
+    def stop(self) -> None:
+        """End all workers now."""
+        for place in self.places:
+            self.crew.stop(place)
+
+    def next_deadline(self) -> float | None:
+        """Return when act_on_deadlines() has something to do, in monotonic time."""
+        deadlines = [place.deadline for place in self.places if place.deadline is not None]
+        return min(deadlines, default=None)
+
+    def act_on_deadlines(self) -> None:
+        """Do what is due: kill who did not end, fork what was put off."""
+        now = time.monotonic()
+        for place in self.places:
+            if place.deadline is not None and place.deadline <= now:
+                place.deadline = None
+                self._DEADLINE_ACTIONS[place.state](self, place)
+
+    def dismiss(self, place: Place) -> None:
+        """Let a worker go that nobody replaces, or whose successor is there."""
+        self.crew.retire(place)
+        if place.is_live:
+            self.leaving.append(place)
+
+    # Reload ------------------------------------------------------------------------------------
+
+    def _start_wanted_reload(self) -> None:
+        """Begin the reload that was asked for, if the last one is over and there is room."""
+        if not self._is_reload_wanted or self.coming is not None or self._is_ending:
+            return
+        if self._room < _SLOTS_FOR_A_RELOAD * self.count:
+            log.info("the reload waits: %d old workers still drain", len(self.leaving))
+            return
+        self._is_reload_wanted = False
+        try:
+            config, count, listeners = self._owner.prepare_reload(self.listeners)
+        except StartError as error:
+            self._report_failed_reload(error)
+            return
+        log.info("reloading: generation %d starts", self.number + 1)
+        self.start(config, count, listeners)
+
+    def _accept_generation(self, coming: Generation) -> None:
+        """All of the new generation is ready: it serves, the one before leaves."""
+        old, self.serving, self.coming = self.serving, coming, None
+        self.is_resting = False
+        self.listeners = coming.listeners
+        if old is not None:
+            log.info("reloaded: generation %d serves, %d drains", coming.number, old.number)
+            self._dismiss_all(old)
+        self._owner.generation_serves(coming)
+        self.scale(self.count)
+        self._start_wanted_reload()
+
+    def _reject_generation(self, coming: Generation, error: StartError) -> None:
+        """The new generation cannot serve: take it back; without one before it, end."""
+        self.coming = None
+        self._dismiss_all(coming)
+        if self.serving is None and not self.is_resting:
+            self._is_ending = True
+            self.listeners.close()
+            self._owner.start_failed(error)
+            return
+        if self.serving is not None:
+            self.count = len(self.serving.places)
+        coming.listeners.close(keep=self.listeners)
+        self._report_failed_reload(error)
+        self._start_wanted_reload()
+
+    def _report_failed_reload(self, error: StartError) -> None:
+        report(error.line, error.traceback)
+        number = self.serving.number if self.serving else 0
+        log.error("reload failed: generation %d goes on serving", number)
+        self._owner.reload_failed(error)
+
+    def _dismiss_all(self, generation: Generation) -> None:
+        self.recycling.forget_all(generation)
+        self._retired.append(generation)
+        for place in generation.places:
+            self.dismiss(place)
+        self._close_unused_listeners()
+
+    def _close_unused_listeners(self) -> None:
+        """Close sockets that were removed from the configuration, once nobody accepts on them."""
+        for generation in self._retired[:]:
+            if not any(place.is_accepting for place in generation.places):
+                self._retired.remove(generation)
+                if not self._is_ending:
+                    generation.listeners.close(keep=self._kept_listeners())
+
+    def _kept_listeners(self) -> Listeners:
+        coming = self.coming.listeners.opened if self.coming else []
+        return Listeners([*self.listeners.opened, *coming])
+
+    def _coming_of(self, place: Place) -> Generation | None:
+        """Return the coming generation if the place is one of its."""
+        return self.coming if self.coming is not None and place in self.coming.places else None
+
+    # What the crew tells -----------------------------------------------------------------------
+
+    def worker_ready(self, place: Place) -> None:
+        """Count it; see crew.Owner."""
+        log.info("%s ready (process %d)", place, place.pid)
+        spread = 1 + LIFETIME_SPREAD * random.random()  # each lives for another time
+        place.lifetime = place.generation.config.max_lifetime * spread
+        if self.recycling.has(place):
+            self.recycling.successor_ready(place)
+        elif self.coming is not None and self.coming.is_ready:
+            self._accept_generation(self.coming)
+
+    def worker_leaves(self, place: Place) -> None:
+        """Replace it at once; see crew.Owner."""
+        log.info("%s (process %d) drains by itself and is replaced", place, place.pid)
+        successor = self.recycling.promote(place)
+        for generation in (self.serving, self.coming):
+            if generation is not None and place in generation.places:
+                self.leaving.append(place)
+                fresh = generation.replace(place, successor)
+                if successor is None:
+                    self._spawn(fresh)
+
+    def worker_silent(self, place: Place) -> None:
+        """Close what nobody accepts on any more; see crew.Owner."""
+        self._close_unused_listeners()
+
+    def worker_gone(self, place: Place, reason: str, code: int | None) -> None:
+        """Decide what its death means; see crew.Owner."""
+        advice = "start the application by itself to see why"
+        line = f"{place} {reason} while starting; {advice}"
+        error = place.failure or StartError(ExitCode.START_TIMEOUT, line)
+        is_first_term = code == -signal.SIGTERM and _is_first_death(place)
+        if is_first_term and self._coming_of(place) and not self._is_ending:
+            self._refill(place)  # no fault of the application; ours may be on its way as well
+        else:
+            self._lose(place, error)
+        self._close_unused_listeners()
+
+    def forget_in_worker(self, place: Place) -> None:
+        """Close the master's descriptors, and sockets of others, in a worker; see crew.Owner.
+
+        A listening socket that is still open here would go on taking connections for ever after
+        all who accept on it have closed it.
+        """
+        coming = [self.coming] if self.coming else []
+        for generation in (*self._retired, *coming):
+            generation.listeners.close(keep=place.generation.listeners)
+        self.listeners.close(keep=place.generation.listeners)
+        self._owner.forget_in_worker()
+
+    # Workers: lost and replaced ----------------------------------------------------------------
+
+    def spawn_successor(self, place: Place) -> Place:
+        """Start a process that will have this place, and return where it stands."""
+        successor = place.generation.successor(place)
+        self.crew.spawn(successor)
+        return successor
+
+    def _lose(self, place: Place, error: StartError) -> None:
+        """A place has no process any more, or did not get one."""
+        if place in self.leaving:
+            self.leaving.remove(place)
+            self._fill_waiting_place()
+            self.recycling.advance()
+            self._start_wanted_reload()
+        elif self._is_ending:
+            return
+        elif coming := self._coming_of(place):
+            self._reject_generation(coming, error)
+        elif self.recycling.has(place):
+            report(error.line, error.traceback)
+            self.recycling.successor_lost(place)
+        else:
+            if place.failure is not None:
+                report(place.failure.line, place.failure.traceback)
+            self._refill(place)
+
+    def _refill(self, place: Place) -> None:
+        """Give a serving place another process: the successor that comes already, or a new one."""
+        successor = self.recycling.promote(place)
+        if successor is not None:
+            place.generation.replace(place, successor)
+            return
+        delay = respawn_delay(place.history.young_deaths)
+        if delay == 0:
+            self._spawn(place)
+            return
+        deaths = place.history.young_deaths
+        log.warning("%s died young %d times, next in %g s", place, deaths, delay)
+        place.advance(Event.WAIT)
+        place.deadline = time.monotonic() + delay
+
+    def _spawn(self, place: Place) -> None:
+        """Fork a process for the place; a fork that fails counts as a death at birth."""
+        if self._room <= 0:
+            self._make_room(place)
+            return
+        try:
+            self.crew.spawn(place)
+        except OSError as error:
+            log.error("cannot fork %s: %s", place, error)
+            place.history.young_deaths += 1
+            self._lose(place, StartError(ExitCode.START_FAILED, f"cannot fork {place}: {error}"))
+
+    def _make_room(self, place: Place) -> None:
+        """Stop the worker that has been leaving for the longest; serving goes before draining."""
+        place.advance(Event.WAIT)  # without a deadline: until one that leaves is gone
+        oldest = next((old for old in self.leaving if old.state is State.DRAINING), None)
+        if oldest is not None:
+            log.warning("%s still drains and is stopped: %s needs its slot", oldest, place)
+            self.crew.stop(oldest)
+
+    def _fill_waiting_place(self) -> None:
+        """Give a slot that became free to a place that waits for one."""
+        for place in self.places:
+            if place.state is State.BACKOFF and place.deadline is None:
+                self._spawn(place)
+                return
+
+    def _give_up_start(self, place: Place) -> None:
+        seconds = place.generation.config.start_timeout
+        advice = "see where it waits, or raise --start-timeout"
+        error = StartError(
+            ExitCode.START_TIMEOUT, f"{place} was not ready after {seconds:g} s; {advice}"
+        )
+        place.failure = error
+        self.crew.stop(place)
+        if coming := self._coming_of(place):
+            self._reject_generation(coming, error)
+
+    def _kill(self, place: Place) -> None:
+        self.crew.kill(place)
+
+    _DEADLINE_ACTIONS: ClassVar[dict[State, Callable[["Generations", Place], None]]] = {
+        State.STARTING: _give_up_start,
+        State.BACKOFF: _spawn,
+        State.DRAINING: _kill,
+        State.STOPPING: _kill,
+    }
+
+
+def _is_first_death(place: Place) -> bool:
+    return place.failure is None and place.history.young_deaths == 1

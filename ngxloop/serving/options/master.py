@@ -1,0 +1,28 @@
+"""Options: the master itself, how it is told what to do and how it tells how things are."""
+
+import dataclasses
+from typing import ClassVar
+
+from ngxloop.serving.options.table import option
+from ngxloop.serving.options.values import SECONDS, choice
+
+SIGNAL_MAPS = ("default", "nginx")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MasterOptions:
+    """The master process."""
+
+    title: ClassVar[str] = "master"
+
+    signals: str = option(
+        "default",
+        choice("MAP", SIGNAL_MAPS),
+        "what signals mean. nginx: TERM and INT end at once, QUIT drains for as long as it takes",
+    )
+    drain_delay: float = option(
+        0.0,
+        SECONDS,
+        "when told to end, go on accepting for so long while readiness is withdrawn already, "
+        "until load balancers have noticed",
+    )

@@ -1,0 +1,118 @@
+"""Workers that hang are killed with their stacks shown; those that are worn are followed first."""
+
+import itertools
+import os
+import re
+import signal
+
+import pytest
+
+from tests.serving.support import connect, http_get, receive_line, wait_gone
+
+
+@pytest.mark.complaint(11)
+@pytest.mark.complaint(12)
+def test_hung_worker_shows_its_stacks_and_is_replaced(serve):
+    server = serve("web_asgi:app", "--hang-timeout", "0.5").serving()
+    (pid,) = server.worker_pids(1)
+    with connect(server.address) as sock:
+        sock.sendall(b"GET /block HTTP/1.1\r\nHost: test\r\n\r\n")
+        server.logged(rf"\(process {pid}\) has not turned its loop for ")
+        server.logged(r'web_asgi.py", line \d+ in block')
+        server.logged(rf"\(process {pid}\) hangs: killed")
+    server.logged(r"worker 1\.0 ready")
+    assert http_get(server.address)[0] == 200
+
+
+@pytest.mark.complaint(11)
+def test_idle_worker_is_not_hung(serve):
+    server = serve("web_asgi:app", "--hang-timeout", "0.05", "--workers", "2").serving()
+    for _ in range(20):  # the master looks 80 times a second
+        assert http_get(server.address)[0] == 200
+    server.send(signal.SIGHUP)
+    server.logged("reloaded: generation 2 serves")
+    assert "has not turned" not in server.log
+
+
+@pytest.mark.complaint(11)
+@pytest.mark.complaint(12)
+def test_worker_that_comes_back_is_spared(serve):
+    server = serve("web_asgi:app", "--hang-timeout", "0.3").serving()
+    with connect(server.address) as sock:
+        sock.sendall(b"GET /nap HTTP/1.1\r\nHost: test\r\n\r\n")
+        server.logged("has not turned its loop")
+        assert receive_line(sock) == b"HTTP/1.1 200 OK\r\n"
+    server.logged("goes on: spared")
+    assert http_get(server.address)[0] == 200
+
+
+@pytest.mark.complaint(11)
+def test_master_that_was_stopped_itself_forgives(serve):
+    server = serve("web_asgi:app", "--hang-timeout", "1").serving()
+    with connect(server.address) as sock:
+        sock.sendall(b"GET /nap HTTP/1.1\r\nHost: test\r\n\r\n")
+        server.logged("worker naps")
+        server.send(signal.SIGSTOP)
+        server.logged("worker has napped 1.2 s")
+        server.send(signal.SIGCONT)
+        assert receive_line(sock) == b"HTTP/1.1 200 OK\r\n"
+    server.send(signal.SIGHUP)
+    server.logged("reloaded: generation 2 serves")
+    assert "has not turned" not in server.log
+
+
+@pytest.mark.complaint(8)
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--max-lifetime", "0.3"], r"it has served for 0 s"),
+        (["--max-rss", "1"], r"it uses \d+ MiB, more than 1"),
+    ],
+    ids=["lifetime", "rss"],
+)
+def test_worn_worker_drains_after_its_successor_is_ready(serve, options, reason):
+    server = serve("plain:echo", *options).serving()
+    (old,) = server.worker_pids(1)
+    with connect(server.address) as sock:
+        assert int(receive_line(sock)) == old
+        server.logged(rf"worker 1\.0 \(process {old}\) is replaced: {reason}")
+        new = int(server.logged(r"worker 1\.0 ready \(process (\d+)\)").group(1))
+        sock.sendall(b"still there\n")
+        assert receive_line(sock) == b"still there\n"
+        assert new != old
+    wait_gone(old)
+
+
+@pytest.mark.complaint(8)
+def test_worn_workers_leave_one_after_the_other(serve):
+    """Of four, one at a time: the next begins when the one before is gone."""
+    options = ["--workers", "4", "--max-lifetime", "0.1", "--log-level", "debug"]
+    server = serve("plain:Echo", *options).serving()
+    for _ in range(8):
+        server.logged("is replaced")
+    events = re.findall(r"is replaced|process \d+\) exited with code 0", server.log)
+    assert "is replaced" not in [a for a, b in itertools.pairwise(events) if a == b]
+
+
+def test_successor_that_does_not_start_leaves_the_old_one_serving(serve, tmp_path):
+    path = tmp_path / "site_app.py"
+    path.write_text("import asyncio\nclass App(asyncio.Protocol): pass\n")
+    options = ["--app-dir", str(tmp_path), "--max-lifetime", "0.2"]
+    server = serve("site_app:App", *options).serving()
+    path.write_text("1 / 0\n")
+    server.logged("ZeroDivisionError")
+    server.logged(r"worker 1\.0 goes on serving; a successor is tried again in ")
+    pids = server.worker_pids(1)
+    assert os.path.exists(f"/proc/{pids[-1]}")
+    path.write_text("import asyncio\nclass App(asyncio.Protocol): pass\n")
+    server.logged(r"worker 1\.0 ready")
+
+
+def test_worker_with_a_successor_that_starts_may_die(serve):
+    server = serve("web_asgi:app", "--workers", "2", "--max-lifetime", "0.2").serving()
+    for _ in range(4):
+        pid = int(server.logged(r"\(process (\d+)\) is replaced").group(1))
+        os.kill(pid, signal.SIGKILL)
+        server.logged(r"worker 1\.\d ready")
+    assert http_get(server.address)[0] == 200
+    assert server.end() == 0

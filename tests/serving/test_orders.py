@@ -1,0 +1,216 @@
+"""What each signal does to master and workers."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+
+import pytest
+
+from ngxloop.serving.options.master import SIGNAL_MAPS
+from ngxloop.serving.orders import SIGNAL_ORDERS, Order
+from ngxloop.serving.signals import MASTER_SIGNALS
+from tests.serving.support import connect, http_get, receive_line, wait_gone
+
+
+@pytest.mark.parametrize("name", SIGNAL_MAPS)
+def test_every_signal_of_the_master_but_the_childrens_is_an_order(name):
+    assert SIGNAL_ORDERS[name].keys() == set(MASTER_SIGNALS) - {signal.SIGCHLD}
+    assert set(SIGNAL_ORDERS["nginx"].values()) == set(Order)
+
+
+def test_ttin_and_ttou_are_one_worker_more_and_less(serve):
+    server = serve("plain:Echo", "--workers", "2").serving()
+    server.send(signal.SIGTTIN)
+    third = int(server.logged(r"worker 1\.2 ready \(process (\d+)\)").group(1))
+    server.send(signal.SIGTTOU)
+    server.logged("scaling from 3 to 2 workers")
+    wait_gone(third)
+    server.send(signal.SIGTTOU)
+    server.logged("scaling from 2 to 1 workers")
+    wait_gone(pid_of(server, "1.1"))
+    server.send(signal.SIGTTOU)
+    server.logged("cannot have 0 workers; give 1 to 8")
+    with connect(server.address) as sock:
+        assert int(receive_line(sock)) == pid_of(server, "1.0")
+
+
+def pid_of(server, name):
+    return int(re.findall(rf"worker {name} ready \(process (\d+)\)", server.log)[-1])
+
+
+def test_scale_holds_over_a_reload(serve):
+    server = serve("plain:Echo").serving()
+    server.send(signal.SIGTTIN)
+    server.logged(r"worker 1\.1 ready")
+    server.send(signal.SIGHUP)
+    server.logged("reloaded: generation 2 serves")
+    assert len(server.worker_pids(2)) == 2
+
+
+def test_ttin_during_a_reload_counts_for_both_generations(serve):
+    server = serve("plain:Echo", "--log-level", "debug").serving()
+    server.send(signal.SIGHUP)
+    server.logged("worker 2.0 started")
+    server.send(signal.SIGTTIN)
+    server.logged(r"worker 2\.1 ready")
+
+
+def test_winch_drains_the_workers_and_hup_brings_new_ones(serve):
+    server = serve("plain:echo", "--workers", "2").serving()
+    with connect(server.address) as sock:
+        receive_line(sock)
+        server.send(signal.SIGWINCH)
+        server.logged("resting: workers drain")
+        sock.sendall(b"still there\n")
+        assert receive_line(sock) == b"still there\n"
+    wait_gone(*server.worker_pids(1))
+    with connect(server.address) as sock:  # waits in the queue
+        server.send(signal.SIGHUP)
+        assert int(receive_line(sock)) > 0
+    server.logged(r"worker 2\.1 ready")
+    assert server.end() == 0
+
+
+def test_winch_on_a_terminal_means_its_size(serve):
+    ours, theirs = os.openpty()
+    server = serve("plain:Echo", stdin=theirs).serving()
+    server.send(signal.SIGWINCH)
+    server.send(signal.SIGHUP)
+    server.logged("reloaded: generation 2 serves, 1 drains")
+    assert "resting" not in server.log
+    for fd in (ours, theirs):
+        os.close(fd)
+
+
+@pytest.mark.complaint(10)
+def test_term_in_nginxs_way_ends_at_once(serve):
+    server = serve("plain:hang", "--signals", "nginx").serving()
+    with connect(server.address) as sock:
+        receive_line(sock)
+        assert server.end(signal.SIGTERM) == 0
+    assert "handler cancelled" in server.log
+
+
+def test_quit_in_nginxs_way_waits_for_as_long_as_it_takes(serve):
+    server = serve("plain:echo", "--signals", "nginx", "--graceful-timeout", "0").serving()
+    with connect(server.address) as sock:
+        receive_line(sock)
+        server.send(signal.SIGQUIT)
+        server.logged("as long as it takes")
+        sock.sendall(b"still there\n")
+        assert receive_line(sock) == b"still there\n"
+        server.send(signal.SIGQUIT)
+        sock.sendall(b"still there\n")
+        assert receive_line(sock) == b"still there\n"
+    assert server.ended() == 0
+
+
+def test_same_signal_twice_in_a_moment_is_one(serve):
+    """As timeout(1) sends it: to its child, and to the group of its child."""
+    server = serve("plain:echo", "--log-level", "debug").serving()
+    with connect(server.address) as sock:
+        receive_line(sock)
+        for _ in range(2):
+            server.send(signal.SIGTERM)
+        server.logged(r"worker 1\.0\[\d+\] draining")
+        sock.sendall(b"still there\n")
+        assert receive_line(sock) == b"still there\n"
+    assert server.ended() == 0
+    assert "at once" not in server.log
+
+
+@pytest.mark.complaint(7)
+def test_drain_delay_goes_on_accepting_before_it_drains(serve):
+    server = serve("plain:Echo", "--drain-delay", "1").serving()
+    server.send(signal.SIGTERM)
+    server.logged("ending: workers go on accepting for 1 s")
+    with connect(server.address) as sock:
+        assert receive_line(sock)
+        server.logged("ending: workers drain")
+        with pytest.raises(ConnectionRefusedError):
+            until_refused(server.address)
+    assert server.ended() == 0
+
+
+def until_refused(address):
+    """Connect until that fails: the workers close their copies of the socket in their own time."""
+    while True:
+        with socket.socket() as sock:
+            sock.connect(address)
+
+
+def test_drain_delay_is_cut_short_by_a_second_signal(serve):
+    server = serve("plain:Echo", "--drain-delay", "3000").serving()
+    server.send(signal.SIGTERM)
+    server.logged("ending: workers go on accepting")
+    server.end_now()
+    assert server.ended() == 0
+
+
+def test_worker_that_dies_during_the_drain_delay_is_replaced(serve):
+    server = serve("plain:Echo", "--drain-delay", "3000").serving()
+    server.send(signal.SIGTERM)
+    server.logged("ending: workers go on accepting")
+    os.kill(server.worker_pids(1)[0], signal.SIGKILL)
+    server.logged(r"worker 1\.0 ready")
+    server.end_now()
+    assert server.ended() == 0
+
+
+@pytest.mark.complaint(14)
+def test_workers_leave_to_the_master_what_is_the_masters(serve):
+    """A `pkill -HUP` by name reaches them too."""
+    server = serve("web_asgi:app", "--workers", "2").serving()
+    for pid in server.worker_pids(1):
+        for number in set(MASTER_SIGNALS) - {signal.SIGTERM, signal.SIGCHLD}:
+            os.kill(pid, number)
+    server.send(signal.SIGHUP)
+    server.logged("reloaded: generation 2 serves, 1 drains")
+    assert "died" not in server.log
+    assert "was killed" not in server.log
+
+
+@pytest.mark.complaint(14)
+def test_term_that_kills_a_starting_worker_first_is_no_failed_start(serve):
+    """A signal to the process group may reach a worker before its handler, and before us."""
+    server = serve("web_asgi:start_forever", "--log-level", "debug")
+    pid = int(server.logged(r"worker 1\.0 started, process (\d+)").group(1))
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    server.logged(r"worker 1\.0 started|\[\d+\] stopped")
+    assert server.end() == 0
+
+
+def test_hup_in_the_middle_of_ending_is_ignored(serve):
+    server = serve("plain:echo").serving()
+    with connect(server.address) as sock:
+        receive_line(sock)
+        server.send(signal.SIGTERM)
+        server.logged("ending: ")
+        server.send(signal.SIGHUP)
+        server.send(signal.SIGTTIN)
+        sock.sendall(b"still there\n")
+        assert receive_line(sock) == b"still there\n"
+    assert server.ended() == 0
+    assert "reloading" not in server.log
+
+
+@pytest.mark.complaint(14)
+def test_signals_after_the_end_do_not_change_the_exit_code(serve):
+    server = serve("web_asgi:app").serving()
+    server.send(signal.SIGTERM)
+    server.logged(r"master\[\d+\] ended")
+    server.send(signal.SIGTERM)
+    server.send(signal.SIGINT)
+    assert server.ended() == 0
+
+
+def test_reload_after_the_workers_came_back_serves(serve):
+    server = serve("web_asgi:app").serving()
+    server.send(signal.SIGWINCH)
+    server.logged("resting")
+    server.send(signal.SIGHUP)
+    server.logged("worker 2.0 ready")
+    assert http_get(server.address)[0] == 200
