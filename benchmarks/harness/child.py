@@ -1,13 +1,14 @@
 """`python -m benchmarks.harness.child SPEC`: the process in which one case is measured.
 
-SPEC is JSON: question, case, factory and seconds; or a factory alone, to learn its version.
+SPEC is JSON: question, case with its parameters, factory and seconds; or a factory alone, to learn
+its version.
 """
 
 import json
 import sys
 
 from benchmarks.harness import contenders, messages
-from benchmarks.harness.catalogue import find_case, load_question
+from benchmarks.harness.catalogue import load_question
 from benchmarks.harness.cores import measured_core
 from benchmarks.harness.process import MeasuredProcess, python_command
 from benchmarks.harness.question import START_SECONDS, Case, Effort, Question
@@ -20,6 +21,7 @@ def start_child(
     spec = {
         "question": question.name,
         "case": case.name,
+        "parameters": dict(case.parameters),
         "factory": contender.factory,
         "seconds": effort.seconds,
     }
@@ -42,7 +44,8 @@ def main(argument: str) -> int:
             messages.send({"version": contenders.version_of(spec["factory"])})
             return 0
         question = load_question(spec["question"])
-        question.run_child(factory, find_case(question, spec["case"]), spec["seconds"])
+        case = Case(spec["case"], spec["parameters"])
+        question.run_child(factory, case, spec["seconds"])
     except Exception as error:
         messages.send({"error": f"{type(error).__name__}: {error}"})
         return 1

@@ -35,7 +35,7 @@ class MemoryQuestion(Question):
 
     def measure(self, contender: Contender, case: Case, effort: Effort) -> Sample:
         connections = case.number("connections")
-        _check_fd_limit(FIRST_CONNECTIONS + connections + SPARE_FDS)
+        check_fd_limit(FIRST_CONNECTIONS + connections + SPARE_FDS)
         with start_child(self, contender, case, effort) as server:
             port = server.receive()["port"]
             command = [load_program("hold"), HOST, str(port), str(case.parameters["mode"])]
@@ -118,7 +118,8 @@ def report_memory() -> None:
             messages.send({"pss_bytes": int(line.split()[1]) * 1024})
 
 
-def _check_fd_limit(needed: int) -> None:
+def check_fd_limit(needed: int) -> None:
+    """Fail if a process may not have so many open files."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)  # the command line has raised it
     if limit != resource.RLIM_INFINITY and limit < needed:
         raise CaseFailedError(f"needs {needed} open files, the hard limit is {limit} (ulimit -Hn)")

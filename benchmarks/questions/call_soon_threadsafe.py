@@ -1,4 +1,4 @@
-"""What does call_soon_threadsafe cost, called without pause from another thread?
+"""What does call_soon_threadsafe cost, called without pause from one other thread, and from four?
 
 Unit: nanoseconds per callback, from the first call in the thread until the last has run.
 Leaves out: the time until a sleeping loop wakes up. Both threads share one core, as the
@@ -41,4 +41,4 @@ def do_nothing() -> None:
     pass
 
 
-QUESTION = SchedulerQuestion(call_from_threads, [operations(50_000, threads=1)])
+QUESTION = SchedulerQuestion(call_from_threads, [operations(50_000, threads=1), operations(50_000, threads=4)])

@@ -1,7 +1,7 @@
-"""What does a timer cost that fires, with 100,000 armed?
+"""What does a timer cost that fires, with 100 to 1,000,000 armed?
 
-Unit: nanoseconds per timer, armed and fired. All deadlines lie in the same millisecond and are
-not in order of arming, so that practically all are due when the loop first looks.
+Unit: nanoseconds per timer, armed and fired. Deadlines are 10 ns apart and not in order of arming,
+so that practically all are due when the loop first looks.
 Leaves out: waiting, precision, and cancelling (see timers_cancel).
 """
 
@@ -10,12 +10,17 @@ import asyncio
 from benchmarks.harness.question import Case
 from benchmarks.harness.scheduler import SchedulerQuestion, operations
 
-SPREAD_SECONDS = 1e-3
+STEP_SECONDS = 1e-8
 STRIDE = 7919  # a prime that does not divide the count, so deadlines are a permutation
 
 
 async def arm_all_fire_all(loop: asyncio.AbstractEventLoop, case: Case) -> None:
-    count = case.number("operations")
+    count = case.number("timers")
+    for _ in range(case.number("operations") // count):
+        await fire_all(loop, count)
+
+
+async def fire_all(loop: asyncio.AbstractEventLoop, count: int) -> None:
     left = count
     done = loop.create_future()
 
@@ -26,10 +31,17 @@ async def arm_all_fire_all(loop: asyncio.AbstractEventLoop, case: Case) -> None:
             done.set_result(None)
 
     start = loop.time()
-    step = SPREAD_SECONDS / count
     for i in range(count):
-        loop.call_at(start + i * STRIDE % count * step, fire)
+        loop.call_at(start + i * STRIDE % count * STEP_SECONDS, fire)
     await done
 
 
-QUESTION = SchedulerQuestion(arm_all_fire_all, [operations(100_000)])
+QUESTION = SchedulerQuestion(
+    arm_all_fire_all,
+    [
+        operations(20_000, timers=100),
+        operations(20_000, timers=10_000),
+        operations(100_000, timers=100_000),
+        operations(1_000_000, timers=1_000_000),
+    ],
+)
