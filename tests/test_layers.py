@@ -32,6 +32,7 @@ LAYERS: dict[int, list[str]] = {
         "core.oserr",
         "core.clock",
         "core.rbtree",
+        "core.timerqueue",
         "core.sockaddr",
     ],
     # The parts of a loop, each by itself.

@@ -1,7 +1,10 @@
 """Handle: a callback that call_soon has scheduled."""
 
+cimport cython
+
 from ngxloop.core.event cimport Event, EventQueue
 
+@cython.no_gc  # here as well, so that Cython knows it of TimerHandle's base
 cdef class Handle:
     cdef object __weakref__
     cdef Event event

@@ -5,14 +5,14 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from ngxloop.core.event cimport EventQueue
 from ngxloop.core.gate cimport AcceptGate
 from ngxloop.core.polling cimport Polling
-from ngxloop.core.rbtree cimport RbTree
 from ngxloop.core.stopwatch cimport Stopwatch
+from ngxloop.core.timerqueue cimport TimerQueue
 from ngxloop.core.waker cimport Waker
 
 cdef class Reactor(Polling):
     cdef EventQueue batch            # what runs now
     cdef EventQueue flushes          # connections that were written to in this turn
-    cdef RbTree timers
+    cdef TimerQueue timers
     cdef Waker waker
     cdef Stopwatch stopwatch
     cdef AcceptGate gate             # never None

@@ -38,9 +38,9 @@ from ngxloop.core.handle cimport handle_drop, handle_run
 from ngxloop.core.limits cimport RECEIVE_BYTES, WAIT_SECONDS_MAX
 from ngxloop.core.linux cimport EPOLLET, EPOLLIN
 from ngxloop.core.polling cimport Polling, drop_watcher
-from ngxloop.core.rbtree cimport tree_init
 from ngxloop.core.ready cimport queue_init, queue_is_empty, queue_move, queue_take
 from ngxloop.core.stopwatch cimport Stopwatch
+from ngxloop.core.timerqueue cimport timerqueue_init, timerqueue_next
 from ngxloop.core.timers cimport timers_drop, timers_expire
 from ngxloop.core.waker cimport Waker
 
@@ -51,7 +51,7 @@ cdef class Reactor(Polling):
     def __cinit__(self, *args, **kwargs):
         queue_init(&self.batch)
         queue_init(&self.flushes)
-        tree_init(&self.timers)
+        timerqueue_init(&self.timers, clock_ns())
         self.stopwatch = Stopwatch()
         self.clock_overridden = type(self).time is not Reactor.time
         self.waker = Waker()
@@ -76,7 +76,7 @@ cdef class Reactor(Polling):
         if not queue_is_empty(&self.accepts):
             self.run_accepts()
         self.gate.after_accepts()
-        if self.timers.first != NULL:
+        if self.timers.count:
             self.expire_timers()
         self.run_ready()
         if not queue_is_empty(&self.flushes):
@@ -98,9 +98,9 @@ cdef class Reactor(Polling):
     cdef int64_t wait_limit(self, int64_t limit_ns) except? -2:
         """Return the time until the first timer, at most limit_ns (-1: none); -1 waits for ever."""
         cdef int64_t until_ns
-        if self.timers.first == NULL:
+        if self.timers.count == 0:
             return limit_ns
-        until_ns = self.timers.first.key - self.now_ns()
+        until_ns = timerqueue_next(&self.timers) - self.now_ns()
         if until_ns <= 0:
             return 0
         if 0 <= limit_ns < until_ns:

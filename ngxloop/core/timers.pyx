@@ -1,21 +1,26 @@
-"""TimerHandle: a callback that waits for its time in the loop's tree of timers.
+"""TimerHandle: a callback that waits for its time in the loop's queue of timers.
 
-Rules. While a timer is armed, the tree OWNS one reference to it; when its time has come, the
-reference moves to the ready queue with it. Cancelling unlinks at once, in O(log n), and frees the
-callback: a server that arms and cancels a time-out per request keeps no dead timers. Equal
+Rules. While a timer is armed, its queue OWNS one reference to it; when its time has come, the
+reference moves to the ready queue with it. Cancelling unlinks at once and frees the callback: a server that arms and cancels a time-out per request keeps no dead timers. Equal
 deadlines run in the order they were asked for; never early: the deadline is rounded up to whole
 nanoseconds.
 """
 
 cimport cython
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport int64_t
+from libc.stdint cimport INT64_MAX, int64_t
 
 from ngxloop.core.clock cimport ns_from_seconds
 from ngxloop.core.event cimport EventQueue
 from ngxloop.core.handle cimport Handle, handle_cancel, handle_forget
-from ngxloop.core.rbtree cimport RbNode, RbTree, tree_insert, tree_remove
+from ngxloop.core.rbtree cimport RbNode
 from ngxloop.core.ready cimport event_post
+from ngxloop.core.timerqueue cimport (
+    TimerQueue,
+    timerqueue_insert,
+    timerqueue_remove,
+    timerqueue_take,
+)
 
 cdef object PUBLIC_CLASS = object
 
@@ -37,7 +42,7 @@ cdef class TimerHandle(Handle):
 
     @property
     def _scheduled(self):
-        return self.node.linked
+        return bool(self.node.linked)
 
     def _repr_info(self):
         return PUBLIC_CLASS._repr_info(self)
@@ -52,10 +57,10 @@ cdef class TimerHandle(Handle):
     def cancel(self):
         """Prevent the callback from running; harmless when it has run or is cancelled already."""
         if self.node.linked:
-            tree_remove(self.tree, &self.node)
+            timerqueue_remove(self.queue, &self.node)
             handle_cancel(self)
             self._loop = None
-            Py_DECREF(self)  # the tree's reference; the caller has its own
+            Py_DECREF(self)  # the queue's reference; the caller has its own
         else:
             handle_cancel(self)
 
@@ -85,33 +90,33 @@ cdef class TimerHandle(Handle):
         )
 
 
-cdef int timer_arm(TimerHandle timer, RbTree* tree, double when) except -1:
-    """Put a filled timer into the tree, which takes a reference of its own."""
+cdef int timer_arm(TimerHandle timer, TimerQueue* queue, double when) except -1:
+    """Put a filled timer into the queue, which takes a reference of its own."""
     timer._when = when
-    timer.tree = tree
+    timer.queue = queue
     timer.node.key = ns_from_seconds(when)
     timer.node.data = <void*>timer
     Py_INCREF(timer)
-    tree_insert(tree, &timer.node)
+    timerqueue_insert(queue, &timer.node)
     return 0
 
 
-cdef int timers_expire(RbTree* tree, EventQueue* queue, int64_t now_ns) except -1:
+cdef int timers_expire(TimerQueue* queue, EventQueue* ready, int64_t now_ns) except -1:
     """Post every timer whose deadline is not after now_ns, earliest first."""
-    cdef RbNode* node = tree.first
-    while node != NULL and node.key <= now_ns:
-        tree_remove(tree, node)
-        event_post(queue, &(<TimerHandle>node.data).event)
-        node = tree.first
+    cdef RbNode* node = timerqueue_take(queue, now_ns)
+    while node != NULL:
+        event_post(ready, &(<TimerHandle>node.data).event)
+        node = timerqueue_take(queue, now_ns)
     return 0
 
 
-cdef int timers_drop(RbTree* tree) except -1:
+cdef int timers_drop(TimerQueue* queue) except -1:
     """Forget all timers without running them."""
+    cdef RbNode* node = timerqueue_take(queue, INT64_MAX)
     cdef TimerHandle timer
-    while tree.first != NULL:
-        timer = <TimerHandle>tree.first.data
-        tree_remove(tree, &timer.node)
+    while node != NULL:
+        timer = <TimerHandle>node.data
         Py_DECREF(timer)
         handle_forget(timer)
+        node = timerqueue_take(queue, INT64_MAX)
     return 0
