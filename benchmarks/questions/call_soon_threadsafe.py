@@ -41,4 +41,6 @@ def do_nothing() -> None:
     pass
 
 
-QUESTION = SchedulerQuestion(call_from_threads, [operations(50_000, threads=1), operations(50_000, threads=4)])
+QUESTION = SchedulerQuestion(
+    call_from_threads, [operations(50_000, threads=1), operations(50_000, threads=4)]
+)

@@ -1,7 +1,7 @@
 """How does the cost of a request grow with the number of connections?
 
-Unit: server CPU microseconds per request of 64 bytes, with a Protocol, one request at a time on each
-of 10 to 9,000 connections; also requests per second.
+Unit: server CPU microseconds per request of 64 bytes, with a Protocol, one request at a time on
+each of 10 to 9,000 connections; also requests per second.
 Leaves out: connections that are idle (see idle_memory and idle_cpu).
 """
 

@@ -1,4 +1,4 @@
-"""What does a process cost that has nothing to do, with 9,000 connections open and 9,000 timers armed?
+"""What does a process cost that has nothing to do, with 9,000 connections and 9,000 timers?
 
 Unit: CPU microseconds per second of idleness, and how often the process was woken per second (its
 voluntary context switches). Deadlines are an hour away.

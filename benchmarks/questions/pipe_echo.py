@@ -34,10 +34,11 @@ class Reader(asyncio.Protocol):
 async def send_often(loop: asyncio.AbstractEventLoop, case: Case) -> None:
     done = loop.create_future()
     read_fd, write_fd = os.pipe()
+    source, sink = os.fdopen(read_fd, "rb", 0), os.fdopen(write_fd, "wb", 0)
     reading, reader = await loop.connect_read_pipe(
-        lambda: Reader(case.number("operations"), done), open(read_fd, "rb", 0)
+        lambda: Reader(case.number("operations"), done), source
     )
-    writing, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, open(write_fd, "wb", 0))
+    writing, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, sink)
     reader.writer = writing
     writing.write(MESSAGE)
     await done

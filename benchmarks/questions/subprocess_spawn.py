@@ -1,7 +1,7 @@
 """What does it cost to start a program that does nothing, and to wait for its end?
 
-Unit: nanoseconds per create_subprocess_exec and wait, one after the other, without pipes and with all
-three. CPU time is that of this process alone.
+Unit: nanoseconds per create_subprocess_exec and wait, one after the other, without pipes and with
+all three. CPU time is that of this process alone.
 Leaves out: the started program's own CPU time, and several programs at once.
 """
 
@@ -23,6 +23,4 @@ async def start_and_wait(_loop: asyncio.AbstractEventLoop, case: Case) -> None:
         await process.communicate() if stream else await process.wait()
 
 
-QUESTION = SchedulerQuestion(
-    start_and_wait, [operations(50, pipes=0), operations(50, pipes=3)]
-)
+QUESTION = SchedulerQuestion(start_and_wait, [operations(50, pipes=0), operations(50, pipes=3)])

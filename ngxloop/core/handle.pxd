@@ -4,6 +4,7 @@ cimport cython
 
 from ngxloop.core.event cimport Event, EventQueue
 
+
 @cython.no_gc  # here as well, so that Cython knows it of TimerHandle's base
 cdef class Handle:
     cdef object __weakref__
@@ -11,12 +12,15 @@ cdef class Handle:
     cdef readonly object _loop
     cdef readonly object _callback
     cdef readonly object _args
-    cdef readonly object _context
+    cdef object context
+    cdef bint context_copied         # context is a copy of our own, nobody else's
+    cdef bint context_hidden         # the collector does not know it, see handle_hide
     cdef list origin                 # debug mode: [StackSummary of its making, text when cancelled]
 
 cdef Handle handle_new(loop, callback, args, context)
 cdef int handle_fill(Handle handle, loop, callback, args, context) except -1
 cdef int handle_cancel(Handle handle) except -1
+cdef void handle_hide(Handle handle) noexcept
 cdef int handle_post(Handle handle, EventQueue* queue) except -1
 cdef int handle_run(Event* ev) except -1
 cdef int handle_call(Handle handle) except -1

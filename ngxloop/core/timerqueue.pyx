@@ -1,7 +1,7 @@
 """TimerQueue: the timers that wait, the next one at hand: near ones in a tree, far ones in buckets.
 
 Why not a tree alone. Most timers are time-outs that are cancelled long before their time. In a tree
-of a million each costs a walk over 20 nodes that are in no cache, twice. In a bucket it costs a link.
+of a million each costs a walk over 20 nodes that are in no cache, twice; in a bucket, a link.
 
 How it works. A key is a deadline in nanoseconds. `base` follows the clock. A key that differs from
 base in the lowest 16 bits only, or is smaller, is near: those stand in the tree, in exact order. Of

@@ -1,9 +1,9 @@
 """TimerHandle: a callback that waits for its time in the loop's queue of timers.
 
 Rules. While a timer is armed, its queue OWNS one reference to it; when its time has come, the
-reference moves to the ready queue with it. Cancelling unlinks at once and frees the callback: a server that arms and cancels a time-out per request keeps no dead timers. Equal
-deadlines run in the order they were asked for; never early: the deadline is rounded up to whole
-nanoseconds.
+reference moves to the ready queue with it. Cancelling unlinks at once and frees the callback: a
+server that arms and cancels a time-out per request keeps no dead timers. Equal deadlines run in the
+order they were asked for; never early: the deadline is rounded up to whole nanoseconds.
 """
 
 cimport cython
@@ -12,7 +12,7 @@ from libc.stdint cimport INT64_MAX, int64_t
 
 from ngxloop.core.clock cimport ns_from_seconds
 from ngxloop.core.event cimport EventQueue
-from ngxloop.core.handle cimport Handle, handle_cancel, handle_forget
+from ngxloop.core.handle cimport Handle, handle_cancel, handle_forget, handle_hide
 from ngxloop.core.rbtree cimport RbNode
 from ngxloop.core.ready cimport event_post
 from ngxloop.core.timerqueue cimport (
@@ -97,6 +97,7 @@ cdef int timer_arm(TimerHandle timer, TimerQueue* queue, double when) except -1:
     timer.node.key = ns_from_seconds(when)
     timer.node.data = <void*>timer
     Py_INCREF(timer)
+    handle_hide(timer)
     timerqueue_insert(queue, &timer.node)
     return 0
 
