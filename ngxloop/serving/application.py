@@ -143,4 +143,6 @@ def _defined_in(value: Any, module: ModuleType) -> bool:
 
 
 def _is_machinery(filename: str) -> bool:
-    return filename in _MACHINERY or filename.startswith(("<frozen importlib", _OUR_FOLDER))
+    return filename in _MACHINERY or filename.startswith(
+        ("<frozen importlib", "<frozen runpy", _OUR_FOLDER)
+    )

@@ -12,10 +12,12 @@ Rules.
 1. Shared are stream sockets, TCP and Unix, and datagram sockets with a port if that was configured.
 2. bind() with port 0 could be a client's. The socket is bound here, and shared when it begins to
    listen or its name is asked for before it connects; at once in create_server().
+   Loops that are not made of Python, uvloop's for one, listen unseen: for them bind() does it.
 3. listen() asks for no shorter queue than --backlog.
 4. A fork of this process is another process: its sockets are its own.
 """
 
+import asyncio
 import contextvars
 import errno
 import itertools
@@ -54,7 +56,6 @@ class Borrower:
             weakref.WeakKeyDictionary()
         )
         self.is_draining = False  # what the program closes from now on the others still need
-        self.on_bind: Callable[[], object] = _do_nothing
         self.on_listen: Callable[[], object] = _do_nothing
 
     def install(self) -> None:
@@ -91,7 +92,7 @@ class Borrower:
             _bind(sock, address)
         elif wanted.ordinal is None:
             self._borrow(sock, wanted)
-        elif is_making_server.get():
+        elif is_making_server.get() or _is_foreign_loop_running():
             self._borrow(sock, self._numbered(wanted))
         else:
             _bind(sock, address)
@@ -164,7 +165,10 @@ class Borrower:
             os.dup2(fd, sock.fileno(), inheritable=False)
             os.close(fd)
         self._held[sock] = wanted
-        self.on_bind()
+        if sock.type == socket.SOCK_DGRAM:
+            self.on_listen()
+        elif _is_foreign_loop_running():
+            self.listen(sock, None)
 
     def _ask(self, sock: socket.socket, wanted: Wanted) -> int | None:
         """Return the descriptor of the shared socket, None if it is the one that we sent."""
@@ -232,6 +236,11 @@ def _may_bind_again(sock: socket.socket) -> bool:
         sock.family != socket.AF_UNIX
         and sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) != 0
     )
+
+
+def _is_foreign_loop_running() -> bool:
+    loop = asyncio._get_running_loop()
+    return loop is not None and not isinstance(loop, asyncio.BaseEventLoop)
 
 
 def _is_idle(sock: socket.socket) -> bool:

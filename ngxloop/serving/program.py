@@ -19,18 +19,17 @@ import os
 import runpy
 import signal
 import sys
-import traceback
 from collections.abc import Iterator
 
 from ngxloop.core.gates import make_gate
-from ngxloop.serving.application import user_errors
+from ngxloop.serving.application import user_errors, user_traceback
 from ngxloop.serving.assignment import Assignment
 from ngxloop.serving.borrowing import Borrower
 from ngxloop.serving.channel import Kind, Message
 from ngxloop.serving.config import CANCEL_SECONDS, DRAIN_POLL_SECONDS, KILL_SECONDS
 from ngxloop.serving.endings import Endings, describe_tasks
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.logs import log
+from ngxloop.serving.logs import log, report
 from ngxloop.serving.states import State
 from ngxloop.serving.workerloop import Sharing, WorkerLoop, loop_class, provide_loops
 
@@ -60,7 +59,6 @@ class _Program:
         """Prepare the process, then run the script in it."""
         provide_loops(loop_class(self._sharing))
         self._borrower.on_listen = self._become_ready
-        self._borrower.on_bind = self._become_ready_on_foreign_loop
         self._borrower.install()
         for sock in self._assignment.sockets:  # the program asks for those that it wants
             sock.close()
@@ -83,8 +81,10 @@ class _Program:
                 runpy.run_path(path, run_name="__main__")
         except (KeyboardInterrupt, asyncio.CancelledError) as error:
             return self._interrupted(error)
-        except Exception:
-            traceback.print_exc()
+        except StartError:
+            raise
+        except Exception as error:
+            report(f"{path} raised", user_traceback(error))
             return ExitCode.INTERNAL
         self._refuse_early_end()
         return ExitCode.OK
@@ -114,30 +114,28 @@ class _Program:
             return ExitCode.OK
         if isinstance(error, KeyboardInterrupt):
             return _INTERRUPTED
-        traceback.print_exc()
+        report(f"{self._config.app} was cancelled", user_traceback(error))
         return ExitCode.INTERNAL
 
     # Readiness ---------------------------------------------------------------------------------
 
     def _become_ready(self) -> None:
         if self._state is State.STARTING:
+            self._warn_of_foreign_loop()
             self._enter(State.READY)
             self._channel.send(Kind.READY, b"script")
             log.debug("ready")
 
-    def _become_ready_on_foreign_loop(self) -> None:
-        """Do not wait for the call of listen(): another loop's may not pass through Python."""
+    def _warn_of_foreign_loop(self) -> None:
         loop = asyncio._get_running_loop()
-        if loop is None or isinstance(loop, WorkerLoop) or self._state is not State.STARTING:
-            return
-        log.warning(
-            "%s runs on %s.%s and not on ngxloop; its sockets are shared as in mode plain, and it "
-            "accepts until it is told to end",
-            self._config.app,
-            type(loop).__module__,
-            type(loop).__qualname__,
-        )
-        self._become_ready()
+        if loop is not None and not isinstance(loop, WorkerLoop):
+            log.warning(
+                "%s runs on %s.%s and not on ngxloop: its sockets are shared as in mode plain, and "
+                "it accepts until it is told to end",
+                self._config.app,
+                type(loop).__module__,
+                type(loop).__qualname__,
+            )
 
     def _enter(self, state: State) -> None:
         self._state = state

@@ -169,10 +169,11 @@ class SharedSockets:
 
     def _drop(self, wanted: Wanted, leave_file: bool = False) -> None:
         shared = self._sockets.pop(wanted)
-        log.debug("closing %s", describe_address(shared.sock))
+        name = describe_address(shared.sock)
         if shared.file is not None and wanted.path is not None and not leave_file:
             remove_file(wanted.path, shared.file)
         shared.sock.close()
+        log.debug("closed %s, for which no program asks any more", name)
 
 
 def _find_opened(asker: Asker, wanted: Wanted) -> socket.socket | None:

@@ -98,6 +98,11 @@ class Server:
             if not self._read(deadline - time.monotonic()):
                 raise AssertionError(f"not in the log: {pattern!r}; the log:\n{self.log}")
 
+    def read_log(self) -> str:
+        """Return the log as far as it has been written."""
+        self._drain_log()
+        return self.log
+
     def serving(self) -> "Server":
         """Wait until the first generation serves."""
         self.logged(r"master\[\d+\] serving ")
