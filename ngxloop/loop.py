@@ -18,6 +18,7 @@ from ngxloop.aio.handles import HandleReports
 from ngxloop.aio.running import Running
 from ngxloop.aio.signals import SignalHandlers
 from ngxloop.aio.sockmethods import SocketMethods
+from ngxloop.aio.statistics import Statistics
 from ngxloop.aio.streams import StreamHooks
 from ngxloop.aio.unbuilt import UnbuiltHooks
 from ngxloop.aio.unixsockets import UnixSockets
@@ -32,6 +33,7 @@ class EventLoop(
     Running,
     SignalHandlers,
     SocketMethods,
+    Statistics,
     StreamHooks,
     UnixSockets,
     UnbuiltHooks,

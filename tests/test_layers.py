@@ -118,6 +118,7 @@ LAYERS: dict[int, list[str]] = {
         "aio.running",
         "aio.signals",
         "aio.sockmethods",
+        "aio.statistics",
         "aio.streams",
         "aio.unixsockets",
         "aio.unbuilt",

@@ -27,7 +27,8 @@ cdef class LoopAttributes(Reactor):
 
     @_debug.setter
     def _debug(self, value):
-        self.debugging = self.stopwatch.debugging = bool(value)
+        self.debugging = bool(value)
+        self.stopwatch.set_debugging(self.debugging)
 
     @property
     def _closed(self):

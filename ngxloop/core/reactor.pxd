@@ -25,6 +25,11 @@ cdef class Reactor(Polling):
     cdef bint clock_overridden       # time() is not ours: test clocks drive the timers
     cdef uint32_t internal_count     # slots that are the loop's own
     cdef readonly uint64_t turn_count
+    # what transports count; whoever receives or sends adds its bytes
+    cdef uint64_t received_bytes
+    cdef uint64_t sent_bytes
+    cdef uint64_t accept_count
+    cdef uint64_t accept_pause_count
 
     # the turn
     cdef int turn(self) except -1

@@ -38,7 +38,13 @@ from ngxloop.core.handle cimport handle_drop, handle_run
 from ngxloop.core.limits cimport RECEIVE_BYTES, WAIT_SECONDS_MAX
 from ngxloop.core.linux cimport EPOLLET, EPOLLIN
 from ngxloop.core.polling cimport Polling, drop_watcher
-from ngxloop.core.ready cimport queue_init, queue_is_empty, queue_move, queue_take
+from ngxloop.core.ready cimport (
+    queue_init,
+    queue_is_empty,
+    queue_move,
+    queue_size,
+    queue_take,
+)
 from ngxloop.core.stopwatch cimport Stopwatch
 from ngxloop.core.timerqueue cimport timerqueue_init, timerqueue_next
 from ngxloop.core.timers cimport timers_drop, timers_expire
@@ -126,6 +132,8 @@ cdef class Reactor(Polling):
     cdef int run_accepts(self) except -1:
         """Accept for every listener that the kernel named."""
         cdef Event* ev
+        if self.stopwatch.running:
+            return self.stopwatch.run_queue(self, &self.accepts)
         while not queue_is_empty(&self.accepts):
             ev = queue_take(&self.accepts)
             ev.handler(ev)
@@ -139,7 +147,7 @@ cdef class Reactor(Polling):
         """Run what is ready now; what gets ready meanwhile waits for the next turn."""
         cdef Event* ev
         queue_move(&self.ready, &self.batch)
-        if self.debugging:
+        if self.stopwatch.running:
             return self.stopwatch.run_queue(self, &self.batch)
         while not queue_is_empty(&self.batch):
             ev = queue_take(&self.batch)
@@ -237,6 +245,28 @@ cdef class Reactor(Polling):
     def _watch_signals(self, watch):
         """Say whether signal handlers are installed, so that every turn looks for signals."""
         self.watches_signals = watch
+
+    def _set_slow_hook(self, hook, double seconds):
+        """Let the program know of what takes long; a hook that is None ends it."""
+        self.stopwatch.set_hook(hook, seconds)
+
+    def _counters(self):
+        """Return the fields of LoopStats."""
+        return {
+            "turn_count": self.turn_count,
+            "poll_count": self.poll_count,
+            "skipped_poll_count": self.turn_count - self.poll_count,
+            "ready_count": queue_size(&self.ready) + queue_size(&self.batch),
+            "timer_count": self.timers.count,
+            "connection_count": 0 if self.closed else self.pool.used_count - self.internal_count,
+            "connection_count_max": self.pool.used_count_max - self.internal_count,
+            "free_connection_count": self.pool.free_count,
+            "accept_count": self.accept_count,
+            "accept_pause_count": self.accept_pause_count,
+            "slow_callback_count": self.stopwatch.slow_count,
+            "received_bytes": self.received_bytes,
+            "sent_bytes": self.sent_bytes,
+        }
 
     def _drop_everything(self):
         """Forget all that is scheduled or watched and close the loop's own fds."""

@@ -39,6 +39,16 @@ cdef inline Event* queue_take(EventQueue* queue) noexcept nogil:
     return ev
 
 
+cdef inline size_t queue_size(EventQueue* queue) noexcept nogil:
+    """Count the events, in O(n)."""
+    cdef Event* ev = queue.head.next
+    cdef size_t size = 0
+    while ev != &queue.head:
+        size += 1
+        ev = ev.next
+    return size
+
+
 cdef inline void queue_move(EventQueue* source, EventQueue* target) noexcept nogil:
     """Move all events of source in front of those of target, in O(1)."""
     if queue_is_empty(source):

@@ -7,10 +7,16 @@ from ngxloop.core.handle cimport Handle
 
 cdef class Stopwatch:
     cdef double slow_seconds         # from here on debug mode reports an event
+    cdef double hook_seconds         # from here on the program's hook is called
+    cdef object hook                 # None, or a callable: hook(source, seconds)
     cdef bint debugging
+    cdef bint running                # somebody wants to know: a turn is to let it run its batch
     cdef object current_handle       # what runs right now, for those who ask in debug mode
+    cdef readonly uint64_t slow_count
 
     cdef int run_queue(self, loop, EventQueue* queue) except -1
     cdef int run_handle(self, loop, Event* ev) except -1
     cdef int run_event(self, loop, Event* ev) except -1
+    cdef int set_debugging(self, bint debugging) except -1
+    cdef int set_hook(self, hook, double seconds) except -1
     cdef int took(self, loop, source, double seconds) except -1

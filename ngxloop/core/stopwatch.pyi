@@ -1,4 +1,6 @@
 from typing import final
 
 @final
-class Stopwatch: ...
+class Stopwatch:
+    @property
+    def slow_count(self) -> int: ...

@@ -1,7 +1,7 @@
 """Stopwatch: runs events with an eye on the clock.
 
-A turn hands its events to the stopwatch only while somebody wants to know what is slow, so that a
-loop without debug mode pays nothing for it.
+A turn hands its events to the stopwatch only while somebody wants to know what is slow, in debug
+mode or with a hook, so that all others pay nothing for it: one flag a turn.
 """
 
 cimport cython
@@ -53,6 +53,24 @@ cdef class Stopwatch:
         return self.took(loop, owner, seconds_from_ns(clock_ns() - start_ns))
 
     cdef int took(self, loop, source, double seconds) except -1:
-        if self.debugging and seconds >= self.slow_seconds:
+        cdef object hook = self.hook if seconds >= self.hook_seconds else None
+        cdef bint reported = self.debugging and seconds >= self.slow_seconds
+        if not reported and hook is None:
+            return 0
+        self.slow_count += 1
+        if reported:
             loop._report_slow(source, seconds)
+        if hook is not None:
+            loop._run_slow_hook(hook, source, seconds)
+        return 0
+
+    cdef int set_debugging(self, bint debugging) except -1:
+        self.debugging = debugging
+        self.running = debugging or self.hook is not None
+        return 0
+
+    cdef int set_hook(self, hook, double seconds) except -1:
+        self.hook = hook
+        self.hook_seconds = seconds
+        self.running = self.debugging or hook is not None
         return 0

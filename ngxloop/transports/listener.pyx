@@ -121,6 +121,7 @@ cdef class Listener:
                 self.connection.fd, <sockaddr*>&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC
             )
             if fd >= 0:
+                self.loop.accept_count += 1
                 self.loop.gate.accepted(self.connection)
                 self.open_connection(fd, &peer, size)
                 if self.connection == NULL:  # the protocol factory closed its server
@@ -153,6 +154,7 @@ cdef class Listener:
         cdef Reactor loop = self.loop
         if loop.gate.paused:
             return 0
+        loop.accept_pause_count += 1
         loop.gate.pause()
         loop.call_later(ACCEPT_RETRY_MS / 1000.0, resume_accepting, loop)
         loop.call_exception_handler({

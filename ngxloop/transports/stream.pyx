@@ -306,6 +306,7 @@ cdef class StreamTransport(SocketTransport):
     cdef int received(self, Py_ssize_t count, Py_ssize_t wanted_bytes) except -1:
         """Note what a receive brought; come again in the next turn if there may be more."""
         self.last_bytes = count
+        self.loop.received_bytes += count
         if count == wanted_bytes or self.connection.read.drain:
             self.loop.post(&self.connection.read)
         else:

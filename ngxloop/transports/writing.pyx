@@ -44,14 +44,16 @@ cdef class Writer(OutBuffer):
     cdef int flush(self, SocketTransport transport) except -1:
         """Send what waits, as far as the kernel takes it."""
         cdef SendOutcome outcome
+        cdef Py_ssize_t size = self.size
         cdef Connection* connection = transport.connection
         if connection == NULL or self.blocked:
             return 0  # blocked: a posted event is the kernel's, and must not get lost
         if connection.write.posted:
             event_unpost(&connection.write)
-        if self.size == 0:
+        if size == 0:
             return 0
         outcome = self.send(transport.fd)
+        transport.loop.sent_bytes += size - self.size
         if outcome == SENT_ALL:
             if (
                 transport.protocol_paused

@@ -9,9 +9,9 @@ from ngxloop.core.event cimport (
     KIND_WATCHER,
     Connection,
     Event,
-    EventQueue,
 )
 from ngxloop.core.pool cimport connection_key
+from ngxloop.core.ready cimport queue_size
 from ngxloop.core.reactor cimport Reactor
 
 KIND_NAMES = {
@@ -127,12 +127,3 @@ cdef object event_state(Event* ev):
     return SimpleNamespace(
         posted=bool(ev.posted), ready=bool(ev.ready), active=bool(ev.active), drain=bool(ev.drain)
     )
-
-
-cdef int queue_size(EventQueue* queue) noexcept:
-    cdef Event* ev = queue.head.next
-    cdef int size = 0
-    while ev != &queue.head:
-        size += 1
-        ev = ev.next
-    return size
