@@ -13,6 +13,7 @@ import sys
 import warnings
 
 from ngxloop.aio.datagrams import DatagramHooks
+from ngxloop.aio.files import FileSending
 from ngxloop.aio.forking import remember_loop
 from ngxloop.aio.handles import HandleReports
 from ngxloop.aio.running import Running
@@ -29,6 +30,7 @@ from ngxloop.transports.listener import Listener
 class EventLoop(
     FdWatching,
     DatagramHooks,
+    FileSending,
     HandleReports,
     Running,
     SignalHandlers,

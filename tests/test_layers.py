@@ -113,6 +113,7 @@ LAYERS: dict[int, list[str]] = {
         "transports.datagram_sender",
         "transports.datagram",
         "aio.datagrams",
+        "aio.files",
         "aio.forking",
         "aio.handles",
         "aio.running",

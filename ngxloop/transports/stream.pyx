@@ -59,7 +59,7 @@ class _PublicTransport(transports._FlowControlMixin, asyncio.Transport):
 cdef class StreamTransport(SocketTransport):
     """A TCP or Unix stream connection; see the file header."""
 
-    _sendfile_compatible = constants._SendfileMode.FALLBACK
+    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
     _start_tls_compatible = True
     max_size = RECEIVE_BYTES
 
@@ -153,6 +153,7 @@ cdef class StreamTransport(SocketTransport):
             raise RuntimeError("Event loop is closed")
         self.connection.read.active = 0
         if self.buffered_bytes() == 0:
+            self.drop_output()  # ends a sendfile()
             self.lost_count += 1
             self.schedule_lost(None)
 
@@ -164,6 +165,12 @@ cdef class StreamTransport(SocketTransport):
         """Allow write() again."""
         if self.writer is not None:
             self.writer.empty_waiter = None
+
+    def _wait_writable(self):
+        """Return a future that is done when the kernel takes more; for sendfile."""
+        if self.closing or self.connection == NULL:
+            raise ConnectionError("Connection is closed by peer")
+        return self.made_writer().make_writable_waiter(self)
 
     # ---- attributes that other packages and test suites look at
 

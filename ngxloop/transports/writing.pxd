@@ -5,6 +5,7 @@ from ngxloop.transports.outbuf cimport OutBuffer
 
 cdef class Writer(OutBuffer):
     cdef object empty_waiter         # future of sendfile, done when the output has left
+    cdef object writable_waiter      # future of sendfile, done when the kernel takes more
     cdef bint blocked                # the kernel's buffer is full: wait for OUT
     cdef bint ended                  # write_eof() was called: our half ends behind the output
 
@@ -17,6 +18,7 @@ cdef class Writer(OutBuffer):
     cdef int end(self, SocketTransport transport) except -1
     cdef int drop(self) except -1
     cdef object make_empty_waiter(self, SocketTransport transport)
+    cdef object make_writable_waiter(self, SocketTransport transport)
     cdef int refuse_write(self) except -1
     cdef bytes content(self)
 

@@ -71,7 +71,7 @@ cdef class Writer(OutBuffer):
     cdef int unblock(self) except -1:
         """The kernel said OUT: the next flush may send."""
         self.blocked = False
-        return 0
+        return complete(self.writable_waiter, None)
 
     cdef int watch_again(self, SocketTransport transport) except -1:
         """The fd has just been registered: ask for OUT if output waits for it."""
@@ -94,8 +94,7 @@ cdef class Writer(OutBuffer):
             transport.resume_protocol()  # may write, close, anything
             if transport.connection == NULL or self.size:
                 return 0
-        if self.empty_waiter is not None and not self.empty_waiter.done():
-            self.empty_waiter.set_result(None)
+        complete(self.empty_waiter, None)
         if transport.closing:
             if not transport.lost_count:
                 transport.lost_count += 1
@@ -114,9 +113,12 @@ cdef class Writer(OutBuffer):
 
     cdef int drop(self) except -1:
         """Forget what is not sent: the connection is lost."""
+        cdef object exc
         self.clear()
-        if self.empty_waiter is not None and not self.empty_waiter.done():
-            self.empty_waiter.set_exception(ConnectionError("Connection is closed by peer"))
+        if self.empty_waiter is not None:
+            exc = ConnectionError("Connection is closed by peer")
+            complete(self.empty_waiter, exc)
+            complete(self.writable_waiter, exc)
         return 0
 
     cdef object make_empty_waiter(self, SocketTransport transport):
@@ -128,6 +130,12 @@ cdef class Writer(OutBuffer):
         if self.size == 0:
             self.empty_waiter.set_result(None)
         return self.empty_waiter
+
+    cdef object make_writable_waiter(self, SocketTransport transport):
+        """Return a future that is done when the kernel, which was full, takes more."""
+        self.writable_waiter = transport.loop.create_future()
+        self.wait_writable(transport)
+        return self.writable_waiter
 
     cdef int refuse_write(self) except -1:
         """Raise what write() raises while nothing may be written."""
@@ -141,6 +149,17 @@ cdef class Writer(OutBuffer):
             return b""
         rest = self.rest[self.first:] if self.rest is not None else []
         return b"".join([self.head[self.offset:], *rest])
+
+
+cdef int complete(waiter, exc) except -1:
+    """End the wait for a future, if there is one and it has not ended."""
+    if waiter is None or waiter.done():
+        return 0
+    if exc is None:
+        waiter.set_result(None)
+    else:
+        waiter.set_exception(exc)
+    return 0
 
 
 cdef bytes copied(data):

@@ -35,7 +35,6 @@ PRIVATE_CLASSES = "takes asyncio's private classes apart, which ngxloop has none
 NOT_RUN = {
     "test_proactor_events": PRIVATE_CLASSES,
     "test_selector_events": PRIVATE_CLASSES,
-    "test_sendfile": "needs sendfile, which is not built yet",
     "test_subprocess": "needs subprocesses, which are not built yet",
     "test_windows_events": OTHER_SYSTEM,
     "test_windows_utils": OTHER_SYSTEM,
@@ -48,7 +47,6 @@ PRIVATE_ACCEPT = "calls _accept_connection, or serves a mock of a socket: privat
 PRIVATE_SIGNALS = "puts mocks into asyncio.unix_events, or calls _handle_signal: private to it"
 PRIVATE_SENDFILE = "calls _sock_sendfile_native_impl: private to CPython's loop"
 PRIVATE_PIPES = "takes asyncio's private pipe transports apart; watches whatever has the number 5"
-NO_SENDFILE = "needs sendfile, which is not built yet"
 NO_PIPES = "needs pipe transports, which are not built yet"
 NO_PROCESSES = "needs subprocesses, which are not built yet"
 
@@ -89,8 +87,10 @@ LISTED: list[Listed] = [
     Listed("test_unix_events.*SendfileTests.test_sock_sendfile_cancel*", PRIVATE_SENDFILE),
     Listed("test_unix_events.*SendfileTests.test_sock_sendfile_exception", PRIVATE_SENDFILE),
     Listed("test_unix_events.*SendfileTests.test_sock_sendfile_os_error_*", PRIVATE_SENDFILE),
-    Listed("test_unix_events.*SendfileTests.test_sock_sendfile_iobuffer", NO_SENDFILE),
-    Listed("test_unix_events.*SendfileTests.test_sock_sendfile_not_*", NO_SENDFILE),
+    Listed(
+        "test_unix_events.*SendfileTests.test_sock_sendfile_not_available",
+        "takes the system call out of the names of asyncio.unix_events: private to it",
+    ),
     Listed("test_unix_events.Unix*PipeTransportTests.*", PRIVATE_PIPES, runs=False),
     Listed("test_unix_events.TestFork.test_fork_asyncio_subprocess", NO_PROCESSES, since=(3, 12)),
 ]
