@@ -1,10 +1,11 @@
 """`python -m benchmarks.report FILE...`: raw results as Markdown, on stdout or in a file.
 
-When several files answer the same question, the last one counts, with its own machine and date.
+With a file to write to, plots are drawn into a folder of the same name beside it. When several files answer the same question, the last one counts, with its own machine and date.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.harness import results, table
@@ -14,26 +15,26 @@ def main(arguments: list[str]) -> int:
     """Run the command; return its exit code."""
     options = _parse(arguments)
     try:
-        text = as_markdown([results.load(path) for path in options.files or [_newest()]])
+        documents = [results.load(path) for path in options.files or [_newest()]]
     except results.NotResultsError as error:
         print(f"benchmarks.report: {error}", file=sys.stderr)
         return 2
     if options.output is None:
-        sys.stdout.write(text)
+        sys.stdout.write(as_markdown(documents))
     else:
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(text)
+        options.output.write_text(as_markdown(documents, _plots(documents, options.output)))
     return 0
 
 
-def as_markdown(documents: list[results.Document]) -> str:
+def as_markdown(documents: list[results.Document], plots: Sequence[str] = ()) -> str:
     """Return one document with a section per run and a section per question in it."""
     answered = {
         question["name"]: number
         for number, document in enumerate(documents)
         for question in document["questions"]
     }
-    parts = ["# Benchmarks", HOW_TO_READ]
+    parts = ["# Benchmarks", HOW_TO_READ, *plots]
     for number, document in enumerate(documents):
         questions = [each for each in document["questions"] if answered[each["name"]] == number]
         if questions:
@@ -55,6 +56,16 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     add("files", nargs="*", type=Path, metavar="FILE", help="raw results (default: the newest)")
     add("--output", type=Path, metavar="FILE", help="write there instead of to stdout")
     return parser.parse_args(arguments)
+
+
+def _plots(documents: list[results.Document], page: Path) -> list[str]:
+    """Draw the plots beside the page; return the Markdown that shows them."""
+    from benchmarks import plots  # noqa: PLC0415 - only this needs matplotlib
+
+    newest = {question["name"]: question for each in documents for question in each["questions"]}
+    folder = page.with_suffix("")
+    drawn = plots.draw_all(list(newest.values()), folder)
+    return [f"![{caption}]({folder.name}/{name})" for name, caption in drawn.items()]
 
 
 def _newest() -> Path:
