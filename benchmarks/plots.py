@@ -1,4 +1,4 @@
-"""Plots of raw results, as SVG files: the overview, and how costs grow with the number of connections.
+"""Plots of raw results, as SVG files: the overview, and how costs grow with connections.
 
 Used by benchmarks.report; needs matplotlib.
 """
@@ -92,9 +92,7 @@ def _ratios(question: Document) -> list[Row]:
 def _ratio(question: Document, case: Document, metric: Document) -> float | None:
     peers = [each["name"] for each in question["contenders"] if each["role"] == "peer"]
     medians = {
-        name: _median(case, name, metric["name"])
-        for name in peers
-        if name not in case["failures"]
+        name: _median(case, name, metric["name"]) for name in peers if name not in case["failures"]
     }
     found = [value for value in medians.values() if value]
     ours = _median(case, SUBJECT, metric["name"])

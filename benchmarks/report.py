@@ -1,6 +1,7 @@
 """`python -m benchmarks.report FILE...`: raw results as Markdown, on stdout or in a file.
 
-With a file to write to, plots are drawn into a folder of the same name beside it. When several files answer the same question, the last one counts, with its own machine and date.
+With a file to write to, plots are drawn into a folder of the same name beside it. When several
+files answer the same question, the last one counts, with its own machine and date.
 """
 
 import argparse
