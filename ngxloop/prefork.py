@@ -23,6 +23,7 @@ from ngxloop.serving.config import REPEAT_SECONDS, Config
 from ngxloop.serving.errors import ConfigError, ExitCode, StartError
 from ngxloop.serving.generations import SLOTS_PER_WORKER, Generations
 from ngxloop.serving.health import Health
+from ngxloop.serving.inheritance import BIND, SHARED, Heirloom, Predecessor, take_inheritance
 from ngxloop.serving.listeners import (
     Listeners,
     check_descriptors,
@@ -34,10 +35,12 @@ from ngxloop.serving.logs import complain, log, reopen_for, set_up_logs
 from ngxloop.serving.options.application import HTTP_INTERFACES
 from ngxloop.serving.options.values import MAX_SECONDS
 from ngxloop.serving.orders import SIGNAL_ORDERS, Order
+from ngxloop.serving.pidfile import Pidfile
 from ngxloop.serving.places import Generation, Place
 from ngxloop.serving.poller import Alarm, Poller
 from ngxloop.serving.rlimits import raise_descriptor_limit
 from ngxloop.serving.signals import SignalPipe
+from ngxloop.serving.succession import Succession
 
 __all__ = ["Config", "Master"]
 
@@ -103,7 +106,9 @@ class Master:
     def _open(self, opened: contextlib.ExitStack) -> None:
         """Take over the signals, bind, start the first workers; to be closed by the stack."""
         config = self._config
-        check_descriptors(config.binds)
+        predecessor = take_inheritance(os.environ)
+        known = predecessor.listeners() if predecessor else Listeners()
+        check_descriptors(config.binds, known)
         self._signals.open()
         opened.callback(self._signals.close)
         opened.callback(raise_descriptor_limit())
@@ -112,17 +117,33 @@ class Master:
         self._poller.add(self._signals.fileno(), self._handle_signals)
         count = self._count_workers(config)
         backlog = queue_limit(config.backlog)
-        listeners = open_listeners(config.binds, backlog, config.socket_mode, self._pause)
+        listeners = open_listeners(config.binds, backlog, config.socket_mode, self._pause, known)
+        known.close(keep=listeners, leave_files=True)  # what our configuration does not name
         with contextlib.ExitStack() as bound:
-            bound.callback(listeners.close)
+            bound.callback(listeners.close, leave_files=predecessor is not None)
             self._generations = self._make_generations(count)
             bound.pop_all()
         opened.callback(self._generations.close)
+        self._open_succession(opened, predecessor)
         for address in listeners.describe():
             log.info("listening on %s, backlog %d", address, backlog)
         self._health = Health(self._generations, self._poller)
         self._generations.crew.answer(Kind.WORN, self._replace_worn)
         self._generations.start(config, count, listeners)
+
+    def _open_succession(
+        self, opened: contextlib.ExitStack, predecessor: Predecessor | None
+    ) -> None:
+        """Take over what a master before us has left, and what our successor will need."""
+        crew = self._generations.crew
+        self._succession = Succession(self, crew, self._poller, predecessor)
+        opened.callback(self._succession.close)
+        for key, sock in predecessor.sockets(SHARED) if predecessor else ():
+            crew.shared.inherit(key, sock)
+        if self._config.pidfile is not None:
+            pidfile = Pidfile(self._config.pidfile)
+            opened.callback(pidfile.close)
+            self._succession.add(pidfile)
 
     def _count_workers(self, config: Config) -> int:
         count, reason = config.count_workers()
@@ -215,6 +236,15 @@ class Master:
         for place in self._generations.crew.places:
             place.order(Kind.REOPEN)
 
+    def upgrade(self) -> str:
+        """Start a new master on our sockets; return why that is impossible, if it is."""
+        problem = self._succession.problem()
+        if not problem and self._ending_since is None:
+            problem = self._succession.start(self._heirlooms())
+        if problem:
+            log.warning("no upgrade: %s", problem)
+        return problem
+
     def rest(self) -> None:
         """Drain the workers but keep the sockets, as nginx does for an upgrade; for a daemon.
 
@@ -249,6 +279,7 @@ class Master:
         Order.STOP: stop,
         Order.RELOAD: reload,
         Order.REOPEN: reopen,
+        Order.UPGRADE: upgrade,
         Order.REST: rest,
         Order.GROW: grow,
         Order.SHRINK: shrink,
@@ -288,6 +319,10 @@ class Master:
 
     def prepare_reload(self, current: Listeners) -> tuple[Config, int, Listeners]:
         """Read the configuration again and open the sockets that are new in it."""
+        if (
+            self._succession.successor_pid
+        ):  # to go back, workers of the old configuration are wanted
+            return self._config, self._generations.count, Listeners(current.opened)
         config = self._read_config()
         count = self._next_count(config)
         check_descriptors(config.binds, current)
@@ -308,6 +343,7 @@ class Master:
         self._health.configure(generation.config)
         if is_first:
             self._announce(generation)
+            self._succession.tell_ready()
 
     def reload_failed(self, error: StartError) -> None:
         """Nothing has changed."""
@@ -321,6 +357,31 @@ class Master:
         """Close the master's own descriptors in a worker."""
         self._poller.close()
         self._signals.close_fds()
+        self._succession.close_in_worker()
+
+    @property
+    def is_sharing(self) -> bool:
+        """Another master uses our sockets too."""
+        return self._succession.is_shared
+
+    # What the succession tells, see succession.Owner -------------------------------------------
+
+    def successor_ready(self, pid: int) -> None:
+        """Leave the field to it, if we may without being asked."""
+        if self._config.auto_upgrade:
+            self.end()
+
+    def successor_gone(self, pid: int) -> None:
+        """Serve again, if we had stopped for it."""
+        if self._generations.is_resting:
+            self.reload()
+
+    def _heirlooms(self) -> list[Heirloom]:
+        """Return all sockets that a successor needs."""
+        generations = self._generations
+        bound = [Heirloom(BIND, one.key, one.sock.fileno()) for one in generations.listeners.opened]
+        shared = generations.crew.shared.leave()
+        return [*bound, *(Heirloom(SHARED, key, fd) for key, fd in shared)]
 
     def _replace_worn(self, place: Place, message: Message) -> None:
         message.discard()

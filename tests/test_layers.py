@@ -101,6 +101,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.command_line",
         "serving.loading",
         "serving.poller",
+        "serving.pidfile",
         "serving.application",
         "serving.process",
         "serving.endings",
@@ -128,6 +129,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.borrowing",
         "serving.default_bind",
         "serving.assignment",
+        "serving.inheritance",
         "serving.places",
         "serving.adapters.base",
     ],
@@ -152,6 +154,8 @@ LAYERS: dict[int, list[str]] = {
         "serving.recycling",
         "serving.generations",
         "serving.health",
+        "serving.upgrade",
+        "serving.succession",
     ],
     # The master and its command.
     9: [

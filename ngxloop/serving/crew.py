@@ -175,12 +175,12 @@ class Crew:
         if os.getpid() == 1:  # the first process of a container inherits every orphan in it
             self._reap_orphans()
 
-    def close(self) -> None:
+    def close(self, leave_files: bool = False) -> None:
         """Give the shared memory back. Workers that are left, after a defect, drain and end."""
         for place in self._places.values():
             if place.channel is not None:
                 place.channel.close()
-        self.shared.close()
+        self.shared.close(leave_files)
         del self._board
 
     # Private -----------------------------------------------------------------------------------

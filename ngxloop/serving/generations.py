@@ -53,6 +53,10 @@ class Owner(Protocol):
     def forget_in_worker(self) -> None:
         """Close, in a fresh worker, descriptors that only the master needs."""
 
+    @property
+    def is_sharing(self) -> bool:
+        """Another master uses our sockets too: their files stay."""
+
 
 class Generations:
     """All workers of a master; the owner of their crew."""
@@ -87,8 +91,8 @@ class Generations:
 
     def close(self) -> None:
         """Give back what the workers shared."""
-        self.listeners.close()
-        self.crew.close()
+        self.listeners.close(leave_files=self._owner.is_sharing)
+        self.crew.close(leave_files=self._owner.is_sharing)
 
     # What the master orders --------------------------------------------------------------------
 
@@ -129,12 +133,12 @@ class Generations:
             self._dismiss_all(self.serving)
             self.serving = None
 
-    def end(self, seconds: float | None = None, leave_files: bool = False) -> None:
+    def end(self, seconds: float | None = None) -> None:
         """Drain everything for good."""
         self._is_ending = True
-        self.listeners.close(leave_files=leave_files)
+        self.listeners.close(leave_files=self._owner.is_sharing)
         if self.coming is not None:
-            self.coming.listeners.close(leave_files=leave_files)
+            self.coming.listeners.close(leave_files=self._owner.is_sharing)
         for place in self.places:
             self.crew.retire(place, seconds)
 
@@ -198,7 +202,7 @@ class Generations:
         self._dismiss_all(coming)
         if self.serving is None and not self.is_resting:
             self._is_ending = True
-            self.listeners.close()
+            self.listeners.close(leave_files=self._owner.is_sharing)
             self._owner.start_failed(error)
             return
         if self.serving is not None:
@@ -226,7 +230,8 @@ class Generations:
             if not any(place.is_accepting for place in generation.places):
                 self._retired.remove(generation)
                 if not self._is_ending:
-                    generation.listeners.close(keep=self._kept_listeners())
+                    kept = self._kept_listeners()
+                    generation.listeners.close(kept, leave_files=self._owner.is_sharing)
 
     def _kept_listeners(self) -> Listeners:
         coming = self.coming.listeners.opened if self.coming else []

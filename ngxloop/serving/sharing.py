@@ -104,6 +104,20 @@ class SharedSockets:
         """Return each address as people write it, with the real port."""
         return [describe_address(sock) for sock in self.sockets]
 
+    def leave(self) -> list[tuple[str, int]]:
+        """Return what a successor needs: each socket's request and its descriptor."""
+        return [
+            (wanted.pack().decode(), one.sock.fileno()) for wanted, one in self._sockets.items()
+        ]
+
+    def inherit(self, key: str, sock: socket.socket) -> None:
+        """Take a socket over from the master before us; see leave()."""
+        wanted = Wanted.unpack(key.encode())
+        file = None
+        if wanted.path is not None and os.path.lexists(wanted.path):
+            file = file_identity(wanted.path)
+        self._sockets[wanted] = _Shared(sock, file)
+
     def answer_bind(self, asker: Asker, message: Message) -> None:
         """Bind what the program of a worker wants to bind, or hand out what is bound already."""
         wanted = Wanted.unpack(message.payload)

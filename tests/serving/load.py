@@ -13,8 +13,11 @@ import aiohttp
 class Load:
     """The running clients, what they got and what failed."""
 
-    def __init__(self, url: str, fresh_count: int, kept_count: int) -> None:
+    def __init__(
+        self, url: str, fresh_count: int, kept_count: int, path: str | None = None
+    ) -> None:
         self._url = url
+        self._path = path  # of a Unix socket, to which all goes then
         self._fresh_count = fresh_count
         self._kept_count = kept_count
         self.answers: dict[int, int] = {}  # worker's process id -> how many
@@ -39,7 +42,7 @@ class Load:
         return [True] * self._fresh_count + [False] * self._kept_count
 
     async def _ask(self, fresh: bool) -> None:
-        connector = aiohttp.TCPConnector(force_close=fresh, limit=1)
+        connector = self._connector(fresh)
         async with aiohttp.ClientSession(connector=connector) as session:
             while True:
                 try:
@@ -50,3 +53,8 @@ class Load:
                     self.failures.append(repr(error))
                 else:
                     self.answers[pid] = self.answers.get(pid, 0) + 1
+
+    def _connector(self, fresh: bool) -> aiohttp.BaseConnector:
+        if self._path is not None:
+            return aiohttp.UnixConnector(self._path, force_close=fresh, limit=1)
+        return aiohttp.TCPConnector(force_close=fresh, limit=1)

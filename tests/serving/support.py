@@ -44,11 +44,12 @@ class Server:
         stdout: int | None = None,
         wrapper: Sequence[str] = (),
         stdin: int = subprocess.DEVNULL,
+        program: Sequence[str] | None = None,
     ) -> None:
         self.log = ""
         self._seen = 0  # how much of the log earlier waits have used up
         self._process = subprocess.Popen(
-            [*wrapper, *command(*arguments)],
+            [*wrapper, *(command(*arguments) if program is None else [*program, *arguments])],
             stdin=stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,
@@ -174,7 +175,7 @@ def wait_gone(*pids: int) -> None:
 def kill_leftover(pid: int) -> None:
     """Kill a worker that outlived its master; nothing if the id is free or another program's."""
     try:
-        if b"ngxloop.cli" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if b"ngxloop" in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)
     except (FileNotFoundError, ProcessLookupError):
         return
@@ -189,6 +190,17 @@ def connect(address: tuple[str, int] | str) -> socket.socket:
     sock.settimeout(DEADLINE)
     sock.connect(address)
     return sock
+
+
+def connection_to(server: Server, pid: int) -> socket.socket:
+    """Open connections until the worker has one, and keep that one."""
+    with contextlib.ExitStack() as others:
+        for _ in range(2000):
+            sock = connect(server.address)
+            if int(receive_line(sock)) == pid:
+                return sock
+            others.callback(sock.close)
+    raise AssertionError(f"worker {pid} gets no connection")
 
 
 def receive_line(sock: socket.socket) -> bytes:

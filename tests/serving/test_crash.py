@@ -9,7 +9,14 @@ import time
 
 import pytest
 
-from tests.serving.support import DEADLINE, connect, http_get, receive_line, wait_gone
+from tests.serving.support import (
+    DEADLINE,
+    connect,
+    connection_to,
+    http_get,
+    receive_line,
+    wait_gone,
+)
 
 
 @pytest.mark.parametrize("mode", ["fair", "mutex", "exclusive", "plain"])
@@ -48,17 +55,6 @@ def assert_lost_only(victim, connections, homes):
         else:
             sock.sendall(b"still there\n")
             assert receive_line(sock) == b"still there\n"
-
-
-def connection_to(server, pid):
-    """Open connections until the worker has one, and keep that one."""
-    with contextlib.ExitStack() as others:
-        for _ in range(2000):
-            sock = connect(server.address)
-            if int(receive_line(sock)) == pid:
-                return sock
-            others.callback(sock.close)
-    raise AssertionError(f"worker {pid} gets no connection")
 
 
 def test_killed_worker_under_load_costs_no_request_of_the_others(serve):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.serving.load import Load
-from tests.serving.support import connect, http_get, receive_line, wait_gone
+from tests.serving.support import connect, connection_to, http_get, receive_line, wait_gone
 
 VERSION = """
 async def app(scope, receive, send):
@@ -106,7 +106,8 @@ def test_reload_leaves_a_reserve_for_workers_that_leave(serve):
     server = serve("plain:hang", "--graceful-timeout", "3000").serving()
     with contextlib.ExitStack() as opened:
         for generation in (2, 3, 4):
-            receive_line(opened.enter_context(connect(server.address)))
+            (pid,) = server.worker_pids(generation - 1)
+            opened.enter_context(connection_to(server, pid))
             server.send(signal.SIGHUP)
             server.logged(rf"reloaded: generation {generation} |the reload waits")
         (pid,) = server.worker_pids(3)

@@ -4,7 +4,7 @@ import dataclasses
 from typing import ClassVar
 
 from ngxloop.serving.options.table import option
-from ngxloop.serving.options.values import SECONDS, choice
+from ngxloop.serving.options.values import FILE, FLAG, SECONDS, choice
 
 SIGNAL_MAPS = ("default", "nginx")
 
@@ -25,4 +25,8 @@ class MasterOptions:
         SECONDS,
         "when told to end, go on accepting for so long while readiness is withdrawn already, "
         "until load balancers have noticed",
+    )
+    pidfile: str | None = option(None, FILE, "where to write the master's process id")
+    auto_upgrade: bool = option(
+        False, FLAG, "after USR2, end as soon as the new master serves, without being told"
     )

@@ -1,0 +1,103 @@
+"""What a master leaves to its successor, the new program that USR2 starts: its sockets, by name.
+
+The descriptors are inherited under the numbers that they have; a variable in the environment says
+what each of them is. nginx does the same with the variable NGINX (ngx_exec_new_binary). It is taken
+out of the environment at once, and counts only if our parent has set it: an application that
+starts another ngxloop-serve hands nothing on.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import socket
+from collections.abc import Mapping, MutableMapping, Sequence
+
+from ngxloop.serving.listeners import Listeners, ListeningSocket, Opened, file_identity
+
+VARIABLE = "_NGXLOOP_INHERITED"
+# What a socket is for.
+BIND = "bind"
+SHARED = "shared"
+STATUS = "status"
+
+
+@dataclasses.dataclass(frozen=True)
+class Heirloom:
+    """One socket."""
+
+    kind: str
+    key: str  # what it was opened for; its meaning depends on the kind
+    fd: int
+
+
+def pack(heirlooms: Sequence[Heirloom], ready_fd: int) -> str:
+    """Return the value of the variable."""
+    sockets = [dataclasses.astuple(one) for one in heirlooms]
+    return json.dumps({"pid": os.getpid(), "ready_fd": ready_fd, "sockets": sockets})
+
+
+def is_upgrade(environment: Mapping[str, str]) -> bool:
+    """Say whether another master has started us: it is there, and is our parent."""
+    value = environment.get(VARIABLE)
+    return value is not None and bool(json.loads(value)["pid"] == os.getppid())
+
+
+class Predecessor:
+    """The master that has started us; it goes on until somebody ends it."""
+
+    def __init__(self, pid: int, ready_fd: int, heirlooms: Sequence[Heirloom]) -> None:
+        self.pid = pid
+        self._ready_fd = ready_fd
+        self._heirlooms = heirlooms
+        for fd in (ready_fd, *(one.fd for one in heirlooms)):
+            os.set_inheritable(fd, False)
+
+    @property
+    def is_alive(self) -> bool:
+        """Say whether it still runs: we are its child."""
+        return os.getppid() == self.pid
+
+    def listeners(self) -> Listeners:
+        """Return the sockets of --bind."""
+        return Listeners([_opened(one) for one in self._heirlooms if one.kind == BIND])
+
+    def sockets(self, kind: str) -> list[tuple[str, socket.socket]]:
+        """Return the sockets of another kind, with their keys."""
+        found = [one for one in self._heirlooms if one.kind == kind]
+        return [(one.key, socket.socket(fileno=one.fd)) for one in found]
+
+    def tell_ready(self) -> None:
+        """Let it know that we serve."""
+        if self._ready_fd >= 0:
+            with contextlib.suppress(OSError):  # it is gone
+                os.write(self._ready_fd, b"1")
+            self.forget()
+
+    def forget(self) -> None:
+        """Close the line to it."""
+        if self._ready_fd >= 0:
+            os.close(self._ready_fd)
+            self._ready_fd = -1
+
+
+def take_inheritance(environment: MutableMapping[str, str]) -> Predecessor | None:
+    """Return who has left us something, if somebody has."""
+    is_ours = is_upgrade(environment)
+    value = environment.pop(VARIABLE, None)
+    if value is None or not is_ours:
+        return None
+    fields = json.loads(value)
+    return Predecessor(
+        fields["pid"], fields["ready_fd"], [Heirloom(*one) for one in fields["sockets"]]
+    )
+
+
+def _opened(heirloom: Heirloom) -> Opened:
+    sock = ListeningSocket(fileno=heirloom.fd)
+    file = None
+    if sock.family == socket.AF_UNIX and heirloom.key.startswith("unix:"):
+        path = sock.getsockname()
+        with contextlib.suppress(FileNotFoundError, ValueError):  # removed; or abstract
+            file = file_identity(path)
+    return Opened(heirloom.key, sock, file)

@@ -1,0 +1,117 @@
+"""A new master from the program as it is on disk now, beside this one, on the same sockets.
+
+nginx: ngx_exec_new_binary. The new master is our child. While both run, the operator decides: QUIT
+to this one, and the new one goes on alone; QUIT to the new one, and all is as before. If the new
+one dies by itself, everything that gave way to it is taken back.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+from ngxloop.serving.crew import Crew
+from ngxloop.serving.inheritance import VARIABLE, Heirloom, pack
+from ngxloop.serving.logs import log
+from ngxloop.serving.poller import Poller
+
+
+class Owner(Protocol):
+    """Who is told about the new master."""
+
+    def successor_ready(self, pid: int) -> None:
+        """It serves."""
+
+    def successor_gone(self, pid: int) -> None:
+        """It has ended."""
+
+
+class Upgrade:
+    """The new master, while there is one."""
+
+    def __init__(self, owner: Owner, crew: Crew, poller: Poller) -> None:
+        self._owner = owner
+        self._crew = crew
+        self._poller = poller
+        self._folder = _start_folder()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ready_fd = -1
+        self.is_ready = False
+
+    @property
+    def pid(self) -> int:
+        """The process id of the new master, 0 if there is none."""
+        return self._process.pid if self._process else 0
+
+    def start(self, heirlooms: Sequence[Heirloom]) -> None:
+        """Start the program that was started as this one, with the same arguments.
+
+        Raises:
+            OSError: That is not possible.
+        """
+        self._ready_fd, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, *sys.orig_argv[1:]],
+                env={**os.environ, VARIABLE: pack(heirlooms, theirs)},
+                pass_fds=[theirs, *(one.fd for one in heirlooms)],
+                cwd=self._folder,
+            )
+        except OSError:
+            os.close(self._ready_fd)
+            self._ready_fd = -1
+            raise
+        finally:
+            os.close(theirs)
+        self.is_ready = False
+        self._poller.add(self._ready_fd, self._hear)
+        self._crew.adopt(self._process.pid, self._end)
+        log.info("upgrading: new master started, process %d", self._process.pid)
+
+    def close(self) -> None:
+        """Close our end of the line; the new master goes on."""
+        if self._ready_fd >= 0:
+            self._poller.remove(self._ready_fd)
+            os.close(self._ready_fd)
+            self._ready_fd = -1
+        if self._process is not None:
+            self._process.returncode = 0  # nobody waits for it; it is not ours any more
+
+    def close_in_worker(self) -> None:
+        """Close a worker's copy of the line."""
+        if self._ready_fd >= 0:
+            os.close(self._ready_fd)
+        if self._process is not None:
+            self._process.returncode = 0  # a child of the master, no zombie of the worker
+
+    def _hear(self) -> None:
+        data = os.read(self._ready_fd, 1)
+        self._poller.remove(self._ready_fd)
+        os.close(self._ready_fd)
+        self._ready_fd = -1
+        if data:
+            self.is_ready = True
+            self._owner.successor_ready(self.pid)
+
+    def _end(self, code: int) -> None:
+        """The new master was reaped."""
+        assert self._process is not None
+        pid = self._process.pid
+        self._process.returncode = code
+        self.close()
+        self._process = None
+        self._owner.successor_gone(pid)
+        log.error("the new master (process %d) ended with code %d; this one goes on", pid, code)
+
+
+def _start_folder() -> str:
+    """Return the folder we were started in, by the name that the shell had for it.
+
+    A link to the newest release is what the new master is to follow.
+    """
+    folder, named = os.getcwd(), os.environ.get("PWD", "")
+    try:
+        return named if os.path.samefile(named, folder) else folder
+    except OSError:
+        return folder
