@@ -10,10 +10,10 @@ STUBBED_MODULES = $(subst /,.,$(STUBS:.pyi=))
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help run test lint format types bench bench-report bench-smoke sdist clean
+.PHONY: help run test test-packages lint format types bench bench-smoke sdist clean
 
 help: ## show this text
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'PYTHON=python3.13 make ... takes another interpreter than python3.'
 
 run: ## serve examples/asgi_app.py with 4 workers on http://127.0.0.1:8000
@@ -23,6 +23,10 @@ run: ## serve examples/asgi_app.py with 4 workers on http://127.0.0.1:8000
 
 test: ## run the whole test suite
 	@scripts/with test python -m pytest $(ARGS)
+
+test-packages: ## try other packages on ngxloop: exchanges with real servers, and their own tests
+	@NGXLOOP_NEED_PACKAGES=1 scripts/with packages python -m pytest tests/packages
+	@scripts/with packages python -m tests.packages.own_tests
 
 lint: ## check style: ruff, ruff format, cython-lint
 	@scripts/with lint ruff check .
@@ -41,9 +45,6 @@ types: ## check types: mypy on the package and on users' programs, stubtest on t
 
 bench: ## compare event loops: asyncio, ngxloop and all others that can be installed
 	@scripts/with bench python -m benchmarks $(ARGS)
-
-bench-report: ## write docs/benchmarks.md with its plots from the newest raw figures (ARGS: from those files)
-	@scripts/with bench python -m benchmarks.report --output docs/benchmarks.md $(ARGS)
 
 bench-smoke: ## run each benchmark for a moment, to see that it works
 	@scripts/with test python -m benchmarks --smoke

@@ -62,6 +62,8 @@ def bound(*, family=socket.AF_INET, address=(LOOPBACK, 0)):
 
 
 async def test_a_datagram_transport_is_an_asyncio_datagram_transport():
+    if is_stdlib(asyncio.get_running_loop()) and sys.version_info < (3, 12):
+        pytest.skip("asyncio's is one since 3.12")
     async with bound() as (transport, _):
         assert isinstance(transport, asyncio.DatagramTransport)
         assert isinstance(transport, asyncio.BaseTransport)
@@ -294,7 +296,7 @@ async def test_the_options_of_an_endpoint_that_make_no_sense_are_refused(options
 
 
 async def test_a_stream_socket_is_refused():
-    with socket.socket() as sock, pytest.raises(ValueError, match="socket was expected"):
+    with socket.socket() as sock, pytest.raises(ValueError, match=r"[Ss]ocket was expected"):
         await asyncio.get_running_loop().create_datagram_endpoint(Recorder, sock=sock)
 
 

@@ -1,0 +1,1 @@
+"""A plugin of pytest that changes nothing: new event loops are asyncio's."""
