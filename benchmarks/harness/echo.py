@@ -8,6 +8,7 @@ announced its port, over all requests, those of the warm-up included.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 
 from benchmarks.harness import messages
 from benchmarks.harness.child import start_child
@@ -18,8 +19,9 @@ from benchmarks.harness.process import MeasuredProcess
 from benchmarks.harness.question import Case, Effort, Metric, Question, Sample
 from benchmarks.harness.usage import InstructionCounter, Usage, own_usage
 
-# Starts a server on 127.0.0.1 and returns its port.
-StartServer = Callable[[asyncio.AbstractEventLoop, Case], Awaitable[int]]
+# Starts a server and returns its address: a host and a port, or the path of a Unix socket and 0.
+Address = tuple[str, int]
+StartServer = Callable[[asyncio.AbstractEventLoop, Case], Awaitable[Address]]
 
 HOST = "127.0.0.1"
 BACKLOG = 4096
@@ -40,12 +42,22 @@ METRICS = (
 
 
 class EchoQuestion(Question):
-    """A way to write an echo server with asyncio."""
+    """A way to write an echo server with asyncio.
+
+    Args:
+        limit: the C program that does the same, with its arguments.
+    """
 
     metrics = METRICS
 
-    def __init__(self, start_server: StartServer, cases: Sequence[Case]) -> None:
+    def __init__(
+        self,
+        start_server: StartServer,
+        cases: Sequence[Case],
+        limit: Sequence[str] = ("echo_server",),
+    ) -> None:
         self._start_server = start_server
+        self._limit = limit
         self.cases = cases
 
     def contenders(self, loops: Sequence[Contender]) -> Sequence[Contender]:
@@ -56,10 +68,11 @@ class EchoQuestion(Question):
             ready = server.receive()
             counter = InstructionCounter(server.pid)
             with server.blamed():
-                load = _load_server(ready["port"], case, effort)
+                load = _load_server((ready["host"], ready["port"]), case, effort)
             instructions = counter.read()
             counter.close()
             used = server.kill() - Usage(ready["user"], ready["system"])
+            _remove_socket_file(ready["host"])
         sample = {name: load[name] for name in ("rate", "p50_us", "p99_us", "p999_us")}
         sample.update(used.per(load["all_requests"]))
         if instructions is not None:
@@ -85,13 +98,20 @@ class EchoQuestion(Question):
     def _start(self, contender: Contender, case: Case, effort: Effort) -> MeasuredProcess:
         if contender is not C_SERVER:
             return start_child(self, contender, case, effort)
-        command = [load_program("echo_server")]
+        program, *arguments = self._limit
+        command = [load_program(program), *arguments]
         return MeasuredProcess(command, measured_core(), effort.limit_seconds)
 
 
-def _load_server(port: int, case: Case, effort: Effort) -> messages.Message:
+def _remove_socket_file(host: str) -> None:
+    """Remove what a killed server on a Unix socket has left."""
+    if host.startswith("/"):
+        Path(host).unlink()
+
+
+def _load_server(address: Address, case: Case, effort: Effort) -> messages.Message:
     connections, size = case.number("connections"), case.number("size")
-    return generate_load(port, connections, size, str(case.parameters["mode"]), effort)
+    return generate_load(*address, connections, size, str(case.parameters["mode"]), effort)
 
 
 def settle_heap() -> None:
@@ -106,10 +126,11 @@ def settle_heap() -> None:
     bytearray(SETTLING_BYTES)  # made and freed at once
 
 
-def announce(port: int) -> None:
+def announce(address: Address) -> None:
     """Tell the measuring process where the server listens and what starting it has cost."""
     used = own_usage()
-    messages.send({"port": port, "user": used.user, "system": used.system})
+    host, port = address
+    messages.send({"host": host, "port": port, "user": used.user, "system": used.system})
 
 
 def echo_case(size: int, connections: int, mode: str = "keep", optional: bool = False) -> Case:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from benchmarks.harness.echo import BACKLOG, HOST
+from benchmarks.harness.echo import BACKLOG, HOST, Address
 from benchmarks.harness.question import Case
 
 
@@ -18,11 +18,11 @@ class EchoProtocol(asyncio.Protocol):
         self.transport.write(data)
 
 
-async def start_protocol_server(loop: asyncio.AbstractEventLoop, _case: Case) -> int:
-    """Listen on a free port and return it; the loop keeps the server alive."""
+async def start_protocol_server(loop: asyncio.AbstractEventLoop, _case: Case) -> Address:
+    """Listen on a free port and return the address; the loop keeps the server alive."""
     server = await loop.create_server(EchoProtocol, HOST, 0, backlog=BACKLOG)
     KEPT.append(server)
-    return int(server.sockets[0].getsockname()[1])
+    return HOST, int(server.sockets[0].getsockname()[1])
 
 
 KEPT: list[asyncio.AbstractServer] = []

@@ -33,10 +33,16 @@ def load_program(name: str) -> str:
     return str(program)
 
 
-def generate_load(port: int, connections: int, size: int, mode: str, effort: Effort) -> Message:
-    """Run the closed-loop generator against a port and return its figures."""
+def generate_load(
+    host: str, port: int, connections: int, size: int, mode: str, effort: Effort
+) -> Message:
+    """Run the closed-loop generator against an address and return its figures.
+
+    Args:
+        host: an IPv4 address, or the path of a Unix socket, to which port is nothing.
+    """
     numbers = (port, connections, size, effort.seconds, effort.seconds * WARMUP_SHARE)
-    command = [load_program("generator"), "127.0.0.1", *map(str, numbers), mode]
+    command = [load_program("generator"), host, *map(str, numbers), mode]
     with MeasuredProcess(command, load_core(), effort.limit_seconds) as process:
         figures = process.receive()
     if figures["stalled"]:

@@ -57,7 +57,7 @@ class MemoryQuestion(Question):
         server = loop.run_until_complete(
             loop.create_server(lambda: protocol(census), HOST, 0, backlog=BACKLOG)
         )
-        announce(int(server.sockets[0].getsockname()[1]))
+        announce((HOST, int(server.sockets[0].getsockname()[1])))
         loop.run_forever()
 
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,6 +75,35 @@ static inline struct sockaddr_in parse_address(const char *host, const char *por
     address.sin_port = htons((uint16_t)parse_count("port", port, 0, 65535));
     if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
         die("host must be a dotted IPv4 address, not '%s'", host);
+    return address;
+}
+
+/* An address of any family that the load programs know. */
+struct address {
+    struct sockaddr_storage name;
+    socklen_t length;
+};
+
+/* A host that begins with a slash is the path of a Unix socket; its port is not looked at. */
+static inline struct address parse_any_address(const char *host, const char *port)
+{
+    struct address address = {.length = 0};
+
+    if (host[0] == '/') {
+        struct sockaddr_un *path = (struct sockaddr_un *)&address.name;
+
+        if (strlen(host) >= sizeof path->sun_path)
+            die("the path of a Unix socket may have %zu bytes, not %zu",
+                sizeof path->sun_path - 1, strlen(host));
+        path->sun_family = AF_UNIX;
+        strcpy(path->sun_path, host);
+        address.length = sizeof *path;
+    } else {
+        struct sockaddr_in inet = parse_address(host, port);
+
+        memcpy(&address.name, &inet, sizeof inet);
+        address.length = sizeof inet;
+    }
     return address;
 }
 

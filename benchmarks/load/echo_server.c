@@ -1,9 +1,9 @@
 /* The physical limit: an epoll echo server that does nothing but what the kernel asks for.
  *
- *     echo_server
+ *     echo_server [PATH]
  *
- * Listens on 127.0.0.1, on a port of the kernel's choice, and prints one JSON line with the port
- * and the CPU time used so far. Runs until it is killed.
+ * Listens on a Unix socket of this path, or on 127.0.0.1, on a port of the kernel's choice, and
+ * prints one JSON line with the address and the CPU time used so far. Runs until it is killed.
  *
  * Edge-triggered and registered once (EPOLLOUT joins when a send buffer is full for the first
  * time), so that an echo costs one recv and one send and nothing else.
@@ -11,8 +11,7 @@
 
 #define _GNU_SOURCE
 #include "common.h"
-
-#include <sys/resource.h>
+#include "announce.h"
 
 #define RECEIVE_BYTES (256u * 1024)
 #define READ_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
@@ -28,39 +27,20 @@ struct connection {
 
 static char receive_buffer[RECEIVE_BYTES];
 
-static int listen_on_loopback(void)
+static int listen_on(const char *host)
 {
-    struct sockaddr_in address = parse_address("127.0.0.1", "0");
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct address address = parse_any_address(host, "0");
+    int fd = socket(address.name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         die_of_errno("socket");
-    set_no_delay(fd); /* accepted sockets inherit it */
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
+    if (address.name.ss_family == AF_INET)
+        set_no_delay(fd); /* accepted sockets inherit it */
+    if (bind(fd, (struct sockaddr *)&address.name, address.length) < 0)
         die_of_errno("bind");
     if (listen(fd, LISTEN_BACKLOG) < 0)
         die_of_errno("listen");
     return fd;
-}
-
-static double seconds_of(struct timeval time)
-{
-    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
-}
-
-static void announce(int listener)
-{
-    struct sockaddr_in address;
-    socklen_t length = sizeof address;
-    struct rusage usage;
-
-    if (getsockname(listener, (struct sockaddr *)&address, &length) < 0)
-        die_of_errno("getsockname");
-    if (getrusage(RUSAGE_SELF, &usage) < 0)
-        die_of_errno("getrusage");
-    printf("{\"port\": %d, \"user\": %.6f, \"system\": %.6f}\n", ntohs(address.sin_port),
-           seconds_of(usage.ru_utime), seconds_of(usage.ru_stime));
-    fflush(stdout);
 }
 
 static void close_connection(struct connection *connection)
@@ -156,15 +136,16 @@ static void handle_event(int epoll, struct connection *connection, uint32_t even
         more = echo_once(epoll, connection, closing);
 }
 
-int main(void)
+int main(int argument_count, char **arguments)
 {
+    const char *host = argument_count > 1 ? arguments[1] : "127.0.0.1";
     struct epoll_event events[EVENTS_PER_WAIT];
-    int listener = listen_on_loopback();
+    int listener = listen_on(host);
     int epoll = create_epoll();
     int i, count;
 
     control_epoll(epoll, EPOLL_CTL_ADD, listener, EPOLLIN, NULL);
-    announce(listener);
+    announce(listener, host);
     for (;;) {
         count = wait_epoll(epoll, events, -1);
         for (i = 0; i < count; i++) {

@@ -1,10 +1,13 @@
 /* A closed-loop echo client: every connection has exactly one request under way.
  *
- *     generator HOST PORT CONNECTIONS SIZE SECONDS WARMUP_SECONDS keep|orderly|reset
+ *     generator HOST PORT CONNECTIONS SIZE SECONDS WARMUP_SECONDS keep|orderly|reset|datagram
+ *
+ * HOST is an IPv4 address, or the path of a Unix socket, which begins with a slash.
  *
  * keep     a request is: send SIZE bytes, receive them back, on a connection that stays open
  * orderly  a request is: connect, send, receive back, close with a FIN
  * reset    the same, closed with a RST (no TIME_WAIT is left behind)
+ * datagram a request is: send a datagram of SIZE bytes, receive it back; a connection is a socket
  *
  * Prints one JSON line. Requests that end during the warm-up are left out of the rate and of the
  * latencies; they count in all_requests, and their bytes are compared with what was sent. When the
@@ -25,7 +28,7 @@
 #define PATIENCE_NS (3 * NS_PER_SECOND)
 #define SOURCE_ADDRESSES 250 /* 127.0.0.2 to 127.0.0.251, see bind_source() */
 
-enum mode { KEEP, ORDERLY, RESET };
+enum mode { KEEP, ORDERLY, RESET, DATAGRAM };
 
 struct connection {
     int fd;
@@ -37,7 +40,7 @@ struct connection {
 };
 
 struct load {
-    struct sockaddr_in address;
+    struct address address;
     enum mode mode;
     size_t connection_count;
     size_t size;
@@ -67,7 +70,9 @@ static enum mode parse_mode(const char *text)
         return ORDERLY;
     if (strcmp(text, "reset") == 0)
         return RESET;
-    die("mode must be keep, orderly or reset, not '%s'", text);
+    if (strcmp(text, "datagram") == 0)
+        return DATAGRAM;
+    die("mode must be keep, orderly, reset or datagram, not '%s'", text);
     return KEEP;
 }
 
@@ -87,9 +92,10 @@ static char *make_request(size_t size)
 static void bind_source(struct load *load, int fd)
 {
     struct sockaddr_in source = {.sin_family = AF_INET};
+    const struct sockaddr_in *target = (const struct sockaddr_in *)&load->address.name;
     int one = 1;
 
-    if ((ntohl(load->address.sin_addr.s_addr) >> 24) != 127)
+    if (target->sin_family != AF_INET || (ntohl(target->sin_addr.s_addr) >> 24) != 127)
         return;
     source.sin_addr.s_addr =
         htonl(INADDR_LOOPBACK + 1 + (uint32_t)(load->opened_count % SOURCE_ADDRESSES));
@@ -107,6 +113,15 @@ static void set_reset_on_close(int fd)
         die_of_errno("setsockopt(SO_LINGER)");
 }
 
+static void prepare_tcp(struct load *load, int fd)
+{
+    set_no_delay(fd);
+    if (load->mode == ORDERLY)
+        bind_source(load, fd);
+    else
+        set_reset_on_close(fd);
+}
+
 static void start_request(struct load *load, struct connection *connection, uint64_t now)
 {
     connection->unsent = load->size;
@@ -118,18 +133,19 @@ static void start_request(struct load *load, struct connection *connection, uint
 
 static void open_connection(struct load *load, struct connection *connection, uint64_t now)
 {
-    connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int family = load->address.name.ss_family;
+    int type = load->mode == DATAGRAM ? SOCK_DGRAM : SOCK_STREAM;
+
+    connection->fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (connection->fd < 0)
         die_of_errno("socket");
-    set_no_delay(connection->fd);
-    if (load->mode == ORDERLY)
-        bind_source(load, connection->fd);
-    else
-        set_reset_on_close(connection->fd);
+    if (family == AF_INET && type == SOCK_STREAM)
+        prepare_tcp(load, connection->fd);
     load->opened_count++;
     start_request(load, connection, now);
     connection->connecting = true;
-    if (connect(connection->fd, (struct sockaddr *)&load->address, sizeof load->address) < 0 &&
+    if (connect(connection->fd, (struct sockaddr *)&load->address.name,
+                load->address.length) < 0 &&
         errno != EINPROGRESS)
         die_of_errno("connect");
     control_epoll(load->epoll, EPOLL_CTL_ADD, connection->fd, EPOLLIN | EPOLLOUT | EPOLLET,
@@ -188,7 +204,7 @@ static void finish_request(struct load *load, struct connection *connection)
     load->waiting_count--;
     if (load->over)
         return;
-    if (load->mode == KEEP) {
+    if (load->mode == KEEP || load->mode == DATAGRAM) {
         start_request(load, connection, now);
         send_request(load, connection);
         return;
@@ -295,9 +311,8 @@ int main(int argument_count, char **arguments)
     struct load *load = allocate(1, sizeof *load);
 
     if (argument_count != 8)
-        die("usage: %s HOST PORT CONNECTIONS SIZE SECONDS WARMUP_SECONDS keep|orderly|reset",
-            arguments[0]);
-    load->address = parse_address(arguments[1], arguments[2]);
+        die("usage: %s HOST PORT CONNECTIONS SIZE SECONDS WARMUP_SECONDS MODE", arguments[0]);
+    load->address = parse_any_address(arguments[1], arguments[2]);
     load->connection_count = (size_t)parse_count("connections", arguments[3], 1, 1000000);
     load->size = (size_t)parse_count("size", arguments[4], 1, 1 << 30);
     load->duration_ns = parse_seconds_ns("seconds", arguments[5]);

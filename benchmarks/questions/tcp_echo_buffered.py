@@ -8,7 +8,7 @@ Leaves out: parsing, and buffers shared between connections.
 
 import asyncio
 
-from benchmarks.harness.echo import BACKLOG, HOST, EchoQuestion, echo_grid
+from benchmarks.harness.echo import BACKLOG, HOST, Address, EchoQuestion, echo_grid
 from benchmarks.harness.echo_protocol import KEPT
 from benchmarks.harness.question import Case
 
@@ -31,10 +31,10 @@ class BufferedEcho(asyncio.BufferedProtocol):
         self.transport.write(bytes(self.buffer[:nbytes]))
 
 
-async def start_buffered_server(loop: asyncio.AbstractEventLoop, _case: Case) -> int:
+async def start_buffered_server(loop: asyncio.AbstractEventLoop, _case: Case) -> Address:
     server = await loop.create_server(BufferedEcho, HOST, 0, backlog=BACKLOG)
     KEPT.append(server)
-    return int(server.sockets[0].getsockname()[1])
+    return HOST, int(server.sockets[0].getsockname()[1])
 
 
 QUESTION = EchoQuestion(start_buffered_server, echo_grid())

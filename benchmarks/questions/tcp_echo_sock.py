@@ -8,18 +8,18 @@ Leaves out: sock_recv_into, sock_connect, and datagrams.
 import asyncio
 import socket
 
-from benchmarks.harness.echo import BACKLOG, HOST, EchoQuestion, echo_grid
+from benchmarks.harness.echo import BACKLOG, HOST, Address, EchoQuestion, echo_grid
 from benchmarks.harness.question import Case
 
 READ_BYTES = 65536
 TASKS: set[asyncio.Task[None]] = set()
 
 
-async def start_sock_server(loop: asyncio.AbstractEventLoop, _case: Case) -> int:
+async def start_sock_server(loop: asyncio.AbstractEventLoop, _case: Case) -> Address:
     listener = socket.create_server((HOST, 0), backlog=BACKLOG)
     listener.setblocking(False)
     keep(loop.create_task(accept(loop, listener)))
-    return int(listener.getsockname()[1])
+    return HOST, int(listener.getsockname()[1])
 
 
 async def accept(loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:

@@ -7,17 +7,17 @@ Leaves out: readline and readexactly.
 
 import asyncio
 
-from benchmarks.harness.echo import BACKLOG, HOST, EchoQuestion, echo_grid
+from benchmarks.harness.echo import BACKLOG, HOST, Address, EchoQuestion, echo_grid
 from benchmarks.harness.echo_protocol import KEPT
 from benchmarks.harness.question import Case
 
 READ_BYTES = 65536
 
 
-async def start_stream_server(_loop: asyncio.AbstractEventLoop, _case: Case) -> int:
+async def start_stream_server(_loop: asyncio.AbstractEventLoop, _case: Case) -> Address:
     server = await asyncio.start_server(echo, HOST, 0, backlog=BACKLOG)
     KEPT.append(server)
-    return int(server.sockets[0].getsockname()[1])
+    return HOST, int(server.sockets[0].getsockname()[1])
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
