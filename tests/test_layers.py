@@ -69,6 +69,7 @@ LAYERS: dict[int, list[str]] = {
         "transports.flow",
         "transports.datagram_inbox",
         "transports.datagram_outbox",
+        "transports.receiver",
         "serving.errors",
         "serving.options.values",
         "serving.options.table",

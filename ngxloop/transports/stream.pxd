@@ -7,6 +7,7 @@ from ngxloop.transports.writing cimport Writer
 cdef class StreamTransport(SocketTransport):
     cdef Writer writer               # None until the first write
     cdef Py_ssize_t last_bytes       # what the last receive brought
+    cdef bint raw                    # the protocol is a Receiver
     cdef bint buffered               # the protocol is a BufferedProtocol
     cdef bint paused                 # pause_reading() was called
     cdef bint read_ended             # the peer's EOF was seen and the protocol keeps the connection
@@ -15,6 +16,7 @@ cdef class StreamTransport(SocketTransport):
     cdef int use_protocol(self, protocol) except -1
     cdef int read_ready(self) except -1
     cdef int receive(self) except -1
+    cdef int receive_raw(self) except -1
     cdef bytes receive_shared(self)
     cdef bytes receive_direct(self)
     cdef int receive_into(self) except -1

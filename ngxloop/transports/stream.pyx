@@ -37,6 +37,7 @@ from ngxloop.core.oserr cimport os_error
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport local_address, peer_address
 from ngxloop.transports.base cimport SocketTransport, set_nodelay
+from ngxloop.transports.receiver cimport Receiver
 from ngxloop.transports.writing cimport Writer, copied
 
 # Declared here without Cython's error checks, see ngxloop.core.handle.
@@ -213,6 +214,7 @@ cdef class StreamTransport(SocketTransport):
 
     cdef int use_protocol(self, protocol) except -1:
         self.protocol = protocol
+        self.raw = isinstance(protocol, Receiver)
         self.buffered = isinstance(protocol, asyncio.BufferedProtocol)
         return 0
 
@@ -221,7 +223,9 @@ cdef class StreamTransport(SocketTransport):
     cdef int read_ready(self) except -1:
         if self.paused or self.closing or self.read_ended:
             return 0  # ready stays set for resume_reading()
-        if self.buffered:
+        if self.raw:
+            self.receive_raw()
+        elif self.buffered:
             self.receive_into()
         else:
             self.receive()
@@ -247,6 +251,27 @@ cdef class StreamTransport(SocketTransport):
             return protocol_failed(self, context, "data_received")
         Py_DECREF(<object>result)
         PyContext_Exit(context)
+        return 0
+
+    cdef int receive_raw(self) except -1:
+        """Receive once into the loop's buffer and hand that to a Receiver."""
+        cdef Receiver receiver = <Receiver>self.protocol
+        cdef object context = self.context
+        cdef char* buf = self.loop.shared_buffer()
+        cdef ssize_t count = recv(self.fd, buf, RECEIVE_BYTES, 0)
+        if count <= 0:
+            return self.nothing_received(count, errno)
+        self.received(count, RECEIVE_BYTES)
+        if PyContext_Enter(context) != 0:
+            return protocol_failed(self, None, "buffer_updated")
+        try:
+            receiver.receive(buf, count)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self.fatal_error(exc, "Fatal error: protocol.buffer_updated() call failed.")
+        finally:
+            PyContext_Exit(context)
         return 0
 
     cdef bytes receive_shared(self):
