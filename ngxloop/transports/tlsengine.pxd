@@ -1,0 +1,52 @@
+"""TlsEngine: one end of a TLS connection, without a socket."""
+
+from ngxloop.transports.outbuf cimport OutBuffer
+from ngxloop.transports.tlsmemory cimport TlsMemory
+from ngxloop.transports.tlsrecords cimport TlsRecords
+
+# See TRANSITIONS in tlsengine.pyx.
+cdef enum TlsState:
+    TLS_NEW = 0
+    TLS_HANDSHAKE
+    TLS_WRAPPED
+    TLS_FLUSHING
+    TLS_SHUTDOWN
+    TLS_CLOSED
+
+cdef class TlsEngine:
+    cdef readonly object ssl_object  # the ssl.SSLObject
+    cdef object incoming             # ssl.MemoryBIO: ciphertext that OpenSSL has not read
+    cdef object outgoing             # ssl.MemoryBIO: ciphertext for the peer
+    # bound methods of the above: to look them up for each record costs more than to keep them
+    cdef object plain_read
+    cdef object plain_write
+    cdef object incoming_write
+    cdef object outgoing_read
+    cdef TlsMemory memory
+    cdef TlsRecords records          # of incoming
+    cdef OutBuffer backlog           # plaintext that is not encrypted yet; None until there is some
+    cdef object failure              # what reading raised after it had brought something, or None
+    cdef TlsState state
+    cdef bint peer_closed            # the peer's close_notify was read
+    cdef bint dry                    # OpenSSL wants more, nothing has come since
+    cdef bint cut                    # the last read filled its room: the record may have a rest
+
+    cdef int move(self, TlsState state) except -1
+    cdef int feed(self, const char* data, Py_ssize_t size) except -1
+    cdef bint readable(self) except -1
+    cdef int wants_more(self) noexcept
+    cdef bint handshake(self) except -1
+    cdef bint unwrap(self) except -1
+    cdef bytes decrypt(self, const char* data, Py_ssize_t size)
+    cdef Py_ssize_t read_into(self, char* room, Py_ssize_t size) except -1
+    cdef Py_ssize_t read_once(self, char* room, Py_ssize_t size) except -2
+    cdef int write(self, bytes data) except -1
+    cdef Py_ssize_t unencrypted_bytes(self) noexcept
+    cdef Py_ssize_t unsent_bytes(self) except -1
+    cdef Py_ssize_t unread_bytes(self) except -1
+    cdef bytes encrypt(self)
+    cdef bint encrypt_slice(self) except -1
+    cdef Py_ssize_t encrypt_once(self) except -2
+    cdef object next_plaintext(self)
+    cdef bytes take_output(self)
+    cdef int drop_output(self) except -1

@@ -1,0 +1,20 @@
+import ssl
+from typing import Final, final
+
+from ngxloop.transports.tlsmemory import TlsMemory
+
+TRANSITIONS: Final[dict[str, tuple[str, ...]]]
+
+@final
+class TlsEngine:
+    def __init__(
+        self,
+        memory: TlsMemory,
+        sslcontext: ssl.SSLContext,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+    ) -> None: ...
+    @property
+    def ssl_object(self) -> ssl.SSLObject: ...
+    @property
+    def state_name(self) -> str: ...

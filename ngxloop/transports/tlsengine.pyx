@@ -1,0 +1,352 @@
+# cython: nonecheck=True
+"""TlsEngine: one end of a TLS connection, without a socket.
+
+Ciphertext goes in (feed, decrypt) and comes out (encrypt, take_output); plaintext goes in (write)
+and comes out (decrypt, read_into). Between the two is an ssl.SSLObject on two ssl.MemoryBIOs: the
+public interface of Python's ssl module, and so the OpenSSL and the contexts that the program uses.
+
+How it works. What is expensive there is the SSLWantReadError, so OpenSSL is only asked when a whole
+record is there (TlsRecords). Ciphertext is fed, and plaintext encrypted, in slices: the memory of a
+BIO never shrinks. What is written waits in the backlog, so that several small writes become one
+record. Nothing here knows a protocol, a loop or a time-out: the states are kept here, and whoever
+drives the engine moves it.
+
+asyncio calls SSLObject.read(n) until it raises, which allocates n bytes each time. We read into a
+buffer that all connections of a loop share, and make one bytes object of the right size.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_Clear, PyErr_ExceptionMatches
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.long cimport PyLong_AsSsize_t
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
+from libc.string cimport memcpy
+
+import ssl
+
+from ngxloop.core.handle cimport raise_pending
+from ngxloop.core.limits cimport TLS_JOIN_BYTES, TLS_PLAIN_BYTES, TLS_SLICE_BYTES
+from ngxloop.transports.outbuf cimport OutBuffer
+from ngxloop.transports.tlsmemory cimport TlsMemory
+from ngxloop.transports.tlsrecords cimport TlsRecords
+
+# Declared here without Cython's error checks: what is raised is looked at where it happens.
+cdef extern from "Python.h":
+    PyObject* PyObject_Call(object callable, object args, PyObject* kwargs)
+    PyObject* PyObject_CallNoArgs(object callable)
+    PyObject* PyObject_CallOneArg(object callable, object arg)
+    char* PyBytes_AS_STRING(object data)
+
+# From which state the engine may go to which others. asyncio's names for them: UNWRAPPED is "new"
+# before the handshake and "closed" after the end.
+TRANSITIONS = {
+    "new": ("handshake", "closed"),
+    "handshake": ("wrapped", "closed"),
+    "wrapped": ("flushing", "closed"),   # flushing: our end was closed, or the peer's has ended
+    "flushing": ("shutdown", "closed"),  # shutdown: our close_notify is out, we wait for the peer's
+    "shutdown": ("closed",),
+    "closed": (),
+}
+cdef tuple STATE_NAMES = tuple(TRANSITIONS)  # in the order of enum TlsState
+
+# What OpenSSL says when it wants more ciphertext; asyncio takes the second for the same.
+cdef tuple WANTS_MORE = (ssl.SSLWantReadError, ssl.SSLSyscallError)
+
+cdef object PYTHON_READ = ssl.SSLObject.read
+cdef object PYTHON_WRITE = ssl.SSLObject.write
+
+
+@cython.final
+cdef class TlsEngine:
+    """One end of a TLS connection; see the file header."""
+
+    def __init__(
+        self, TlsMemory memory not None, sslcontext, bint server_side=False, server_hostname=None
+    ):
+        """Make the SSLObject; nothing is sent before handshake().
+
+        Raises:
+            ValueError, ssl.SSLError: what SSLContext.wrap_bio() raises.
+        """
+        if self.ssl_object is not None:
+            raise RuntimeError("TlsEngine.__init__() called twice")
+        self.memory = memory
+        self.records = TlsRecords.__new__(TlsRecords)
+        self.incoming = ssl.MemoryBIO()
+        self.outgoing = ssl.MemoryBIO()
+        self.ssl_object = sslcontext.wrap_bio(
+            self.incoming, self.outgoing, server_side=server_side, server_hostname=server_hostname
+        )
+        self.plain_read = compiled_method(self.ssl_object, "read", PYTHON_READ)
+        self.plain_write = compiled_method(self.ssl_object, "write", PYTHON_WRITE)
+        self.incoming_write = self.incoming.write
+        self.outgoing_read = self.outgoing.read
+
+    @property
+    def state_name(self):
+        """The state, as TRANSITIONS names it."""
+        return STATE_NAMES[<int>self.state]
+
+    cdef int move(self, TlsState state) except -1:
+        """Go to another state; closed may be gone to from anywhere, again and again."""
+        before, after = STATE_NAMES[<int>self.state], STATE_NAMES[<int>state]
+        if after not in TRANSITIONS[before] and state != TLS_CLOSED:
+            raise RuntimeError(f"cannot switch state from {before} to {after}")
+        self.state = state
+        return 0
+
+    # ---- ciphertext that came
+
+    cdef int feed(self, const char* data, Py_ssize_t size) except -1:
+        """Keep ciphertext until OpenSSL reads it; data is copied."""
+        cdef PyObject* result
+        self.memory.window.show(data, size)
+        result = PyObject_CallOneArg(self.incoming_write, self.memory.window)
+        if result == NULL:
+            return -1
+        Py_DECREF(<object>result)
+        self.records.add(data, size)
+        self.dry = False
+        return 0
+
+    cdef bint readable(self) except -1:
+        """Return whether it is worth asking OpenSSL."""
+        if self.peer_closed or self.failure is not None:
+            return False
+        if self.cut:
+            self.cut = self.ssl_object.pending() > 0
+            if self.cut:
+                return True
+            if self.records.count:
+                self.records.count -= 1
+        if self.records.opaque:
+            return not self.dry
+        return self.records.count > 0
+
+    cdef int wants_more(self) noexcept:
+        """OpenSSL has used up every whole record."""
+        self.dry = True
+        self.cut = False
+        self.records.count = 0
+        return 0
+
+    # ---- beginning and end
+
+    cdef bint handshake(self) except -1:
+        """Go on with the handshake; return whether it is done.
+
+        Raises:
+            ssl.SSLError: it has failed; an alert for the peer may be in take_output().
+        """
+        try:
+            self.ssl_object.do_handshake()
+        except WANTS_MORE:
+            self.wants_more()
+            return False
+        if self.unread_bytes() == 0:
+            self.wants_more()
+        return True
+
+    cdef bint unwrap(self) except -1:
+        """Send our close_notify, and look for the peer's; return whether both are there.
+
+        Raises:
+            ssl.SSLError: the peer sends other things.
+        """
+        try:
+            self.ssl_object.unwrap()
+        except WANTS_MORE:
+            self.wants_more()
+            return False
+        return True
+
+    # ---- reading
+
+    cdef bytes decrypt(self, const char* data, Py_ssize_t size):
+        """Feed ciphertext and return all plaintext there is; None if there is none.
+
+        What is raised after something was read is kept in failure, which the caller must look at.
+        """
+        cdef char* plain = self.memory.plain()
+        cdef list chunks = None
+        cdef Py_ssize_t count = 0
+        cdef Py_ssize_t slice_bytes
+        while True:
+            if size:
+                slice_bytes = min(size, TLS_SLICE_BYTES)
+                self.feed(data, slice_bytes)
+                data += slice_bytes
+                size -= slice_bytes
+            count += self.read_into(plain + count, TLS_PLAIN_BYTES - count)
+            if count == TLS_PLAIN_BYTES:
+                chunks = [] if chunks is None else chunks
+                chunks.append(PyBytes_FromStringAndSize(plain, count))
+                count = 0
+            elif size == 0 or self.failure is not None or self.peer_closed:
+                break
+        if chunks is not None:
+            chunks.append(PyBytes_FromStringAndSize(plain, count))
+            return b"".join(chunks)
+        return PyBytes_FromStringAndSize(plain, count) if count else None
+
+    cdef Py_ssize_t read_into(self, char* room, Py_ssize_t size) except -1:
+        """Read plaintext that was fed, as much as there is and fits; return how much that is."""
+        cdef Py_ssize_t total = 0
+        cdef Py_ssize_t count
+        while total < size and self.readable():
+            try:
+                count = self.read_once(room + total, size - total)
+            except ssl.SSLError as exc:
+                if total == 0:
+                    raise
+                self.failure = exc  # after what came before it
+                break
+            if count < 0:
+                self.wants_more()
+            elif count == 0:
+                self.peer_closed = True
+            else:
+                total += count
+                self.cut = total == size
+                if not self.cut and self.records.count:
+                    self.records.count -= 1  # a read ends with its record
+        return total
+
+    cdef Py_ssize_t read_once(self, char* room, Py_ssize_t size) except -2:
+        """Call SSLObject.read(); return -1 if it wants more, 0 for a close_notify."""
+        cdef PyObject* result
+        cdef Py_ssize_t count
+        self.memory.window.show(room, size)
+        result = PyObject_Call(self.plain_read, self.memory.read_arguments, NULL)
+        if result == NULL:
+            return -1 if wanted_more() else -2
+        count = PyLong_AsSsize_t(<object>result)
+        Py_DECREF(<object>result)
+        return count
+
+    cdef Py_ssize_t unread_bytes(self) except -1:
+        """Return how much ciphertext OpenSSL has not read."""
+        return self.incoming.pending
+
+    # ---- writing
+
+    cdef int write(self, bytes data) except -1:
+        """Keep plaintext, by reference, for encrypt(); data is not empty."""
+        if self.backlog is None:
+            self.backlog = OutBuffer.__new__(OutBuffer)
+        return self.backlog.append(data)
+
+    cdef Py_ssize_t unencrypted_bytes(self) noexcept:
+        """Return how much plaintext waits in the backlog."""
+        return 0 if self.backlog is None else self.backlog.size
+
+    cdef Py_ssize_t unsent_bytes(self) except -1:
+        """Return how much waits, as plaintext and as ciphertext."""
+        return self.unencrypted_bytes() + self.outgoing.pending
+
+    cdef bytes encrypt(self):
+        """Encrypt a slice of what was written; return all ciphertext there is, maybe b""."""
+        if self.state == TLS_WRAPPED or self.state == TLS_FLUSHING:
+            self.encrypt_slice()
+        return self.take_output()
+
+    cdef bint encrypt_slice(self) except -1:
+        """Encrypt about TLS_SLICE_BYTES of the backlog; return whether to come again at once.
+
+        A renegotiation may have to end before anything can be written: that is no error.
+        """
+        cdef Py_ssize_t done_bytes = 0
+        cdef Py_ssize_t count
+        while self.unencrypted_bytes() and done_bytes < TLS_SLICE_BYTES:
+            count = self.encrypt_once()
+            if count < 0:
+                return False
+            done_bytes += count
+        return self.unencrypted_bytes() > 0
+
+    cdef Py_ssize_t encrypt_once(self) except -2:
+        """Encrypt the next chunk, or several small ones as one; return -1 if OpenSSL wants more."""
+        cdef OutBuffer backlog = self.backlog
+        cdef PyObject* result
+        cdef Py_ssize_t count
+        _head = backlog.head  # a callback of OpenSSL's may drop the backlog meanwhile
+        result = PyObject_CallOneArg(self.plain_write, self.next_plaintext())
+        if result == NULL:
+            return -1 if wanted_more() else -2
+        count = PyLong_AsSsize_t(<object>result)
+        Py_DECREF(<object>result)
+        if count == backlog.size:
+            backlog.clear()
+        elif count < backlog.size:
+            backlog.consume(count)
+        return count
+
+    cdef object next_plaintext(self):
+        """Return the bytes to encrypt next, as an object with a buffer."""
+        cdef OutBuffer backlog = self.backlog
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(backlog.head) - backlog.offset
+        if size < TLS_JOIN_BYTES and backlog.rest is not None:
+            size = join_chunks(backlog, self.memory.plain())
+            self.memory.window.show(self.memory.plain(), size)
+        elif backlog.offset == 0 and size <= TLS_SLICE_BYTES:
+            return backlog.head
+        else:
+            size = min(size, TLS_SLICE_BYTES)
+            self.memory.window.show(PyBytes_AS_STRING(backlog.head) + backlog.offset, size)
+        return self.memory.window
+
+    cdef bytes take_output(self):
+        """Return the ciphertext for the peer; b"" if there is none."""
+        cdef PyObject* result = PyObject_CallNoArgs(self.outgoing_read)
+        if result == NULL:
+            raise_pending()
+        data = <bytes>result
+        Py_DECREF(data)
+        return data
+
+    cdef int drop_output(self) except -1:
+        """Forget what was written and what is encrypted."""
+        if self.backlog is not None:
+            self.backlog.clear()
+        self.take_output()
+        return 0
+
+
+cdef object compiled_method(ssl_object, str name, python_method):
+    """Return a method of an SSLObject, without the Python function around it if that is ssl's own.
+
+    SSLObject.read() and write() do nothing but call the object they wrap; subclasses may do more.
+    """
+    wrapped = getattr(ssl_object, "_sslobj", None)
+    if wrapped is None or getattr(type(ssl_object), name, None) is not python_method:
+        return getattr(ssl_object, name)
+    return getattr(wrapped, name)
+
+
+cdef bint wanted_more() noexcept:
+    """Tell whether the pending exception is one of WANTS_MORE, which ends it."""
+    if not PyErr_ExceptionMatches(WANTS_MORE):
+        return False
+    PyErr_Clear()
+    return True
+
+
+cdef Py_ssize_t join_chunks(OutBuffer backlog, char* room) noexcept:
+    """Copy the first chunks to room, TLS_JOIN_BYTES at most; return how many bytes."""
+    cdef Py_ssize_t total = 0
+    cdef Py_ssize_t i = backlog.first
+    cdef Py_ssize_t offset = backlog.offset
+    cdef Py_ssize_t count
+    cdef object chunk = backlog.head
+    while total < TLS_JOIN_BYTES:
+        count = min(PyBytes_GET_SIZE(chunk) - offset, TLS_JOIN_BYTES - total)
+        memcpy(room + total, PyBytes_AS_STRING(chunk) + offset, count)
+        total += count
+        offset = 0
+        if i == PyList_GET_SIZE(backlog.rest):
+            break
+        chunk = <object>PyList_GET_ITEM(backlog.rest, i)
+        i += 1
+    return total

@@ -1,0 +1,10 @@
+"""TlsMemory: what all TLS connections of a loop share."""
+
+from ngxloop.transports.tlswindow cimport TlsWindow
+
+cdef class TlsMemory:
+    cdef TlsWindow window
+    cdef tuple read_arguments        # (size, window): the arguments of every SSLObject.read()
+    cdef char* plain_buffer          # OWNS: TLS_PLAIN_BYTES; made when needed
+
+    cdef char* plain(self) except NULL

@@ -1,0 +1,32 @@
+# cython: nonecheck=True
+"""TlsMemory: what all TLS connections of a loop share.
+
+Rules. One a loop. The plaintext buffer is valid from one step of an engine to its end: no code of
+an application runs in between. So an idle connection owns no buffer.
+"""
+
+cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+
+from ngxloop.core.limits cimport TLS_PLAIN_BYTES
+from ngxloop.transports.tlswindow cimport TlsWindow
+
+
+@cython.final
+cdef class TlsMemory:
+    """Memory for every TLS connection of one loop; see the file header."""
+
+    def __cinit__(self):
+        self.window = TlsWindow.__new__(TlsWindow)
+        self.read_arguments = (TLS_PLAIN_BYTES, self.window)
+
+    def __dealloc__(self):
+        PyMem_Free(self.plain_buffer)
+
+    cdef char* plain(self) except NULL:
+        """Return TLS_PLAIN_BYTES of memory, valid until Python code runs that is not OpenSSL's."""
+        if self.plain_buffer == NULL:
+            self.plain_buffer = <char*>PyMem_Malloc(TLS_PLAIN_BYTES)
+            if self.plain_buffer == NULL:
+                raise MemoryError(f"no memory for a TLS buffer of {TLS_PLAIN_BYTES} bytes")
+        return self.plain_buffer

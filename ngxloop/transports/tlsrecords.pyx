@@ -1,0 +1,61 @@
+"""TlsRecords: how many whole records a stretch of ciphertext brings.
+
+To ask OpenSSL for plaintext when no whole record is there ends in an SSLWantReadError, and raising
+that costs more than decrypting a small record. A record says its length in its first five bytes
+(RFC 8446 5.1: type, version, length), so reading those tells when it is worth asking.
+
+Rules. The count is never too small; it is too large by records without plaintext (session tickets,
+key updates), and then asking costs the exception. What does not look like TLS is opaque: OpenSSL
+is always asked, so that the error is its own.
+"""
+
+cimport cython
+from libc.string cimport memcpy
+
+from ngxloop.core.limits cimport TLS_RECORD_BYTES_MAX
+
+# RFC 8446 5.1, RFC 6520: change_cipher_spec 20, alert, handshake, application_data, heartbeat 24.
+cdef enum:
+    FIRST_TYPE = 20
+    LAST_TYPE = 24
+    MAJOR_VERSION = 3
+    HEADER_BYTES = 5
+
+
+@cython.final
+@cython.no_gc
+cdef class TlsRecords:
+    """The records of one direction; see the file header."""
+
+    cdef void add(self, const char* data, Py_ssize_t size) noexcept:
+        """Count the records that end in the next size bytes."""
+        cdef Py_ssize_t step
+        while size > 0 and not self.opaque:
+            if self.missing:
+                step = min(self.missing, size)
+                self.missing -= step
+            else:
+                step = self.add_header(data, size)
+                if self.header_size:  # has not come whole
+                    return
+            if self.missing == 0:
+                self.count += 1
+            data += step
+            size -= step
+
+    cdef Py_ssize_t add_header(self, const char* data, Py_ssize_t size) noexcept:
+        """Read a header, or the part of it that is there; return how many bytes that was."""
+        cdef Py_ssize_t step = min(HEADER_BYTES - self.header_size, size)
+        memcpy(&self.header[self.header_size], data, step)
+        self.header_size += step
+        if self.header_size < HEADER_BYTES:
+            return step
+        self.header_size = 0
+        self.missing = (self.header[3] << 8) | self.header[4]
+        if (
+            not FIRST_TYPE <= self.header[0] <= LAST_TYPE
+            or self.header[1] != MAJOR_VERSION
+            or self.missing > TLS_RECORD_BYTES_MAX
+        ):
+            self.opaque = True
+        return step

@@ -1,0 +1,22 @@
+"""TlsWindow: a stretch of memory that Python code can read and write.
+
+The ssl module wants objects with a buffer. A memoryview for each call would be made and thrown away
+four times a message; one window serves a whole loop: it is set, passed to one call, and not looked
+at again. Whoever is called must not keep it, and the ssl module does not.
+"""
+
+cimport cython
+from cpython.buffer cimport PyBuffer_FillInfo
+
+
+@cython.final
+cdef class TlsWindow:
+    """A movable buffer; see the file header."""
+
+    cdef void show(self, const char* start, Py_ssize_t size) noexcept:
+        """Be the buffer of size bytes at start, for the next call."""
+        self.start = <void*>start
+        self.size = size
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, self.start, self.size, 0, flags)
