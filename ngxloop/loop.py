@@ -21,6 +21,7 @@ from ngxloop.aio.signals import SignalHandlers
 from ngxloop.aio.sockmethods import SocketMethods
 from ngxloop.aio.statistics import Statistics
 from ngxloop.aio.streams import StreamHooks
+from ngxloop.aio.tls import TlsHooks
 from ngxloop.aio.unbuilt import UnbuiltHooks
 from ngxloop.aio.unixsockets import UnixSockets
 from ngxloop.core.watch import FdWatching
@@ -37,6 +38,7 @@ class EventLoop(
     SocketMethods,
     Statistics,
     StreamHooks,
+    TlsHooks,
     UnixSockets,
     UnbuiltHooks,
     asyncio.BaseEventLoop,

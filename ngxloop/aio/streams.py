@@ -2,7 +2,7 @@
 
 import contextvars
 import socket
-from asyncio import futures, sslproto
+from asyncio import futures
 from collections.abc import Callable
 from typing import Any
 
@@ -32,36 +32,6 @@ class StreamHooks:
             self.call_soon(futures._set_result_unless_cancelled, waiter, None)  # type: ignore[attr-defined]
         return transport
 
-    def _make_ssl_transport(
-        self: Any,
-        rawsock: socket.socket,
-        protocol: Any,
-        sslcontext: Any,
-        waiter: Any = None,
-        *,
-        server_side: bool = False,
-        server_hostname: str | None = None,
-        extra: dict[str, Any] | None = None,
-        server: Any = None,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
-        context: contextvars.Context | None = None,
-    ) -> Any:
-        """Return the TLS transport of a connected socket; waiter is done after the handshake."""
-        self._ensure_fd_no_transport(rawsock)
-        tls = sslproto.SSLProtocol(
-            self,
-            protocol,
-            sslcontext,
-            waiter,
-            server_side,
-            server_hostname,
-            ssl_handshake_timeout=ssl_handshake_timeout,  # type: ignore[arg-type]
-            ssl_shutdown_timeout=ssl_shutdown_timeout,
-        )
-        self._make_socket_transport(rawsock, tls, extra=extra, server=server, context=context)
-        return tls._app_transport
-
     def _start_serving(
         self: Any,
         protocol_factory: Callable[[], Any],
@@ -76,18 +46,9 @@ class StreamHooks:
         """Accept connections from a listening socket."""
         factory = protocol_factory
         if sslcontext is not None:
-
-            def factory() -> Any:
-                return sslproto.SSLProtocol(
-                    self,
-                    protocol_factory(),
-                    sslcontext,
-                    None,  # type: ignore[arg-type]
-                    True,
-                    ssl_handshake_timeout=ssl_handshake_timeout,  # type: ignore[arg-type]
-                    ssl_shutdown_timeout=ssl_shutdown_timeout,
-                )
-
+            factory = self._tls_protocol_factory(
+                protocol_factory, sslcontext, ssl_handshake_timeout, ssl_shutdown_timeout
+            )
         self._listeners[sock] = Listener(self, sock, factory, server, context)
 
     def _stop_serving(self: Any, sock: socket.socket) -> None:

@@ -10,40 +10,10 @@ import pytest
 from tests.support.protocols import EchoProtocol, RecordingProtocol
 from tests.support.sockets import LOOPBACK, tcp_listener, tcp_pair
 from tests.support.streams import address_of, serving
-from tests.support.tls import client_context, server_context
+from tests.support.tls import client_context, server_context, tls_connection
 from tests.support.waiting import turns, wait_until
 
 LARGE = bytes(range(256)) * 8_000
-
-
-@contextlib.asynccontextmanager
-async def tls_connection(
-    server_protocol=EchoProtocol, client_protocol=RecordingProtocol, **options
-):
-    """Give client transport, client protocol and server protocol of one TLS connection."""
-    loop = asyncio.get_running_loop()
-    protocols = []
-
-    def factory():
-        protocols.append(server_protocol())
-        return protocols[-1]
-
-    async with serving(factory, ssl=server_context()) as server:
-        transport, protocol = await loop.create_connection(
-            client_protocol,
-            *address_of(server),
-            ssl=client_context(),
-            server_hostname="localhost",
-        )
-        await wait_until(lambda: protocols and protocols[0].transport)
-        try:
-            yield transport, protocol, protocols[0]
-        finally:
-            transport.abort()
-            protocols[0].transport.abort()
-            await protocol.closed
-            await protocols[0].closed
-            await turns(5)
 
 
 async def test_data_goes_there_and_back():

@@ -1,0 +1,272 @@
+# cython: nonecheck=True
+"""TlsFlow: how the data of a TLS connection flows between the transport below and the protocol.
+
+Reading. What comes is decrypted at once and handed over in one call; while the protocol has paused
+reading it stays ciphertext, and above the read limit the transport below is paused.
+
+Writing. What is written waits, unencrypted, until the read handler or the turn ends, so that
+several writes become one record and one call of the kernel; or until there are FLUSH_BYTES. While
+the transport below is paused it waits, too, and then it counts for the write limits: the protocol
+is paused at the high one. asyncio encrypts in write(), so it counts the same bytes as ciphertext.
+
+Rules. The transport below may be of any kind: a stream of ours is fed and written to without a
+Python frame, another one (TLS in TLS, foreign transports) through the methods of a Protocol and of
+a Transport. The protocol is called inside the connection's context.
+"""
+
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_Clear
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
+
+import asyncio
+import logging
+
+from ngxloop.core.event cimport Event
+from ngxloop.core.handle cimport raise_pending
+from ngxloop.core.limits cimport (
+    FLUSH_BYTES,
+    LOST_WRITES_LOGGED,
+    TLS_READ_HIGH_BYTES,
+    TLS_RECORD_BYTES_MAX,
+)
+from ngxloop.core.ready cimport event_post, event_unpost
+from ngxloop.transports.receiver cimport Receiver
+from ngxloop.transports.tlsengine cimport TLS_HANDSHAKE, TLS_NEW, TLS_WRAPPED
+
+# Declared here without Cython's error checks, see ngxloop.core.handle.
+cdef extern from "Python.h":
+    PyObject* PyObject_CallMethodOneArg(object owner, object name, object arg)
+    int PyContext_Enter(object context)
+    int PyContext_Exit(object context) except -1
+
+logger = logging.getLogger("asyncio")
+
+
+cdef class TlsFlow(Receiver):
+    """The data of one TLS connection; see the file header. TlsLayer adds its life."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.flush_event.handler = tls_flush
+        self.flush_event.data = <void*>self  # BORROWED: unposted in __dealloc__
+        self.read_high_bytes = TLS_READ_HIGH_BYTES
+        self.read_low_bytes = TLS_READ_HIGH_BYTES // 4
+
+    def __dealloc__(self):
+        if self.flush_event.posted:
+            event_unpost(&self.flush_event)
+
+    cdef int use_protocol(self, protocol) except -1:
+        if self.app is None:
+            return 0
+        self.app.protocol = protocol
+        self.buffered = isinstance(protocol, asyncio.BufferedProtocol)
+        return 0
+
+    cdef bint enter(self) except -1:
+        """Enter the connection's context; return False if somebody has done so already."""
+        if PyContext_Enter(self.app.context) != 0:
+            PyErr_Clear()
+            return False
+        return True
+
+    cdef int leave(self, context) except -1:
+        return PyContext_Exit(context)
+
+    # ---- reading
+
+    cdef int receive(self, const char* data, Py_ssize_t size) except -1:
+        """Take ciphertext from the transport below."""
+        self.in_receive = True
+        try:
+            if self.engine.state == TLS_WRAPPED:
+                self.read(data, size)
+            else:
+                self.step(data, size)
+        finally:
+            self.in_receive = False
+        return 0
+
+    cdef int step(self, const char* data, Py_ssize_t size) except -1:
+        """Take ciphertext in any other state."""
+        return 0
+
+    cdef int read(self, const char* data, Py_ssize_t size) except -1:
+        """Decrypt what has come, now or before, and send what the protocol writes in reply."""
+        try:
+            if self.paused:
+                if size:
+                    self.engine.feed(data, size)
+            else:
+                self.deliver(data, size)
+                self.flush()
+            self.hold_or_release()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self.fatal_error(exc, "Fatal error on SSL protocol")
+        return 0
+
+    cdef int deliver(self, const char* data, Py_ssize_t size) except -1:
+        """Hand plaintext to the protocol, in one call."""
+        cdef TlsEngine engine = self.engine
+        cdef PyObject* result
+        if self.buffered:
+            if size:
+                engine.feed(data, size)
+            if engine.readable():
+                self.deliver_buffered()
+        else:
+            plain = engine.decrypt(data, size)
+            if plain is not None:
+                result = PyObject_CallMethodOneArg(self.app.protocol, "data_received", plain)
+                if result == NULL:
+                    raise_pending()
+                Py_DECREF(<object>result)
+        if engine.failure is not None:
+            failure, engine.failure = engine.failure, None
+            raise failure
+        if engine.peer_closed:
+            self.peer_closed()
+        return 0
+
+    cdef int deliver_buffered(self) except -1:
+        """Read into the protocol's buffer; if that is full, again in the next turn."""
+        cdef TlsEngine engine = self.engine
+        cdef Py_ssize_t count
+        cdef Py_buffer view
+        protocol = self.app.protocol
+        PyObject_GetBuffer(protocol.get_buffer(engine.unread_bytes()), &view, PyBUF_WRITABLE)
+        try:
+            if view.len == 0:
+                raise RuntimeError("get_buffer() returned an empty buffer")
+            count = engine.read_into(<char*>view.buf, view.len)
+        finally:
+            PyBuffer_Release(&view)  # the protocol may resize its buffer now
+        if count:
+            protocol.buffer_updated(count)
+        if engine.readable():
+            self.loop.call_soon(self._read_again)
+        return 0
+
+    def _read_again(self):
+        self.resume()
+
+    cdef int hold_or_release(self) except -1:
+        """Pause the transport below while too much ciphertext waits."""
+        cdef Py_ssize_t size
+        if not (self.paused or self.buffered or self.lower_held):
+            if self.read_high_bytes > TLS_RECORD_BYTES_MAX:
+                return 0  # all has been read but a part of a record
+        size = self.engine.unread_bytes()
+        if size >= self.read_high_bytes and not self.lower_held:
+            self.lower_held = True
+            self.lower.pause_reading()
+        elif size <= self.read_low_bytes and self.lower_held:
+            self.lower_held = False
+            self.lower.resume_reading()
+        return 0
+
+    cdef int resume(self) except -1:
+        """Go on reading after resume_reading()."""
+        raise NotImplementedError("TlsLayer knows what to do in which state")
+
+    # ---- writing
+
+    cdef int write(self, bytes data) except -1:
+        """Send plaintext, soon; data is not empty."""
+        cdef TlsEngine engine = self.engine
+        if engine.state != TLS_WRAPPED and engine.state != TLS_HANDSHAKE:
+            if self.lost_count >= LOST_WRITES_LOGGED:
+                logger.warning("SSL connection is closed")
+            self.lost_count += 1
+            return 0
+        engine.write(data)
+        if engine.state == TLS_HANDSHAKE:
+            return 0  # it is sent when the handshake is done
+        if self.lower_paused:
+            return self.flow()
+        if engine.unencrypted_bytes() <= FLUSH_BYTES:
+            if self.in_receive:
+                return 0
+            if self.loop.in_turn:
+                if not self.flush_event.posted:
+                    event_post(&self.loop.flushes, &self.flush_event)
+                return 0
+        return self.flush_reported()
+
+    cdef int flush_reported(self) except -1:
+        """Do what flush() does; what goes wrong ends the connection."""
+        try:
+            self.flush()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self.fatal_error(exc, "Fatal error on SSL protocol")
+        return 0
+
+    cdef int flush(self) except -1:
+        """Encrypt what was written and hand it down, as far as the transport below takes it."""
+        cdef bytes data
+        if self.flush_event.posted:
+            event_unpost(&self.flush_event)
+        while not self.lower_paused:
+            data = self.engine.encrypt()
+            if PyBytes_GET_SIZE(data) == 0:
+                break
+            self.send(data)
+            if self.engine.unencrypted_bytes() == 0:
+                break
+        return self.flow()
+
+    cdef int send(self, bytes data) except -1:
+        """Hand ciphertext down."""
+        if self.stream is not None:
+            return self.stream.write_bytes(data)
+        if self.lower is not None:
+            self.lower.write(data)
+        return 0
+
+    cdef int flow(self) except -1:
+        """Pause or resume the protocol by what waits."""
+        cdef FlowControl app = self.app
+        cdef Py_ssize_t size
+        if app is None or not (self.lower_paused or app.protocol_paused):
+            return 0
+        size = self.engine.unsent_bytes()
+        if size >= app.high_bytes and size:
+            app.pause_protocol()
+        else:
+            app.resume_protocol()
+        return 0
+
+    def pause_writing(self):
+        """The transport below wants no more for now.
+
+        start_tls() says so, too, if the transport has paused the protocol before.
+        """
+        self.lower_paused = True
+        if self.engine.state == TLS_NEW and self.app is not None:
+            self.app.protocol_paused = True
+
+    def resume_writing(self):
+        """The transport below takes more again."""
+        self.lower_paused = False
+        self.flush()
+
+    # ---- what TlsLayer does
+
+    cdef int peer_closed(self) except -1:
+        """The peer's close_notify was read."""
+        return 0
+
+    cdef int fatal_error(self, exc, str message) except -1:
+        """Report an error and close at once."""
+        return 0
+
+
+cdef int tls_flush(Event* ev) except -1:
+    """Send what was written in this turn."""
+    cdef TlsFlow flow = <TlsFlow>ev.data
+    return flow.flush_reported()
