@@ -10,9 +10,11 @@ from ngxloop.prefork import Master
 from ngxloop.serving.check import check
 from ngxloop.serving.command_line import UsageError
 from ngxloop.serving.config import Config
+from ngxloop.serving.daemon import become_daemon
 from ngxloop.serving.errors import ConfigError, ExitCode, StartError
 from ngxloop.serving.loading import Loaded, Loader, print_config
-from ngxloop.serving.logs import complain
+from ngxloop.serving.logs import complain, leave_standard_error, release_terminal
+from ngxloop.serving.watching import watch
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -38,7 +40,23 @@ def _serve(arguments: Sequence[str]) -> int:
         loaded = _load(loader)
         for line in loaded.warnings:
             complain(line)
-        return Master(loaded.config, loader.load_config).run(is_process_ending=True)
+        config = loaded.config
+        on_serving = _become_daemon() if config.daemon else None
+        if config.reload:
+            watch(config.watched, config)
+        return Master(config, loader.load_config, on_serving).run(is_process_ending=True)
+
+
+def _become_daemon() -> Callable[[], None]:
+    """Return in the background process; what is returned lets the one in the foreground exit."""
+    let_parent_go = become_daemon()
+    leave_standard_error()
+
+    def serving() -> None:
+        release_terminal()
+        let_parent_go()
+
+    return serving
 
 
 @contextlib.contextmanager
@@ -76,6 +94,9 @@ def _load(loader: Loader) -> Loaded:
     except (ConfigError, UsageError) as error:
         complain(f"{error} (see ngxloop-serve --help)")
         sys.exit(ExitCode.USAGE)
+    except StartError as error:  # of a hook
+        complain(error.line, error.traceback)
+        sys.exit(error.code)
     if loaded.is_print_wanted:
         print("\n".join(print_config(loaded)))
         sys.exit(ExitCode.OK)

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
+from ngxloop import leader
 from ngxloop.serving.channel import Kind, Message
 from ngxloop.serving.config import REPEAT_SECONDS, Config
 from ngxloop.serving.errors import ConfigError, ExitCode, StartError
@@ -56,15 +57,22 @@ class Master:
         config: What to serve, and how.
         read_again: Returns the configuration for a reload, or raises ConfigError; without it a
             reload takes new code only.
+        on_serving: Called once, when the first workers serve.
 
     Notes:
         TERM, INT and QUIT drain the workers and end; a second one ends at once. HUP reloads.
         The methods are for the log handlers, hooks and alarms of the same thread.
     """
 
-    def __init__(self, config: Config, read_again: Callable[[], Config] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        read_again: Callable[[], Config] | None = None,
+        on_serving: Callable[[], object] | None = None,
+    ) -> None:
         self._config = config
         self._read_again = read_again
+        self._on_serving = on_serving
         config.prepare()
         self._signals = SignalPipe()
         self._orders = SIGNAL_ORDERS[config.signals]
@@ -97,6 +105,7 @@ class Master:
                     self._turn()
         except StartError as error:
             self._fail(error)
+        self._config.hook_functions.call("on_exit", self._exit_code)
         if self._exit_code == ExitCode.OK:
             log.info("ended")
         return self._exit_code
@@ -109,6 +118,8 @@ class Master:
         predecessor = take_inheritance(os.environ)
         known = predecessor.listeners() if predecessor else Listeners()
         check_descriptors(config.binds, known)
+        leader.open_seat()
+        opened.callback(leader.close_seat)
         self._signals.open()
         opened.callback(self._signals.close)
         opened.callback(raise_descriptor_limit())
@@ -121,6 +132,7 @@ class Master:
         known.close(keep=listeners, leave_files=True)  # what our configuration does not name
         with contextlib.ExitStack() as bound:
             bound.callback(listeners.close, leave_files=predecessor is not None)
+            config.hook_functions.require("on_bind", listeners.describe())
             self._generations = self._make_generations(count)
             bound.pop_all()
         opened.callback(self._generations.close)
@@ -233,6 +245,7 @@ class Master:
         """Open the log files again, here and in all workers."""
         log.info("reopening the log files")
         reopen_for(self._config.start_plan.uid)
+        self._generations.crew.zygotes.reopen_logs()
         for place in self._generations.crew.places:
             place.order(Kind.REOPEN)
 
@@ -328,6 +341,11 @@ class Master:
         check_descriptors(config.binds, current)
         backlog = queue_limit(config.backlog)
         listeners = open_listeners(config.binds, backlog, config.socket_mode, known=current)
+        try:
+            config.hook_functions.require("on_bind", listeners.describe())
+        except StartError:
+            listeners.close(keep=current)
+            raise
         for sock in listeners.sockets:
             if sock not in current.sockets:
                 log.info("listening on %s, backlog %d", describe_address(sock), backlog)
@@ -344,6 +362,8 @@ class Master:
         if is_first:
             self._announce(generation)
             self._succession.tell_ready()
+            if self._on_serving is not None:
+                self._on_serving()
 
     def reload_failed(self, error: StartError) -> None:
         """Nothing has changed."""

@@ -3,10 +3,12 @@
 import dataclasses
 from collections.abc import Sequence
 
+from ngxloop import leader
 from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.channel import Channel
 from ngxloop.serving.config import Config
 from ngxloop.serving.listeners import ListeningSocket
+from ngxloop.serving.states import State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,3 +25,15 @@ class Assignment:
     number: int = 0  # among the workers of its generation, from 0
     generation: int = 1
     request_limit: int = 0  # after so many it asks to be replaced; 0: never
+    is_preloaded: bool = False  # forked by a zygote, which has become the workers' user
+
+    def enter(self, state: State) -> None:
+        """Tell the scoreboard and the operator's hooks that the worker has got to a state."""
+        self.board.set_state(self.slot, state.value)
+        if state is State.DRAINING:
+            leader.resign()
+        if state in _HOOKS:
+            self.config.hook_functions.call(_HOOKS[state], self.number)
+
+
+_HOOKS = {State.READY: "worker_ready", State.DRAINING: "worker_draining"}

@@ -29,11 +29,13 @@ class Kind(enum.IntEnum):
     READY = 1  # serving; the payload names the interface
     DRAINING = 2  # no longer accepting
     FAILED = 3  # could not start; the payload is a packed StartError
+    SPAWNED = 7  # from a zygote: the process id of a worker, 0 if it could not fork
     WORN = 4  # has served as many requests as it may, and wants to be replaced
     BIND = 5  # the program binds a socket; see sharing.py
     RELEASE = 6  # the program has closed such a socket
     DRAIN = 64  # finish what you have, then exit; the payload is the time for it in seconds
     STOP = 65  # exit now
+    SPAWN = 69  # to a zygote: fork a worker for this channel; see preload.py
     REOPEN = 66  # open the log files again: they were renamed
 
 
@@ -57,6 +59,11 @@ class Channel:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self.is_open = True  # False once the other end is known to be gone
+
+    @classmethod
+    def of(cls, fd: int) -> "Channel":
+        """Take over an end that came in a message."""
+        return cls(socket.socket(fileno=fd))
 
     def fileno(self) -> int:
         """Return the descriptor, -1 when closed."""

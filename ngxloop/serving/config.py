@@ -5,19 +5,23 @@ The options themselves stand in serving/options/, one file a group.
 
 import dataclasses
 import functools
+import os
 from collections.abc import Sequence
 
 from ngxloop.serving.binds import Bind, parse_bind
 from ngxloop.serving.cpus import usable_cpus
 from ngxloop.serving.errors import ConfigError
+from ngxloop.serving.hooks import Hooks, load_hooks
 from ngxloop.serving.initialisation import Plan, plan
 from ngxloop.serving.options.application import ApplicationOptions, is_script
 from ngxloop.serving.options.listening import ListeningOptions
 from ngxloop.serving.options.logging import LogOptions
 from ngxloop.serving.options.master import MasterOptions
 from ngxloop.serving.options.process import ProcessOptions
+from ngxloop.serving.options.running import RunOptions
 from ngxloop.serving.options.table import options_of
 from ngxloop.serving.options.workers import WorkerOptions
+from ngxloop.serving.watching import check_watching
 
 # nginx: ngx_open_listening_sockets tries five times, 500 ms apart.
 BIND_ATTEMPTS = 5
@@ -57,6 +61,7 @@ class Config(
     MasterOptions,
     ProcessOptions,
     LogOptions,
+    RunOptions,
 ):
     """What to serve and how. Every field has the name of its option, - written as _.
 
@@ -77,8 +82,15 @@ class Config(
 
     def _check_together(self) -> None:
         """Refuse values that contradict each other."""
+        if self.preload and is_script(self.app):
+            raise ConfigError("preload", f"a script is run, not loaded: {self.app} cannot be")
         if self.arguments and not is_script(self.app):
             raise ConfigError("arguments", f"only a script takes any, and {self.app} is none")
+
+    @functools.cached_property
+    def hook_functions(self) -> Hooks:
+        """The operator's functions; loaded once for each configuration, see prepare()."""
+        return load_hooks(self.hooks, self.app_folder)
 
     @functools.cached_property
     def start_plan(self) -> Plan:
@@ -86,12 +98,31 @@ class Config(
         return plan(self, self)
 
     def prepare(self) -> Sequence[str]:
-        """Look up users, folders, limits and CPUs, in the master before it forks; return warnings.
+        """Look everything up, in the master before it binds or forks; return warnings.
 
         Raises:
-            ConfigError: One of them is not there, or not ours.
+            ConfigError: A user, folder, limit, CPU, file or package is not there, or not ours.
+            StartError: The hook on_config refuses the configuration.
         """
-        return self.start_plan.warnings
+        return self._prepared
+
+    @functools.cached_property
+    def _prepared(self) -> Sequence[str]:
+        if self.reload:
+            check_watching(self.watched)
+        warnings = self.start_plan.warnings
+        self.hook_functions.require("on_config", self)
+        return warnings
+
+    @property
+    def watched(self) -> Sequence[str]:
+        """Return the folders in which a change is a reason to reload."""
+        return self.reload_dir or (self.app_folder,)
+
+    @property
+    def app_folder(self) -> str:
+        """Return --app-dir as seen from the master, who stays where it is."""
+        return os.path.join(self.chdir or ".", self.app_dir)
 
     @property
     def binds(self) -> list[Bind]:

@@ -25,6 +25,7 @@ from ngxloop.serving.process import fork_worker
 from ngxloop.serving.sharing import Asker, SharedSockets
 from ngxloop.serving.states import Event, State
 from ngxloop.serving.worker import run_worker
+from ngxloop.serving.zygotes import Done, Zygotes
 
 
 class Owner(Protocol):
@@ -65,6 +66,7 @@ class Crew:
         self._free_slots = set(range(slot_count))
         self._places: dict[int, Place] = {}  # by process id
         self.shared = SharedSockets()
+        self.zygotes = Zygotes(poller)
         self._others: dict[int, Callable[[int], None]] = {}  # children that are no workers
         self._actions: dict[Kind, MessageAction] = {
             Kind.READY: self._hear_ready,
@@ -114,8 +116,9 @@ class Crew:
         ours, theirs = channel_pair()
         assignment = self._assign(place, slot, theirs)
         try:
-            pid = fork_worker(
-                lambda: self._forget_in_worker(ours, place), lambda: run_worker(assignment)
+            place.generation.config.hook_functions.call("pre_fork", place.number)
+            pid = self.zygotes.spawn(assignment) or fork_worker(
+                lambda: self._forget_in_worker(place, ours), lambda: run_worker(assignment)
             )
         except OSError:
             ours.close()
@@ -128,6 +131,22 @@ class Crew:
         place.settle(pid, slot, ours, time.monotonic() + seconds)
         self._poller.add(ours.fileno(), lambda: self._hear(place))
         log.debug("%s started, process %d", place, pid)
+
+    def preload(self, place: Place, done: Done) -> None:
+        """Load the application of a place's generation once, for all its workers.
+
+        Args:
+            place: One of the generation.
+            done: Called with what went wrong, None if the workers can be spawned.
+
+        Raises:
+            OSError: There can be no more processes.
+        """
+        self.zygotes.start(
+            lambda channel: self._assign(place, 0, channel),
+            lambda: self._forget_in_worker(place),
+            done,
+        )
 
     def retire(self, place: Place, seconds: float | None = None) -> None:
         """Let a worker finish what it does; one that has not begun just stops.
@@ -172,7 +191,8 @@ class Crew:
             if has_ended:
                 del self._others[pid]
                 action(os.waitstatus_to_exitcode(status or 0))
-        if os.getpid() == 1:  # the first process of a container inherits every orphan in it
+        # The first process of a container inherits every orphan in it; who preloads, asks for them.
+        if os.getpid() == 1 or self.zygotes.have_been:
             self._reap_orphans()
 
     def close(self, leave_files: bool = False) -> None:
@@ -181,6 +201,7 @@ class Crew:
             if place.channel is not None:
                 place.channel.close()
         self.shared.close(leave_files)
+        self.zygotes.close_all()
         del self._board
 
     # Private -----------------------------------------------------------------------------------
@@ -199,9 +220,11 @@ class Crew:
             master_pid=os.getpid(),
         )
 
-    def _forget_in_worker(self, ours: Channel, mine: Place) -> None:
+    def _forget_in_worker(self, mine: Place, ours: Channel | None = None) -> None:
         """Close the master's ends: a channel that is also open here has no end of file there."""
-        ours.close()
+        if ours is not None:
+            ours.close()
+        self.zygotes.forget_in_child()
         for place in self._places.values():
             if place.channel is not None:
                 place.channel.close()
@@ -278,6 +301,7 @@ class Crew:
         place.vacate(reason)
         self._drop_unused_sockets()
         code = None if status is None else os.waitstatus_to_exitcode(status)
+        place.generation.config.hook_functions.call("child_exit", place.number, code)
         self._owner.worker_gone(place, reason, code)
 
     def _reap_orphans(self) -> None:

@@ -103,6 +103,25 @@ class Generations:
         if self.serving is None:
             self.listeners = listeners
         self.coming = coming = Generation(self.number, config, listeners, count)
+        if not config.preload:
+            self._fill(coming)
+            return
+        try:
+            self.crew.preload(coming.places[0], lambda error: self._preloaded(coming, error))
+        except OSError as error:
+            line = f"cannot fork a process to load {config.app}: {error}"
+            self._reject_generation(coming, StartError(ExitCode.START_FAILED, line))
+
+    def _preloaded(self, coming: Generation, error: StartError | None) -> None:
+        """Its application is loaded, or cannot be."""
+        if self.coming is not coming or self._is_ending:
+            return
+        if error is None:
+            self._fill(coming)
+        else:
+            self._reject_generation(coming, error)
+
+    def _fill(self, coming: Generation) -> None:
         for place in coming.places:
             if self.coming is coming:  # not rejected for one that could not be forked
                 self._spawn(place)
@@ -136,6 +155,7 @@ class Generations:
     def end(self, seconds: float | None = None) -> None:
         """Drain everything for good."""
         self._is_ending = True
+        self.crew.zygotes.close_all()
         self.listeners.close(leave_files=self._owner.is_sharing)
         if self.coming is not None:
             self.coming.listeners.close(leave_files=self._owner.is_sharing)
@@ -182,6 +202,7 @@ class Generations:
             self._report_failed_reload(error)
             return
         log.info("reloading: generation %d starts", self.number + 1)
+        config.hook_functions.call("on_reload")
         self.start(config, count, listeners)
 
     def _accept_generation(self, coming: Generation) -> None:
@@ -220,6 +241,7 @@ class Generations:
     def _dismiss_all(self, generation: Generation) -> None:
         self.recycling.forget_all(generation)
         self._retired.append(generation)
+        self.crew.zygotes.close(generation.number)
         for place in generation.places:
             self.dismiss(place)
         self._close_unused_listeners()

@@ -9,7 +9,7 @@ are still root; folder and mask come after the user, so that permissions are the
 import dataclasses
 import os
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ngxloop.serving.affinity import Affinity, affinity_warning, cpus_of, plan_affinity
@@ -44,7 +44,19 @@ class Plan:
         Raises:
             StartError: The kernel refuses one, which it did not when we asked in the master.
         """
-        for name, step in STEPS.items():
+        self._take(STEPS, number)
+
+    def apply_shared(self) -> None:
+        """Take the steps that are the same for all workers; see apply()."""
+        self._take([name for name in STEPS if name not in OWN_STEPS], 0)
+
+    def apply_own(self, number: int) -> None:
+        """Take the other steps, in a fork of a process that has taken the shared ones."""
+        self._take(OWN_STEPS, number)
+
+    def _take(self, names: Iterable[str], number: int) -> None:
+        for name in names:
+            step = STEPS[name]
             try:
                 step(self, number)
             except OSError as error:
@@ -135,3 +147,4 @@ STEPS: dict[str, Callable[[Plan, int], None]] = {
     "umask": _set_umask,
     "chdir": _change_folder,
 }
+OWN_STEPS = ("cpu-affinity",)

@@ -99,7 +99,7 @@ def set_up_logs(options: LogOptions, writer: Writer = MASTER, owner_uid: int | N
         line = _ACCESS_LINE if options.access_log_format is None else None
         _state.access = _AccessHandler(_access_formatter(line), _state.access_file)
     if writer is not MASTER:
-        _release_terminal()
+        release_terminal()
     restore()
 
 
@@ -235,10 +235,19 @@ def _redirect_standard_error(path: str | None) -> None:
         return
     _state.error_file = None
     os.dup2(_state.terminal_fd, _STANDARD_ERROR_FD)
-    _release_terminal()
+    release_terminal()
 
 
-def _release_terminal() -> None:
+def leave_standard_error() -> None:
+    """Write to no standard error, but complaints; for a daemon, before it opens its log."""
+    _state.terminal_fd = os.dup(_STANDARD_ERROR_FD)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, _STANDARD_ERROR_FD)
+    os.close(nothing)
+
+
+def release_terminal() -> None:
+    """Write complaints to the error log only, from now on."""
     if _state.terminal_fd >= 0:
         os.close(_state.terminal_fd)
         _state.terminal_fd = -1

@@ -19,12 +19,15 @@ from ngxloop.serving.signals import DUMP_SIGNAL, reset_in_worker, signals_blocke
 from ngxloop.serving.stacks import write_stacks_on
 
 
-def fork_worker(forget: Callable[[], None], work: Callable[[], int]) -> int:
+def fork_worker(
+    forget: Callable[[], None], work: Callable[[], int], keeps_exit_functions: bool = False
+) -> int:
     """Fork, and return the process id, in the parent only.
 
     Args:
         forget: Closes, in the child, what belongs to the master.
         work: The child's work; returns its exit status.
+        keeps_exit_functions: What was registered with atexit before is the child's to call.
 
     Raises:
         OSError: fork() failed.
@@ -33,6 +36,8 @@ def fork_worker(forget: Callable[[], None], work: Callable[[], int]) -> int:
     with signals_blocked():
         pid = os.fork()
         if pid == 0:
+            if not keeps_exit_functions:
+                atexit._clear()
             _run_child(forget, work)
     return pid
 
@@ -40,7 +45,6 @@ def fork_worker(forget: Callable[[], None], work: Callable[[], int]) -> int:
 def _run_child(forget: Callable[[], None], work: Callable[[], int]) -> NoReturn:
     status: int = ExitCode.INTERNAL
     try:
-        atexit._clear()
         write_stacks_on(DUMP_SIGNAL)
         reset_in_worker()
         forget()

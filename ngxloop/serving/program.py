@@ -139,7 +139,7 @@ class _Program:
 
     def _enter(self, state: State) -> None:
         self._state = state
-        self._assignment.board.set_state(self._assignment.slot, state.value)
+        self._assignment.enter(state)
 
     # Orders ------------------------------------------------------------------------------------
 

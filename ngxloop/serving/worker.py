@@ -40,18 +40,31 @@ def run_worker(assignment: Assignment) -> int:
     config = assignment.config
     assignment.board.claim(assignment.slot, os.getpid())
     set_up_logs(config, Writer(assignment.name, assignment.number, assignment.generation))
+    hooks = config.hook_functions
+    hooks.call("post_fork", assignment.number)
     try:
-        config.start_plan.apply(assignment.number)
+        _initialise(assignment)
         if not signal_on_parent_death(signal.SIGTERM, assignment.master_pid):  # setuid() undoes it
             return ExitCode.OK
+        hooks.require("worker_init", assignment.number)
         return run_script(assignment) if is_script(config.app) else _run_loop(assignment)
     except StartError as error:
         failure = error
     except Exception as error:
         line = f"{assignment.name} failed: {type(error).__name__}: {error}"
         failure = StartError(ExitCode.INTERNAL, line, traceback.format_exc())
+    finally:
+        hooks.call("worker_exit", assignment.number)
     assignment.channel.send(Kind.FAILED, failure.pack(MESSAGE_BYTES - 1))
     return failure.code
+
+
+def _initialise(assignment: Assignment) -> None:
+    plan = assignment.config.start_plan
+    if assignment.is_preloaded:
+        plan.apply_own(assignment.number)
+    else:
+        plan.apply(assignment.number)
 
 
 def _run_loop(assignment: Assignment) -> int:
@@ -218,7 +231,7 @@ class _Worker:
 
     def _enter(self, state: State) -> None:
         self._state = state
-        self._assignment.board.set_state(self._assignment.slot, state.value)
+        self._assignment.enter(state)
 
     def _count_connections(self) -> int:
         active: int = self._assignment.board.read(self._assignment.slot)["active"]

@@ -1,0 +1,101 @@
+"""The operator's functions are called at their turning points, and their mistakes are one line."""
+
+import pytest
+
+from ngxloop.serving.config import Config
+from ngxloop.serving.errors import ConfigError, ExitCode, StartError
+from ngxloop.serving.hooks import HOOKS, Hooks, load_hooks
+from tests.serving.support import APPS
+
+RECORDING = "\n".join(
+    f"def {name}({', '.join(arguments)}):\n"
+    f"    print('hook {name}', {', '.join(arguments) or repr('')}, file=sys.stderr, flush=True)\n"
+    for name, (arguments, _) in HOOKS.items()
+    if name != "on_config"
+)
+
+
+@pytest.fixture
+def hooks(tmp_path):
+    """Write a module with the hooks, next to an application that serves."""
+
+    def write(source):
+        (tmp_path / "own_hooks.py").write_text(f"import sys\n{source}")
+        path = f"import sys\nsys.path.append({str(APPS)!r})\n"
+        (tmp_path / "echo.py").write_text(f"{path}from plain import Echo\n")
+        return ["--hooks", "own_hooks", "--app-dir", str(tmp_path)]
+
+    return write
+
+
+def refusal(tmp_path, source):
+    (tmp_path / "own_hooks.py").write_text(source)
+    with pytest.raises(ConfigError) as caught:
+        load_hooks("own_hooks", str(tmp_path))
+    return str(caught.value)
+
+
+def test_worker_calls_its_hooks_in_order(serve, hooks):
+    server = serve("echo:Echo", *hooks(RECORDING)).serving()
+    assert server.end() == 0
+    calls = [line for line in server.log.splitlines() if line.startswith("hook ")]
+    names = ("post_fork", "worker_init", "worker_ready", "worker_draining", "worker_exit")
+    assert [call for call in calls if call.split()[1] in names] == [
+        f"hook {name} 0" for name in names
+    ]
+
+
+def test_configuration_may_be_refused_by_a_hook(serve, hooks):
+    source = "def on_config(config):\n    raise ValueError(f'not {config.app}')\n"
+    server = serve("echo:Echo", *hooks(source))
+    assert server.ended() == ExitCode.START_FAILED
+    assert "ngxloop-serve: the hook on_config raised ValueError: not echo:Echo" in server.log
+
+
+def test_worker_may_be_refused_by_a_hook(serve, hooks):
+    server = serve("echo:Echo", *hooks("def worker_init(slot):\n    sys.exit('no')\n"), "-w", "2")
+    assert server.ended() == ExitCode.START_FAILED
+    assert "ngxloop-serve: the hook worker_init raised SystemExit: no" in server.log
+
+
+def test_other_hook_that_raises_is_logged_and_no_more(serve, hooks):
+    server = serve("echo:Echo", *hooks("def worker_ready(slot):\n    1 / 0\n")).serving()
+    assert server.end() == 0
+    assert "the hook worker_ready raised ZeroDivisionError: division by zero" in server.log
+    assert server.log.count("1 / 0") == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("def worker_redy(slot): ...\n", ["worker_redy(), which is no hook", "mean worker_ready?"]),
+        ("def worker_ready(): ...\n", ["own_hooks.worker_ready(slot) cannot be called like this"]),
+        ("async def on_exit(code): ...\n", ["own_hooks.on_exit(code) is async"]),
+        ("on_exit = 5\n", ["own_hooks.on_exit(code) cannot be called"]),
+        ("1 / 0\n", ["hooks: importing own_hooks failed: ZeroDivisionError"]),
+    ],
+)
+def test_module_that_is_wrong_is_one_line(tmp_path, source, words):
+    line = refusal(tmp_path, source)
+    for word in words:
+        assert word in line
+    assert "\n" not in line
+
+
+def test_module_that_is_missing_is_one_line(tmp_path):
+    for name in ("no_such_hooks", "no_such.hooks", ".hooks"):
+        with pytest.raises(ConfigError, match=f"no module named '{name}' in {tmp_path}"):
+            Config(app="a:b", hooks=name, app_dir=str(tmp_path)).prepare()
+
+
+def test_module_is_run_anew_for_each_configuration(tmp_path):
+    file = tmp_path / "own_hooks.py"
+    for text in ("first", "the second"):
+        file.write_text(f"def on_exit(code):\n    raise ValueError({text!r})\n")
+        with pytest.raises(StartError, match=f"on_exit raised ValueError: {text}"):
+            load_hooks("own_hooks", str(tmp_path)).require("on_exit", 0)
+
+
+def test_hook_that_is_not_there_is_none():
+    Hooks({}).call("on_exit", 0)
+    load_hooks(None, ".").require("on_config", None)
