@@ -34,6 +34,7 @@ LAYERS: dict[int, list[str]] = {
         "core.rbtree",
         "core.timerqueue",
         "core.sockaddr",
+        "core.address_cache",
     ],
     # The parts of a loop, each by itself.
     2: [

@@ -1,7 +1,7 @@
 """sendfile and sock_sendfile: files that the kernel sends by itself.
 
 Rules. os.sendfile() is tried first and waits for the write event only if the socket takes no more;
-a file larger than that is sent a piece a turn, so that others get theirs. What the kernel cannot
+what is sent in a turn has a limit, so that others get theirs. What the kernel cannot
 send (a pipe, a file without a descriptor, or the first call fails) raises
 SendfileNotAvailableError, upon which asyncio's own fallback reads and writes. However it ends, the
 file's position is behind what was sent. What BaseEventLoop checks and says stays its own.
@@ -20,6 +20,9 @@ from typing import Any
 
 # What one call may send: the kernel's own limit, 2 GiB less a page (sendfile(2)).
 MAX_BYTES = 0x7FFFF000
+
+# What is sent in a turn, and a call more, to a socket that takes it all.
+TURN_BYTES = 1 << 20
 
 # Since 3.14 the file's position is set even if nothing was sent.
 ALWAYS_SEEKS = sys.version_info >= (3, 14)
@@ -102,6 +105,7 @@ async def _send(
         until_writable: waits until the socket takes more.
     """
     sent = 0
+    turn_end = TURN_BYTES
     try:
         while count is None or sent < count:
             size = MAX_BYTES if count is None else min(count - sent, MAX_BYTES)
@@ -110,14 +114,16 @@ async def _send(
                 last_sent = os.sendfile(target, source_fd, offset + sent, size)
             except (BlockingIOError, InterruptedError):
                 await until_writable()
+                turn_end = sent + TURN_BYTES
                 continue
             except OSError as exc:
                 raise _failure(exc, target, sent) from exc
             if last_sent == 0:
                 break
             sent += last_sent
-            if sent != count:
+            if sent >= turn_end and sent != count:
                 await asyncio.sleep(0)
+                turn_end = sent + TURN_BYTES
         return sent
     finally:
         if sent or ALWAYS_SEEKS:

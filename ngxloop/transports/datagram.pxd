@@ -18,4 +18,5 @@ cdef class DatagramTransport(DatagramSender):
     cdef int deliver(self, DatagramInbox inbox, unsigned int count) except -1
     cdef int deliver_kept(self) except -1
     cdef int deliver_one(self, bytes data, address) except -1
+    cdef int call_received(self, bytes data, address) except -1
     cdef int keep(self, DatagramInbox inbox, unsigned int first, unsigned int count) except -1

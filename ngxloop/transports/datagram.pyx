@@ -8,14 +8,18 @@ nothing.
 """
 
 cimport cython
+from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.contextvars cimport PyContext_CopyCurrent
+from cpython.exc cimport PyErr_Clear
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
 from libc.errno cimport EAGAIN, EINTR, errno
 
 import asyncio
 from asyncio import transports
 
 from ngxloop.core.event cimport Connection, Event
-from ngxloop.core.handle cimport call_in_context
+from ngxloop.core.handle cimport raise_pending
 from ngxloop.core.limits cimport RECEIVE_BYTES, RECEIVE_DATAGRAM_COUNT
 from ngxloop.core.linux cimport (
     AF_INET,
@@ -30,6 +34,14 @@ from ngxloop.core.oserr cimport os_error
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.transports.datagram_inbox cimport DatagramInbox, inbox_get
 from ngxloop.transports.datagram_sender cimport DatagramSender, datagram_write
+
+# Declared here without Cython's error checks, see ngxloop.core.handle.
+cdef extern from "Python.h":
+    PyObject* PyObject_VectorcallMethod(
+        object name, PyObject** arguments, size_t count, PyObject* names
+    )
+    int PyContext_Enter(object context)
+    int PyContext_Exit(object context)
 
 
 class _PublicTransport(
@@ -174,15 +186,19 @@ cdef class DatagramTransport(DatagramSender):
 
     cdef int deliver(self, DatagramInbox inbox, unsigned int count) except -1:
         """Give received datagrams to the protocol, until it closes or pauses."""
+        cdef object context = self.context
         cdef unsigned int i = 0
+        cdef bint entered = enter(context)
         try:
             while i < count:
                 i += 1
                 self.more_to_deliver = i < count
-                self.deliver_one(inbox.data(i - 1), inbox.address(i - 1))
+                self.call_received(inbox.data(i - 1), inbox.address(i - 1))
                 if self.paused or self.closing:
                     break
         finally:  # SystemExit, KeyboardInterrupt: the others are delivered when the loop goes on
+            if entered:
+                PyContext_Exit(context)
             self.more_to_deliver = False
             if i < count and not self.closing:
                 self.keep(inbox, i, count)
@@ -217,16 +233,43 @@ cdef class DatagramTransport(DatagramSender):
         return 0
 
     cdef int deliver_one(self, bytes data, address) except -1:
-        """Call datagram_received(); an exception goes to the exception handler."""
-        cdef object callback = None
+        cdef object context = self.context
+        cdef bint entered = enter(context)
         try:
-            callback = self.protocol.datagram_received
-            call_in_context(self.context, callback, (data, address))
+            return self.call_received(data, address)
+        finally:
+            if entered:
+                PyContext_Exit(context)
+
+    cdef int call_received(self, bytes data, address) except -1:
+        """Call datagram_received(); an exception goes to the exception handler."""
+        cdef object protocol = self.protocol
+        cdef PyObject* arguments[3]
+        cdef PyObject* result
+        self.loop.received_bytes += PyBytes_GET_SIZE(data)
+        arguments[0] = <PyObject*>protocol
+        arguments[1] = <PyObject*>data
+        arguments[2] = <PyObject*>address
+        result = PyObject_VectorcallMethod("datagram_received", arguments, 3, NULL)
+        if result != NULL:
+            Py_DECREF(<object>result)
+            return 0
+        try:
+            raise_pending()
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
+            callback = getattr(protocol, "datagram_received", None)
             self.loop._report_protocol_failure(self, callback, (data, address), exc)
         return 0
+
+
+cdef bint enter(context) noexcept:
+    """Enter a context; False if we are in it already, as a callback turns the loop by hand."""
+    if PyContext_Enter(context) == 0:
+        return True
+    PyErr_Clear()
+    return False
 
 
 cdef int datagram_start(Event* ev) except -1:

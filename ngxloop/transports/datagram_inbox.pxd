@@ -10,9 +10,6 @@ cdef class DatagramInbox:
     cdef iovec* vectors              # OWNS: one for each
     cdef sockaddr_storage* names     # OWNS: the sender of each
     cdef bint lent                   # somebody reads it: nothing may be received into it now
-    cdef sockaddr_storage last_name  # the sender that last_address stands for
-    cdef unsigned int last_size      # its size; 0 if there is none
-    cdef object last_address
 
     cdef int receive(self, int fd, unsigned int count) noexcept
     cdef bytes data(self, unsigned int i)

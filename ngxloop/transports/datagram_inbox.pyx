@@ -13,8 +13,8 @@ the processor's cache, which has 8 to 16 ways.
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
-from libc.string cimport memcmp, memcpy
 
+from ngxloop.core.address_cache cimport address_of_name
 from ngxloop.core.limits cimport (
     DATAGRAM_BYTES,
     LARGE_DATAGRAM_BYTES,
@@ -32,7 +32,6 @@ from ngxloop.core.linux cimport (
     sockaddr_storage,
 )
 from ngxloop.core.reactor cimport Reactor
-from ngxloop.core.sockaddr cimport address_object
 
 cdef enum:
     GAP_BYTES = 128
@@ -83,15 +82,10 @@ cdef class DatagramInbox:
         )
 
     cdef object address(self, unsigned int i):
-        """Return a datagram's sender; the same object as for the one before if it is the same."""
-        cdef unsigned int size = self.headers[i].msg_hdr.msg_namelen
-        if size == self.last_size and memcmp(&self.names[i], &self.last_name, size) == 0:
-            return self.last_address
-        address = address_object(<sockaddr*>&self.names[i], size)
-        memcpy(&self.last_name, &self.names[i], size)
-        self.last_size = size
-        self.last_address = address
-        return address
+        """Return a datagram's sender, None if it has no name."""
+        return address_of_name(
+            <sockaddr*>&self.names[i], self.headers[i].msg_hdr.msg_namelen
+        )
 
 
 cdef DatagramInbox inbox_get(Reactor reactor, int family):

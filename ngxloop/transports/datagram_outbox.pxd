@@ -14,6 +14,7 @@ cdef class DatagramOutbox:
     cdef Py_ssize_t first            # those before this index are gone
     cdef Py_ssize_t count            # datagrams that wait
     cdef Py_ssize_t size             # what they count for, in bytes
+    cdef Py_ssize_t sent_bytes       # what the last send() has sent
     cdef int error
 
     cdef int append(self, bytes data, object address) except -1

@@ -16,6 +16,7 @@ from libc.string cimport memset
 
 import sys
 
+from ngxloop.core.address_cache cimport CachedAddress, name_of_address
 from ngxloop.core.limits cimport DATAGRAM_HEADER_BYTES, SEND_DATAGRAM_COUNT
 from ngxloop.core.linux cimport (
     MSG_DONTWAIT,
@@ -58,7 +59,8 @@ cdef class DatagramOutbox:
         cdef mmsghdr headers[SEND_DATAGRAM_COUNT]
         cdef iovec vectors[SEND_DATAGRAM_COUNT]
         cdef sockaddr_storage names[SEND_DATAGRAM_COUNT]
-        cdef int count, sent
+        cdef int count, sent, i
+        self.sent_bytes = 0
         while self.count:
             count = self.fill(headers, vectors, names, family, connected)
             if count == 0:
@@ -68,6 +70,8 @@ cdef class DatagramOutbox:
             else:
                 sent = sendmmsg(fd, headers, count, FLAGS)
             if sent > 0:
+                for i in range(sent):
+                    self.sent_bytes += vectors[i].iov_len
                 self.drop(sent)
             elif errno == EAGAIN:
                 return OUTBOX_BLOCKED
@@ -90,6 +94,7 @@ cdef class DatagramOutbox:
         cdef PyObject* data
         cdef PyObject* address
         cdef PyObject* last_address = NULL
+        cdef CachedAddress* cached
         cdef socklen_t size
         cdef int i
         for i in range(count):
@@ -106,6 +111,12 @@ cdef class DatagramOutbox:
                 headers[i].msg_hdr.msg_name = headers[i - 1].msg_hdr.msg_name
                 headers[i].msg_hdr.msg_namelen = headers[i - 1].msg_hdr.msg_namelen
             else:
+                cached = name_of_address(<object>address)
+                if cached != NULL and cached.name.sin6_family == family:
+                    headers[i].msg_hdr.msg_name = &cached.name
+                    headers[i].msg_hdr.msg_namelen = cached.size
+                    last_address = address
+                    continue
                 size = address_fill(family, <object>address, &names[i])
                 if size == 0:
                     return i

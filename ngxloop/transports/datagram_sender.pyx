@@ -15,6 +15,7 @@ import logging
 import sys
 from functools import partial
 
+from ngxloop.core.address_cache cimport CachedAddress, name_of_address
 from ngxloop.core.event cimport Connection, Event
 from ngxloop.core.handle cimport call_within
 from ngxloop.core.limits cimport (
@@ -76,7 +77,7 @@ cdef class DatagramSender(SocketTransport):
         Notes:
             An error of the network goes to the protocol's error_received().
         """
-        if not isinstance(data, (bytes, bytearray, memoryview)):
+        if type(data) is not bytes and not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(
                 f"data argument must be a bytes-like object, not {type(data).__name__!r}"
             )
@@ -131,11 +132,19 @@ cdef class DatagramSender(SocketTransport):
 
     cdef int send_now(self, bytes data, address) except -1:
         """Send one datagram, with nothing before it; one that the kernel does not take waits."""
-        cdef sockaddr_storage name
+        cdef sockaddr_storage storage
+        cdef void* name = NULL
         cdef socklen_t size = 0
         cdef ssize_t sent
+        cdef CachedAddress* cached
         if address is not None or not self.connected:
-            size = address_fill(self.family, address, &name)
+            cached = name_of_address(address)
+            if cached != NULL and cached.name.sin6_family == self.family:
+                name = &cached.name
+                size = cached.size
+            else:
+                name = &storage
+                size = address_fill(self.family, address, &storage)
             if size == 0:
                 if self.send_resolved(data, address):
                     return 0
@@ -147,10 +156,11 @@ cdef class DatagramSender(SocketTransport):
                 PyBytes_AS_STRING(data),
                 PyBytes_GET_SIZE(data),
                 MSG_DONTWAIT | MSG_NOSIGNAL,
-                <sockaddr*>&name if size else NULL,
+                <sockaddr*>name,
                 size,
             )
             if sent >= 0:
+                self.loop.sent_bytes += sent
                 return 0
             if errno != EINTR:
                 break
@@ -217,6 +227,7 @@ cdef class DatagramSender(SocketTransport):
         cdef OutboxState state
         for _ in range(outbox.count):  # each time around takes one out at least
             state = outbox.send(self.fd, self.family, self.connected)
+            self.loop.sent_bytes += outbox.sent_bytes
             if state == OUTBOX_EMPTY:
                 return 0
             if state == OUTBOX_BLOCKED:

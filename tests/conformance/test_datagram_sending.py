@@ -101,6 +101,23 @@ async def test_an_answer_to_every_datagram_of_a_burst_goes_to_its_sender():
                 assert (one, two)[number % 2].recv(100) == b"%d" % number
 
 
+async def test_each_of_very_many_senders_gets_its_own_answer():
+    async with endpoint(EchoEndpoint) as (_, protocol, address):
+        with contextlib.ExitStack() as stack:
+            peers = [stack.enter_context(udp_socket()) for _ in range(400)]
+            for turn in range(2):
+                for number, peer in enumerate(peers):
+                    peer.sendto(b"%d %d" % (turn, number), address)
+                    if number % 50 == 49:
+                        seen = turn * len(peers) + number + 1
+                        await wait_until(lambda: len(protocol.received) >= seen)  # noqa: B023
+                await turns(2)
+                for number, peer in enumerate(peers):
+                    assert peer.recv(100) == b"%d %d" % (turn, number)
+            senders = [sender for _, sender in protocol.received]
+            assert senders == [peer.getsockname() for peer in peers] * 2
+
+
 async def test_datagrams_to_host_names_and_short_forms_are_resolved():
     async with endpoint() as (transport, _, _):
         with udp_socket() as peer:
