@@ -1,6 +1,7 @@
 """Doing the same over and over takes no more memory, and leaves nothing open."""
 
 import asyncio
+import contextlib
 import gc
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.support.sockets import LOOPBACK, unix_pair
 from tests.support.streams import address_of
+from tests.support.tls import client_context, server_context
 
 WARM_UP_ROUNDS = 50
 ROUNDS = 300
@@ -31,6 +33,44 @@ async def open_and_close_connections(rounds):
             assert await reader.read() == b"hello"
             writer.close()
             await writer.wait_closed()
+        await asyncio.sleep(0.01)
+
+
+async def open_and_close_tls_connections(rounds):
+    async def answer(reader, writer):
+        writer.write(await reader.read(100))
+        writer.close()
+
+    server = await asyncio.start_server(answer, LOOPBACK, 0, ssl=server_context())
+    client = client_context()
+    async with server:
+        for number in range(rounds):
+            reader, writer = await asyncio.open_connection(
+                *address_of(server), ssl=client, server_hostname="localhost"
+            )
+            writer.write(b"hello")
+            assert await reader.read(100) == b"hello"
+            if number % 2:
+                writer.close()
+                await writer.wait_closed()
+            else:
+                writer.transport.abort()
+        await asyncio.sleep(0.01)
+
+
+async def fail_in_tls_handshakes(rounds):
+    server = await asyncio.start_server(
+        lambda reader, writer: None, LOOPBACK, 0, ssl=server_context()
+    )
+    async with server:
+        for _ in range(rounds):
+            reader, writer = await asyncio.open_connection(*address_of(server))
+            writer.write(b"no TLS at all\r\n" * 10)
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
         await asyncio.sleep(0.01)
 
 
@@ -99,6 +139,8 @@ def loses_memory(loop_factory, work) -> bool:
     "work",
     [
         open_and_close_connections,
+        open_and_close_tls_connections,
+        fail_in_tls_handshakes,
         set_and_cancel_timers,
         let_timers_fire,
         watch_fds,
