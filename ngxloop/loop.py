@@ -16,6 +16,7 @@ from ngxloop.aio.datagrams import DatagramHooks
 from ngxloop.aio.files import FileSending
 from ngxloop.aio.forking import remember_loop
 from ngxloop.aio.handles import HandleReports
+from ngxloop.aio.names import NameResolution
 from ngxloop.aio.running import Running
 from ngxloop.aio.signals import SignalHandlers
 from ngxloop.aio.sockmethods import SocketMethods
@@ -33,6 +34,7 @@ class EventLoop(
     DatagramHooks,
     FileSending,
     HandleReports,
+    NameResolution,
     Running,
     SignalHandlers,
     SocketMethods,

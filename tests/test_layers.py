@@ -131,6 +131,7 @@ LAYERS: dict[int, list[str]] = {
         "transports.tls",
         "aio.forking",
         "aio.handles",
+        "aio.names",
         "aio.running",
         "aio.signals",
         "aio.sockmethods",
