@@ -1,6 +1,7 @@
 """The command ngxloop-serve: what its command line asks for, done."""
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,8 +11,10 @@ from ngxloop.prefork import Master
 from ngxloop.serving.check import check
 from ngxloop.serving.command_line import UsageError
 from ngxloop.serving.config import Config
+from ngxloop.serving.ctl import control
 from ngxloop.serving.daemon import become_daemon
 from ngxloop.serving.errors import ConfigError, ExitCode, StartError
+from ngxloop.serving.inheritance import is_upgrade
 from ngxloop.serving.loading import Loaded, Loader, print_config
 from ngxloop.serving.logs import complain, leave_standard_error, release_terminal
 from ngxloop.serving.watching import watch
@@ -41,7 +44,8 @@ def _serve(arguments: Sequence[str]) -> int:
         for line in loaded.warnings:
             complain(line)
         config = loaded.config
-        on_serving = _become_daemon() if config.daemon else None
+        is_daemon = config.daemon and not is_upgrade(os.environ)  # who is one starts one
+        on_serving = _become_daemon() if is_daemon else None
         if config.reload:
             watch(config.watched, config)
         return Master(config, loader.load_config, on_serving).run(is_process_ending=True)
@@ -103,7 +107,10 @@ def _load(loader: Loader) -> Loaded:
     return loaded
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"check": _check}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "check": _check,
+    "ctl": control,
+}
 _HELD_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
 

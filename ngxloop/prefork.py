@@ -21,17 +21,11 @@ from typing import ClassVar
 from ngxloop import leader
 from ngxloop.serving.channel import Kind, Message
 from ngxloop.serving.config import REPEAT_SECONDS, Config
-from ngxloop.serving.errors import ConfigError, ExitCode, StartError
+from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.generations import SLOTS_PER_WORKER, Generations
 from ngxloop.serving.health import Health
 from ngxloop.serving.inheritance import BIND, SHARED, Heirloom, Predecessor, take_inheritance
-from ngxloop.serving.listeners import (
-    Listeners,
-    check_descriptors,
-    describe_address,
-    open_listeners,
-    queue_limit,
-)
+from ngxloop.serving.listeners import Listeners, check_descriptors, open_listeners, queue_limit
 from ngxloop.serving.logs import complain, log, reopen_for, set_up_logs
 from ngxloop.serving.options.application import HTTP_INTERFACES
 from ngxloop.serving.options.values import MAX_SECONDS
@@ -39,8 +33,11 @@ from ngxloop.serving.orders import SIGNAL_ORDERS, Order
 from ngxloop.serving.pidfile import Pidfile
 from ngxloop.serving.places import Generation, Place
 from ngxloop.serving.poller import Alarm, Poller
+from ngxloop.serving.reception import Reception
+from ngxloop.serving.reconfiguration import Reconfiguration, count_workers
 from ngxloop.serving.rlimits import raise_descriptor_limit
 from ngxloop.serving.signals import SignalPipe
+from ngxloop.serving.status import Status
 from ngxloop.serving.succession import Succession
 
 __all__ = ["Config", "Master"]
@@ -126,7 +123,7 @@ class Master:
         self._poller = Poller()
         opened.callback(self._poller.close)
         self._poller.add(self._signals.fileno(), self._handle_signals)
-        count = self._count_workers(config)
+        count = count_workers(config)
         backlog = queue_limit(config.backlog)
         listeners = open_listeners(config.binds, backlog, config.socket_mode, self._pause, known)
         known.close(keep=listeners, leave_files=True)  # what our configuration does not name
@@ -136,32 +133,32 @@ class Master:
             self._generations = self._make_generations(count)
             bound.pop_all()
         opened.callback(self._generations.close)
-        self._open_succession(opened, predecessor)
+        self._open_relations(opened, predecessor)
         for address in listeners.describe():
             log.info("listening on %s, backlog %d", address, backlog)
         self._health = Health(self._generations, self._poller)
+        self._reconfiguration = Reconfiguration(self._read_again, self._most_workers)
         self._generations.crew.answer(Kind.WORN, self._replace_worn)
         self._generations.start(config, count, listeners)
 
-    def _open_succession(
+    def _open_relations(
         self, opened: contextlib.ExitStack, predecessor: Predecessor | None
     ) -> None:
-        """Take over what a master before us has left, and what our successor will need."""
-        crew = self._generations.crew
-        self._succession = Succession(self, crew, self._poller, predecessor)
+        """Open what other processes know us by, and take over what a master before us has left."""
+        config, crew, poller = self._config, self._generations.crew, self._poller
+        self._succession = Succession(self, crew, poller, predecessor)
         opened.callback(self._succession.close)
         for key, sock in predecessor.sockets(SHARED) if predecessor else ():
             crew.shared.inherit(key, sock)
-        if self._config.pidfile is not None:
-            pidfile = Pidfile(self._config.pidfile)
+        if config.pidfile is not None:
+            pidfile = Pidfile(config.pidfile)
             opened.callback(pidfile.close)
             self._succession.add(pidfile)
-
-    def _count_workers(self, config: Config) -> int:
-        count, reason = config.count_workers()
-        if reason:
-            log.info("workers auto: %d (%s)", count, reason)
-        return count
+        self._status = Status(self._generations, self._succession)
+        self._reception = Reception(config, poller, self._status, self._succession, predecessor)
+        opened.callback(self._reception.close)
+        if config.control_socket is not None:
+            self._reception.listen(config.control_socket, self)
 
     def _make_generations(self, count: int) -> Generations:
         """Make what all workers share: with room to scale, or without if there are no fds for it.
@@ -210,9 +207,9 @@ class Master:
             if order not in _ENDING:
                 self.obey(order)
 
-    def obey(self, order: Order) -> None:
-        """Do what a signal means."""
-        self._ACTIONS[order](self)
+    def obey(self, order: Order) -> object:
+        """Do what a signal means; return why that is impossible, if it says so."""
+        return self._ACTIONS[order](self)
 
     # Orders ------------------------------------------------------------------------------------
 
@@ -231,6 +228,8 @@ class Master:
             log.warning("told again to end: stopping at once")
         else:
             self._ending_since = time.monotonic()
+            self._status.is_ending = True
+            self._reception.tell_ending()
             log.info("stopping at once")
         self._cancel_drain_alarm()
         self._generations.end()
@@ -301,6 +300,8 @@ class Master:
     # Ending ------------------------------------------------------------------------------------
 
     def _begin_to_end(self) -> None:
+        self._status.is_ending = True
+        self._reception.tell_ending()
         delay = self._config.drain_delay
         if delay and self._generations.serving is not None:
             log.info("ending: workers go on accepting for %g s", delay)
@@ -332,24 +333,10 @@ class Master:
 
     def prepare_reload(self, current: Listeners) -> tuple[Config, int, Listeners]:
         """Read the configuration again and open the sockets that are new in it."""
-        if (
-            self._succession.successor_pid
-        ):  # to go back, workers of the old configuration are wanted
+        if self._succession.successor_pid:  # who goes back wants workers as they were
             return self._config, self._generations.count, Listeners(current.opened)
-        config = self._read_config()
-        count = self._next_count(config)
-        check_descriptors(config.binds, current)
-        backlog = queue_limit(config.backlog)
-        listeners = open_listeners(config.binds, backlog, config.socket_mode, known=current)
-        try:
-            config.hook_functions.require("on_bind", listeners.describe())
-        except StartError:
-            listeners.close(keep=current)
-            raise
-        for sock in listeners.sockets:
-            if sock not in current.sockets:
-                log.info("listening on %s, backlog %d", describe_address(sock), backlog)
-        return config, count, listeners
+        count = self._generations.count
+        return self._reconfiguration.prepare(self._config, count, current)
 
     def generation_serves(self, generation: Generation) -> None:
         """Take over its configuration; the first time, say that we serve."""
@@ -362,11 +349,19 @@ class Master:
         if is_first:
             self._announce(generation)
             self._succession.tell_ready()
+            self._reception.tell_first_serving()
             if self._on_serving is not None:
                 self._on_serving()
+        else:
+            self._reception.tell_serving()
 
-    def reload_failed(self, error: StartError) -> None:
+    def reload_began(self) -> None:
+        """Tell the service manager."""
+        self._reception.tell_reloading()
+
+    def reload_failed(self) -> None:
         """Nothing has changed."""
+        self._reception.tell_serving()
 
     def start_failed(self, error: StartError) -> None:
         """End with what the workers said."""
@@ -378,6 +373,7 @@ class Master:
         self._poller.close()
         self._signals.close_fds()
         self._succession.close_in_worker()
+        self._reception.close_in_worker()
 
     @property
     def is_sharing(self) -> bool:
@@ -393,15 +389,17 @@ class Master:
 
     def successor_gone(self, pid: int) -> None:
         """Serve again, if we had stopped for it."""
+        self._reception.tell_alone()
         if self._generations.is_resting:
             self.reload()
 
     def _heirlooms(self) -> list[Heirloom]:
         """Return all sockets that a successor needs."""
         generations = self._generations
-        bound = [Heirloom(BIND, one.key, one.sock.fileno()) for one in generations.listeners.opened]
-        shared = generations.crew.shared.leave()
-        return [*bound, *(Heirloom(SHARED, key, fd) for key, fd in shared)]
+        opened = generations.listeners.opened
+        bound = [Heirloom(BIND, one.key, one.sock.fileno()) for one in opened]
+        shared = [Heirloom(SHARED, key, fd) for key, fd in generations.crew.shared.leave()]
+        return [*bound, *shared, *self._reception.leave()]
 
     def _replace_worn(self, place: Place, message: Message) -> None:
         message.discard()
@@ -412,27 +410,6 @@ class Master:
             set_up_logs(config, owner_uid=config.start_plan.uid)
         except StartError as error:  # the file that is open already goes on
             log.error("%s", error.line)
-
-    def _read_config(self) -> Config:
-        if self._read_again is None:
-            return self._config
-        try:
-            return self._read_again()
-        except ConfigError as error:
-            raise StartError(ExitCode.USAGE, str(error)) from error
-
-    def _next_count(self, config: Config) -> int:
-        """Return how many workers the next generation has; what scale() said holds.
-
-        Only another number in the configuration replaces it.
-        """
-        if config.workers == self._config.workers:
-            return self._generations.count
-        count = self._count_workers(config)
-        if count > self._most_workers:
-            line = f"workers: {count} are more than there is room for; restart, or give at most"
-            raise StartError(ExitCode.USAGE, f"{line} {self._most_workers}")
-        return count
 
     def _announce(self, generation: Generation) -> None:
         """Say that we serve, and where: what to open in a browser, if a browser can open it."""

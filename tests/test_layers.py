@@ -88,6 +88,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.orders",
         "serving.parent",
         "serving.stacks",
+        "serving.titles",
         "serving.channel",
         "serving.cpus",
         "serving.binds",
@@ -174,6 +175,15 @@ LAYERS: dict[int, list[str]] = {
         "serving.health",
         "serving.upgrade",
         "serving.succession",
+        "serving.sessions",
+        "serving.control",
+        "serving.status",
+        "serving.reports",
+        "serving.statuspage",
+        "serving.notify",
+        "serving.reception",
+        "serving.reconfiguration",
+        "serving.ctl",
     ],
     # The master and its command.
     9: [

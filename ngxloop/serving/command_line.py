@@ -33,10 +33,17 @@ _SIGNALS = """\
 signals to the master:
   TERM, INT, QUIT     drain: accept no more, finish what is in progress, end; again: end at once
   HUP                 reload: new workers with the new code; when all are ready the old ones drain;
-                      if one of them fails the old ones go on serving
+                      if one of them fails the old ones go on serving; the configuration file is
+                      read again
+  USR1                open the log files again
+  USR2                upgrade: start a new master on the same sockets, then QUIT one of the two
+  TTIN, TTOU          one worker more, one less
+  WINCH               without a terminal: drain the workers, keep the sockets; HUP brings them back
 """
 _COMMANDS = """\
 other commands:
+  ngxloop-serve ctl stop|quit|reload|reopen|upgrade|scale N|status
+                      tell a running master what to do, or ask it how things are
   ngxloop-serve check APP [options]
                       say whether serving would begin: options, users, limits, APP; serve nothing
 """

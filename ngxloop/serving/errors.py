@@ -20,6 +20,7 @@ class ExitCode(enum.IntEnum):
     NO_PERMISSION = 10
     BAD_ADDRESS = 11
     MISSING_PACKAGE = 12
+    NOT_DONE = 13
 
 
 EXIT_MEANINGS = {
@@ -36,6 +37,7 @@ EXIT_MEANINGS = {
     ExitCode.NO_PERMISSION: "not allowed to bind the address",
     ExitCode.BAD_ADDRESS: "the address cannot be bound for another reason",
     ExitCode.MISSING_PACKAGE: "a package that serves this kind of application is not installed",
+    ExitCode.NOT_DONE: "`ctl`: the master did not do it, or does not run",
 }
 
 

@@ -9,6 +9,7 @@
 A reload never uses up the last slots of the scoreboard: a worker that leaves by itself has one.
 """
 
+import dataclasses
 import random
 import signal
 import time
@@ -44,7 +45,10 @@ class Owner(Protocol):
     def generation_serves(self, generation: Generation) -> None:
         """All of it is ready."""
 
-    def reload_failed(self, error: StartError) -> None:
+    def reload_began(self) -> None:
+        """The next one starts."""
+
+    def reload_failed(self) -> None:
         """The one before goes on."""
 
     def start_failed(self, error: StartError) -> None:
@@ -56,6 +60,15 @@ class Owner(Protocol):
     @property
     def is_sharing(self) -> bool:
         """Another master uses our sockets too: their files stay."""
+
+
+@dataclasses.dataclass
+class Reloads:
+    """How reloads went."""
+
+    ok: int = 0
+    failed: int = 0
+    error: str = ""  # of the last one that failed
 
 
 class Generations:
@@ -70,6 +83,7 @@ class Generations:
         self.listeners = Listeners()  # what the newest generation that served listens to
         self.number = 0  # of the newest generation
         self.count = 0  # of the workers that are wanted
+        self.reloads = Reloads()
         self.recycling = Recycling(self, poller)
         self._retired: list[Generation] = []  # some of it may still accept
         self._is_reload_wanted = False
@@ -196,6 +210,7 @@ class Generations:
             log.info("the reload waits: %d old workers still drain", len(self.leaving))
             return
         self._is_reload_wanted = False
+        self._owner.reload_began()
         try:
             config, count, listeners = self._owner.prepare_reload(self.listeners)
         except StartError as error:
@@ -213,6 +228,8 @@ class Generations:
         if old is not None:
             log.info("reloaded: generation %d serves, %d drains", coming.number, old.number)
             self._dismiss_all(old)
+        if coming.number > 1:
+            self.reloads.ok += 1
         self._owner.generation_serves(coming)
         self.scale(self.count)
         self._start_wanted_reload()
@@ -236,7 +253,9 @@ class Generations:
         report(error.line, error.traceback)
         number = self.serving.number if self.serving else 0
         log.error("reload failed: generation %d goes on serving", number)
-        self._owner.reload_failed(error)
+        self.reloads.failed += 1
+        self.reloads.error = error.line
+        self._owner.reload_failed()
 
     def _dismiss_all(self, generation: Generation) -> None:
         self.recycling.forget_all(generation)

@@ -58,9 +58,9 @@ class Predecessor:
         """Say whether it still runs: we are its child."""
         return os.getppid() == self.pid
 
-    def listeners(self) -> Listeners:
-        """Return the sockets of --bind."""
-        return Listeners([_opened(one) for one in self._heirlooms if one.kind == BIND])
+    def listeners(self, kind: str = BIND) -> Listeners:
+        """Return the sockets of --bind, or others that were opened like them."""
+        return Listeners([_opened(one) for one in self._heirlooms if one.kind == kind])
 
     def sockets(self, kind: str) -> list[tuple[str, socket.socket]]:
         """Return the sockets of another kind, with their keys."""

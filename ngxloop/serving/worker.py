@@ -32,6 +32,7 @@ from ngxloop.serving.options.application import is_script
 from ngxloop.serving.parent import signal_on_parent_death
 from ngxloop.serving.program import run_script
 from ngxloop.serving.states import State
+from ngxloop.serving.titles import set_title
 from ngxloop.serving.workerloop import Sharing, WorkerLoop, loop_class, provide_loops
 
 
@@ -39,6 +40,7 @@ def run_worker(assignment: Assignment) -> int:
     """Serve until told to stop; return the exit status. Called in the forked process."""
     config = assignment.config
     assignment.board.claim(assignment.slot, os.getpid())
+    _set_title(assignment, State.STARTING)
     set_up_logs(config, Writer(assignment.name, assignment.number, assignment.generation))
     hooks = config.hook_functions
     hooks.call("post_fork", assignment.number)
@@ -77,6 +79,11 @@ def _run_loop(assignment: Assignment) -> int:
         found = load_object(config.app, config.app_dir)
         restore()  # the logs, which the application may have configured away
         return runner.run(_Worker(assignment, found, loop, borrower).run())
+
+
+def _set_title(assignment: Assignment, state: State) -> None:
+    condition = "" if state is State.READY else f" ({state.name.lower()})"
+    set_title(f"{assignment.name}{condition} [{assignment.config.app}]")
 
 
 class _Worker:
@@ -231,6 +238,7 @@ class _Worker:
 
     def _enter(self, state: State) -> None:
         self._state = state
+        _set_title(self._assignment, state)
         self._assignment.enter(state)
 
     def _count_connections(self) -> int:

@@ -77,6 +77,11 @@ class Server:
         return host.strip("[]"), int(port)
 
     @property
+    def status_address(self) -> str:
+        """Where the master tells how things are."""
+        return re.findall(r"status on (\S+)\n", self.log)[0]
+
+    @property
     def url(self) -> str:
         """The first TCP address for an HTTP client."""
         return f"http://{self.addresses[0]}"

@@ -1,0 +1,112 @@
+"""The control socket: commands as lines of JSON, answers too; for `ngxloop-serve ctl`.
+
+    {"command": "scale", "count": 4}
+    {"ok": true, "result": null}  or  {"ok": false, "error": "why"}
+
+Only our user can connect: the file has mode 0600 from its first moment.
+"""
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.listeners import file_identity, is_dead_socket, remove_file
+from ngxloop.serving.pidfile import OLD_SUFFIX
+from ngxloop.serving.poller import Poller
+from ngxloop.serving.sessions import SESSION_COUNT, Sessions
+
+Command = Callable[[Mapping[str, Any]], Any]
+_OTHERS = 0o177  # what nobody else may
+
+
+class CommandError(Exception):
+    """A command that is not done, and why."""
+
+
+class Control:
+    """The control socket of a master.
+
+    Raises:
+        StartError: It cannot be opened.
+    """
+
+    def __init__(self, path: str, poller: Poller, commands: Mapping[str, Command]) -> None:
+        self._path = os.path.abspath(path)
+        self._commands = commands
+        self._pid = os.getpid()
+        self._is_old = False
+        try:
+            self._sock = _listen(self._path)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            line = f"cannot open the control socket {path}: {reason}; choose another place"
+            raise StartError(ExitCode.BAD_ADDRESS, line) from error
+        self._identity = file_identity(self._path)
+        self._sessions = Sessions(poller, self._sock, b"\n", self._answer)
+
+    def give_way(self) -> None:
+        """Leave the name to a successor."""
+        if not self._is_old and self._is_ours(self._path):
+            os.rename(self._path, self._path + OLD_SUFFIX)
+            self._is_old = True
+
+    def take_back(self) -> None:
+        """Have the name again."""
+        if self._is_old and self._is_ours(self._path + OLD_SUFFIX):
+            os.rename(self._path + OLD_SUFFIX, self._path)
+            self._is_old = False
+
+    def close(self) -> None:
+        """End all conversations, and remove the file if it is still ours."""
+        self._sessions.close()
+        self._sock.close()
+        remove_file(self._path + OLD_SUFFIX if self._is_old else self._path, self._identity)
+
+    def close_in_worker(self) -> None:
+        """Close a worker's copies."""
+        self._sessions.close_in_worker()
+        self._sock.close()
+
+    def _answer(self, question: bytes) -> bytes:
+        try:
+            answer = {"ok": True, "result": self._obey(question)}
+        except CommandError as error:
+            answer = {"ok": False, "error": str(error)}
+        return json.dumps(answer).encode() + b"\n"
+
+    def _obey(self, question: bytes) -> Any:
+        try:
+            asked = json.loads(question)
+            name = asked["command"]
+        except (ValueError, KeyError, TypeError):
+            raise CommandError('not a command; send {"command": "status"}') from None
+        command = self._commands.get(name) if isinstance(name, str) else None
+        if command is None:
+            raise CommandError(f"no command {name!r}; there are {', '.join(self._commands)}")
+        return command(asked)
+
+    def _is_ours(self, path: str) -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            return file_identity(path) == self._identity
+        return False
+
+
+def _listen(path: str) -> socket.socket:
+    """Return a listening socket at the path, in the place of a dead one's file at most."""
+    if is_dead_socket(path):
+        os.unlink(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    old_mask = os.umask(_OTHERS)
+    try:
+        sock.bind(path)
+        sock.listen(SESSION_COUNT)
+    except BaseException:
+        sock.close()
+        raise
+    finally:
+        os.umask(old_mask)
+    return sock

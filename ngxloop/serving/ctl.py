@@ -1,0 +1,225 @@
+"""ngxloop-serve ctl: tell a running master what to do, or ask it how things are.
+
+Over its control socket; or, if there is none, by signals to the process that owns its pid file.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ngxloop.serving.config import OPTIONS, REPEAT_SECONDS
+from ngxloop.serving.config_file import find_file, read_file
+from ngxloop.serving.environment import CONFIG_VARIABLE
+from ngxloop.serving.errors import ConfigError, ExitCode
+from ngxloop.serving.logs import complain
+from ngxloop.serving.pidfile import lock_holder
+from ngxloop.serving.reports import prometheus, stub, table
+
+_SIGNALS = {
+    "quit": signal.SIGQUIT,
+    "reload": signal.SIGHUP,
+    "reopen": signal.SIGUSR1,
+    "upgrade": signal.SIGUSR2,
+}
+_COMMANDS = {
+    "stop": "end at once",
+    "quit": "drain, then end",
+    "reload": "start new workers with the code and configuration of now; waits for the result",
+    "reopen": "open the log files again",
+    "upgrade": "start a new master on the same sockets",
+    "scale": "have N workers",
+    "status": "say how things are",
+}
+_ANSWER_SECONDS = 10.0
+_LOOK_SECONDS = 0.1  # how often the result of a reload is asked for
+_FORMATS = {"stub": stub, "prometheus": prometheus}
+
+
+class _NotDoneError(Exception):
+    """The command was not done, and why."""
+
+
+def control(arguments: Sequence[str]) -> int:
+    """Do what the arguments after `ctl` say; return the exit code."""
+    given = _parse(arguments)
+    try:
+        paths = _Paths(given)
+        if paths.control_socket is not None and os.path.exists(paths.control_socket):
+            print(_ask(paths.control_socket, given), end="")
+        elif paths.pidfile is not None:
+            _signal(paths.pidfile, given.command)
+        else:
+            raise _NotDoneError(paths.advice)
+    except (_NotDoneError, ConfigError) as error:
+        complain(f"ctl {given.command}: {error}")
+        return ExitCode.NOT_DONE
+    return ExitCode.OK
+
+
+class _Paths:
+    """Where the master is to be found: by option, environment or configuration file."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self._file = _read_config(given.config)
+        self.control_socket = self._find(given.control_socket, "control_socket")
+        self.pidfile = self._find(given.pidfile, "pidfile")
+
+    @property
+    def advice(self) -> str:
+        """Say what is missing."""
+        if self.control_socket is not None:
+            return f"there is no control socket {self.control_socket}; is the master running?"
+        return "give --control-socket or --pidfile, as the master has it"
+
+    def _find(self, option: str | None, name: str) -> str | None:
+        return option or os.environ.get(f"NGXLOOP_{name.upper()}") or self._file.get(name)
+
+
+def _read_config(named: str | None) -> dict[str, Any]:
+    path = named or os.environ.get(CONFIG_VARIABLE)
+    found = Path(path) if path else find_file(Path.cwd())
+    if found is None:
+        return {}
+    return {name: one.value for name, one in read_file(found, "--config", OPTIONS).items()}
+
+
+# Over the control socket ---------------------------------------------------------------------
+
+
+def _ask(path: str, given: argparse.Namespace) -> str:
+    """Have the command done, and return what there is to say."""
+    if given.command == "status":
+        return _show(_send(path, command="status"), given)
+    if given.command == "scale":
+        _send(path, command="scale", count=given.count)
+    elif given.command == "reload":
+        _reload(path, given.timeout)
+    else:
+        _send(path, command=given.command)
+    return ""
+
+
+def _show(snapshot: Any, given: argparse.Namespace) -> str:
+    if given.json:
+        return json.dumps(snapshot, indent=2) + "\n"
+    return _FORMATS[given.format](snapshot) if given.format else table(snapshot) + "\n"
+
+
+def _send(path: str, **command: Any) -> Any:
+    """Send one command and return its result."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(_ANSWER_SECONDS)
+        try:
+            sock.connect(path)
+            sock.sendall(json.dumps(command).encode() + b"\n")
+            with sock.makefile("rb") as stream:
+                line = stream.readline()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise _NotDoneError(f"{path}: {reason}; is the master running?") from error
+    if not line:
+        raise _NotDoneError(f"{path}: no answer; see the master's log")
+    answer = json.loads(line)
+    if not answer["ok"]:
+        raise _NotDoneError(answer["error"])
+    return answer["result"]
+
+
+def _reload(path: str, seconds: float) -> None:
+    """Have the master reload, and wait for how it goes."""
+    before = _send(path, command="status")["reloads"]
+    _send(path, command="reload")
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        now = _send(path, command="status")["reloads"]
+        if now["failed"] > before["failed"]:
+            raise _NotDoneError(now["error"])
+        if now["ok"] > before["ok"]:
+            return
+        time.sleep(_LOOK_SECONDS)
+    raise _NotDoneError(f"not over after {seconds:g} s; see the master's log")
+
+
+# By signals ----------------------------------------------------------------------------------
+
+
+def _signal(pidfile: str, command: str) -> None:
+    """Send the owner of the pid file what means the command."""
+    if command == "stop":  # TERM drains, or ends at once as in nginx; the second always does
+        _kill(pidfile, signal.SIGTERM)
+        time.sleep(REPEAT_SECONDS + _LOOK_SECONDS)
+        _kill(pidfile, signal.SIGTERM, is_gone_good=True)
+    elif command in _SIGNALS:
+        _kill(pidfile, _SIGNALS[command])
+    else:
+        raise _NotDoneError("this needs the control socket: start the master with --control-socket")
+
+
+def _kill(pidfile: str, number: signal.Signals, is_gone_good: bool = False) -> None:
+    """Send a signal to the process that holds the lock of the file, and to no other."""
+    try:
+        pid = lock_holder(pidfile)
+        if not pid:
+            raise _NotDoneError(f"nobody owns the pid file {pidfile}: the master is not running")
+        fd = os.pidfd_open(pid)
+        try:
+            if lock_holder(pidfile) != pid:  # it ended, and its id may have been given again
+                raise ProcessLookupError
+            signal.pidfd_send_signal(fd, number)
+        finally:
+            os.close(fd)
+    except (ProcessLookupError, FileNotFoundError, _NotDoneError) as error:
+        if is_gone_good:
+            return
+        if isinstance(error, _NotDoneError):
+            raise
+        raise _NotDoneError(f"{pidfile}: no such master is running") from error
+    except OSError as error:
+        raise _NotDoneError(f"{pidfile}: {error.strerror}") from error
+
+
+# Arguments -----------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, which ends with one line."""
+
+    def error(self, message: str) -> NoReturn:
+        complain(f"ctl: {message} (see ngxloop-serve ctl --help)")
+        raise SystemExit(ExitCode.USAGE)
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog="ngxloop-serve ctl",
+        description="Tell a running ngxloop-serve what to do, or ask it how things are.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--control-socket", metavar="FILE", help="where the master listens")
+    parser.add_argument("--pidfile", metavar="FILE", help="used if there is no control socket")
+    parser.add_argument("--config", metavar="FILE", help="that names one of them")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parsers = {name: commands.add_parser(name, help=text) for name, text in _COMMANDS.items()}
+    parsers["scale"].add_argument("count", type=_count, metavar="N")
+    parsers["reload"].add_argument(
+        "--timeout", type=float, default=120.0, metavar="SECONDS", help="to wait for the result"
+    )
+    formats = parsers["status"].add_mutually_exclusive_group()
+    formats.add_argument("--json", action="store_true", help="everything, for programs")
+    for name in _FORMATS:
+        formats.add_argument(
+            f"--{name}", dest="format", action="store_const", const=name, help=f"as {name} text"
+        )
+    return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of workers")
+    return int(text)

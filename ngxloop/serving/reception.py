@@ -1,0 +1,146 @@
+"""All that speaks with the outside: control socket, status page, service manager, title."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from ngxloop.serving.config import Config
+from ngxloop.serving.control import CommandError, Control
+from ngxloop.serving.inheritance import STATUS, Heirloom, Predecessor
+from ngxloop.serving.listeners import Listeners
+from ngxloop.serving.logs import log
+from ngxloop.serving.notify import Notifier
+from ngxloop.serving.orders import Order
+from ngxloop.serving.poller import Poller
+from ngxloop.serving.status import Status
+from ngxloop.serving.statuspage import StatusPage
+from ngxloop.serving.succession import Succession
+from ngxloop.serving.titles import set_title
+
+
+class Orderly(Protocol):
+    """Who does what the control socket is told."""
+
+    def obey(self, order: Order) -> object:
+        """Do it, or return why that is impossible."""
+
+    def scale(self, count: int) -> str:
+        """Have so many workers, or return why that is impossible."""
+
+
+class Reception:
+    """The master's side of every conversation but those with its workers."""
+
+    def __init__(
+        self,
+        config: Config,
+        poller: Poller,
+        status: Status,
+        succession: Succession,
+        predecessor: Predecessor | None,
+    ) -> None:
+        self._status = status
+        self._succession = succession
+        self._poller = poller
+        self._closers: list[Callable[[], object]] = []
+        self._worker_closers: list[Callable[[], None]] = []
+        self._page: StatusPage | None = None
+        self._notifier = Notifier(os.environ, is_heir=predecessor is not None)
+        self._closers.append(set_title(f"master [{config.app}]"))
+        try:
+            if config.status_bind is not None:
+                self._open_page(config.status_bind, predecessor)
+        except BaseException:
+            self.close()
+            raise
+
+    def listen(self, path: str, orderly: Orderly) -> None:
+        """Open the control socket.
+
+        Raises:
+            StartError: It cannot be opened.
+        """
+        control = Control(path, self._poller, _commands(orderly, self._status))
+        self._closers.append(control.close)
+        self._worker_closers.append(control.close_in_worker)
+        self._succession.add(control)
+
+    def leave(self) -> list[Heirloom]:
+        """Return the sockets that a successor needs."""
+        return self._page.leave() if self._page else []
+
+    def close(self) -> None:
+        """End all conversations."""
+        for close in reversed(self._closers):
+            close()
+        self._closers.clear()
+
+    def close_in_worker(self) -> None:
+        """Close a worker's copies; a worker is no service of its own."""
+        for close in self._worker_closers:
+            close()
+        os.environ.pop("NOTIFY_SOCKET", None)
+
+    # What is to be told ------------------------------------------------------------------------
+
+    def tell_serving(self) -> None:
+        """We serve, for the first time or after a reload."""
+        self._notifier.ready(self._summary())
+
+    def tell_first_serving(self) -> None:
+        """We serve, and show from now on that we are alive."""
+        self.tell_serving()
+        self._notifier.start_watchdog(self._poller)
+
+    def tell_reloading(self) -> None:
+        """A reload has begun."""
+        self._notifier.reloading()
+
+    def tell_ending(self) -> None:
+        """We end; if there is a successor, the service does not."""
+        if not self._succession.successor_pid:
+            self._notifier.stopping()
+
+    def tell_alone(self) -> None:
+        """Our successor is gone: we are the service again."""
+        self._notifier.status(self._summary())
+
+    def _summary(self) -> str:
+        snapshot = self._status.snapshot()
+        workers, generation = snapshot["workers_wanted"], snapshot["generation"]
+        return f"{workers} workers serve, generation {generation}"
+
+    def _open_page(self, address: str, predecessor: Predecessor | None) -> None:
+        known = predecessor.listeners(STATUS) if predecessor else Listeners()
+        self._page = page = StatusPage(address, self._poller, self._status, known)
+        known.close(keep=page.listeners, leave_files=True)
+        self._closers.append(lambda: page.close(leave_files=self._succession.is_shared))
+        self._worker_closers.append(page.close_in_worker)
+        self._succession.add(page)
+        for found in page.describe():
+            log.info("status on %s", found)
+
+
+def _commands(orderly: Orderly, status: Status) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
+    """Return what the control socket understands."""
+
+    def give(order: Order) -> Callable[[Mapping[str, Any]], Any]:
+        return lambda asked: _check(orderly.obey(order))
+
+    def scale(asked: Mapping[str, Any]) -> None:
+        count = asked.get("count")
+        if type(count) is not int:
+            raise CommandError(f"scale to how many workers? {count!r} is no number")
+        _check(orderly.scale(count))
+
+    orders = (Order.STOP, Order.QUIT, Order.RELOAD, Order.REOPEN, Order.UPGRADE)
+    return {
+        **{order.value: give(order) for order in orders},
+        "scale": scale,
+        "status": lambda asked: status.snapshot(),
+    }
+
+
+def _check(problem: object) -> None:
+    if problem:
+        raise CommandError(str(problem))

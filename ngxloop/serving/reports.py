@@ -1,0 +1,145 @@
+"""A snapshot of the status as text: for people, for Prometheus, and as nginx's stub_status."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Snapshot = Mapping[str, Any]
+
+_COLUMNS = (
+    ("worker", "worker"),
+    ("gen", "generation"),
+    ("pid", "pid"),
+    ("state", "state"),
+    ("age", "age"),
+    ("conns", "connections"),
+    ("accepted", "accepted"),
+    ("requests", "requests"),
+    ("lag ms", "lag"),
+    ("rss MiB", "rss"),
+    ("respawns", "respawns"),
+    ("last exit", "last_exit"),
+)
+
+
+def table(snapshot: Snapshot) -> str:
+    """Return what an operator wants to see."""
+    rows = [[title for title, _ in _COLUMNS]]
+    rows += [[_cell(key, worker.get(key)) for _, key in _COLUMNS] for worker in snapshot["workers"]]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [_headline(snapshot), *_listener_lines(snapshot), ""]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def stub(snapshot: Snapshot) -> str:
+    """Return nginx's stub_status; reading and writing are not told apart from waiting."""
+    totals = snapshot["totals"]
+    active, accepted, requests = totals["connections"], totals["accepted"], totals["requests"]
+    return (
+        f"Active connections: {active} \n"
+        "server accepts handled requests\n"
+        f" {accepted} {accepted} {requests} \n"
+        f"Reading: 0 Writing: 0 Waiting: {active} \n"
+    )
+
+
+def prometheus(snapshot: Snapshot) -> str:
+    """Return the metrics in Prometheus' text format."""
+    workers = snapshot["workers"]
+    live = [worker for worker in workers if "connections" in worker]
+    totals = snapshot["totals"]
+    reloads = snapshot["reloads"]
+    parts = [
+        _metric("up", "gauge", [("", int(snapshot["ready"]))]),
+        _metric("generation", "counter", [("", snapshot["generation"])]),
+        _metric("workers_wanted", "gauge", [("", snapshot["workers_wanted"])]),
+        _metric("workers", "gauge", _states(workers)),
+        _metric("connections_accepted_total", "counter", [("", totals["accepted"])]),
+        _metric("requests_total", "counter", [("", totals["requests"])]),
+        _metric("accepts_missed_total", "counter", [("", totals["missed"])]),
+        _metric("accept_pauses_total", "counter", [("", totals["pauses"])]),
+        _metric("connections_active", "gauge", _per_worker(live, "connections")),
+        _metric("loop_lag_seconds", "gauge", _per_worker(live, "lag")),
+        _metric("accept_gated", "gauge", _per_worker(live, "gated")),
+        _metric("worker_rss_bytes", "gauge", _per_worker(live, "rss")),
+        _metric("worker_respawns_total", "counter", _per_worker(workers, "respawns")),
+        _metric("reload_total", "counter", [(_label(result=r), reloads[r]) for r in _RESULTS]),
+        _metric("listen_queue", "gauge", _queues(snapshot, "queue")),
+        _metric("listen_queue_limit", "gauge", _queues(snapshot, "limit")),
+    ]
+    return "".join(parts)
+
+
+_RESULTS = ("ok", "failed")
+
+
+def _headline(snapshot: Snapshot) -> str:
+    totals = snapshot["totals"]
+    line = (
+        f"master {snapshot['pid']}: {snapshot['state']}, generation {snapshot['generation']}, "
+        f"{snapshot['workers_wanted']} workers, up {snapshot['uptime']:.0f} s, "
+        f"{totals['connections']} connections, {totals['accepted']} accepted, "
+        f"{totals['requests']} requests"
+    )
+    reloads = snapshot["reloads"]
+    if reloads["failed"]:
+        line += f"\n{reloads['failed']} reloads failed, the last one: {reloads['error']}"
+    if snapshot["successor"]:
+        line += f"\nupgrading: the new master is process {snapshot['successor']}"
+    return line
+
+
+def _listener_lines(snapshot: Snapshot) -> Iterable[str]:
+    for one in snapshot["listeners"]:
+        queue = "" if one["limit"] is None else f": {one['queue']} of {one['limit']} wait"
+        yield f"listening on {one['address']}{queue}"
+
+
+def _cell(key: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if key == "rss":
+        return f"{value / 2**20:.1f}"
+    if key == "lag":
+        return f"{value * 1000:.0f}"
+    return f"{value:.0f} s" if key == "age" else str(value)
+
+
+def _states(workers: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    states = [worker["state"] for worker in workers]
+    return [(_label(state=state), states.count(state)) for state in sorted(set(states))]
+
+
+def _per_worker(workers: Iterable[Mapping[str, Any]], key: str) -> list[tuple[str, Any]]:
+    """Label by number and generation: those of a respawned worker stay, process ids would pile up.
+
+    Successors have the number of whom they follow, hence the slot.
+    """
+    return [
+        (
+            _label(worker=one["worker"], generation=one["generation"], slot=one["slot"]),
+            float(one[key]),
+        )
+        for one in workers
+    ]
+
+
+def _queues(snapshot: Snapshot, key: str) -> list[tuple[str, Any]]:
+    listeners = snapshot["listeners"]
+    return [(_label(addr=one["address"]), one[key]) for one in listeners if one[key] is not None]
+
+
+def _label(**labels: Any) -> str:
+    return "{" + ",".join(f'{name}="{_escape(str(value))}"' for name, value in labels.items()) + "}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _metric(name: str, kind: str, samples: Iterable[tuple[str, Any]]) -> str:
+    lines = [f"# TYPE ngxloop_{name} {kind}\n"]
+    lines += [f"ngxloop_{name}{labels} {value:g}\n" for labels, value in samples]
+    return "".join(lines)

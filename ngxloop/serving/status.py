@@ -1,0 +1,119 @@
+"""How things are: one snapshot of master and workers, from the scoreboard, the kernel and records.
+
+Nothing is asked of the workers, so a stuck one hides nothing.
+"""
+
+import os
+import socket
+import struct
+import time
+from typing import Any
+
+from ngxloop.serving.generations import Generations
+from ngxloop.serving.health import resident_bytes
+from ngxloop.serving.listeners import describe_address
+from ngxloop.serving.places import Place
+from ngxloop.serving.states import State
+from ngxloop.serving.succession import Succession
+
+# struct tcp_info begins with eight bytes of flags, then come words of 32 bits.
+_TCP_INFO = struct.Struct("8B 6I")
+_UNACKED, _SACKED = -2, -1  # of a listening socket: the queue's length, and its limit
+_COUNTERS = ("accepted", "requests", "missed", "left", "pauses")
+
+
+class Status:
+    """What there is to tell."""
+
+    def __init__(self, generations: Generations, succession: Succession) -> None:
+        self._generations = generations
+        self._succession = succession
+        self._started_at = time.monotonic()
+        self.is_ending = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Say whether a load balancer should send connections here."""
+        serving = self._generations.serving
+        ready = serving is not None and any(place.state is State.READY for place in serving.places)
+        return ready and not self.is_ending
+
+    @property
+    def state(self) -> str:
+        """Say in a word what the master does."""
+        generations = self._generations
+        if self.is_ending:
+            return "ending"
+        if generations.is_resting:
+            return "resting"
+        if generations.serving is None:
+            return "starting"
+        return "reloading" if generations.coming is not None else "serving"
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return everything, as JSON can say it."""
+        generations = self._generations
+        reloads = generations.reloads
+        return {
+            "pid": os.getpid(),
+            "state": self.state,
+            "ready": self.is_ready,
+            "uptime": round(time.monotonic() - self._started_at, 3),
+            "generation": generations.serving.number if generations.serving else 0,
+            "workers_wanted": generations.count,
+            "reloads": {"ok": reloads.ok, "failed": reloads.failed, "error": reloads.error},
+            "successor": self._succession.successor_pid,
+            "predecessor": self._succession.predecessor_pid,
+            "listeners": [queue_of(sock) for sock in self._sockets()],
+            "workers": [self._worker(place) for place in generations.places],
+            "totals": self._totals(),
+        }
+
+    def _sockets(self) -> list[socket.socket]:
+        return [*self._generations.listeners.sockets, *self._generations.crew.shared.sockets]
+
+    def _worker(self, place: Place) -> dict[str, Any]:
+        history = place.history
+        told: dict[str, Any] = {
+            "worker": place.number,
+            "generation": place.generation.number,
+            "pid": place.pid,
+            "slot": place.slot,
+            "state": place.state.name.lower(),
+            "respawns": max(0, history.spawn_count - 1),
+            "last_exit": history.last_exit,
+        }
+        if place.is_live:
+            told |= self._process(place)
+        return told
+
+    def _process(self, place: Place) -> dict[str, Any]:
+        values = self._generations.crew.board.read(place.slot)
+        beat = values["beat_ns"] / 1e9
+        is_busy = beat and not values["waiting"]
+        return {
+            "age": round(time.monotonic() - place.started_at, 3),
+            "connections": values["active"],
+            "accepted": values["accepted"],
+            "requests": values["requests"],
+            "gated": values["gated"],
+            # for how long the present turn of its loop has lasted
+            "lag": round(max(0.0, time.monotonic() - beat), 3) if is_busy else 0.0,
+            "rss": resident_bytes(place.pid),
+        }
+
+    def _totals(self) -> dict[str, int]:
+        """Return the sums over all slots: counters go on when a slot has another worker."""
+        board = self._generations.crew.board
+        slots: list[Any] = [board.read(slot) for slot in range(board.slot_count)]
+        totals = {name: sum(slot[name] for slot in slots) for name in _COUNTERS}
+        return {"connections": sum(slot["active"] for slot in slots), **totals}
+
+
+def queue_of(sock: socket.socket) -> dict[str, Any]:
+    """Return a listening socket's address, how many wait to be accepted, and how many may."""
+    told: dict[str, Any] = {"address": describe_address(sock), "queue": None, "limit": None}
+    if sock.family != socket.AF_UNIX and sock.type == socket.SOCK_STREAM:
+        words = _TCP_INFO.unpack(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32))
+        told |= {"queue": words[_UNACKED], "limit": words[_SACKED]}
+    return told
