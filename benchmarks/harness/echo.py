@@ -49,6 +49,7 @@ class EchoQuestion(Question):
     """
 
     metrics = METRICS
+    generator = "generator"
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class EchoQuestion(Question):
             ready = server.receive()
             counter = InstructionCounter(server.pid)
             with server.blamed():
-                load = _load_server((ready["host"], ready["port"]), case, effort)
+                load = self._load((ready["host"], ready["port"]), case, effort)
             instructions = counter.read()
             counter.close()
             used = server.kill() - Usage(ready["user"], ready["system"])
@@ -102,16 +103,16 @@ class EchoQuestion(Question):
         command = [load_program(program), *arguments]
         return MeasuredProcess(command, measured_core(), effort.limit_seconds)
 
+    def _load(self, address: Address, case: Case, effort: Effort) -> messages.Message:
+        connections, size = case.number("connections"), case.number("size")
+        mode = str(case.parameters["mode"])
+        return generate_load(*address, connections, size, mode, effort, self.generator)
+
 
 def _remove_socket_file(host: str) -> None:
     """Remove what a killed server on a Unix socket has left."""
     if host.startswith("/"):
         Path(host).unlink()
-
-
-def _load_server(address: Address, case: Case, effort: Effort) -> messages.Message:
-    connections, size = case.number("connections"), case.number("size")
-    return generate_load(*address, connections, size, str(case.parameters["mode"]), effort)
 
 
 def settle_heap() -> None:

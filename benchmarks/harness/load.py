@@ -16,6 +16,7 @@ from benchmarks.harness.question import CaseFailedError, Effort
 SOURCES = ROOT / "benchmarks" / "load"
 BUILD = ROOT / "build" / "bench"
 COMPILER_FLAGS = ("-O2", "-Wall", "-Wextra", "-std=gnu11")
+LIBRARIES = {"tls_generator": ("-lssl", "-lcrypto")}
 WARMUP_SHARE = 0.2
 
 
@@ -34,7 +35,13 @@ def load_program(name: str) -> str:
 
 
 def generate_load(
-    host: str, port: int, connections: int, size: int, mode: str, effort: Effort
+    host: str,
+    port: int,
+    connections: int,
+    size: int,
+    mode: str,
+    effort: Effort,
+    program: str = "generator",
 ) -> Message:
     """Run the closed-loop generator against an address and return its figures.
 
@@ -42,7 +49,7 @@ def generate_load(
         host: an IPv4 address, or the path of a Unix socket, to which port is nothing.
     """
     numbers = (port, connections, size, effort.seconds, effort.seconds * WARMUP_SHARE)
-    command = [load_program("generator"), host, *map(str, numbers), mode]
+    command = [load_program(program), host, *map(str, numbers), mode]
     with MeasuredProcess(command, load_core(), effort.limit_seconds) as process:
         figures = process.receive()
     if figures["stalled"]:
@@ -50,12 +57,26 @@ def generate_load(
     return figures
 
 
+@cache
+def has_header(name: str) -> bool:
+    """Tell whether the compiler finds a header of a library."""
+    command = [*_compiler(), "-E", "-x", "c", "-include", name, os.devnull]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _compiler() -> list[str]:
+    return shlex.split(os.environ.get("CC", "cc"))
+
+
 def _compile(source: Path, program: Path) -> None:
     BUILD.mkdir(parents=True, exist_ok=True)
-    compiler = shlex.split(os.environ.get("CC", "cc"))
     with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
         output = Path(scratch) / program.name
-        command = [*compiler, *COMPILER_FLAGS, "-o", str(output), str(source)]
+        command = [*_compiler(), *COMPILER_FLAGS, "-o", str(output), str(source)]
+        command += LIBRARIES.get(source.stem, ())
         try:
             subprocess.run(command, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
