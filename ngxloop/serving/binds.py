@@ -25,6 +25,8 @@ class UnixBind:
     """A socket in the file system, or in the abstract namespace if the path begins with @."""
 
     path: str
+    uid: int = -1  # whom the file is given to, and which group; -1: nobody
+    gid: int = -1
 
     def __str__(self) -> str:
         return f"unix:{self.path}"

@@ -11,13 +11,15 @@ import os
 import select
 import signal
 import traceback
+from pathlib import Path
 
 import ngxloop
-from ngxloop.serving.application import call_factory, load_object
+from ngxloop.serving.application import call_factory, load_object, user_errors
 from ngxloop.serving.channel import MESSAGE_BYTES, Channel, Kind, channel_pair
 from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.interface import choose_adapter
+from ngxloop.serving.options.application import is_script
 from ngxloop.serving.places import exit_reason
 from ngxloop.serving.process import fork_worker
 
@@ -61,6 +63,8 @@ def _load(config: Config, channel: Channel) -> int:
     """Load the application and say what it is; in the child."""
     try:
         config.start_plan.apply(0)
+        if is_script(config.app):
+            return _check_script(config, channel)
         with asyncio.Runner(loop_factory=ngxloop.new_event_loop) as runner:
             asyncio.set_event_loop(runner.get_loop())
             found = load_object(config.app, config.app_dir)
@@ -75,6 +79,19 @@ def _load(config: Config, channel: Channel) -> int:
         return ExitCode.OK
     channel.send(Kind.FAILED, failure.pack(MESSAGE_BYTES - 1))
     return failure.code
+
+
+def _check_script(config: Config, channel: Channel) -> int:
+    """See whether a script compiles; to run it would be to serve."""
+    try:
+        source = Path(config.app).read_bytes()
+    except OSError as error:
+        line = f"cannot read the script {config.app}: {error.strerror}; give its path"
+        raise StartError(ExitCode.NO_MODULE, line) from None
+    with user_errors(ExitCode.IMPORT_FAILED, f"{config.app} is no Python program: {{}}"):
+        compile(source, config.app, "exec", dont_inherit=True)
+    channel.send(Kind.READY, b"script")
+    return ExitCode.OK
 
 
 async def _recognise(config: Config, application: object) -> str:

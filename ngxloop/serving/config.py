@@ -8,7 +8,7 @@ import functools
 import os
 from collections.abc import Sequence
 
-from ngxloop.serving.binds import Bind, parse_bind
+from ngxloop.serving.binds import Bind, UnixBind, parse_bind
 from ngxloop.serving.cpus import usable_cpus
 from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.hooks import Hooks, load_hooks
@@ -21,6 +21,7 @@ from ngxloop.serving.options.process import ProcessOptions
 from ngxloop.serving.options.running import RunOptions
 from ngxloop.serving.options.table import options_of
 from ngxloop.serving.options.workers import WorkerOptions
+from ngxloop.serving.privileges import find_socket_owner
 from ngxloop.serving.watching import check_watching
 
 # nginx: ngx_open_listening_sockets tries five times, 500 ms apart.
@@ -110,6 +111,7 @@ class Config(
     def _prepared(self) -> Sequence[str]:
         if self.reload:
             check_watching(self.watched)
+        _ = self.binds  # which looks up their owner
         warnings = self.start_plan.warnings
         self.hook_functions.require("on_config", self)
         return warnings
@@ -126,8 +128,18 @@ class Config(
 
     @property
     def binds(self) -> list[Bind]:
-        """Return the parsed addresses, each once."""
-        return list(dict.fromkeys(parse_bind(text) for text in self.bind or ()))
+        """Return the parsed addresses, each once; Unix sockets with their owner."""
+        return list(dict.fromkeys(self._own(parse_bind(text)) for text in self.bind or ()))
+
+    def _own(self, bind: Bind) -> Bind:
+        if not isinstance(bind, UnixBind):
+            return bind
+        uid, gid = self._socket_owner
+        return dataclasses.replace(bind, uid=uid, gid=gid)
+
+    @functools.cached_property
+    def _socket_owner(self) -> tuple[int, int]:
+        return find_socket_owner(self.socket_user, self.socket_group)
 
     def count_workers(self) -> tuple[int, str]:
         """Return how many workers to run, and why that many if the number was not given."""

@@ -334,6 +334,8 @@ def _open_unix(bind: UnixBind, backlog: int, mode: int) -> Opened:
             sock.bind(bind.address)
         finally:
             os.umask(old_mask)
+        if not bind.is_abstract:  # connections are refused until the queue is open
+            os.chown(bind.path, bind.uid, bind.gid)
         sock.open_queue(backlog)
     except BaseException:
         sock.close()

@@ -65,8 +65,15 @@ class Loader:
         return Loaded(config, origins, warnings, line.is_print_wanted)
 
     def load_config(self) -> Config:
-        """Read all sources again; see load()."""
-        return self.load().config
+        """Read all sources again, for a reload.
+
+        Raises:
+            ConfigError: See load(); also if APP, which the file named, is gone.
+        """
+        try:
+            return self.load().config
+        except UsageError as error:
+            raise ConfigError("app", str(error)) from error
 
     def _read_file(self, line: CommandLine) -> dict[str, Given]:
         if line.config_file is not None:

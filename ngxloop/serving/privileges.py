@@ -60,6 +60,22 @@ def find_identity(user: str | None, group: str | None) -> Identity | None:
     return Identity(uid, gid, name)
 
 
+def find_socket_owner(user: str | None, group: str | None) -> tuple[int, int]:
+    """Return the numbers that --socket-user and --socket-group mean; -1 for what is not given.
+
+    Raises:
+        ConfigError: There is no such user or group, or we may not give a file to it.
+    """
+    uid = -1 if user is None else find_user(user, "socket-user")
+    gid = -1 if group is None else find_group(group, "socket-group")
+    if os.geteuid() != 0 and uid not in (-1, os.geteuid()):
+        raise ConfigError("socket-user", f"only root can give a socket to {user!r}; start as root")
+    if os.geteuid() != 0 and gid not in (-1, os.getegid(), *os.getgroups()):
+        advice = "become a member of it, or start as root"
+        raise ConfigError("socket-group", f"{group!r} is not one of our groups; {advice}")
+    return uid, gid
+
+
 def find_user(user: str, option: str = "user") -> int:
     """Return the number of a user, who is named or numbered.
 

@@ -84,6 +84,23 @@ def test_thread_of_the_application_does_not_keep_the_check(tmp_path):
     assert result.stdout == "ok: threaded:app is served as asgi\n"
 
 
+@pytest.mark.parametrize(
+    ("source", "code", "words"),
+    [
+        ("1 / 0\n", ExitCode.OK, "program.py is served as script"),
+        ("def (:\n", ExitCode.IMPORT_FAILED, "program.py is no Python program: SyntaxError"),
+        (None, ExitCode.NO_MODULE, "cannot read the script"),
+    ],
+)
+def test_script_is_compiled_but_not_run(tmp_path, source, code, words):
+    program = tmp_path / "program.py"
+    if source is not None:
+        program.write_text(source)
+    result = check(str(program))
+    assert result.returncode == code
+    assert words in result.stdout + result.stderr
+
+
 def test_application_is_loaded_as_a_worker_would(tmp_path):
     (tmp_path / "here.py").write_text(
         "import os\nassert os.environ['COLOUR'] == 'red'\n"

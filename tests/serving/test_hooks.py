@@ -1,5 +1,8 @@
 """The operator's functions are called at their turning points, and their mistakes are one line."""
 
+import os
+import signal
+
 import pytest
 
 from ngxloop.serving.config import Config
@@ -43,6 +46,41 @@ def test_worker_calls_its_hooks_in_order(serve, hooks):
     assert [call for call in calls if call.split()[1] in names] == [
         f"hook {name} 0" for name in names
     ]
+
+
+def test_master_calls_its_hooks(serve, hooks):
+    server = serve("echo:Echo", *hooks(RECORDING)).serving()
+    (pid,) = server.worker_pids(1)
+    os.kill(pid, signal.SIGKILL)
+    server.logged(r"worker 1\.0 ready")
+    server.send(signal.SIGHUP)
+    server.logged("generation 2 serves, 1 drains")
+    assert server.end() == 0
+    masters = ("on_bind", "pre_fork", "child_exit", "on_reload", "on_exit")
+    calls = [line for line in server.log.splitlines() if line.startswith("hook ")]
+    assert [call for call in calls if call.split()[1] in masters] == [
+        f"hook on_bind ['{server.addresses[0]}']",
+        "hook pre_fork 0",
+        f"hook child_exit 0 {-signal.SIGKILL}",
+        "hook pre_fork 0",
+        f"hook on_bind ['{server.addresses[0]}']",
+        "hook on_reload ",
+        "hook pre_fork 0",
+        "hook child_exit 0 0",
+        "hook child_exit 0 0",
+        "hook on_exit 0",
+    ]
+
+
+def test_sockets_may_be_refused_by_a_hook_which_changes_nothing_on_a_reload(serve, hooks):
+    options = hooks("def on_bind(addresses): ...\n")
+    server = serve("echo:Echo", *options).serving()
+    hooks("def on_bind(addresses):\n    raise ValueError(len(addresses))\n")
+    server.send(signal.SIGHUP)
+    # the options are not read anew here: no file, but the module is
+    server.logged("the hook on_bind raised ValueError: 1")
+    server.logged("reload failed: generation 1 goes on serving")
+    assert server.end() == 0
 
 
 def test_configuration_may_be_refused_by_a_hook(serve, hooks):

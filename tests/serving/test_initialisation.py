@@ -6,6 +6,7 @@ import pwd
 import re
 import resource
 import signal
+import stat
 
 import pytest
 
@@ -115,6 +116,19 @@ def test_workers_are_pinned_each_to_its_cpu(serve):
         assert os.sched_getaffinity(int(pid)) == {allowed[int(number) % len(allowed)]}
 
 
+@needs_root
+def test_unix_socket_is_given_to_user_and_group(serve, tmp_path):
+    path = tmp_path / "app.sock"
+    given = ("--socket-user", "nobody", "--socket-group", "daemon", "--socket-mode", "600")
+    server = serve("process_state:State", "--bind", f"unix:{path}", *given).serving()
+    found = path.stat()
+    assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (pwd.getpwnam("nobody").pw_uid, 0o600)
+    assert found.st_gid == os.getgrouplist("daemon", 1)[0]
+    server.send(signal.SIGHUP)
+    server.logged("generation 2 serves, 1 drains")  # on the same socket
+    assert path.stat() == found
+
+
 # Before there is a worker --------------------------------------------------------------------
 
 
@@ -124,6 +138,8 @@ def test_workers_are_pinned_each_to_its_cpu(serve):
         ({"user": "no-such-user"}, ["user: there is no user 'no-such-user'", "useradd"]),
         ({"group": "no-such-group"}, ["group: there is no group 'no-such-group'", "groupadd"]),
         ({"user": "4294967295"}, ["user: 4294967295 is too large"]),
+        ({"bind": ["unix:/x"], "socket_user": "no-such"}, ["socket-user: there is no user"]),
+        ({"bind": ["unix:/x"], "socket_group": "no-such"}, ["socket-group: there is no group"]),
         ({"chdir": "/no/such"}, ["chdir: there is no folder '/no/such'", "create it"]),
         ({"env_file": ("/no/such",)}, ["env-file: cannot read /no/such: No such file"]),
         ({"rlimit_nofile": 2**62}, ["rlimit-nofile: ", "above the hard limit", "LimitNOFILE="]),
@@ -148,6 +164,14 @@ def test_what_is_not_there_is_refused(options, words):
     [
         ({"user": "root"}, "user: only root can run workers as 'root'; start as root, or"),
         ({"group": "0"}, "group: only root can run workers as '0'; start as root, or"),
+        (
+            {"bind": ["unix:/x"], "socket_user": "root"},
+            "socket-user: only root can give a socket to 'root'; start as root",
+        ),
+        (
+            {"bind": ["unix:/x"], "socket_group": "root"},
+            "socket-group: 'root' is not one of our groups; become a member of it",
+        ),
         ({"nice": -5}, "nice: only root may raise a priority to -5; give a higher number"),
     ],
     ids=str,

@@ -39,6 +39,15 @@ def test_application_nowhere_is_refused(tmp_path):
         load(tmp_path)
 
 
+def test_application_that_has_left_the_file_is_refused_on_a_reload(tmp_path):
+    (tmp_path / "ngxloop.toml").write_text('app = "shop.web:app"\n')
+    loader = Loader([], {}, str(tmp_path))
+    loader.load_config()
+    (tmp_path / "ngxloop.toml").write_text("")
+    with pytest.raises(ConfigError, match="APP"):
+        loader.load_config()
+
+
 def test_list_replaces_the_list_of_a_weaker_source(tmp_path):
     (tmp_path / "ngxloop.toml").write_text('bind = [":1", ":2"]\n')
     assert load(tmp_path, *APP).config.bind == (":1", ":2")

@@ -1,7 +1,10 @@
 """Where the launcher's lines and the log of requests go, and what they say."""
 
 import json
+import os
+import pwd
 import re
+import signal
 import subprocess
 import sys
 
@@ -11,6 +14,7 @@ from ngxloop.serving.errors import ExitCode
 from tests.serving.support import APPS, DEADLINE, command, environment, http_get
 from tests.support.waiting import wait_until_blocking
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 CONFIGURES_LOGGING = """
 import logging.config
 from {module} import app as inner
@@ -191,6 +195,51 @@ def test_requests_that_the_application_logs_itself_are_not_written_twice(serve, 
         assert server.end() == 0
     assert output.read_text() == ""
     assert (tmp_path / "own.log").read_text().count("GET / HTTP/1.1") == 1
+
+
+# Opened again ------------------------------------------------------------------------------------
+
+
+@pytest.mark.complaint(22)
+def test_logs_are_opened_again_by_path(serve, tmp_path):
+    error, access = tmp_path / "error.log", tmp_path / "access.log"
+    server = serve("web_asgi:app", f"--error-log={error}", f"--access-log={access}", "-w", "2")
+    wait_until_blocking(lambda: error.exists() and "serving " in error.read_text(), "a start")
+    host, port = re.search(r"listening on ([\d.]+):(\d+),", error.read_text()).groups()
+    error.rename(tmp_path / "error.old")
+    access.rename(tmp_path / "access.old")
+    server.send(signal.SIGUSR1)
+    log_files = [f"/proc/{pid}/fd/2" for pid in (server.pid, *children(server.pid))]
+    wait_until_blocking(
+        lambda: all(os.readlink(one) == str(error) for one in log_files), "new files everywhere"
+    )
+    http_get((host, int(port)), "/")
+    assert server.end() == 0
+    assert "ended" in error.read_text()
+    assert access.read_text().count("GET / HTTP/1.1") == 1
+    assert (tmp_path / "access.old").read_text() == ""
+
+
+@needs_root
+def test_reopened_logs_belong_to_the_user_of_the_workers(serve, tmp_path):
+    error = tmp_path / "error.log"
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.getuid() and str(folder).startswith("/tmp/"):
+            folder.chmod(0o755)
+    server = serve("process_state:State", f"--error-log={error}", "--user", "nobody")
+    wait_until_blocking(lambda: error.exists() and "serving " in error.read_text(), "a start")
+    assert error.stat().st_uid == pwd.getpwnam("nobody").pw_uid
+    error.rename(tmp_path / "error.old")
+    server.send(signal.SIGUSR1)
+    (worker,) = children(server.pid)
+    wait_until_blocking(lambda: os.readlink(f"/proc/{worker}/fd/2") == str(error), "a new file")
+    assert error.stat().st_uid == pwd.getpwnam("nobody").pw_uid
+    assert server.end() == 0
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(word) for word in file.read().split()]
 
 
 # In a program that runs a Master -----------------------------------------------------------------

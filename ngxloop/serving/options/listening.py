@@ -6,7 +6,15 @@ from typing import ClassVar
 
 from ngxloop.serving.binds import parse_bind
 from ngxloop.serving.options.table import option
-from ngxloop.serving.options.values import FILE_MODE, FLAG, Kind, choice, several, whole_number
+from ngxloop.serving.options.values import (
+    FILE_MODE,
+    FLAG,
+    Kind,
+    choice,
+    several,
+    text,
+    whole_number,
+)
 
 DEFAULT_BIND = "127.0.0.1:8000"
 # What gunicorn and uvicorn ask for; the kernel clips it to net.core.somaxconn.
@@ -37,6 +45,12 @@ class ListeningOptions:
         "connections that may wait to be accepted",
     )
     socket_mode: int = option(0o666, FILE_MODE, "permissions of Unix socket files, octal")
+    socket_user: str | None = option(
+        None, text("NAME", "a user"), "who owns Unix socket files, if we are root"
+    )
+    socket_group: str | None = option(
+        None, text("NAME", "a group"), "the group of Unix socket files: one of ours, or as root any"
+    )
     share_datagrams: bool = option(
         False,
         FLAG,
