@@ -25,12 +25,12 @@ from ngxloop.aio.streams import StreamHooks
 from ngxloop.aio.tls import TlsHooks
 from ngxloop.aio.unbuilt import UnbuiltHooks
 from ngxloop.aio.unixsockets import UnixSockets
-from ngxloop.core.watch import FdWatching
+from ngxloop.core.sockops import SockCalls
 from ngxloop.transports.listener import Listener
 
 
 class EventLoop(
-    FdWatching,
+    SockCalls,
     DatagramHooks,
     FileSending,
     HandleReports,

@@ -66,6 +66,7 @@ LAYERS: dict[int, list[str]] = {
     # On the one side what moves bytes, on the other what a master and its workers are made of.
     5: [
         "core.watch",
+        "core.sockops",
         "transports.outbuf",
         "transports.flow",
         "transports.datagram_inbox",

@@ -5,11 +5,12 @@ from asyncio import base_events, format_helpers
 from typing import Any
 
 from ngxloop.core.handle import Handle, bind_handle_class
-from ngxloop.core.scheduling import bind_extract_stack
+from ngxloop.core.scheduling import bind_extract_stack, bind_future_class
 from ngxloop.core.timers import bind_timer_class
 
 bind_handle_class(asyncio.Handle)
 bind_timer_class(asyncio.TimerHandle)
+bind_future_class(asyncio.Future)
 bind_extract_stack(format_helpers.extract_stack)
 
 

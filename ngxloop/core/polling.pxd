@@ -19,6 +19,7 @@ cdef class Polling:
 
     cdef void post(self, Event* ev) noexcept
     cdef int dispatch(self, int count) except -1
+    cdef void drop_interest(self, Connection* connection, uint32_t mask) noexcept
     cdef int drop_stale(self, uint64_t key) except -1
     cdef int renew_poller(self) except -1
     cdef int watch_again(self) except -1

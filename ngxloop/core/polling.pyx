@@ -63,13 +63,23 @@ cdef class Polling:
                     event_post(
                         &self.accepts if connection.read.accept else &self.ready, &connection.read
                     )
+                elif connection.kind == KIND_WATCHER and not connection.read.active:
+                    self.drop_interest(connection, EPOLLIN)
             if mask & EPOLLOUT:
                 connection.write.ready = 1
                 if connection.write.active and not connection.write.posted:
                     event_post(&self.ready, &connection.write)
+                elif connection.kind == KIND_WATCHER and not connection.write.active:
+                    self.drop_interest(connection, EPOLLOUT)
         if count == self.poller.capacity:
             self.poller.grow()
         return 0
+
+    cdef void drop_interest(self, Connection* connection, uint32_t mask) noexcept:
+        """Take back what nobody waits for any more: level-triggered, it would end every wait."""
+        if connection.wanted & mask:
+            connection.wanted &= ~mask
+            self.pool.mark_changed(connection)
 
     cdef int drop_stale(self, uint64_t key) except -1:
         """Take note of an event for a former user of a slot; start anew if it goes on.
@@ -140,7 +150,10 @@ cdef int watch_or_drop(Polling polling, Connection* connection, uint32_t mask) e
     try:
         return polling.poller.poll_modify(connection, mask)
     except OSError as exc:
+        waited_for = connection.read.active or connection.write.active
         polling.pool.connection_free(connection)  # first: the handler may watch the number anew
+        if not waited_for:
+            return 0
         polling.call_exception_handler({
             "message": f"fd {fd} is no longer watched: {watcher!r}",
             "exception": exc,

@@ -3,13 +3,14 @@ from collections.abc import Callable
 from contextvars import Context
 from traceback import StackSummary
 from types import FrameType
-from typing import TypeVarTuple
+from typing import Any, TypeVarTuple
 
 from ngxloop.core.attributes import LoopAttributes
 
 _Ts = TypeVarTuple("_Ts")
 
 def bind_extract_stack(function: Callable[[FrameType], StackSummary]) -> None: ...
+def bind_future_class(future_class: type[asyncio.Future[Any]]) -> None: ...
 
 class Scheduling(LoopAttributes):
     def call_soon(
@@ -32,3 +33,4 @@ class Scheduling(LoopAttributes):
         *args: *_Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle: ...
+    def create_future(self) -> asyncio.Future[Any]: ...

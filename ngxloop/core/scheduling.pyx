@@ -19,6 +19,15 @@ def bind_extract_stack(function) -> None:
     extract_stack = function
 
 
+cdef object FUTURE = None
+
+
+def bind_future_class(future_class: type) -> None:
+    """Say what create_future() makes: asyncio.Future."""
+    global FUTURE
+    FUTURE = future_class
+
+
 cdef class Scheduling(LoopAttributes):
     """The part of the event loop that takes callbacks."""
 
@@ -74,6 +83,10 @@ cdef class Scheduling(LoopAttributes):
         if when is None:
             raise TypeError("when cannot be None")
         return schedule(self, when, callback, args, context, "call_at")
+
+    def create_future(self):
+        """Return a new asyncio.Future of this loop."""
+        return FUTURE(loop=self)
 
     cdef int check_call(self, callback, str method) except -1:
         """Raise what debug mode raises for a wrong thread or a wrong callback."""

@@ -12,6 +12,8 @@ that callback and runs nobody's: the new one may block on an fd that the old one
 from libc.errno cimport errno
 from libc.stdint cimport uint32_t
 
+from weakref import ref
+
 from ngxloop.core.event cimport KIND_LISTENER, KIND_TRANSPORT, KIND_WATCHER, Connection, Event
 from ngxloop.core.handle cimport Handle, handle_call, handle_cancel, handle_forget, handle_new
 from ngxloop.core.linux cimport EPOLLIN, EPOLLOUT, F_GETFD, fcntl
@@ -90,8 +92,6 @@ cdef class FdWatching(Scheduling):
     cdef Handle watch_fd(self, fileobj, bint writing, callback, args, context):
         cdef int fd
         cdef Connection* connection
-        cdef Watcher watcher
-        cdef Handle former
         cdef Handle handle
         self.check_open()
         fd = fileobj_to_fd(fileobj)
@@ -100,16 +100,46 @@ cdef class FdWatching(Scheduling):
             handle.origin = self.origin()
         connection = self.watcher_connection(fd)
         self.request(connection, EPOLLOUT if writing else EPOLLIN)
-        watcher = <Watcher>connection.owner
-        if writing:
-            former, watcher.writer = watcher.writer, handle
-            set_active(&connection.write, True)
-        else:
-            former, watcher.reader = watcher.reader, handle
-            set_active(&connection.read, True)
-        if former is not None:
-            watcher_cancel(former)  # last: what it held may do anything when it is freed
+        set_handle(connection, writing, handle)
         return handle
+
+    cdef Handle wait_fd(self, int fd, sock, bint writing, callback):
+        """Watch a socket's fd for one wait, of which many may follow: see end_wait_fd().
+
+        epoll holds the interest of a wait before, if that was for the same socket object.
+        """
+        cdef uint32_t mask = EPOLLOUT if writing else EPOLLIN
+        cdef Connection* connection
+        cdef Watcher watcher
+        cdef Handle handle
+        self.check_open()
+        handle = handle_new(self, callback, (), None)
+        if self.debugging:
+            handle.origin = self.origin()
+        connection = self.watcher_connection(fd)
+        watcher = <Watcher>connection.owner
+        if not connection.wanted & mask or watcher.sock is None or watcher.sock() is not sock:
+            self.request(connection, mask)
+            watcher.sock = weak_reference(sock)
+        set_handle(connection, writing, handle)
+        return handle
+
+    cdef int end_wait_fd(self, int fd, bint writing, Handle handle) except -1:
+        """Call nobody any more. The interest stays in epoll until an event finds nobody waiting."""
+        cdef Connection* connection = self.pool.connection_of_fd(fd)
+        cdef Watcher watcher
+        if self.closed or connection == NULL or connection.kind != KIND_WATCHER:
+            return 0
+        watcher = <Watcher>connection.owner
+        if writing and watcher.writer is handle:
+            watcher.writer = None
+            set_active(&connection.write, False)
+        elif not writing and watcher.reader is handle:
+            watcher.reader = None
+            set_active(&connection.read, False)
+        else:  # replaced, or removed
+            return 0
+        return watcher_cancel(handle)
 
     cdef object unwatch_fd(self, fileobj, bint writing):
         cdef Connection* connection
@@ -171,6 +201,29 @@ cdef Watcher watcher_new(FdWatching loop, int fd):
     watcher.loop = loop
     watcher.fd = fd
     return watcher
+
+
+cdef int set_handle(Connection* connection, bint writing, Handle handle) except -1:
+    """Let a handle wait for one direction, in place of any former one."""
+    cdef Watcher watcher = <Watcher>connection.owner
+    cdef Handle former
+    if writing:
+        former, watcher.writer = watcher.writer, handle
+        set_active(&connection.write, True)
+    else:
+        former, watcher.reader = watcher.reader, handle
+        set_active(&connection.read, True)
+    if former is not None:
+        watcher_cancel(former)  # last: what it held may do anything when it is freed
+    return 0
+
+
+cdef object weak_reference(sock):
+    """Return a weak reference, None for what has none: its fd is verified with each wait."""
+    try:
+        return ref(sock)
+    except TypeError:
+        return None
 
 
 cdef void set_active(Event* ev, bint active) noexcept:

@@ -406,3 +406,19 @@ async def test_waiting_for_the_socket_of_a_transport_is_refused(method, argument
         sock = transport.get_extra_info("socket")._sock
         with pytest.raises(RuntimeError, match=r"^File descriptor \d+ is used by transport "):
             await getattr(loop, method)(sock, argument)
+
+
+async def test_a_second_receive_takes_the_place_of_the_first(pair):
+    loop = asyncio.get_running_loop()
+    ours, peer = pair
+    first = asyncio.create_task(loop.sock_recv(ours, 100))
+    await turns(2)
+    second = asyncio.create_task(loop.sock_recv(ours, 100))
+    await turns(2)
+
+    first.cancel()
+    await asyncio.wait([first])
+    peer.send(b"x")
+
+    assert await second == b"x"
+    assert first.cancelled()
