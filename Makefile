@@ -10,7 +10,7 @@ STUBBED_MODULES = $(subst /,.,$(STUBS:.pyi=))
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help run test test-packages lint format types bench bench-smoke sdist clean
+.PHONY: help run test test-packages lint format types docs bench bench-smoke sdist clean
 
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ types: ## check types: mypy on the package and on users' programs, stubtest on t
 	@scripts/with lint mypy tests/typing
 	@scripts/with lint python -m mypy.stubtest $(STUBBED_MODULES) \
 		--mypy-config-file pyproject.toml --allowlist tests/typing/stubtest-allowlist.txt
+
+docs: ## write docs/configuration.md anew, from the table of options
+	@scripts/with run python -m ngxloop.serving.reference > docs/configuration.md
 
 bench: ## compare event loops: asyncio, ngxloop and all others that can be installed
 	@scripts/with bench python -m benchmarks $(ARGS)

@@ -115,6 +115,8 @@ LAYERS: dict[int, list[str]] = {
         "serving.config_file",
         "serving.command_line",
         "serving.loading",
+        "serving.reference",
+        "serving.reference",
         "serving.poller",
         "serving.pidfile",
         "serving.endings",

@@ -189,7 +189,7 @@ def _help(option: Option) -> str:
 
 def default_text(option: Option) -> str:
     """Return what a user would write to get the default; nothing if that is nothing."""
-    if option.default in (None, "", (), False):
+    if option.default is None or option.default is False or option.default in ("", ()):
         return ""
     if option.kind.is_flag:
         return "yes"
