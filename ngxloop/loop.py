@@ -17,13 +17,14 @@ from ngxloop.aio.files import FileSending
 from ngxloop.aio.forking import remember_loop
 from ngxloop.aio.handles import HandleReports
 from ngxloop.aio.names import NameResolution
+from ngxloop.aio.pipes import PipeHooks
+from ngxloop.aio.processes import ProcessHooks
 from ngxloop.aio.running import Running
 from ngxloop.aio.signals import SignalHandlers
 from ngxloop.aio.sockmethods import SocketMethods
 from ngxloop.aio.statistics import Statistics
 from ngxloop.aio.streams import StreamHooks
 from ngxloop.aio.tls import TlsHooks
-from ngxloop.aio.unbuilt import UnbuiltHooks
 from ngxloop.aio.unixsockets import UnixSockets
 from ngxloop.core.sockops import SockCalls
 from ngxloop.transports.listener import Listener
@@ -35,6 +36,8 @@ class EventLoop(
     FileSending,
     HandleReports,
     NameResolution,
+    PipeHooks,
+    ProcessHooks,
     Running,
     SignalHandlers,
     SocketMethods,
@@ -42,13 +45,13 @@ class EventLoop(
     StreamHooks,
     TlsHooks,
     UnixSockets,
-    UnbuiltHooks,
     asyncio.BaseEventLoop,
 ):
     """An asyncio event loop on epoll; see the file header."""
 
     def __init__(self) -> None:
         self._signal_handlers: dict[int, object] = {}
+        self._pidfds: set[int] = set()
         self._listeners: dict[socket.socket, Listener] = {}
         self._unix_server_sockets: dict[socket.socket, int] = {}
         asyncio.BaseEventLoop.__init__(self)
@@ -67,6 +70,7 @@ class EventLoop(
         self._close_signals()
         asyncio.BaseEventLoop.close(self)
         self._drop_everything()
+        self._close_pidfds()
 
     def _close_signals(self) -> None:
         """Restore the signals' default actions; too late while the interpreter shuts down."""

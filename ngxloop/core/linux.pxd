@@ -87,6 +87,11 @@ cdef extern from "<sys/uio.h>" nogil:
     cdef struct iovec:
         void* iov_base
         size_t iov_len
+    ssize_t writev(int fd, const iovec* vector, int count)
+
+cdef extern from "<limits.h>" nogil:
+    enum:
+        PIPE_BUF
 
 cdef extern from "<sys/socket.h>" nogil:
     ctypedef unsigned int socklen_t

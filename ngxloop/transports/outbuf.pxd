@@ -12,6 +12,7 @@ cdef class OutBuffer:
     cdef Py_ssize_t first            # those of rest before this index are sent
     cdef Py_ssize_t size             # bytes that are not sent
     cdef int error
+    cdef bint to_pipe                # write() instead of send(): the fd may be no socket
 
     cdef int append(self, object data) except -1
     cdef SendOutcome send(self, int fd) except? SEND_FAILED

@@ -3,15 +3,20 @@
 Rules. bytes are kept by reference, as nobody can change them; the caller copies anything else. One
 send() for a single chunk, sendmsg() for up to SEND_VECTOR_COUNT chunks: nothing is ever joined. An
 idle connection has none or an empty one; the list is given up when it has been sent.
+
+What others write into the same pipe must not get between our chunks more than it would have with a
+write() for each: small chunks share a writev() only up to PIPE_BUF bytes, which the kernel takes in
+one piece (pipe(7)).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.string cimport memset
 
 from ngxloop.core.limits cimport SEND_VECTOR_COUNT
-from ngxloop.core.linux cimport MSG_NOSIGNAL, iovec, msghdr, sendmsg
+from ngxloop.core.linux cimport MSG_NOSIGNAL, PIPE_BUF, iovec, msghdr, sendmsg, write, writev
 from ngxloop.core.linux cimport send as socket_send
 
 
@@ -33,7 +38,9 @@ cdef class OutBuffer:
         """Give the kernel as much as it takes, without blocking."""
         cdef ssize_t count
         while self.size:
-            if self.rest is None:
+            if self.to_pipe:
+                count = write_some(self, fd)
+            elif self.rest is None:
                 count = send_head(self, fd)
             else:
                 count = send_several(self, fd)
@@ -88,16 +95,32 @@ cdef inline ssize_t send_head(OutBuffer buf, int fd) noexcept:
 cdef ssize_t send_several(OutBuffer buf, int fd) noexcept:
     cdef iovec vector[SEND_VECTOR_COUNT]
     cdef msghdr message
+    memset(&message, 0, sizeof(message))
+    message.msg_iov = vector
+    message.msg_iovlen = fill_vector(buf, vector, PY_SSIZE_T_MAX)
+    return sendmsg(fd, &message, MSG_NOSIGNAL)
+
+
+cdef ssize_t write_some(OutBuffer buf, int fd) noexcept:
+    cdef iovec vector[SEND_VECTOR_COUNT]
+    if buf.rest is None:
+        return write(fd, PyBytes_AS_STRING(buf.head) + buf.offset, buf.size)
+    return writev(fd, vector, fill_vector(buf, vector, PIPE_BUF))
+
+
+cdef int fill_vector(OutBuffer buf, iovec* vector, Py_ssize_t limit_bytes) noexcept:
+    """Name the first chunks, as many as fit into the vector and the limit, but at least one."""
     cdef Py_ssize_t count = min(PyList_GET_SIZE(buf.rest) - buf.first, SEND_VECTOR_COUNT - 1)
     cdef Py_ssize_t i
     cdef object chunk
     vector[0].iov_base = PyBytes_AS_STRING(buf.head) + buf.offset
     vector[0].iov_len = PyBytes_GET_SIZE(buf.head) - buf.offset
+    limit_bytes -= vector[0].iov_len
     for i in range(count):
         chunk = <object>PyList_GET_ITEM(buf.rest, buf.first + i)
+        limit_bytes -= PyBytes_GET_SIZE(chunk)
+        if limit_bytes < 0:
+            return i + 1
         vector[i + 1].iov_base = PyBytes_AS_STRING(chunk)
         vector[i + 1].iov_len = PyBytes_GET_SIZE(chunk)
-    memset(&message, 0, sizeof(message))
-    message.msg_iov = vector
-    message.msg_iovlen = count + 1
-    return sendmsg(fd, &message, MSG_NOSIGNAL)
+    return count + 1

@@ -1,7 +1,7 @@
 """Writer: the writing half of a stream or pipe."""
 
-from ngxloop.transports.base cimport SocketTransport
 from ngxloop.transports.outbuf cimport OutBuffer
+from ngxloop.transports.transport cimport Transport
 
 cdef class Writer(OutBuffer):
     cdef object empty_waiter         # future of sendfile, done when the output has left
@@ -9,16 +9,16 @@ cdef class Writer(OutBuffer):
     cdef bint blocked                # the kernel's buffer is full: wait for OUT
     cdef bint ended                  # write_eof() was called: our half ends behind the output
 
-    cdef int write(self, SocketTransport transport, bytes data) except -1
-    cdef int flush(self, SocketTransport transport) except -1
+    cdef int write(self, Transport transport, bytes data) except -1
+    cdef int flush(self, Transport transport) except -1
     cdef int unblock(self) except -1
-    cdef int watch_again(self, SocketTransport transport) except -1
-    cdef int wait_writable(self, SocketTransport transport) except -1
-    cdef int all_sent(self, SocketTransport transport) except -1
-    cdef int end(self, SocketTransport transport) except -1
+    cdef int watch_again(self, Transport transport) except -1
+    cdef int wait_writable(self, Transport transport) except -1
+    cdef int all_sent(self, Transport transport) except -1
+    cdef int end(self, Transport transport) except -1
     cdef int drop(self) except -1
-    cdef object make_empty_waiter(self, SocketTransport transport)
-    cdef object make_writable_waiter(self, SocketTransport transport)
+    cdef object make_empty_waiter(self, Transport transport)
+    cdef object make_writable_waiter(self, Transport transport)
     cdef int refuse_write(self) except -1
     cdef bytes content(self)
 

@@ -14,15 +14,15 @@ from ngxloop.core.event cimport Connection
 from ngxloop.core.limits cimport FLUSH_BYTES
 from ngxloop.core.linux cimport EPOLLOUT, SHUT_WR, shutdown
 from ngxloop.core.ready cimport event_post, event_unpost
-from ngxloop.transports.base cimport SocketTransport
 from ngxloop.transports.outbuf cimport SEND_FAILED, SENT_ALL, OutBuffer, SendOutcome
+from ngxloop.transports.transport cimport Transport
 
 
 @cython.final
 cdef class Writer(OutBuffer):
     """The output of one transport; see the file header."""
 
-    cdef int write(self, SocketTransport transport, bytes data) except -1:
+    cdef int write(self, Transport transport, bytes data) except -1:
         """Send data, which is not empty, now or when the turn ends; the transport is not lost."""
         if transport.connection == NULL:
             raise RuntimeError("Event loop is closed")
@@ -41,7 +41,7 @@ cdef class Writer(OutBuffer):
             transport.pause_protocol()
         return 0
 
-    cdef int flush(self, SocketTransport transport) except -1:
+    cdef int flush(self, Transport transport) except -1:
         """Send what waits, as far as the kernel takes it."""
         cdef SendOutcome outcome
         cdef Py_ssize_t size = self.size
@@ -73,13 +73,13 @@ cdef class Writer(OutBuffer):
         self.blocked = False
         return complete(self.writable_waiter, None)
 
-    cdef int watch_again(self, SocketTransport transport) except -1:
+    cdef int watch_again(self, Transport transport) except -1:
         """The fd has just been registered: ask for OUT if output waits for it."""
         if self.blocked:  # connection_made() wrote more than the kernel takes
             self.wait_writable(transport)
         return 0
 
-    cdef int wait_writable(self, SocketTransport transport) except -1:
+    cdef int wait_writable(self, Transport transport) except -1:
         """The kernel's buffer is full: go on when it says OUT, which we ask for from now on."""
         cdef Connection* connection = transport.connection
         self.blocked = True
@@ -88,7 +88,7 @@ cdef class Writer(OutBuffer):
             transport.loop.poller.poll_modify(connection, connection.interest | EPOLLOUT)
         return 0
 
-    cdef int all_sent(self, SocketTransport transport) except -1:
+    cdef int all_sent(self, Transport transport) except -1:
         """Do what had to wait for the output to leave."""
         if transport.protocol_paused:
             transport.resume_protocol()  # may write, close, anything
@@ -103,7 +103,7 @@ cdef class Writer(OutBuffer):
             shutdown(transport.fd, SHUT_WR)
         return 0
 
-    cdef int end(self, SocketTransport transport) except -1:
+    cdef int end(self, Transport transport) except -1:
         """End our half of the connection once the output has left."""
         self.ended = True
         if self.size == 0:
@@ -121,7 +121,7 @@ cdef class Writer(OutBuffer):
             complete(self.writable_waiter, exc)
         return 0
 
-    cdef object make_empty_waiter(self, SocketTransport transport):
+    cdef object make_empty_waiter(self, Transport transport):
         """Return a future that is done when everything is sent."""
         if self.empty_waiter is not None:
             raise RuntimeError("Empty waiter is already set")
@@ -131,7 +131,7 @@ cdef class Writer(OutBuffer):
             self.empty_waiter.set_result(None)
         return self.empty_waiter
 
-    cdef object make_writable_waiter(self, SocketTransport transport):
+    cdef object make_writable_waiter(self, Transport transport):
         """Return a future that is done when the kernel, which was full, takes more."""
         self.writable_waiter = transport.loop.create_future()
         self.wait_writable(transport)

@@ -35,7 +35,6 @@ PRIVATE_CLASSES = "takes asyncio's private classes apart, which ngxloop has none
 NOT_RUN = {
     "test_proactor_events": PRIVATE_CLASSES,
     "test_selector_events": PRIVATE_CLASSES,
-    "test_subprocess": "needs subprocesses, which are not built yet",
     "test_windows_events": OTHER_SYSTEM,
     "test_windows_utils": OTHER_SYSTEM,
 }
@@ -47,26 +46,8 @@ PRIVATE_ACCEPT = "calls _accept_connection, or serves a mock of a socket: privat
 PRIVATE_SIGNALS = "puts mocks into asyncio.unix_events, or calls _handle_signal: private to it"
 PRIVATE_SENDFILE = "calls _sock_sendfile_native_impl: private to CPython's loop"
 PRIVATE_PIPES = "takes asyncio's private pipe transports apart; watches whatever has the number 5"
-NO_PIPES = "needs pipe transports, which are not built yet"
-NO_PROCESSES = "needs subprocesses, which are not built yet"
 
 LISTED: list[Listed] = [
-    Listed("test_events.*EventLoopTests.test_bidirectional_pty", NO_PIPES),
-    Listed("test_events.*EventLoopTests.test_read_pipe", NO_PIPES),
-    Listed("test_events.*EventLoopTests.test_read_pty_output", NO_PIPES),
-    Listed("test_events.*EventLoopTests.test_unclosed_pipe_transport", NO_PIPES),
-    Listed("test_events.*EventLoopTests.test_write_p*", NO_PIPES),
-    Listed("test_streams.StreamTests.test_read_all_from_pipe_reader", NO_PIPES),
-    Listed("test_events.*EventLoopTests.test_subprocess_close_*", NO_PROCESSES),
-    Listed("test_events.*EventLoopTests.test_subprocess_exec", NO_PROCESSES),
-    Listed("test_events.*EventLoopTests.test_subprocess_exitcode", NO_PROCESSES),
-    Listed("test_events.*EventLoopTests.test_subprocess_interactive", NO_PROCESSES),
-    Listed("test_events.*EventLoopTests.test_subprocess_kill", NO_PROCESSES),
-    Listed("test_events.*EventLoopTests.test_subprocess_send_signal", NO_PROCESSES),
-    Listed("test_events.*EventLoopTests.test_subprocess_shell", NO_PROCESSES),
-    Listed("test_events.*EventLoopTests.test_subprocess_stderr*", NO_PROCESSES),
-    Listed("test_events.*EventLoopTests.test_subprocess_terminate", NO_PROCESSES),
-    Listed("test_events.*EventLoopTests.test_subprocess_wait_no_same_group", NO_PROCESSES),
     Listed(
         "test_events.*EventLoopTests.test_timeout_rounding",
         "counts calls of _run_once, and names _selector: private to CPython's loop",
@@ -92,5 +73,4 @@ LISTED: list[Listed] = [
         "takes the system call out of the names of asyncio.unix_events: private to it",
     ),
     Listed("test_unix_events.Unix*PipeTransportTests.*", PRIVATE_PIPES, runs=False),
-    Listed("test_unix_events.TestFork.test_fork_asyncio_subprocess", NO_PROCESSES, since=(3, 12)),
 ]

@@ -10,8 +10,9 @@ cdef class OutBufferProbe:
 
     cdef OutBuffer buf
 
-    def __cinit__(self):
+    def __cinit__(self, bint to_pipe=False):
         self.buf = OutBuffer.__new__(OutBuffer)
+        self.buf.to_pipe = to_pipe
 
     @property
     def size(self):

@@ -5,9 +5,9 @@ import gc
 import pytest
 
 
-def drop_and_expect_warning(transports: list) -> None:
+def drop_and_expect_warning(transports: list, kind: str = "StreamTransport") -> None:
     """Drop the last references to transports of a closed loop."""
-    with pytest.warns(ResourceWarning, match="unclosed transport <ngxloop.StreamTransport"):
+    with pytest.warns(ResourceWarning, match=f"unclosed transport <ngxloop.{kind}"):
         clear_and_collect(transports)
 
 

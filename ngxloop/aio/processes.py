@@ -1,0 +1,127 @@
+"""subprocess_exec and subprocess_shell: subprocess.Popen behind asyncio's own transport.
+
+The standard streams are real pipes, so that the child can open /dev/stdout again. (A socket, which
+asyncio takes for stdin on AIX only, is needed where the closing of a pipe's reader goes unnoticed.)
+"""
+
+import subprocess
+from asyncio import Future, base_subprocess
+from typing import Any
+
+from ngxloop.aio.children import ChildWatching, chosen_watcher
+
+INACTIVE_WATCHER = (
+    "asyncio.get_child_watcher() is not activated, subprocess support is not installed."
+)
+
+
+class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
+    """A process and its pipes; asyncio's own, but for what start-up leaves behind if it fails."""
+
+    _loop: Any
+    _pipes: dict[int, Any]
+    _settled: Future[None]
+    _exited: Future[None]
+
+    def _start(
+        self,
+        args: Any,
+        shell: bool,
+        stdin: Any,
+        stdout: Any,
+        stderr: Any,
+        bufsize: int,
+        **kwargs: Any,
+    ) -> None:
+        self._settled = self._loop.create_future()
+        self._exited = self._loop.create_future()
+        self._proc = subprocess.Popen(
+            args,
+            shell=shell,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            universal_newlines=False,
+            bufsize=bufsize,
+            **kwargs,
+        )
+
+    async def _connect_pipes(self, waiter: Any) -> None:
+        process = self._proc
+        settled = self._settled
+        try:
+            await super()._connect_pipes(waiter)  # type: ignore[misc]
+        finally:
+            self._close_unwanted(process)
+            settled.set_result(None)
+
+    def _close_unwanted(self, process: Any) -> None:
+        """Close pipes that got no transport, and all of them if close() came first."""
+        for fd, pipe in enumerate((process.stdin, process.stdout, process.stderr)):
+            protocol = self._pipes.get(fd)
+            if pipe is None:
+                continue
+            if protocol is None:
+                pipe.close()
+            elif self._closed:
+                protocol.pipe.close()
+
+    def _process_exited(self, returncode: int) -> None:
+        exited = self._exited
+        super()._process_exited(returncode)  # type: ignore[misc]
+        exited.set_result(None)
+
+    async def _abandon(self) -> None:
+        """Kill the process and wait until nothing is left of it."""
+        self.close()
+        await self._settled
+        if all(protocol is not None for protocol in self._pipes.values()):
+            await self._wait()  # type: ignore[attr-defined]
+        else:
+            await self._exited
+
+
+class ProcessHooks(ChildWatching):
+    """What BaseEventLoop calls to start a process."""
+
+    async def _make_subprocess_transport(
+        self: Any,
+        protocol: Any,
+        args: Any,
+        shell: bool,
+        stdin: Any,
+        stdout: Any,
+        stderr: Any,
+        bufsize: int,
+        extra: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> SubprocessTransport:
+        """Return the transport of a process that runs and whose pipes are connected."""
+        watcher = chosen_watcher()
+        waiter = self.create_future()
+        streams = (stdin, stdout, stderr)
+
+        def start() -> SubprocessTransport:
+            return SubprocessTransport(
+                self, protocol, args, shell, *streams, bufsize, waiter=waiter, extra=extra, **kwargs
+            )
+
+        if watcher is None:
+            transport = start()
+            self._watch_child(transport)
+        else:
+            with watcher:  # a process that ends meanwhile is kept for us
+                if not watcher.is_active():
+                    raise RuntimeError(INACTIVE_WATCHER)
+                transport = start()
+                watcher.add_child_handler(
+                    transport.get_pid(), self._child_watcher_callback, transport
+                )
+        try:
+            await waiter
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException:
+            await transport._abandon()
+            raise
+        return transport

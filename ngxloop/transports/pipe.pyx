@@ -1,0 +1,136 @@
+"""PipeTransport: what both ends of a pipe have: a Python object with an fd, which they close.
+
+"Pipe" is asyncio's word for FIFOs, sockets, and character devices such as terminals.
+
+Rules. The pipe becomes non-blocking and stays so, as in asyncio; other processes may share it
+(standard input and output) and change that at any time. The transport owns the Python object and
+closes through it. Where the number is in use already, by the transport of the other direction of a
+terminal or by add_reader(), a duplicate is watched: a number has one slot.
+"""
+
+from cpython.contextvars cimport PyContext_CopyCurrent
+from libc.errno cimport EPERM
+from posix.stat cimport S_ISCHR, S_ISFIFO, S_ISSOCK
+
+import os
+
+from ngxloop.core.linux cimport close
+from ngxloop.core.reactor cimport Reactor
+from ngxloop.transports.transport cimport Transport
+
+
+cdef class PipeTransport(Transport):
+    """The base of both ends; see the file header."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.pipe_fd = -1
+
+    def __init__(self):
+        raise TypeError("pipe transports are made by connect_read_pipe() and connect_write_pipe()")
+
+    def __repr__(self):
+        state = "closing" if self.closing and self.connection != NULL else "open"
+        if self.pipe is None:
+            state = "closed"
+        return f"<ngxloop.{type(self).__name__} {state} fd={self.pipe_fd}{self._repr_more()}>"
+
+    def _repr_more(self):
+        """What else __repr__() tells of an open pipe."""
+        return ""
+
+    def set_protocol(self, protocol):
+        """Give the pipe to another protocol, at any time."""
+        self.protocol = protocol
+
+    @property
+    def _pipe(self):
+        return self.pipe
+
+    @_pipe.setter
+    def _pipe(self, value):
+        """Take None once the loop is closed: the caller has closed the pipe."""
+        if value is not None or self.connection != NULL:
+            raise AttributeError("the pipe of a transport cannot be replaced")
+        if self.fd != self.pipe_fd:
+            close(self.fd)
+        self.fd = -1
+        self.pipe = None
+
+    @property
+    def _fileno(self):
+        return self.pipe_fd
+
+    cdef int open_pipe(
+        self, Reactor reactor, pipe, protocol, extra, context, str refusal
+    ) except -1:
+        """Take a slot for the pipe's fd; on failure the pipe stays the caller's.
+
+        Args:
+            refusal: text of the ValueError for a regular file and its kin.
+        """
+        cdef int fd = pipe.fileno()
+        cdef int watched_fd = fd
+        reactor.check_open()
+        self.mode = os.fstat(fd).st_mode
+        if not (self.is_fifo() or self.is_socket() or S_ISCHR(self.mode)):
+            raise ValueError(refusal)
+        os.set_blocking(fd, False)
+        if reactor.pool.connection_of_fd(fd) != NULL:
+            watched_fd = os.dup(fd)
+        try:
+            if context is None:
+                context = PyContext_CopyCurrent()
+            self.take_slot(reactor, watched_fd, protocol, context)
+        except BaseException:
+            if watched_fd != fd:
+                close(watched_fd)
+            raise
+        self.pipe_fd = fd
+        self.pipe = pipe
+        self.extra = {**(extra or {}), "pipe": pipe}
+        return 0
+
+    cdef int watch(self, uint32_t mask) except -1:
+        """Register the fd; some devices (/dev/null) epoll does not take: they never keep waiting.
+
+        Any other failure means that somebody else has closed the fd, and ends the connection.
+        """
+        try:
+            self.loop.poller.poll_add(self.connection, mask)
+        except OSError as exc:
+            if exc.errno == EPERM:
+                self.unpolled = True
+            else:
+                self.fatal_error(exc, "Fatal error: the pipe cannot be watched.")
+        return 0
+
+    cdef bint is_fifo(self) noexcept:
+        return S_ISFIFO(self.mode)
+
+    cdef bint is_socket(self) noexcept:
+        return S_ISSOCK(self.mode)
+
+    # ---- the end
+
+    cdef bint has_duplicates(self) except -1:
+        return not self.unpolled
+
+    cdef int close_fd(self) except -1:
+        """Close the pipe; its close() may raise, if it has a buffer of its own for example."""
+        cdef object pipe = self.pipe
+        cdef object reactor = self.loop
+        if self.fd != self.pipe_fd:
+            close(self.fd)
+        self.fd = -1
+        self.pipe = None
+        try:
+            pipe.close()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            reactor.call_exception_handler({
+                "message": f"{pipe!r}.close() failed; the pipe is closed all the same",
+                "exception": exc,
+                "transport": self,
+            })
+        return 0

@@ -1,0 +1,211 @@
+"""Transport: what every transport on a file descriptor has: a slot, a protocol, and an end.
+
+A transport's life: take_slot(); its first event calls connection_made(); events read and write;
+close(), abort() or an error schedules the end; the last event, in the next turn, calls
+connection_lost() and release() gives everything back.
+
+Rules. The slot OWNS the transport from take_slot() to release(), so a connection that nobody refers
+to stays open, paused or not. connection_lost() is called exactly once and never from inside
+close(). All calls to the protocol run in one fixed context, as in Python 3.15, on every version.
+"""
+
+import logging
+import warnings
+
+from ngxloop.core.event cimport KIND_TRANSPORT, Connection, Event
+from ngxloop.core.handle cimport call_in_context
+from ngxloop.core.limits cimport LOST_WRITES_LOGGED
+from ngxloop.core.linux cimport close
+from ngxloop.core.oserr cimport os_error
+from ngxloop.core.ready cimport event_unpost
+from ngxloop.core.reactor cimport Reactor
+from ngxloop.transports.flow cimport FlowControl
+
+logger = logging.getLogger("asyncio")
+
+
+cdef class Transport(FlowControl):
+    """The base of all transports on file descriptors; see the file header."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.fd = -1
+        self.closing = True  # until take_slot()
+
+    def __del__(self):
+        if self.fd < 0:
+            return
+        try:
+            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+        finally:  # warnings may be errors
+            self.close_fd()
+            self.released(None)
+
+    cdef int take_slot(self, Reactor reactor, int fd, protocol, context) except -1:
+        """Take a slot for fd; on failure nothing is taken and fd stays the caller's."""
+        self.connection = reactor.pool.connection_get(fd, KIND_TRANSPORT, self)
+        self.fd = fd
+        self.loop = reactor
+        self.protocol = protocol
+        self.context = context
+        self.closing = False
+        return 0
+
+    # ---- what asyncio's transports offer
+
+    def get_extra_info(self, name, default=None):
+        """Return what is known of the connection under this name, or default."""
+        return default if self.extra is None else self.extra.get(name, default)
+
+    def is_closing(self):
+        """Return True once close() or abort() was called or the connection is lost."""
+        return self.closing
+
+    def get_protocol(self):
+        """Return the protocol; None once the connection is lost."""
+        return self.protocol
+
+    def abort(self):
+        """Close at once: what is not sent is lost; connection_lost(None) comes in the next turn."""
+        self._force_close(None)
+
+    def _force_close(self, exc):
+        """Close at once because of exc; connection_lost(exc) follows in the next turn."""
+        if self.lost_count:
+            return
+        self.drop_output()
+        self.closing = True
+        self.lost_count += 1
+        self.schedule_lost(exc)
+
+    def _fatal_error(self, exc, message="Fatal error on transport"):
+        self.fatal_error(exc, message)
+
+    # ---- attributes that other packages and test suites look at
+
+    @property
+    def _closing(self):
+        return self.closing
+
+    @property
+    def _conn_lost(self):
+        return self.lost_count
+
+    @property
+    def _extra(self):
+        """Everything get_extra_info() knows, as one dict."""
+        return self.extra
+
+    def _loop_closed(self):
+        """The loop closes with this connection open: __del__ must close it, with a warning."""
+        self.connection = NULL
+        self.closing = True
+
+    # ---- the end
+
+    cdef int fatal_error(self, exc, str message) except -1:
+        """Report an error and close at once; an OSError is the network's affair and only logged."""
+        if isinstance(exc, OSError):
+            if self.loop is not None and self.loop.debugging:
+                logger.debug("%r: %s", self, message, exc_info=exc)
+        elif self.loop is not None:
+            self.loop.call_exception_handler({
+                "message": message,
+                "exception": exc,
+                "transport": self,
+                "protocol": self.protocol,
+            })
+        self._force_close(exc)
+        return 0
+
+    cdef int schedule_lost(self, exc) except -1:
+        """Let the last event of the connection run in the next turn."""
+        cdef Connection* connection = self.connection
+        if connection == NULL:
+            raise RuntimeError("Event loop is closed")
+        if connection.read.posted:
+            event_unpost(&connection.read)
+        if connection.write.posted:
+            event_unpost(&connection.write)
+        connection.read.active = connection.write.active = 0
+        connection.read.handler = transport_lost
+        self.exception = exc
+        self.loop.post(&connection.read)
+        return 0
+
+    cdef int lose(self) except -1:
+        """Tell the protocol and give everything back."""
+        try:
+            if not self.started:  # closed before its first event, by Server.close_clients() say
+                self.call_reported("connection_made", (self,))
+            self.call_reported("connection_lost", (self.exception,))
+        finally:
+            self.release()
+        return 0
+
+    cdef int release(self) except -1:
+        """Close the fd and give back the slot; this may drop the last reference to self."""
+        cdef Reactor reactor = self.loop
+        cdef Connection* connection = self.connection
+        self.connection = NULL
+        if connection == NULL:  # connection_lost() has closed a loop that is stepped by hand
+            self.close_fd()
+            return self.released(None)
+        if self.has_duplicates():
+            # epoll forgets a file only with its last duplicate
+            reactor.poller.poll_remove(connection)
+        self.close_fd()
+        self.protocol = self.loop = self.exception = None
+        reactor.pool.connection_free(connection)
+        return self.released(reactor)
+
+    # ---- what subclasses change
+
+    cdef bint has_duplicates(self) except -1:
+        """Tell whether others may hold a duplicate of the fd."""
+        return False
+
+    cdef int released(self, Reactor reactor) except -1:
+        """Leave what else counts this transport; reactor is None if the loop is closed."""
+        return 0
+
+    cdef int close_fd(self) except -1:
+        cdef int fd = self.fd
+        self.fd = -1
+        close(fd)
+        return 0
+
+    cdef int send_output(self) except -1:
+        """Send what waits for the end of the turn."""
+        return 0
+
+    cdef int drop_output(self) except -1:
+        """Forget what is not sent."""
+        return 0
+
+    cdef int send_failed(self, int error) except -1:
+        """The kernel refused output with this errno."""
+        return self.fatal_error(os_error(error, None), "Fatal write error on transport")
+
+    cdef int lost_write(self, str text) except -1:
+        """Count a write to a lost connection, and log those after the first few."""
+        if self.lost_count >= LOST_WRITES_LOGGED:
+            logger.warning(text)
+        self.lost_count += 1
+        return 0
+
+    cdef int call_reported(self, str method, tuple args) except -1:
+        """Call a method of the protocol; an exception goes to the exception handler."""
+        cdef object callback = None
+        try:
+            callback = getattr(self.protocol, method)
+            call_in_context(self.context, callback, args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self.loop._report_protocol_failure(self, callback, args, exc)
+        return 0
+
+
+cdef int transport_lost(Event* ev) except -1:
+    cdef Transport transport = <Transport>ev.data
+    return transport.lose()
