@@ -156,6 +156,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.default_bind",
         "serving.assignment",
         "serving.inheritance",
+        "serving.queues",
         "serving.places",
         "serving.adapters.base",
     ],

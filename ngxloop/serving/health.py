@@ -1,4 +1,4 @@
-"""Looks at the workers from time to time: is one hung, too large, or too old?
+"""Looks at the workers from time to time: is one hung, too large, or too old? Do queues fill?
 
 Hung. The loop of a worker stores the time at the beginning of every turn, and whether it waits for
 the kernel. A beat that is too old while it does not wait is a callback that does not return; an old
@@ -20,6 +20,7 @@ from ngxloop.serving.generations import Generations
 from ngxloop.serving.logs import log
 from ngxloop.serving.places import Place
 from ngxloop.serving.poller import Alarm, Poller
+from ngxloop.serving.queues import QueueWatch
 from ngxloop.serving.signals import DUMP_SIGNAL
 from ngxloop.serving.states import State
 
@@ -40,18 +41,17 @@ class Health:
         self._looked_at = 0.0
         self._forgiven_at = 0.0  # beats before this are not held against anybody
         self._rss_at = 0.0
+        self._queues = QueueWatch()
         self._accused: dict[int, int] = {}  # process id -> its turns when it was told to dump
 
     def configure(self, config: Config) -> None:
-        """Look as often as the configuration needs; not at all if it sets no limits."""
+        """Look as often as the configuration needs."""
         if self._alarm is not None:
             self._alarm.cancel()
-            self._alarm = None
-        if config.hang_timeout or config.max_rss or config.max_lifetime:
-            period = config.hang_timeout / _LOOKS_PER_TIMEOUT or _LONGEST_PERIOD
-            self._period = min(max(period, _SHORTEST_PERIOD), _LONGEST_PERIOD)
-            self._looked_at = self._forgiven_at = time.monotonic()
-            self._arm()
+        period = config.hang_timeout / _LOOKS_PER_TIMEOUT or _LONGEST_PERIOD
+        self._period = min(max(period, _SHORTEST_PERIOD), _LONGEST_PERIOD)
+        self._looked_at = self._forgiven_at = time.monotonic()
+        self._arm()
 
     def _arm(self) -> None:
         self._alarm = self._poller.call_later(self._period, self._look)
@@ -72,6 +72,7 @@ class Health:
         if now - self._rss_at >= RSS_SECONDS:
             self._rss_at = now
             self._look_at_sizes()
+            self._queues.look(self._generations.listeners.sockets)
 
     # Hung --------------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ Nothing is asked of the workers, so a stuck one hides nothing.
 
 import os
 import socket
-import struct
 import time
 from typing import Any
 
@@ -13,12 +12,10 @@ from ngxloop.serving.generations import Generations
 from ngxloop.serving.health import resident_bytes
 from ngxloop.serving.listeners import describe_address
 from ngxloop.serving.places import Place
+from ngxloop.serving.queues import read_queue
 from ngxloop.serving.states import State
 from ngxloop.serving.succession import Succession
 
-# struct tcp_info begins with eight bytes of flags, then come words of 32 bits.
-_TCP_INFO = struct.Struct("8B 6I")
-_UNACKED, _SACKED = -2, -1  # of a listening socket: the queue's length, and its limit
 _COUNTERS = ("accepted", "requests", "missed", "left", "pauses")
 
 
@@ -112,8 +109,5 @@ class Status:
 
 def queue_of(sock: socket.socket) -> dict[str, Any]:
     """Return a listening socket's address, how many wait to be accepted, and how many may."""
-    told: dict[str, Any] = {"address": describe_address(sock), "queue": None, "limit": None}
-    if sock.family != socket.AF_UNIX and sock.type == socket.SOCK_STREAM:
-        words = _TCP_INFO.unpack(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32))
-        told |= {"queue": words[_UNACKED], "limit": words[_SACKED]}
-    return told
+    length, limit = read_queue(sock) or (None, None)
+    return {"address": describe_address(sock), "queue": length, "limit": limit}

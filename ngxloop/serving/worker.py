@@ -148,6 +148,7 @@ class _Worker:
             self._ask_stop()
         else:  # the first one, though the master may have ordered the same: its group got it too
             self._was_term_received = True
+            log.debug("got a TERM: draining")
             self._ask_drain()
 
     def _become_orphan(self) -> None:

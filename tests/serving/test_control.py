@@ -105,6 +105,18 @@ def test_status_tells_length_and_limit_of_the_accept_queue(serve, path):
         client.close()
 
 
+@pytest.mark.complaint(23)
+def test_queue_that_fills_is_told_in_the_log_once(serve):
+    server = serve("plain:Echo", "--backlog", "4").serving()
+    os.kill(server.worker_pids(1)[0], signal.SIGSTOP)
+    clients = [socket.create_connection(server.address) for _ in range(4)]
+    server.logged(rf"accept queue of {server.addresses[0]}: [34] of 4 wait")
+    server.end(signal.SIGKILL)
+    assert server.log.count("accept queue of") == 1
+    for client in clients:
+        client.close()
+
+
 def test_reload_waits_for_its_result(serve, path, tmp_path):
     module = tmp_path / "site_app.py"
     module.write_text("import asyncio\nclass App(asyncio.Protocol): pass\n")

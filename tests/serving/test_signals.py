@@ -36,6 +36,7 @@ def test_signal_makes_the_pipe_readable_for_epoll(pipe):
         assert epoll.poll(10) == [(pipe.fileno(), select.EPOLLIN)]
 
 
+@pytest.mark.complaint(14)
 def test_signal_sent_while_blocked_arrives_afterwards(pipe):
     with signals_blocked():
         os.kill(os.getpid(), signal.SIGTERM)

@@ -76,6 +76,7 @@ def test_term_to_the_process_group_lets_requests_end(serve, app):
         server.send(signal.SIGTERM)
         server.logged(r"worker 1\.0\[\d+\] draining")
         os.kill(pid, signal.SIGTERM)
+        server.logged(r"worker 1\.0\[\d+\] got a TERM: draining")
         sock.sendall(b"x")
         assert b"ended\n" in read_all(sock)
     assert server.ended() == 0
@@ -190,6 +191,7 @@ def test_backlog_is_the_one_asked_for_and_no_worker_changes_it(serve, app):
         assert accept_queue_limit(sock) == 77
 
 
+@pytest.mark.complaint(23)
 def test_backlog_above_the_limit_of_the_system_is_clipped_and_said(serve):
     limit = int(Path("/proc/sys/net/core/somaxconn").read_text())
     server = serve("web_asgi:app", "--backlog", str(limit + 1)).serving()
@@ -205,6 +207,7 @@ def test_every_accept_mode_serves(serve, mode):
     assert server.end() == 0
 
 
+@pytest.mark.complaint(18)
 def test_workers_auto_are_as_many_as_the_cpus_we_may_use_and_it_is_said_why(serve):
     server = serve("plain:Echo", "--workers", "auto").serving()
     count, _ = usable_cpus()
