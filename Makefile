@@ -37,11 +37,14 @@ format: ## let ruff mend what it can
 	@scripts/with lint ruff check --fix .
 	@scripts/with lint ruff format .
 
-types: ## check types: mypy on the package and on users' programs, stubtest on the stubs
+types: ## check types: mypy and pyright on the package and users' programs, stubtest on the stubs
 	@scripts/with lint mypy
 	@scripts/with lint mypy tests/typing
 	@scripts/with lint python -m mypy.stubtest $(STUBBED_MODULES) \
 		--mypy-config-file pyproject.toml --allowlist tests/typing/stubtest-allowlist.txt
+	@PYTHONPATH=. scripts/with lint pyright --verifytypes ngxloop --ignoreexternal >.pyright.log \
+		|| { cat .pyright.log; exit 1; }
+	@PYTHONPATH=. scripts/with lint pyright --level warning tests/typing
 
 docs: ## write docs/configuration.md anew, from the table of options
 	@scripts/with run python -m ngxloop.serving.reference > docs/configuration.md
@@ -56,6 +59,6 @@ sdist: ## build the source distribution into dist/
 	@scripts/with test python setup.py --quiet sdist
 
 clean: ## remove everything that was made here, environments too
-	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .pyright.log .ruff_cache .hypothesis
 	find ngxloop tests -name '*.so' -delete
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -8,14 +8,15 @@ loop has. What they leave to the loop is here: removing the socket file when its
 import os
 import socket
 from asyncio import unix_events
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 
 class UnixSockets:
     """Servers and clients on Unix sockets; abstract names start with a NUL."""
 
-    create_unix_connection = unix_events._UnixSelectorEventLoop.create_unix_connection
-    create_unix_server = unix_events._UnixSelectorEventLoop.create_unix_server
+    if not TYPE_CHECKING:  # to type checkers they are AbstractEventLoop's
+        create_unix_connection = unix_events._UnixSelectorEventLoop.create_unix_connection
+        create_unix_server = unix_events._UnixSelectorEventLoop.create_unix_server
 
     # socket -> inode of its file, for those that are to be removed; create_unix_server fills it
     _unix_server_sockets: dict[socket.socket, int]

@@ -35,7 +35,9 @@ ANSWER_SECONDS = 30.0  # how long a master may be busy with something else
 _TCP_CLOSE = 7  # the state of a socket that neither listens nor connects: linux/tcp_states.h
 
 # Set while create_server() runs: what is bound then will listen.
-is_making_server = contextvars.ContextVar("is_making_server", default=False)
+is_making_server: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "is_making_server", default=False
+)
 
 _bind = socket.socket.bind
 _listen = socket.socket.listen

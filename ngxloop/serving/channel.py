@@ -58,7 +58,7 @@ class Channel:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self.is_open = True  # False once the other end is known to be gone
+        self.is_open: bool = True  # False once the other end is known to be gone
 
     @classmethod
     def of(cls, fd: int) -> "Channel":

@@ -65,8 +65,8 @@ class Crew:
         self._board = Scoreboard(slot_count)
         self._free_slots = set(range(slot_count))
         self._places: dict[int, Place] = {}  # by process id
-        self.shared = SharedSockets()
-        self.zygotes = Zygotes(poller)
+        self.shared: SharedSockets = SharedSockets()
+        self.zygotes: Zygotes = Zygotes(poller)
         self._others: dict[int, Callable[[int], None]] = {}  # children that are no workers
         self._actions: dict[Kind, MessageAction] = {
             Kind.READY: self._hear_ready,

@@ -76,18 +76,18 @@ class Generations:
 
     def __init__(self, owner: Owner, poller: Poller, slot_count: int) -> None:
         self._owner = owner
-        self.crew = Crew(self, poller, slot_count)
+        self.crew: Crew = Crew(self, poller, slot_count)
         self.serving: Generation | None = None
         self.coming: Generation | None = None  # started, not all of it ready yet
         self.leaving: list[Place] = []  # they drain or stop, and are not replaced
-        self.listeners = Listeners()  # what the newest generation that served listens to
-        self.number = 0  # of the newest generation
-        self.count = 0  # of the workers that are wanted
-        self.reloads = Reloads()
-        self.recycling = Recycling(self, poller)
+        self.listeners: Listeners = Listeners()  # what the newest generation that served listens to
+        self.number: int = 0  # of the newest generation
+        self.count: int = 0  # of the workers that are wanted
+        self.recycling: Recycling = Recycling(self, poller)
+        self.reloads: Reloads = Reloads()
         self._retired: list[Generation] = []  # some of it may still accept
         self._is_reload_wanted = False
-        self.is_resting = False  # no workers, as nginx's master after a WINCH
+        self.is_resting: bool = False  # no workers, as nginx's master after a WINCH
         self._is_ending = False
 
     @property

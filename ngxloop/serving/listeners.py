@@ -52,7 +52,7 @@ class Listeners:
     """The open listening sockets of one generation; those that did not change are shared by two."""
 
     def __init__(self, opened: Sequence[Opened] = ()) -> None:
-        self.opened = list(opened)
+        self.opened: list[Opened] = list(opened)
         self._owner_pid = os.getpid()
 
     @property

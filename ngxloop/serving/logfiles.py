@@ -28,8 +28,8 @@ class LogFile:
     """
 
     def __init__(self, path: str, fd: int = -1) -> None:
-        self.path = os.path.abspath(path)
-        self.fd = fd
+        self.path: str = os.path.abspath(path)
+        self.fd: int = fd
         try:
             self.reopen()
         except OSError as error:

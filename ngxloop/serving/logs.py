@@ -17,7 +17,7 @@ from ngxloop.serving.logfiles import LogFile
 from ngxloop.serving.logformats import Writer, make_formatter
 from ngxloop.serving.options.logging import STANDARD_OUTPUT, LogOptions
 
-log = logging.getLogger("ngxloop.serve")
+log: logging.Logger = logging.getLogger("ngxloop.serve")
 MASTER = Writer("master")
 _access_loggers = [logging.getLogger(name) for name in ("uvicorn.access", "aiohttp.access")]
 _ACCESS_LINE = logging.Formatter("%(asctime)s %(process)d %(message)s")

@@ -27,19 +27,19 @@ class Place:
     def __init__(self, number: int, generation: "Generation", history: History | None = None):
         self.number = number
         self.generation = generation
-        self.history = history or History()
-        self.state = State.DEAD
-        self.pid = 0
-        self.slot = -1  # in the scoreboard, while there is a process
+        self.history: History = history or History()
+        self.state: State = State.DEAD
+        self.pid: int = 0
+        self.slot: int = -1  # in the scoreboard, while there is a process
         self.channel: Channel | None = None
         self.deadline: float | None = None  # monotonic; what happens then depends on the state
-        self.started_at = 0.0  # monotonic, of the process
+        self.started_at: float = 0.0  # monotonic, of the process
         self.ready_at: float | None = None
         self.interface = ""  # what the process serves, known once it is ready
         self.failure: StartError | None = None  # what the process reported
-        self.is_accepting = False  # False once it says that it drains
-        self.lifetime = 0.0  # after so many seconds of serving it is replaced; 0: never
-        self.verdict = ""  # why the master ends it, if it is the master who does
+        self.is_accepting: bool = False  # False once it says that it drains
+        self.lifetime: float = 0.0  # after so many seconds of serving it is replaced; 0: never
+        self.verdict: str = ""  # why the master ends it, if it is the master who does
 
     def __str__(self) -> str:
         return f"worker {self.generation.number}.{self.number}"

@@ -37,7 +37,7 @@ class Upgrade:
         self._folder = _start_folder()
         self._process: subprocess.Popen[bytes] | None = None
         self._ready_fd = -1
-        self.is_ready = False
+        self.is_ready: bool = False
 
     @property
     def pid(self) -> int:
