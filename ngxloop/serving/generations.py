@@ -83,8 +83,8 @@ class Generations:
         self.listeners: Listeners = Listeners()  # what the newest generation that served listens to
         self.number: int = 0  # of the newest generation
         self.count: int = 0  # of the workers that are wanted
-        self.recycling: Recycling = Recycling(self, poller)
         self.reloads: Reloads = Reloads()
+        self.recycling: Recycling = Recycling(self, poller)
         self._retired: list[Generation] = []  # some of it may still accept
         self._is_reload_wanted = False
         self.is_resting: bool = False  # no workers, as nginx's master after a WINCH

@@ -32,6 +32,7 @@ from typing import NoReturn
 from ngxloop.serving.application import load_object
 from ngxloop.serving.assignment import Assignment
 from ngxloop.serving.channel import MESSAGE_BYTES, Channel, Kind, Message, channel_pair
+from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.logformats import Writer
 from ngxloop.serving.logs import log, reopen, restore, set_up_logs
@@ -64,17 +65,18 @@ class Zygote:
     def __init__(self, assign: Callable[[Channel], Assignment], forget: Callable[[], None]) -> None:
         ours, theirs = channel_pair()
         self.channel = ours
-        self.is_ready = False  # it has loaded the application
+        self.is_ready: bool = False  # it has loaded the application
         self.cancel: Callable[[], None] = lambda: None  # whatever waits for that
         assignment = assign(theirs)
-        self.generation, self.config = assignment.generation, assignment.config
+        self.generation: int = assignment.generation
+        self.config: Config = assignment.config
 
         def forget_all() -> None:
             ours.close()
             forget()
 
         try:
-            self.pid = fork_worker(forget_all, lambda: _Loader(assignment).run())
+            self.pid: int = fork_worker(forget_all, lambda: _Loader(assignment).run())
         except OSError:
             ours.close()
             raise

@@ -32,7 +32,7 @@ class StatusPage:
     def __init__(self, address: str, poller: Poller, status: Status, known: Listeners) -> None:
         self._status = status
         bind = parse_bind(address)
-        self.listeners = open_listeners([bind], SESSION_COUNT, 0o666, known=known)
+        self.listeners: Listeners = open_listeners([bind], SESSION_COUNT, 0o666, known=known)
         self._sessions = [
             Sessions(poller, sock, b"\r\n\r\n", self._answer) for sock in self.sockets
         ]

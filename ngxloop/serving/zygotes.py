@@ -20,7 +20,9 @@ class Zygotes:
     def __init__(self, poller: Poller) -> None:
         self._poller = poller
         self._zygotes: dict[int, Zygote] = {}  # by the number of the generation
-        self.have_been = False  # orphans of our descendants are ours to reap, since the first one
+        self.have_been: bool = (
+            False  # orphans of our descendants are ours to reap, since the first one
+        )
 
     def start(
         self, assign: Callable[[Channel], Assignment], forget: Callable[[], None], done: Done
