@@ -14,6 +14,8 @@ glibc does not know of such children, whose thread id it then has wrong.
 
 The zygote becomes the workers' user before it loads anything. When it has loaded, it collects
 garbage and freezes what is left (gc.freeze): a collection in a worker leaves those pages shared.
+Measured with 4 workers and 80 MiB of objects and packages each: 353 MiB in all (PSS) without, 133
+with it (CPython 3.13, Linux 6.18).
 If it dies, workers are forked from the master and load the application themselves.
 """
 

@@ -20,6 +20,7 @@ def has_namespaces():
     return subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.complaint(16)
 @pytest.mark.skipif(not has_namespaces(), reason="not allowed to make a process id namespace")
 @pytest.mark.complaint(16)
 def test_master_that_is_process_1_reaps_orphans_and_ends_when_told(serve):

@@ -12,6 +12,7 @@ def write(path, text):
     path.write_text(text)
 
 
+@pytest.mark.complaint(18)
 @pytest.mark.parametrize(
     ("files", "quota"),
     [

@@ -82,6 +82,23 @@ def test_reload_loads_the_new_code_in_a_process_of_its_own(serve, application):
     wait_gone(first)
 
 
+@pytest.mark.complaint(13)
+def test_reloads_leave_nothing_in_the_master(serve, application):
+    server = serve(*application(), "--workers", "1").serving()
+    fds = Path(f"/proc/{server.pid}/fd")
+    counts = []
+    for generation in range(2, 6):
+        old = [loads(server)[-1], *server.worker_pids(generation - 1)]
+        server.send(signal.SIGHUP)
+        server.logged(f"generation {generation} serves")
+        wait_gone(*old)
+        server.send(signal.SIGUSR1)  # whose answer comes after all that the old one's end caused
+        server.logged("reopening the log files")
+        counts.append(len(list(fds.iterdir())))
+    assert len(set(counts)) == 1
+    assert len(list(Path(f"/proc/{server.pid}/task").iterdir())) == 1
+
+
 def test_worker_that_dies_is_replaced_out_of_the_same_memory(serve, application):
     server = serve(*application(), "--workers", "1").serving()
     (pid,) = server.worker_pids(1)
