@@ -10,6 +10,7 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.contextvars cimport PyContext_CopyCurrent
 
 import asyncio
+import operator
 import warnings
 from asyncio import constants, transports
 
@@ -19,6 +20,15 @@ from ngxloop.transports.flow cimport FlowControl
 from ngxloop.transports.tlsengine cimport TlsEngine
 from ngxloop.transports.tlslayer cimport APP_MADE, APP_NEW, TlsLayer
 from ngxloop.transports.tlsmemory cimport TlsMemory
+
+
+# What get_extra_info() knows of TLS, and how an SSLObject tells it.
+cdef dict TLS_ANSWERS = {
+    "ssl_object": lambda ssl_object: ssl_object,
+    "peercert": operator.methodcaller("getpeercert"),
+    "cipher": operator.methodcaller("cipher"),
+    "compression": operator.methodcaller("compression"),
+}
 
 
 class _SSLTransport(transports._FlowControlMixin, asyncio.Transport):
@@ -60,7 +70,15 @@ cdef class TlsTransport(FlowControl):
         'sslcontext' at once; 'ssl_object' (an ssl.SSLObject), 'peercert', 'cipher' and
         'compression' after the handshake; everything else is asked of the transport below.
         """
-        return self.layer.extra_info(name, default)
+        cdef TlsLayer layer = self.layer
+        if name == "sslcontext":
+            return layer._sslcontext
+        if layer.handshaken and name in TLS_ANSWERS:
+            return TLS_ANSWERS[name](layer.engine.ssl_object)
+        if layer.lower is None:
+            return default
+        layer.flush_reported()  # who asks for the socket may shut it down
+        return layer.lower.get_extra_info(name, default)
 
     def set_protocol(self, protocol):
         """Give the connection to another protocol, at any time; Protocol or BufferedProtocol."""

@@ -224,6 +224,8 @@ cdef class TlsEngine:
             return -1 if wanted_more() else -2
         count = PyLong_AsSsize_t(<object>result)
         Py_DECREF(<object>result)
+        if not 0 <= count <= size:  # a subclass of SSLObject can say anything
+            raise ValueError(f"read() of {size} bytes returned {count}")
         return count
 
     cdef Py_ssize_t unread_bytes(self) except -1:

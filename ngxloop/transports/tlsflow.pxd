@@ -41,6 +41,7 @@ cdef class TlsFlow(Receiver):
     cdef int write(self, bytes data) except -1
     cdef int flush_reported(self) except -1
     cdef int flush(self) except -1
+    cdef bint lower_is_lost(self) except -1
     cdef int send(self, bytes data) except -1
     cdef int flow(self) except -1
     # for TlsLayer

@@ -216,9 +216,13 @@ cdef class TlsFlow(Receiver):
             if PyBytes_GET_SIZE(data) == 0:
                 break
             self.send(data)
-            if self.engine.unencrypted_bytes() == 0:
+            if self.engine.unencrypted_bytes() == 0 or self.lower_is_lost():
                 break
         return self.flow()
+
+    cdef bint lower_is_lost(self) except -1:
+        """Return whether what is handed down goes nowhere: connection_lost() is on its way."""
+        return self.stream is not None and self.stream.lost_count > 0
 
     cdef int send(self, bytes data) except -1:
         """Hand ciphertext down."""

@@ -21,7 +21,6 @@ cdef class TlsLayer(TlsFlow):
     cdef bint handshaken             # the answers of get_extra_info() are there
     cdef bint ended                  # the transport below has received the end of the stream
 
-    cdef object extra_info(self, name, default)
     cdef int start_handshake(self) except -1
     cdef int go_on_with_handshake(self) except -1
     cdef int handshake_done(self) except -1

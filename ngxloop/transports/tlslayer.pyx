@@ -45,7 +45,6 @@ cdef type STREAM = StreamTransport
 @cython.final
 cdef class TlsLayer(TlsFlow):
     """The protocol of the transport below a TlsTransport; see the file header."""
-
     def __init__(self):
         raise TypeError("TLS layers are made by create_connection(), start_tls() and their kin")
 
@@ -87,25 +86,6 @@ cdef class TlsLayer(TlsFlow):
     def _sslobj(self):
         return self.engine.ssl_object
 
-    cdef object extra_info(self, name, default):
-        """Answer get_extra_info(): what TLS knows, else what the transport below knows."""
-        ssl_object = self.engine.ssl_object
-        if name == "sslcontext":
-            return self._sslcontext
-        if self.handshaken:
-            if name == "ssl_object":
-                return ssl_object
-            if name == "peercert":
-                return ssl_object.getpeercert()
-            if name == "cipher":
-                return ssl_object.cipher()
-            if name == "compression":
-                return ssl_object.compression()
-        if self.lower is None:
-            return default
-        self.flush_reported()  # who asks for the socket may shut it down
-        return self.lower.get_extra_info(name, default)
-
     # ---- what the transport below tells
 
     def connection_made(self, transport):
@@ -121,14 +101,15 @@ cdef class TlsLayer(TlsFlow):
             return
         self.start_handshake()
 
-    def data_received(self, bytes data not None):
+    def data_received(self, data):
         """Take ciphertext from a transport that is no stream of ours."""
-        if self.app is None or not data:
+        cdef bytes content = bytes(data)  # the same object if it is one already
+        if self.app is None or not content:
             return
         context = self.app.context
         entered = self.enter()
         try:
-            self.receive(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+            self.receive(PyBytes_AS_STRING(content), PyBytes_GET_SIZE(content))
         finally:
             if entered:
                 self.leave(context)

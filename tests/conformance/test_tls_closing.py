@@ -336,3 +336,12 @@ def test_a_transport_that_nobody_closed_warns(loop):
         gc.collect()
 
     assert any("unclosed transport <" in str(warning.message) for warning in warned)
+
+
+async def test_much_output_for_a_lost_peer_is_dropped_without_a_word(caplog):
+    async with accepted() as (transport, protocol, peer):
+        reset(peer.sock)
+        transport.write(LARGE * 4)
+        await protocol.closed
+
+    assert caplog.records == []
