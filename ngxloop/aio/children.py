@@ -113,7 +113,7 @@ def _take_status(id_type: int, number: int) -> int | None:
     Without WNOHANG: a debugger may have to take note of the end before the parent can.
     """
     try:
-        result = os.waitid(id_type, number, os.WEXITED)
+        result: Any = os.waitid(id_type, number, os.WEXITED)  # None only with WNOHANG
     except ChildProcessError:
         return None
     return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status

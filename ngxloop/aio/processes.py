@@ -5,6 +5,7 @@ asyncio takes for stdin on AIX only, is needed where the closing of a pipe's rea
 """
 
 import subprocess
+import sys
 from asyncio import Future, base_subprocess
 from typing import Any
 
@@ -50,7 +51,7 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         process = self._proc
         settled = self._settled
         try:
-            await super()._connect_pipes(waiter)  # type: ignore[misc]
+            await super()._connect_pipes(waiter)
         finally:
             self._close_unwanted(process)
             settled.set_result(None)
@@ -68,7 +69,7 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
 
     def _process_exited(self, returncode: int) -> None:
         exited = self._exited
-        super()._process_exited(returncode)  # type: ignore[misc]
+        super()._process_exited(returncode)
         exited.set_result(None)
 
     async def _abandon(self) -> None:
@@ -76,7 +77,7 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         self.close()
         await self._settled
         if all(protocol is not None for protocol in self._pipes.values()):
-            await self._wait()  # type: ignore[attr-defined]
+            await self._wait()
         else:
             await self._exited
 
@@ -110,7 +111,8 @@ class ProcessHooks(ChildWatching):
             transport = start()
             self._watch_child(transport)
         else:
-            with watcher:  # a process that ends meanwhile is kept for us
+            with watcher as entered:  # a process that ends meanwhile is kept for us
+                watcher = entered if sys.version_info < (3, 12) else watcher
                 if not watcher.is_active():
                     raise RuntimeError(INACTIVE_WATCHER)
                 transport = start()
