@@ -86,6 +86,18 @@ async def test_sendfile_reads_nothing_meanwhile(file):
         await wait_until(lambda: protocol.received == b"question")
 
 
+async def test_write_during_sendfile_is_refused(file):
+    loop = asyncio.get_running_loop()
+    async with connected() as (transport, _, peer):
+        sending = asyncio.ensure_future(loop.sendfile(transport, file))
+        await turns(3)
+        assert not sending.done()
+        with pytest.raises(RuntimeError, match=r"^unable to write; sendfile is in progress$"):
+            transport.write(b"x")
+        await receive(peer, len(CONTENT))
+        await sending
+
+
 async def test_sendfile_on_a_closing_transport_is_refused(file):
     loop = asyncio.get_running_loop()
     async with connected() as (transport, _, _):

@@ -1,0 +1,199 @@
+"""Subprocesses: the order of their callbacks, signals after their end, what Popen takes."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.waiting import DEADLINE, wait_until
+
+
+class Recorder(asyncio.SubprocessProtocol):
+    """Record what a process's transport tells, in order."""
+
+    def __init__(self):
+        self.calls = []
+        self.data = {1: b"", 2: b""}
+        self.closed = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.calls.append("connection_made")
+
+    def pipe_data_received(self, fd, data):
+        self.calls.append(f"data {fd}")
+        self.data[fd] += data
+
+    def pipe_connection_lost(self, fd, exc):
+        self.calls.append(f"lost {fd}")
+
+    def process_exited(self):
+        self.calls.append("exited")
+
+    def connection_lost(self, exc):
+        self.calls.append("connection_lost")
+        self.closed.set_result(exc)
+
+
+@contextlib.asynccontextmanager
+async def started(source: str, **options):
+    """Start a Python program; give its transport and protocol; it is closed at the end."""
+    loop = asyncio.get_running_loop()
+    command = [sys.executable, "-S", "-c", source]
+    transport, protocol = await loop.subprocess_exec(Recorder, *command, **options)
+    try:
+        yield transport, protocol
+    finally:
+        transport.close()
+        await protocol.closed
+
+
+async def output_of(source: str, **options) -> bytes:
+    """Run a Python program to its end and return its standard output."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-S", "-c", source, stdout=subprocess.PIPE, **options
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), DEADLINE)
+    assert process.returncode == 0
+    return output
+
+
+async def test_a_process_transport_is_an_asyncio_subprocess_transport():
+    async with started("pass") as (transport, protocol):
+        assert isinstance(transport, asyncio.SubprocessTransport)
+        assert transport.get_pid() > 0
+        await protocol.closed
+
+
+async def test_the_callbacks_of_a_process_come_in_their_order():
+    async with started("import os; os.write(1, b'out'); os.write(2, b'err')") as (
+        transport,
+        protocol,
+    ):
+        await protocol.closed
+
+        assert protocol.calls[0] == "connection_made"
+        assert protocol.calls[-1] == "connection_lost"
+        assert protocol.calls.count("exited") == 1
+        for fd in (1, 2):
+            assert protocol.calls.index(f"data {fd}") < protocol.calls.index(f"lost {fd}")
+        assert protocol.data == {1: b"out", 2: b"err"}
+        assert transport.get_returncode() == 0
+
+
+@pytest.mark.parametrize("method", ["kill", "terminate", "send_signal"])
+async def test_a_signal_to_a_process_that_has_ended_does_no_harm(method):
+    async with started("pass") as (transport, protocol):
+        await protocol.closed
+        arguments = [signal.SIGTERM] if method == "send_signal" else []
+
+        if sys.version_info < (3, 15):
+            with pytest.raises(ProcessLookupError):
+                getattr(transport, method)(*arguments)
+        else:
+            getattr(transport, method)(*arguments)
+        assert transport.get_returncode() == 0
+
+
+async def test_a_signal_that_ends_a_process_is_its_return_code():
+    async with started("import time; time.sleep(60)") as (transport, protocol):
+        transport.kill()
+        await protocol.closed
+
+        assert transport.get_returncode() == -signal.SIGKILL
+
+
+async def test_close_ends_a_process_that_still_runs():
+    async with started("import time; time.sleep(60)") as (transport, protocol):
+        pid = transport.get_pid()
+        transport.close()
+        await protocol.closed
+
+        def gone():
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return True
+            return False
+
+        await wait_until(gone)
+
+
+async def test_input_reaches_the_process():
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-S", "-c", "import sys; sys.stdout.write(sys.stdin.read().upper())",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    output, _ = await asyncio.wait_for(process.communicate(b"hello " * 100_000), DEADLINE)
+
+    assert output == b"HELLO " * 100_000
+
+
+async def test_the_shell_runs_a_command():
+    process = await asyncio.create_subprocess_shell("printf '%s' one; exit 3", stdout=-1)
+    output, _ = await asyncio.wait_for(process.communicate(), DEADLINE)
+
+    assert (output, process.returncode) == (b"one", 3)
+
+
+async def test_a_process_can_open_its_output_again():
+    source = "open('/dev/stdout', 'w').write('opened')"
+    assert await output_of(source) == b"opened"
+
+
+OPTIONS = {
+    "env": (
+        {"env": {**os.environ, "COLOUR": "red"}}, "import os; print(os.environ['COLOUR'])", "red",
+    ),
+    "environ": ({"env": os.environ}, "import os; print('PATH' in os.environ)", "True"),
+    "cwd": ({"cwd": "/"}, "import os; print(os.getcwd())", "/"),
+    "umask": ({"umask": 0o077}, "import os; print(oct(os.umask(0)))", "0o77"),
+    "session": (
+        {"start_new_session": True}, "import os; print(os.getsid(0) == os.getpid())", "True",
+    ),
+    "group": ({"process_group": 0}, "import os; print(os.getpgid(0) == os.getpid())", "True"),
+    "stderr": (
+        {"stderr": subprocess.STDOUT}, "import os; os.write(2, b'both\\n')", "both",
+    ),
+    "preexec": ({"preexec_fn": lambda: os.umask(0o022)}, "import os; print(os.umask(0))", "18"),
+    "pipesize": ({"pipesize": 1 << 16}, "print('good')", "good"),
+    "executable": ({"executable": sys.executable}, "print('good')", "good"),
+    "pass_fds": ({"pass_fds": (1,)}, "print('good')", "good"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+async def test_what_popen_takes_is_taken(name):
+    options, source, expected = OPTIONS[name]
+
+    assert (await output_of(source, **options)).decode().strip() == expected
+
+
+@pytest.mark.parametrize(
+    "options", [{"universal_newlines": True}, {"shell": True}, {"bufsize": 1}, {"text": True},
+                {"encoding": "utf-8"}, {"errors": "strict"}], ids=lambda o: next(iter(o))
+)  # fmt: skip
+async def test_options_that_make_no_sense_are_refused(options):
+    with pytest.raises(ValueError, match="must be"):
+        async with started("pass", **options):
+            pass
+
+
+async def test_a_program_that_is_not_there_is_refused():
+    loop = asyncio.get_running_loop()
+    with pytest.raises(FileNotFoundError):
+        await loop.subprocess_exec(Recorder, "/no/such/program")
+
+
+async def test_many_processes_at_once_all_end():
+    async def run(number):
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", f"exit {number}", stdout=subprocess.DEVNULL
+        )
+        return await asyncio.wait_for(process.wait(), DEADLINE)
+
+    assert await asyncio.gather(*(run(number) for number in range(20))) == list(range(20))
