@@ -35,6 +35,7 @@ from ngxloop.serving.places import Generation, Place
 from ngxloop.serving.poller import Alarm, Poller
 from ngxloop.serving.reception import Reception
 from ngxloop.serving.reconfiguration import Reconfiguration, count_workers
+from ngxloop.serving.reuseport import spread_listeners
 from ngxloop.serving.rlimits import raise_descriptor_limit
 from ngxloop.serving.signals import SignalPipe
 from ngxloop.serving.status import Status
@@ -126,6 +127,7 @@ class Master:
         count = count_workers(config)
         backlog = queue_limit(config.backlog)
         listeners = open_listeners(config.binds, backlog, config.socket_mode, self._pause, known)
+        spread_listeners(listeners, config.count_copies(count), backlog)
         known.close(keep=listeners, leave_files=True)  # what our configuration does not name
         with contextlib.ExitStack() as bound:
             bound.callback(listeners.close, leave_files=predecessor is not None)

@@ -93,6 +93,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.channel",
         "serving.cpus",
         "serving.binds",
+        "serving.systemd",
         "serving.options.application",
         "serving.options.listening",
         "serving.options.workers",
@@ -150,7 +151,9 @@ LAYERS: dict[int, list[str]] = {
         "aio.pipes",
         "aio.children",
         "aio.processes",
+        "serving.socketfiles",
         "serving.listeners",
+        "serving.reuseport",
         "serving.sharing",
         "serving.borrowing",
         "serving.default_bind",
@@ -164,6 +167,7 @@ LAYERS: dict[int, list[str]] = {
     7: [
         "loop",
         "serving.adapters.aiohttp",
+        "serving.adapters.asgi_protocol",
         "serving.adapters.asgi",
         "serving.adapters.protocol",
         "serving.adapters.streams",
@@ -174,6 +178,7 @@ LAYERS: dict[int, list[str]] = {
     8: [
         "policy",
         "__init__",
+        "serving.workergate",
         "serving.workerloop",
         "serving.program",
         "serving.worker",

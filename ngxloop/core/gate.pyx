@@ -54,6 +54,10 @@ cdef class AcceptGate:
         """The accepts of this turn are done."""
         return 0
 
+    cdef bint wants_room(self) noexcept:
+        """True if idle connections are to be closed, so that there is room for new ones."""
+        return False
+
     cdef void accept_missed(self) noexcept:
         """A listener was reported, but another process had taken the connection."""
 

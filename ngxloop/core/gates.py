@@ -11,23 +11,32 @@ MODES: dict[str, type[SharedGate]] = {
     "mutex": MutexGate,
     "exclusive": ExclusiveGate,
     "plain": SharedGate,
+    "reuseport": SharedGate,  # every worker has sockets of its own
 }
 
 
 def make_gate(
-    mode: str, board: Scoreboard, slot: int, *, worker_connections: int | None = None
+    mode: str,
+    board: Scoreboard,
+    slot: int,
+    *,
+    worker_connections: int | None = None,
+    accept_limit: int | None = None,
 ) -> SharedGate:
     """Make the accept gate of the worker that has a slot of a scoreboard.
 
     Args:
-        mode: fair, mutex, exclusive or plain.
+        mode: fair, mutex, exclusive, plain or reuseport.
         worker_connections: how many accepted connections the worker may have open; others wait
             in the kernel's queue, or go to other workers. By default as many as the process may
             have fds, but for a reserve of 64.
+        accept_limit: connections that one event of a listener may take; by default one.
 
     Raises:
-        ValueError: there is no such mode or slot, or worker_connections is not positive.
+        ValueError: there is no such mode or slot, or a number is not positive.
     """
     if mode not in MODES:
         raise ValueError(f"accept mode must be one of {', '.join(MODES)}, not {mode!r}")
-    return MODES[mode](board, slot, worker_connections=worker_connections)
+    return MODES[mode](
+        board, slot, worker_connections=worker_connections, accept_limit=accept_limit
+    )

@@ -60,6 +60,13 @@ cdef enum:
     SLOT_COUNT_MAX = 4096
     # Connections one event of a shared listener may take. nginx: multi_accept off.
     SHARED_ACCEPT_COUNT = 1
+    # Idle connections are closed for new ones while less than this part of all is free.
+    # nginx: ngx_drain_connections, 1/16.
+    ROOM_DIVISOR = 16
+    # At a time this part of the idle ones is closed, and this many at most.
+    # nginx: ngx_drain_connections, 8 and 32.
+    REUSE_DIVISOR = 8
+    REUSE_COUNT_MAX = 32
     # Accepts after which an exclusive listener goes to the end of the kernel's queue of waiters.
     # nginx: ngx_reorder_accept_events, 16.
     ACCEPTS_PER_REQUEUE = 16

@@ -8,7 +8,12 @@ from ngxloop.core.scoreboard import Scoreboard
 @disjoint_base
 class SharedGate(AcceptGate):
     def __new__(
-        cls, board: Scoreboard, slot: int, *, worker_connections: int | None = None
+        cls,
+        board: Scoreboard,
+        slot: int,
+        *,
+        worker_connections: int | None = None,
+        accept_limit: int | None = None,
     ) -> Self: ...
     @property
     def board(self) -> Scoreboard: ...

@@ -22,6 +22,7 @@ from ngxloop.core.gate cimport AcceptGate
 from ngxloop.core.limits cimport (
     BLOCKED_MS,
     QUIET_DELAY_MS,
+    ROOM_DIVISOR,
     SHARED_ACCEPT_COUNT,
     SPARE_FD_COUNT,
 )
@@ -44,22 +45,25 @@ logger = logging.getLogger("asyncio")
 cdef class SharedGate(AcceptGate):
     """The gate of mode plain and the base of the others; see the file header."""
 
-    def __cinit__(self, Scoreboard board not None, slot, *, worker_connections=None):
+    def __cinit__(
+        self, Scoreboard board not None, slot, *, worker_connections=None, accept_limit=None
+    ):
         """Make the gate of the worker that has a slot of a scoreboard.
 
         Args:
             worker_connections: how many accepted connections may be open; by default as many as the
                 process may have fds, but for a reserve of 64.
+            accept_limit: connections that one event of a listener may take; by default one.
 
         Raises:
-            ValueError: there is no such slot, or worker_connections is not positive.
+            ValueError: there is no such slot, or one of the numbers is not positive.
         """
         self.own = board.slot_at(slot)
         self.worker_connections = connection_limit(worker_connections)
         self.board = board
         self.slot = <int>(self.own - board.slots)
         self.bell_fd = board.bells[self.slot]
-        self.accept_limit = SHARED_ACCEPT_COUNT
+        self.accept_limit = accept_count(accept_limit)
         self.wait_ns = -1
         self.recheck_ns = INT64_MAX
 
@@ -98,6 +102,9 @@ cdef class SharedGate(AcceptGate):
     cdef int after_accepts(self) except -1:
         self.own.waiting = WAIT_NONE
         return 0
+
+    cdef bint wants_room(self) noexcept:
+        return self.worker_connections - self.active <= self.worker_connections // ROOM_DIVISOR
 
     cdef void accept_missed(self) noexcept:
         self.own.missed += 1
@@ -220,3 +227,14 @@ cdef int64_t connection_limit(worker_connections) except -1:
     if count <= 0:
         raise ValueError(f"worker_connections must be positive, not {count}")
     return count
+
+
+cdef int accept_count(accept_limit) except -1:
+    """Return how many connections one event may take."""
+    cdef Py_ssize_t count
+    if accept_limit is None:
+        return SHARED_ACCEPT_COUNT
+    count = PyNumber_AsSsize_t(accept_limit, ValueError)
+    if not 0 < count <= INT32_MAX:
+        raise ValueError(f"accept_limit must be positive, not {count}")
+    return <int>count

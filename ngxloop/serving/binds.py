@@ -6,7 +6,7 @@ import re
 _TCP = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^\[\]:]*)):(?P<port>[0-9]+)")
 _MAX_PORT = 65535
 _MAX_FD = 2**31 - 1  # an int of C
-_FORMS = "give HOST:PORT, [IPV6]:PORT, unix:PATH or fd://N"
+_FORMS = "give HOST:PORT, [IPV6]:PORT, unix:PATH, fd://N or systemd:NAME"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,17 @@ class FdBind:
         return f"fd://{self.fd}"
 
 
-Bind = TcpBind | UnixBind | FdBind
+@dataclasses.dataclass(frozen=True)
+class SystemdBind:
+    """The sockets that systemd has opened for us: all, or those of one name."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"systemd:{self.name}"
+
+
+Bind = TcpBind | UnixBind | FdBind | SystemdBind
 
 
 def parse_bind(text: str) -> Bind:
@@ -65,6 +75,8 @@ def parse_bind(text: str) -> Bind:
         return _parse_unix(text)
     if text.startswith("fd://"):
         return _parse_fd(text)
+    if text.startswith("systemd:"):
+        return SystemdBind(text.removeprefix("systemd:"))
     return _parse_tcp(text)
 
 

@@ -141,6 +141,10 @@ class Config(
     def _socket_owner(self) -> tuple[int, int]:
         return find_socket_owner(self.socket_user, self.socket_group)
 
+    def count_copies(self, workers: int) -> int:
+        """Return how many sockets a TCP address has."""
+        return workers if self.accept == "reuseport" else 1
+
     def count_workers(self) -> tuple[int, str]:
         """Return how many workers to run, and why that many if the number was not given."""
         return usable_cpus() if isinstance(self.workers, str) else (self.workers, "")

@@ -216,7 +216,7 @@ class Crew:
             slot=slot,
             board=self._board,
             channel=channel,
-            sockets=place.generation.listeners.sockets,
+            sockets=place.generation.listeners.sockets_for(place.number),
             master_pid=os.getpid(),
         )
 

@@ -331,6 +331,7 @@ class Generations:
         for generation in (*self._retired, *coming):
             generation.listeners.close(keep=place.generation.listeners)
         self.listeners.close(keep=place.generation.listeners)
+        place.generation.listeners.keep_own(place.number)
         self._owner.forget_in_worker()
 
     # Workers: lost and replaced ----------------------------------------------------------------

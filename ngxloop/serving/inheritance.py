@@ -13,7 +13,8 @@ import os
 import socket
 from collections.abc import Mapping, MutableMapping, Sequence
 
-from ngxloop.serving.listeners import Listeners, ListeningSocket, Opened, file_identity
+from ngxloop.serving.listeners import Listeners, ListeningSocket, Opened
+from ngxloop.serving.socketfiles import file_identity
 
 VARIABLE = "_NGXLOOP_INHERITED"
 # What a socket is for.

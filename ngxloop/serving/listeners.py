@@ -9,7 +9,6 @@ Rules. nginx: ngx_open_listening_sockets (core/ngx_connection.c).
 4. A Unix socket file belongs to the process that made it; only that one removes it.
 """
 
-import contextlib
 import dataclasses
 import errno
 import os
@@ -19,10 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ngxloop.serving.binds import Bind, FdBind, TcpBind, UnixBind
+from ngxloop.serving.binds import Bind, FdBind, SystemdBind, TcpBind, UnixBind
 from ngxloop.serving.config import BIND_ATTEMPTS, BIND_RETRY_SECONDS
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.logs import log
+from ngxloop.serving.socketfiles import file_identity, is_dead_socket, remove_file
+from ngxloop.serving.systemd import passed_fds
 
 _WILDCARDS = {"0.0.0.0", "::"}
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
@@ -46,6 +47,7 @@ class Opened:
     key: str  # the --bind value that it was opened for
     sock: ListeningSocket
     file: tuple[int, int] | None = None  # device and inode of a Unix socket's file
+    copy: int | None = None  # of the sockets that one address has in mode reuseport
 
 
 class Listeners:
@@ -59,6 +61,21 @@ class Listeners:
     def sockets(self) -> list[ListeningSocket]:
         """Return the sockets, in the order of the addresses."""
         return [opened.sock for opened in self.opened]
+
+    def sockets_for(self, number: int) -> list[ListeningSocket]:
+        """Return the sockets for the worker of that number: in mode reuseport some are its own."""
+        return [opened.sock for opened in self.opened if opened.copy in (None, self._copy(number))]
+
+    def keep_own(self, number: int) -> None:
+        """Close, in the worker of that number, the sockets of the others."""
+        own = self.sockets_for(number)
+        for sock in self.sockets:
+            if sock not in own:
+                sock.close()
+
+    def _copy(self, number: int) -> int:
+        count = 1 + max((opened.copy or 0 for opened in self.opened), default=0)
+        return number % count
 
     def find(self, key: str) -> list[Opened]:
         """Return what was opened for a --bind value."""
@@ -89,7 +106,7 @@ class Listeners:
 
     def describe(self) -> list[str]:
         """Return each address as people write it, with the real port."""
-        return [describe_address(sock) for sock in self.sockets]
+        return list(dict.fromkeys(describe_address(sock) for sock in self.sockets))
 
 
 def open_listeners(
@@ -207,7 +224,7 @@ def _try(listeners: Listeners, bind: Bind, backlog: int, mode: int, known: Liste
             return False
         raise _bind_error(bind, error) from error
     for new in opened:
-        if new.sock in known.sockets and not isinstance(bind, FdBind):
+        if new.sock in known.sockets and not isinstance(bind, FdBind | SystemdBind):
             new.sock.open_queue(backlog)  # the wanted length may be another one now
     listeners.opened += opened
     return True
@@ -220,7 +237,10 @@ def _open(bind: Bind, backlog: int, mode: int, known: Listeners) -> list[Opened]
         case UnixBind():
             return [_open_unix(bind, backlog, mode)]
         case FdBind():
-            return [Opened(str(bind), _open_fd(bind, backlog))]
+            return [Opened(str(bind), _open_fd(bind.fd, backlog))]
+        case SystemdBind():
+            fds = passed_fds(os.environ, bind.name)
+            return [Opened(str(bind), _open_fd(fd, backlog)) for fd in fds]
 
 
 def _refuse_own_clash(bind: Bind, listeners: Listeners) -> None:
@@ -263,6 +283,8 @@ def _bind_error(bind: Bind, error: OSError) -> StartError:
 def _advice(bind: Bind, error: OSError) -> str:
     if isinstance(bind, FdBind):
         return "pass a listening socket, as systemd does with LISTEN_FDS"
+    if isinstance(bind, SystemdBind):
+        return "start it with a socket unit, and check its FileDescriptorName="
     if isinstance(bind, UnixBind):
         if isinstance(error, FileNotFoundError | NotADirectoryError):
             return "create the folder"
@@ -281,7 +303,7 @@ def _open_tcp(bind: TcpBind, backlog: int, known: Listeners) -> list[ListeningSo
         for family, address in _resolve(bind):
             try:
                 ours = known.find_address(family, address)
-                opened.append(ours or _listen_tcp(family, address, backlog))
+                opened.append(ours or listen_tcp(family, address, backlog))
             except OSError as error:
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     raise
@@ -307,10 +329,15 @@ def _resolve(bind: TcpBind) -> Iterator[tuple[int, tuple[str, int]]]:
         yield family, address  # type: ignore[misc]  # AF_INET and AF_INET6 only: no bytes in it
 
 
-def _listen_tcp(family: int, address: tuple[str, int], backlog: int) -> ListeningSocket:
+def listen_tcp(
+    family: int, address: tuple[str, int], backlog: int, reuse_port: bool = False
+) -> ListeningSocket:
+    """Return a listening socket, bound to a numerical address."""
     sock = ListeningSocket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:  # so that [::]:80 and 0.0.0.0:80 can both be bound
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(address)
@@ -343,13 +370,6 @@ def _open_unix(bind: UnixBind, backlog: int, mode: int) -> Opened:
     return Opened(str(bind), sock, None if bind.is_abstract else file_identity(bind.path))
 
 
-def remove_file(path: str, identity: tuple[int, int]) -> None:
-    """Remove our socket file, if it is still ours."""
-    with contextlib.suppress(FileNotFoundError):
-        if file_identity(path) == identity:
-            os.unlink(path)
-
-
 def _remove_stale_file(bind: UnixBind) -> None:
     """Remove the socket file of a dead process; leave a living one's, and what is no socket."""
     if bind.is_abstract or not os.path.lexists(bind.path):
@@ -365,34 +385,12 @@ def _remove_stale_file(bind: UnixBind) -> None:
     os.unlink(bind.path)
 
 
-def is_dead_socket(path: str) -> bool:
-    """Say whether a path is the file of a socket at which nobody listens."""
-    return os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path)
-
-
-def _answers(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            return False
-        except BlockingIOError:  # somebody listens, the queue is full
-            return True
-    return True
-
-
-def file_identity(path: str) -> tuple[int, int]:
-    """Return device and inode: what stays the same while a file is not replaced."""
-    found = os.lstat(path)
-    return found.st_dev, found.st_ino
-
-
 # Inherited descriptors -----------------------------------------------------------------------
 
 
-def _open_fd(bind: FdBind, backlog: int) -> ListeningSocket:
+def _open_fd(fd: int, backlog: int) -> ListeningSocket:
     """Take over a socket that was opened for us; begin to listen if nobody has."""
-    sock = ListeningSocket(fileno=bind.fd)
+    sock = ListeningSocket(fileno=fd)
     try:
         if sock.type != socket.SOCK_STREAM:
             raise OSError(errno.ESOCKTNOSUPPORT, "it is not a stream socket")

@@ -21,7 +21,6 @@ import signal
 import sys
 from collections.abc import Iterator
 
-from ngxloop.core.gates import make_gate
 from ngxloop.serving.application import user_errors, user_traceback
 from ngxloop.serving.assignment import Assignment
 from ngxloop.serving.borrowing import Borrower
@@ -31,6 +30,7 @@ from ngxloop.serving.endings import Endings, describe_tasks
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.logs import log, report
 from ngxloop.serving.states import State
+from ngxloop.serving.workergate import make_worker_gate
 from ngxloop.serving.workerloop import Sharing, WorkerLoop, loop_class, provide_loops
 
 _ORDER_SIGNAL = signal.SIGURG
@@ -51,9 +51,10 @@ class _Program:
         self._channel = assignment.channel
         self._state = State.STARTING
         self._is_told = False  # to end
-        config, board, slot = assignment.config, assignment.board, assignment.slot
-        self._borrower = Borrower(assignment.channel, config.backlog, config.share_datagrams)
-        self._sharing = Sharing(self._borrower, lambda: make_gate(config.accept, board, slot))
+        self._borrower = Borrower(
+            assignment.channel, self._config.backlog, self._config.share_datagrams
+        )
+        self._sharing = Sharing(self._borrower, lambda: make_worker_gate(assignment))
 
     def run(self) -> int:
         """Prepare the process, then run the script in it."""

@@ -12,6 +12,7 @@ from ngxloop.serving.listeners import (
     queue_limit,
 )
 from ngxloop.serving.logs import log
+from ngxloop.serving.reuseport import spread_listeners
 
 
 class Reconfiguration:
@@ -40,6 +41,7 @@ class Reconfiguration:
         backlog = queue_limit(fresh.backlog)
         listeners = open_listeners(fresh.binds, backlog, fresh.socket_mode, known=current)
         try:
+            spread_listeners(listeners, fresh.count_copies(count), backlog)
             fresh.hook_functions.require("on_bind", listeners.describe())
         except StartError:
             listeners.close(keep=current)

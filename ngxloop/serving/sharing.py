@@ -24,13 +24,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ngxloop.serving.channel import Message
-from ngxloop.serving.listeners import (
-    describe_address,
-    file_identity,
-    is_dead_socket,
-    remove_file,
-)
+from ngxloop.serving.listeners import describe_address
 from ngxloop.serving.logs import log
+from ngxloop.serving.socketfiles import file_identity, is_dead_socket, remove_file
 
 # The first byte of an answer.
 BOUND = b"b"  # the socket that was sent is bound now

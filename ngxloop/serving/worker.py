@@ -15,7 +15,6 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ngxloop.core.gates import make_gate
 from ngxloop.serving.adapters.base import Adapter, Service
 from ngxloop.serving.application import call_factory, load_object
 from ngxloop.serving.assignment import Assignment
@@ -33,6 +32,7 @@ from ngxloop.serving.parent import signal_on_parent_death
 from ngxloop.serving.program import run_script
 from ngxloop.serving.states import State
 from ngxloop.serving.titles import set_title
+from ngxloop.serving.workergate import defer_accept, make_worker_gate
 from ngxloop.serving.workerloop import Sharing, WorkerLoop, loop_class, provide_loops
 
 
@@ -70,9 +70,9 @@ def _initialise(assignment: Assignment) -> None:
 
 
 def _run_loop(assignment: Assignment) -> int:
-    config, board, slot = assignment.config, assignment.board, assignment.slot
+    config = assignment.config
     borrower = Borrower(assignment.channel, config.backlog, config.share_datagrams)
-    sharing = Sharing(borrower, lambda: make_gate(config.accept, board, slot))
+    sharing = Sharing(borrower, lambda: make_worker_gate(assignment))
     with asyncio.Runner(loop_factory=loop_class(sharing)) as runner:
         loop: Any = runner.get_loop()
         asyncio.set_event_loop(loop)  # modules that ask for the loop while they are imported
@@ -178,7 +178,10 @@ class _Worker:
 
     async def _start(self) -> Adapter:
         adapter = await self._make_adapter()
-        await adapter.start(await self._find_sockets(adapter))
+        sockets = await self._find_sockets(adapter)
+        if self._config.deferred_accept:
+            defer_accept(sockets)
+        await adapter.start(sockets)
         restore()
         self._enter(State.READY)
         self._channel.send(Kind.READY, adapter.name.encode())

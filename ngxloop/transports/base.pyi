@@ -4,6 +4,7 @@ import socket
 from ngxloop.transports.transport import Transport
 
 class SocketTransport(Transport):
+    def set_reusable(self, reusable: bool) -> None: ...
     @property
     def _sock(self) -> socket.socket: ...
     @property

@@ -52,6 +52,15 @@ cdef class SocketTransport(Transport):
             return self.extra.get(name, default)
         return default if answer is None else answer
 
+    def set_reusable(self, reusable):
+        """Say whether the connection is idle, so that it may be closed to make room for new ones.
+
+        For servers: True when a keep-alive connection waits for the next request. What is received
+        makes it busy again. Under ngxloop-serve, --worker-connections says how many there may be.
+        """
+        if self.connection != NULL and not self.closing:
+            self.loop.pool.set_reusable(self.connection, reusable)
+
     # ---- attributes that other packages and test suites look at
 
     @property

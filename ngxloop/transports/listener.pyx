@@ -34,9 +34,9 @@ from libc.errno cimport (
 )
 from libc.string cimport memcpy
 
-from ngxloop.core.event cimport KIND_LISTENER, Event
+from ngxloop.core.event cimport KIND_LISTENER, Connection, Event
 from ngxloop.core.handle cimport call_in_context
-from ngxloop.core.limits cimport ACCEPT_RETRY_MS
+from ngxloop.core.limits cimport ACCEPT_RETRY_MS, REUSE_COUNT_MAX, REUSE_DIVISOR
 from ngxloop.core.linux cimport (
     AF_INET,
     AF_INET6,
@@ -124,6 +124,8 @@ cdef class Listener:
                 self.loop.accept_count += 1
                 self.loop.gate.accepted(self.connection)
                 self.open_connection(fd, &peer, size)
+                if self.loop.gate.wants_room():
+                    close_idle(self.loop)
                 if self.connection == NULL:  # the protocol factory closed its server
                     return 0
             elif errno == EAGAIN:
@@ -213,6 +215,20 @@ def resume_accepting(Reactor loop not None):
     """End the rest that out_of_resources() began."""
     if not loop.closed:
         loop.gate.resume()
+
+
+cdef int close_idle(Reactor loop) except -1:
+    """Close some of the connections that have been idle longest. nginx: ngx_drain_connections."""
+    cdef Connection* idle
+    cdef int count = min(REUSE_COUNT_MAX, max(1, <int>loop.pool.reusable_count // REUSE_DIVISOR))
+    cdef int i
+    for i in range(count):
+        idle = loop.pool.least_recently_used()
+        if idle == NULL:
+            return 0
+        loop.pool.set_reusable(idle, False)
+        (<object>idle.owner).close()
+    return 0
 
 
 cdef int listener_accept(Event* ev) except -1:

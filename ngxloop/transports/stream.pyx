@@ -339,6 +339,8 @@ cdef class StreamTransport(SocketTransport):
         """Note what a receive brought; come again in the next turn if there may be more."""
         self.last_bytes = count
         self.loop.received_bytes += count
+        if self.connection.reusable:
+            self.loop.pool.set_reusable(self.connection, False)
         if count == wanted_bytes or self.connection.read.drain:
             self.loop.post(&self.connection.read)
         else:

@@ -24,6 +24,7 @@ from tests.core.bells import board_and_bells, was_rung
         ("mutex", MutexGate),
         ("exclusive", ExclusiveGate),
         ("plain", SharedGate),
+        ("reuseport", SharedGate),
     ],
 )
 def test_make_gate_gives_the_gate_of_the_mode(mode, gate_class):
@@ -43,6 +44,8 @@ def test_make_gate_gives_the_gate_of_the_mode(mode, gate_class):
         (("fair", Scoreboard(1), 0), {"worker_connections": 0}, ValueError, "must be positive"),
         (("fair", Scoreboard(1), 0), {"worker_connections": -5}, ValueError, "must be positive"),
         (("fair", Scoreboard(1), 0), {"worker_connections": 1.5}, TypeError, None),
+        (("fair", Scoreboard(1), 0), {"accept_limit": 0}, ValueError, "must be positive"),
+        (("fair", Scoreboard(1), 0), {"accept_limit": 1 << 40}, ValueError, "must be positive"),
     ],
 )
 def test_make_gate_with_wrong_arguments_says_which(arguments, options, error, text):

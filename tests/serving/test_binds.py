@@ -2,7 +2,7 @@
 
 import pytest
 
-from ngxloop.serving.binds import FdBind, TcpBind, UnixBind, parse_bind
+from ngxloop.serving.binds import FdBind, SystemdBind, TcpBind, UnixBind, parse_bind
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,8 @@ from ngxloop.serving.binds import FdBind, TcpBind, UnixBind, parse_bind
         ("unix:app:1.sock", UnixBind("app:1.sock")),
         ("unix:@app", UnixBind("@app")),
         ("fd://3", FdBind(3)),
+        ("systemd:", SystemdBind("")),
+        ("systemd:web", SystemdBind("web")),
     ],
 )
 def test_address_is_parsed_and_written_back(text, bind):

@@ -29,6 +29,7 @@ class Adapter:
 
     def __init__(self, service: Service) -> None:
         self._config = service.config
+        self._count_request = service.count_request
         self._application: web.Application = service.application
         self._is_closing = False
         self._runner = _Runner(
@@ -58,6 +59,7 @@ class Adapter:
 
     async def _close_connection(self, request: web.Request, response: web.StreamResponse) -> None:
         """Tell the client, unless this begins a WebSocket; the headers are made by now."""
+        self._count_request()
         if self._is_closing and "Upgrade" not in response.headers:
             response.force_close()
             response.headers["Connection"] = "close"

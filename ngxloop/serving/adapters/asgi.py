@@ -13,12 +13,13 @@ Config.load, loaded_app, timeout_graceful_shutdown.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import uvicorn
 from uvicorn.logging import AccessFormatter
 
+from ngxloop.serving.adapters.asgi_protocol import IdleTellingProtocol
 from ngxloop.serving.adapters.base import Service, wait_until
 from ngxloop.serving.application import user_errors
 from ngxloop.serving.errors import ExitCode, StartError
@@ -35,17 +36,18 @@ class Adapter:
 
     def __init__(self, service: Service) -> None:
         self._target = service.config.app
+        self._count_request = service.count_request
         self._idle_grace = service.config.idle_grace
         self._config = _make_uvicorn_config(service)
         self._server = _Server(self._config, self._target)
-        self._closer: _ConnectionCloser | None = None
+        self._closer: _Watcher | None = None
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self, sockets: Sequence[ListeningSocket]) -> None:
         """Run the lifespan's start-up, then accept connections."""
         with user_errors(ExitCode.START_FAILED, f"{self._target} raised {{}} while starting"):
             self._config.load()
-            self._closer = _ConnectionCloser(self._config.loaded_app)
+            self._closer = _Watcher(self._config.loaded_app, self._count_request)
             self._config.loaded_app = self._closer
             self._serving = asyncio.create_task(self._server.serve(list(sockets)))
             started = asyncio.create_task(self._server.has_started.wait())
@@ -94,24 +96,30 @@ class _Server(uvicorn.Server):
         yield
 
 
-class _ConnectionCloser:
-    """An ASGI application around another one; adds `Connection: close` once it is told to."""
+class _Watcher:
+    """An ASGI application around another one.
 
-    def __init__(self, application: Any) -> None:
+    It counts the answers, and adds `Connection: close` to them once it is told to.
+    """
+
+    def __init__(self, application: Any, count_request: Callable[[], None]) -> None:
         self._application = application
+        self._count_request = count_request
         self.is_closing = False
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         if scope["type"] != "http":
             return self._application(scope, receive, send)
 
-        async def send_and_close(message: Any) -> None:
+        async def send_and_watch(message: Any) -> None:
             # Asked now: the request may have been in progress when we were told.
             if self.is_closing and message["type"] == "http.response.start":
                 message = {**message, "headers": _closing(message.get("headers", ()))}
             await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                self._count_request()
 
-        return self._application(scope, receive, send_and_close)
+        return self._application(scope, receive, send_and_watch)
 
 
 def _closing(headers: Iterable[Sequence[bytes]]) -> list[Sequence[bytes]]:
@@ -131,6 +139,7 @@ def _make_uvicorn_config(service: Service) -> uvicorn.Config:
         loop="none",
         lifespan="auto",
         log_config=None,
+        http=IdleTellingProtocol,
         access_log=config.access_log is not None,
         workers=1,  # and not the environment's WEB_CONCURRENCY
         backlog=config.backlog,

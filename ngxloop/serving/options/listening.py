@@ -19,7 +19,7 @@ from ngxloop.serving.options.values import (
 DEFAULT_BIND = "127.0.0.1:8000"
 # What gunicorn and uvicorn ask for; the kernel clips it to net.core.somaxconn.
 DEFAULT_BACKLOG = 2048
-ACCEPT_MODES = ("fair", "mutex", "exclusive", "plain")
+ACCEPT_MODES = ("fair", "mutex", "exclusive", "reuseport", "plain")
 
 
 def _check_bind(value: object) -> None:
@@ -35,8 +35,9 @@ class ListeningOptions:
     bind: Sequence[str] | None = option(
         None,
         several(Kind("ADDRESS", _check_bind), "addresses"),
-        "HOST:PORT, [IPV6]:PORT, unix:PATH or fd://N; may be given several times; without it an "
-        f"application listens on {DEFAULT_BIND}, and programs where they want",
+        "HOST:PORT, [IPV6]:PORT, unix:PATH, fd://N, or systemd: and systemd:NAME for sockets that "
+        "systemd passes; may be given several times. Without it an application listens on "
+        f"{DEFAULT_BIND}, and a program where it wants",
         short="-b",
     )
     backlog: int = option(
@@ -60,4 +61,21 @@ class ListeningOptions:
         "fair",
         choice("MODE", ACCEPT_MODES),
         f"how workers share connections: {', '.join(ACCEPT_MODES)}",
+    )
+    worker_connections: int | None = option(
+        None,
+        whole_number("a number of connections", 1),
+        "how many a worker may have open; when they become scarce idle ones are closed, then it "
+        "accepts no more. By default as many as it may have files, but for 64",
+    )
+    multi_accept: int = option(
+        1,
+        whole_number("a number of connections", 1, 2**31 - 1),
+        "how many a worker accepts for one event; with more the first worker awake takes them all",
+    )
+    deferred_accept: bool = option(
+        False,
+        FLAG,
+        "TCP connections are accepted when their first data is there; not for protocols in which "
+        "the server speaks first",
     )
