@@ -27,6 +27,7 @@ def test_2000_short_connections_are_all_served_and_counted(mode):
         until(lambda: crew.values("active") == [0] * 4, "all connections seen closed")
 
 
+@pytest.mark.complaint(1)
 def test_fair_spreads_a_burst():
     with running_crew("fair") as (crew, clients):
         assert most_over_mean(clients.burst(crew.address, count=200)) <= 1.1
@@ -61,6 +62,7 @@ def test_fair_gives_new_connections_to_those_who_have_fewer():
         )  # the first may come before it has seen that it is above the mean
 
 
+@pytest.mark.complaint(3)
 def test_fair_takes_turns_when_idle():
     with running_crew("fair") as (crew, clients):
         served = clients.connect_idle(crew, 20)
@@ -68,6 +70,7 @@ def test_fair_takes_turns_when_idle():
         assert set(served) == {0, 1, 2, 3}
 
 
+@pytest.mark.complaint(3)
 def test_exclusive_takes_turns_of_16_when_idle():
     with running_crew("exclusive") as (crew, clients):
         served = clients.connect_idle(crew, 4 + 4 * 16)  # it goes to the end after the first accept
@@ -89,6 +92,7 @@ def test_several_listeners_of_both_families_are_served(mode, tmp_path):
 # Who is woken.
 
 
+@pytest.mark.complaint(4)
 @pytest.mark.parametrize("mode", EXCLUSIVE_MODES)
 def test_exclusive_wake_ups_are_one_for_each_connection(mode):
     with running_crew(mode) as (crew, clients):

@@ -11,6 +11,7 @@ from tests.core.gate_crew import EXCLUSIVE_MODES, Crew, all_modes, echo, running
 # Blocked and frozen.
 
 
+@pytest.mark.complaint(5)
 @all_modes
 def test_blocked_worker_gets_nothing_until_it_runs_again(mode):
     with running_crew(mode) as (crew, clients):
@@ -83,6 +84,7 @@ def test_killed_worker_is_replaced_by_the_others(mode):
 # Out of fds.
 
 
+@pytest.mark.complaint(25)
 @all_modes
 def test_worker_out_of_fds_rests_and_the_others_take_over(mode):
     with running_crew(mode) as (crew, clients):

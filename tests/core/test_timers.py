@@ -165,6 +165,7 @@ def test_timer_armed_by_a_timer_waits_for_the_next_turn(loop):
     assert turns == [1, 2, 3, 4]
 
 
+@pytest.mark.complaint(24)
 def test_cancelled_timers_leave_the_tree_at_once(loop, probe):
     timers = [loop.call_later(number, print) for number in range(1000)]
     printed_random().shuffle(timers)

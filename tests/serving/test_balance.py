@@ -13,6 +13,7 @@ CONNECTIONS = 200
 WORKERS = 4
 
 
+@pytest.mark.complaint(1)
 @pytest.mark.parametrize("app", ["plain:Echo", "plain:echo"])
 @pytest.mark.parametrize("gap_ms", [0, 1], ids=["burst", "paced"])
 def test_connections_spread_evenly(serve, app, gap_ms):

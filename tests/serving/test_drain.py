@@ -98,6 +98,7 @@ def test_shut_down_that_raises_is_reported_and_ends_the_worker(serve):
     assert "exited with code 1" in server.log
 
 
+@pytest.mark.complaint(10)
 def test_websocket_is_closed_as_restarting(serve):
     server = serve("web_asgi:app", "--idle-grace", "0").serving()
     assert asyncio.run(close_code_after(server, signal.SIGTERM)) == 1012
