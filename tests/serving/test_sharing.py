@@ -131,8 +131,8 @@ def test_an_address_in_use_is_the_error_that_asyncio_raises(serve):
         options = {"host": "127.0.0.1", "port": port}
         server = serve("-w", "2", SEVERAL, json.dumps([["tcp", options]]), program=True)
         assert server.ended() == 7
-    text = f"error while attempting to bind on address ('127.0.0.1', {port}): [errno 98] address"
-    assert text in server.log
+    assert f"error while attempting to bind on address ('127.0.0.1', {port}): " in server.log
+    assert "address already in use" in server.log
     assert "ngxloop-serve: " in server.log
 
 
