@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.listeners import file_identity, is_dead_socket, remove_file
 from ngxloop.serving.pidfile import OLD_SUFFIX
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.sessions import SESSION_COUNT, Sessions
+from ngxloop.serving.socketfiles import file_identity, is_dead_socket, remove_file
 
 Command = Callable[[Mapping[str, Any]], Any]
 _OTHERS = 0o177  # what nobody else may
