@@ -221,13 +221,11 @@ cdef int close_idle(Reactor loop) except -1:
     """Close some of the connections that have been idle longest. nginx: ngx_drain_connections."""
     cdef Connection* idle
     cdef int count = min(REUSE_COUNT_MAX, max(1, <int>loop.pool.reusable_count // REUSE_DIVISOR))
-    cdef int i
-    for i in range(count):
+    while count > 0 and loop.pool.reusable_count > 0:
         idle = loop.pool.least_recently_used()
-        if idle == NULL:
-            return 0
         loop.pool.set_reusable(idle, False)
         (<object>idle.owner).close()
+        count -= 1
     return 0
 
 
