@@ -120,7 +120,7 @@ def _per_worker(workers: Iterable[Mapping[str, Any]], key: str) -> list[tuple[st
     return [
         (
             _label(worker=one["worker"], generation=one["generation"], slot=one["slot"]),
-            float(one[key]),
+            one[key],
         )
         for one in workers
     ]
@@ -141,5 +141,10 @@ def _escape(text: str) -> str:
 
 def _metric(name: str, kind: str, samples: Iterable[tuple[str, Any]]) -> str:
     lines = [f"# TYPE ngxloop_{name} {kind}\n"]
-    lines += [f"ngxloop_{name}{labels} {value:g}\n" for labels, value in samples]
+    lines += [f"ngxloop_{name}{labels} {_number(value)}\n" for labels, value in samples]
     return "".join(lines)
+
+
+def _number(value: float) -> str:
+    """Return all the digits: a counter whose last ones are lost has no rate."""
+    return str(int(value) if isinstance(value, bool) else value)

@@ -1,0 +1,50 @@
+"""The texts of a snapshot."""
+
+from ngxloop.serving.reports import prometheus, table
+
+SNAPSHOT = {
+    "pid": 10,
+    "state": "serving",
+    "ready": True,
+    "uptime": 5.0,
+    "generation": 2,
+    "workers_wanted": 1,
+    "reloads": {"ok": 1, "failed": 1, "error": "no module named 'x'"},
+    "successor": 0,
+    "listeners": [{"address": 'unix:/a"b', "queue": 3, "limit": 7}],
+    "totals": {"connections": 1, "accepted": 12345678901, "requests": 2, "missed": 0, "pauses": 0},
+    "workers": [
+        {
+            "worker": 0,
+            "generation": 2,
+            "slot": 1,
+            "pid": 11,
+            "state": "ready",
+            "age": 4.0,
+            "connections": 1,
+            "accepted": 1,
+            "requests": 2,
+            "gated": True,
+            "lag": 0.0125,
+            "rss": 3 * 2**20 + 1,
+            "respawns": 0,
+            "last_exit": "",
+        }
+    ],
+}
+
+
+def test_counters_keep_all_their_digits():
+    text = prometheus(SNAPSHOT)
+    assert "ngxloop_connections_accepted_total 12345678901\n" in text
+    assert 'ngxloop_worker_rss_bytes{worker="0",generation="2",slot="1"} 3145729\n' in text
+    assert 'ngxloop_loop_lag_seconds{worker="0",generation="2",slot="1"} 0.0125\n' in text
+    assert 'ngxloop_accept_gated{worker="0",generation="2",slot="1"} 1\n' in text
+
+
+def test_labels_are_escaped():
+    assert 'ngxloop_listen_queue{addr="unix:/a\\"b"} 3\n' in prometheus(SNAPSHOT)
+
+
+def test_table_tells_of_a_reload_that_failed():
+    assert "1 reloads failed, the last one: no module named 'x'" in table(SNAPSHOT)
