@@ -1,9 +1,12 @@
 """How a program wants to be told to end: by a signal that it handles, or not at all."""
 
 import asyncio
+import os
 import signal
+from collections.abc import Iterable
 from typing import Any
 
+_ASYNCIO_FOLDER = os.path.dirname(asyncio.__file__)
 _WAYS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -25,16 +28,25 @@ class Endings:
 
 def describe_tasks(loop: asyncio.AbstractEventLoop) -> str:
     """Return the names and the code of the tasks that still run: what hangs."""
-    tasks = sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name())
-    return ", ".join(f"{task.get_name()} ({_place(task)})" for task in tasks) or "no task"
+    return describe_some(asyncio.all_tasks(loop))
+
+
+def describe_some(tasks: Iterable[asyncio.Task[Any]]) -> str:
+    """Return the names and the code of these tasks."""
+    ordered = sorted(tasks, key=lambda task: task.get_name())
+    return ", ".join(f"{task.get_name()} ({_place(task)})" for task in ordered) or "no task"
 
 
 def _place(task: asyncio.Task[Any]) -> str:
-    frames = task.get_stack(limit=1)
-    if not frames:
-        return "not started"
-    code = frames[0].f_code
-    return f"{code.co_qualname}, {code.co_filename}:{frames[0].f_lineno}"
+    """Return where a task waits: the innermost of its coroutines that is not asyncio's own."""
+    place = "not started"
+    coroutine: Any = task.get_coro()
+    while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+        code = frame.f_code
+        if not code.co_filename.startswith(_ASYNCIO_FOLDER):
+            place = f"{code.co_qualname}, {code.co_filename}:{frame.f_lineno}"
+        coroutine = coroutine.cr_await
+    return place
 
 
 def _is_of_runner(handler: Any) -> bool:

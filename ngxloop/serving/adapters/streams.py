@@ -11,6 +11,7 @@ from typing import Any
 
 from ngxloop.serving.adapters.base import Service, wait_until
 from ngxloop.serving.config import CANCEL_SECONDS
+from ngxloop.serving.endings import describe_some
 from ngxloop.serving.listeners import ListeningSocket
 from ngxloop.serving.logs import log
 
@@ -41,7 +42,11 @@ class Adapter:
             server.close()
         if await wait_until(self._is_idle, deadline):
             return
-        log.warning("%d stream handlers cancelled at the deadline", len(self._tasks))
+        log.warning(
+            "%d stream handlers cancelled at the deadline: %s",
+            len(self._tasks),
+            describe_some(self._tasks),
+        )
         for task in self._tasks:
             task.cancel("graceful time-out")
         if self._tasks:
