@@ -129,6 +129,7 @@ LAYERS: dict[int, list[str]] = {
         "transports.pipe_read",
         "transports.pipe_write",
         "transports.base",
+        "transports.reading",
         "transports.stream",
         "transports.listener",
         "transports.datagram_sender",

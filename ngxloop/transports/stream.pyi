@@ -6,11 +6,11 @@ from contextvars import Context
 from typing import Any, Final, final
 
 from ngxloop.core.reactor import Reactor
-from ngxloop.transports.base import SocketTransport
+from ngxloop.transports.reading import ReadingTransport
 
 # No subclass of asyncio.Transport at run time: __class__ answers one, so that isinstance() holds.
 @final
-class StreamTransport(SocketTransport, asyncio.Transport):
+class StreamTransport(ReadingTransport, asyncio.Transport):
     max_size: int
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None: ...
     _sendfile_compatible: Final[_SendfileMode]

@@ -1,0 +1,21 @@
+"""ReadingTransport: the reading half of a stream connection."""
+
+from ngxloop.transports.base cimport SocketTransport
+
+cdef class ReadingTransport(SocketTransport):
+    cdef Py_ssize_t last_bytes       # what the last receive brought
+    cdef bint raw                    # the protocol is a Receiver
+    cdef bint buffered               # the protocol is a BufferedProtocol
+    cdef bint paused                 # pause_reading() was called
+    cdef bint read_ended             # the peer's EOF was seen and the protocol keeps the connection
+
+    cdef int use_protocol(self, protocol) except -1
+    cdef int read_ready(self) except -1
+    cdef int receive(self) except -1
+    cdef int receive_raw(self) except -1
+    cdef bytes receive_shared(self)
+    cdef bytes receive_direct(self)
+    cdef int receive_into(self) except -1
+    cdef int received(self, Py_ssize_t count, Py_ssize_t wanted_bytes) except -1
+    cdef int nothing_received(self, ssize_t count, int error) except -1
+    cdef int peer_ended(self) except -1

@@ -1,0 +1,256 @@
+"""ReadingTransport: the reading half of a stream connection: who gets what comes, and how.
+
+Rules. The fd is registered once, edge-triggered; `read.ready` remembers that there may be more to
+read, so pausing and resuming are flags. One receive per event and turn: a connection that sends
+without pause gets its event posted again behind the others. A receive that brought less than it
+asked for has emptied the kernel's buffer, unless `read.drain` says that this proves nothing: then
+one more brings the 0. Bytes go to the loop's buffer and from there to a bytes object of the right
+size; a connection that keeps sending a lot receives straight into a bytes object. An idle
+connection has no buffer.
+
+A base class and not a part, as the Writer is: every connection reads.
+"""
+
+cimport cython
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
+from libc.errno cimport EAGAIN, EINTR, errno
+
+import asyncio
+import logging
+
+from ngxloop.core.handle cimport call_in_context, raise_outside
+from ngxloop.core.limits cimport DIRECT_RECEIVE_BYTES, RECEIVE_BYTES
+from ngxloop.core.linux cimport recv
+from ngxloop.core.oserr cimport os_error
+from ngxloop.transports.base cimport SocketTransport
+from ngxloop.transports.receiver cimport Receiver
+
+# Declared here without Cython's error checks, see ngxloop.core.handle.
+cdef extern from "Python.h":
+    PyObject* PyObject_CallMethodOneArg(object owner, object name, object arg)
+    int PyContext_Enter(object context)
+    int PyContext_Exit(object context)
+    int _PyBytes_Resize(PyObject** data, Py_ssize_t size) except -1
+    PyObject* new_bytes "PyBytes_FromStringAndSize"(char* content, Py_ssize_t size) except NULL
+    char* bytes_content "PyBytes_AS_STRING"(PyObject* data)
+
+logger = logging.getLogger("asyncio")
+
+
+cdef class ReadingTransport(SocketTransport):
+    """The base of StreamTransport; see the file header."""
+
+    # ---- what asyncio's transports offer
+
+    def is_reading(self):
+        """Return True if data is delivered as it comes."""
+        return not self.closing and not self.paused
+
+    def pause_reading(self):
+        """Deliver nothing until resume_reading(); harmless when paused. Costs no system call."""
+        if self.closing or self.paused:
+            return
+        self.paused = True
+        self.connection.read.active = 0
+
+    def resume_reading(self):
+        """Deliver data again; harmless when not paused."""
+        if self.closing or not self.paused:
+            return
+        self.paused = False
+        if self.read_ended:
+            return
+        self.connection.read.active = 1
+        if self.connection.read.ready:
+            self.loop.post(&self.connection.read)
+
+    def set_protocol(self, protocol):
+        """Give the connection to another protocol, at any time; Protocol or BufferedProtocol."""
+        self.use_protocol(protocol)
+
+    # ---- the read event
+
+    @cython.final
+    cdef int use_protocol(self, protocol) except -1:
+        self.protocol = protocol
+        self.raw = isinstance(protocol, Receiver)
+        self.buffered = isinstance(protocol, asyncio.BufferedProtocol)
+        return 0
+
+    @cython.final
+    cdef int read_ready(self) except -1:
+        if self.paused or self.closing or self.read_ended:
+            return 0  # ready stays set for resume_reading()
+        if self.raw:
+            self.receive_raw()
+        elif self.buffered:
+            self.receive_into()
+        else:
+            self.receive()
+        return 0
+
+    @cython.final
+    cdef int receive(self) except -1:
+        """Receive once and hand the bytes to data_received()."""
+        cdef PyObject* result
+        cdef object context = self.context
+        cdef bytes data
+        if self.last_bytes < DIRECT_RECEIVE_BYTES:
+            data = self.receive_shared()
+        else:
+            data = self.receive_direct()
+        if data is None:
+            return 0
+        if PyContext_Enter(context) != 0:
+            return protocol_failed(self, None, "data_received")
+        result = PyObject_CallMethodOneArg(self.protocol, "data_received", data)
+        if result == NULL:
+            return protocol_failed(self, context, "data_received")
+        Py_DECREF(<object>result)
+        PyContext_Exit(context)
+        return 0
+
+    @cython.final
+    cdef int receive_raw(self) except -1:
+        """Receive once into the loop's buffer and hand that to a Receiver."""
+        cdef Receiver receiver = <Receiver>self.protocol
+        cdef object context = self.context
+        cdef char* buf = self.loop.shared_buffer()
+        cdef ssize_t count = recv(self.fd, buf, RECEIVE_BYTES, 0)
+        if count <= 0:
+            return self.nothing_received(count, errno)
+        self.received(count, RECEIVE_BYTES)
+        if PyContext_Enter(context) != 0:
+            return protocol_failed(self, None, "buffer_updated")
+        try:
+            receiver.receive(buf, count)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self.fatal_error(exc, "Fatal error: protocol.buffer_updated() call failed.")
+        finally:
+            PyContext_Exit(context)
+        return 0
+
+    @cython.final
+    cdef bytes receive_shared(self):
+        """Receive into the loop's buffer and copy; None if there was nothing."""
+        cdef char* buf = self.loop.shared_buffer()
+        cdef ssize_t count = recv(self.fd, buf, RECEIVE_BYTES, 0)
+        if count <= 0:
+            self.nothing_received(count, errno)
+            return None
+        self.received(count, RECEIVE_BYTES)
+        return PyBytes_FromStringAndSize(buf, count)
+
+    @cython.final
+    cdef bytes receive_direct(self):
+        """Receive into a new bytes object, larger than last time; None if there was nothing."""
+        cdef Py_ssize_t room = min(2 * self.last_bytes, RECEIVE_BYTES)
+        cdef PyObject* data = new_bytes(NULL, room)
+        cdef ssize_t count = recv(self.fd, bytes_content(data), room, 0)
+        cdef int error = errno  # freeing memory may change it
+        if count <= 0:
+            Py_DECREF(<object>data)
+            self.nothing_received(count, error)
+            return None
+        self.received(count, room)
+        if count < room:
+            _PyBytes_Resize(&data, count)
+        result = <bytes>data
+        Py_DECREF(result)  # the reference new_bytes() gave us; the variable has its own
+        return result
+
+    @cython.final
+    cdef int receive_into(self) except -1:
+        """Receive once into the buffer of a BufferedProtocol."""
+        cdef Py_buffer view
+        cdef Py_ssize_t size
+        cdef int error
+        cdef ssize_t count
+        try:
+            buf = call_in_context(self.context, self.protocol.get_buffer, (-1,))
+            PyObject_GetBuffer(buf, &view, PyBUF_WRITABLE)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            return self.fatal_error(exc, "Fatal error: protocol.get_buffer() call failed.")
+        if self.connection == NULL:  # get_buffer() closed a loop that is stepped by hand
+            PyBuffer_Release(&view)
+            return 0
+        size = view.len
+        count = recv(self.fd, view.buf, size, 0) if size else 0
+        error = errno  # giving the buffer back may run Python code
+        PyBuffer_Release(&view)  # the protocol may resize its buffer now
+        if size == 0:
+            exc = RuntimeError("get_buffer() returned an empty buffer")
+            return self.fatal_error(exc, "Fatal error: protocol.get_buffer() call failed.")
+        if count <= 0:
+            return self.nothing_received(count, error)
+        self.received(count, size)
+        try:
+            call_in_context(self.context, self.protocol.buffer_updated, (count,))
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            return self.fatal_error(exc, "Fatal error: protocol.buffer_updated() call failed.")
+        return 0
+
+    @cython.final
+    cdef int received(self, Py_ssize_t count, Py_ssize_t wanted_bytes) except -1:
+        """Note what a receive brought; come again in the next turn if there may be more."""
+        self.last_bytes = count
+        self.loop.received_bytes += count
+        if self.connection.reusable:
+            self.loop.pool.set_reusable(self.connection, False)
+        if count == wanted_bytes or self.connection.read.drain:
+            self.loop.post(&self.connection.read)
+        else:
+            self.connection.read.ready = 0
+        return 0
+
+    @cython.final
+    cdef int nothing_received(self, ssize_t count, int error) except -1:
+        """A receive returned 0 (the peer's end) or -1 (error is its errno)."""
+        if count == 0:
+            return self.peer_ended()
+        if error == EAGAIN:
+            self.connection.read.ready = 0
+            return 0
+        if error == EINTR:
+            self.loop.post(&self.connection.read)
+            return 0
+        return self.fatal_error(os_error(error, None), "Fatal read error on socket transport")
+
+    @cython.final
+    cdef int peer_ended(self) except -1:
+        """The peer has sent everything: ask the protocol whether the connection stays open."""
+        cdef bint keep_open
+        if self.loop.debugging:
+            logger.debug("%r received EOF", self)
+        try:
+            keep_open = bool(call_in_context(self.context, self.protocol.eof_received, ()))
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            return self.fatal_error(exc, "Fatal error: protocol.eof_received() call failed.")
+        if self.connection == NULL:
+            return 0
+        self.read_ended = True
+        self.connection.read.active = 0
+        if not keep_open:
+            self.close()
+        return 0
+
+
+cdef int protocol_failed(ReadingTransport transport, entered_context, str method) except -1:
+    """A method of the protocol raised: that ends the connection."""
+    try:
+        raise_outside(entered_context)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as exc:
+        return transport.fatal_error(exc, f"Fatal error: protocol.{method}() call failed.")
