@@ -1,5 +1,6 @@
 """A loop for tests that run it themselves, and a look into it."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from ngxloop import EventLoop
 from tests.probes.reactor import ReactorProbe
 from tests.support.loops import RecordingFactory
+from tests.support.sockets import unix_pair
 
 make_loop = RecordingFactory("ngxloop", EventLoop)
 
@@ -23,3 +25,10 @@ def loop() -> Iterator[EventLoop]:
 def probe(loop: EventLoop) -> ReactorProbe:
     """Give a look into the loop."""
     return ReactorProbe(loop)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Give two connected sockets: ours and the peer's."""
+    with unix_pair() as (ours, peer):
+        yield ours, peer
