@@ -19,6 +19,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import ngxloop
@@ -39,8 +40,17 @@ class TookTooLongError(Exception):
     """A call that waited has been interrupted."""
 
 
-def _interrupt(*_: object) -> None:
-    raise TookTooLongError
+def call(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Call; everything that an alarm may interrupt has this function among its callers."""
+    return function(*args)
+
+
+def _interrupt(_: int, frame: FrameType | None) -> None:
+    """End a call; what surrounds it, which the alarm may strike as well, goes on."""
+    while frame is not None:
+        if frame.f_code is call.__code__:
+            raise TookTooLongError
+        frame = frame.f_back
 
 
 def compiled_classes() -> list[type]:
@@ -101,7 +111,7 @@ def attempt(what: str, function: Callable[..., Any], *args: Any) -> Any:
     print(what, file=sys.stderr)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
     try:
-        result = function(*args)
+        result = call(function, args)
     except OURS as exc:
         print(f"{what}{args!r:.100}: {exc!r}")
         return None

@@ -1,11 +1,14 @@
 """Pipes and pseudo-terminals with a transport at one end."""
 
+import asyncio
 import io
 import os
 import pty
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+
+from tests.support.protocols import RecordingProtocol
 
 
 def file_of(fd: int, mode: str) -> io.FileIO:
@@ -21,6 +24,16 @@ def reader_of(fd: int) -> io.FileIO:
 def writer_of(fd: int) -> io.FileIO:
     """Return a file object that writes an fd, for connect_write_pipe."""
     return file_of(fd, "wb")
+
+
+async def connect_reader(fd, factory=RecordingProtocol):
+    """Return the transport and protocol that read an fd."""
+    return await asyncio.get_running_loop().connect_read_pipe(factory, reader_of(fd))
+
+
+async def connect_writer(fd, factory=RecordingProtocol):
+    """Return the transport and protocol that write an fd."""
+    return await asyncio.get_running_loop().connect_write_pipe(factory, writer_of(fd))
 
 
 @contextmanager
