@@ -287,12 +287,14 @@ cdef class DatagramSender(SocketTransport):
 
     cdef int tell_error(self, exc) except -1:
         """Call error_received(), which may be inside another call to the protocol."""
+        cdef object callback = None
         try:
-            call_within(self.context, partial(self.protocol.error_received, exc))
+            callback = self.protocol.error_received
+            call_within(self.context, partial(callback, exc))
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as failure:
-            self.loop._report_protocol_failure(self, None, (exc,), failure)
+            self.loop._report_protocol_failure(self, callback, (exc,), failure)
         return 0
 
     # ---- what the base classes ask for
