@@ -141,7 +141,7 @@ cdef class SocketTransport(Transport):
         cdef int fd = self.fd
         self.fd = -1
         if self.sock is not None:
-            self.sock.close()
+            self.close_owner(self.sock)
         else:
             close(fd)
         return 0

@@ -116,21 +116,9 @@ cdef class PipeTransport(Transport):
         return not self.unpolled
 
     cdef int close_fd(self) except -1:
-        """Close the pipe; its close() may raise, if it has a buffer of its own for example."""
         cdef object pipe = self.pipe
-        cdef object reactor = self.loop
         if self.fd != self.pipe_fd:
             close(self.fd)
         self.fd = -1
         self.pipe = None
-        try:
-            pipe.close()
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            reactor.call_exception_handler({
-                "message": f"{pipe!r}.close() failed; the pipe is closed all the same",
-                "exception": exc,
-                "transport": self,
-            })
-        return 0
+        return self.close_owner(pipe)

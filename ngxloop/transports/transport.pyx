@@ -153,10 +153,13 @@ cdef class Transport(FlowControl):
         if self.has_duplicates():
             # epoll forgets a file only with its last duplicate
             reactor.poller.poll_remove(connection)
-        self.close_fd()
-        self.protocol = self.loop = self.exception = None
-        reactor.pool.connection_free(connection)
-        return self.released(reactor)
+        try:
+            self.close_fd()
+        finally:
+            self.protocol = self.loop = self.exception = None
+            reactor.pool.connection_free(connection)
+            self.released(reactor)
+        return 0
 
     # ---- what subclasses change
 
@@ -172,6 +175,25 @@ cdef class Transport(FlowControl):
         cdef int fd = self.fd
         self.fd = -1
         close(fd)
+        return 0
+
+    cdef int close_owner(self, owner) except -1:
+        """Close the Python object that owns the fd.
+
+        That fails if somebody else has closed the fd, or if the object has a buffer of its own that
+        cannot be written. Then it is closed all the same, and the loop must go on.
+        """
+        cdef object reactor = self.loop
+        try:
+            owner.close()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            reactor.call_exception_handler({
+                "message": f"{owner!r}.close() failed; it is closed all the same",
+                "exception": exc,
+                "transport": self,
+            })
         return 0
 
     cdef int send_output(self) except -1:
