@@ -107,18 +107,25 @@ class ProcessHooks(ChildWatching):
                 self, protocol, args, shell, *streams, bufsize, waiter=waiter, extra=extra, **kwargs
             )
 
-        if watcher is None:
-            transport = start()
-            self._watch_child(transport)
-        else:
-            with watcher as entered:  # a process that ends meanwhile is kept for us
-                watcher = entered if sys.version_info < (3, 12) else watcher
-                if not watcher.is_active():
-                    raise RuntimeError(INACTIVE_WATCHER)
+        transport = None
+        try:
+            if watcher is None:
                 transport = start()
-                watcher.add_child_handler(
-                    transport.get_pid(), self._child_watcher_callback, transport
-                )
+                self._watch_child(transport)
+            else:
+                with watcher as entered:  # a process that ends meanwhile is kept for us
+                    watcher = entered if sys.version_info < (3, 12) else watcher
+                    if not watcher.is_active():
+                        raise RuntimeError(INACTIVE_WATCHER)
+                    transport = start()
+                    watcher.add_child_handler(
+                        transport.get_pid(), self._child_watcher_callback, transport
+                    )
+        except BaseException:
+            if transport is not None:  # nobody will tell of its end
+                transport.close()
+                await transport._settled
+            raise
         try:
             await waiter
         except (SystemExit, KeyboardInterrupt):

@@ -113,6 +113,24 @@ async def test_pipe_that_cannot_be_connected_leaves_nothing(monkeypatch):
     await wait_until(lambda: not fds_opened_since(before))
 
 
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+async def test_process_that_cannot_be_watched_is_killed(monkeypatch):
+    pids = []
+
+    def refuse(thread):
+        pids.append(int(thread.name.rpartition("-")[2]))
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(os, "pidfd_open", refusing(errno.EMFILE))
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    before = open_fds()
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        await start("sleep", "1000")
+
+    await wait_until(lambda: is_zombie_or_gone(pids[0]))
+    await wait_until(lambda: not fds_opened_since(before))
+
+
 async def test_stop_in_start_while_grandchild_keeps_output_open_ends():
     task = asyncio.create_task(start("sh", "-c", "sleep 1000 & echo $! >&2; wait"))
     await asyncio.sleep(0)
