@@ -176,7 +176,7 @@ cdef class DatagramSender(SocketTransport):
             False if the kernel takes no more now.
         """
         try:
-            self.sock.sendto(data, address)
+            self.loop.sent_bytes += self.sock.sendto(data, address)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError as exc:
