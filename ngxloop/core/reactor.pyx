@@ -273,6 +273,8 @@ cdef class Reactor(Polling):
         drop_events(&self.batch)
         drop_events(&self.ready)
         timers_drop(&self.timers)
+        while not queue_is_empty(&self.flushes):  # an exception may have left some
+            queue_take(&self.flushes)
         self.gate.loop_closed()
         self.pool.free_all()
         self.poller.close()
