@@ -58,7 +58,7 @@ class IdleQuestion(Question):
         server = loop.run_until_complete(
             loop.create_server(lambda: CountedProtocol(counter), HOST, 0, backlog=BACKLOG)
         )
-        announce(int(server.sockets[0].getsockname()[1]))
+        announce((HOST, int(server.sockets[0].getsockname()[1])))
         loop.run_forever()
         del timers
 
