@@ -73,6 +73,7 @@ def _measure(
     """Measure question after question; an interrupted one is kept with its whole cases."""
     for question, cases in work:
         result = QuestionResult(question, question.contenders(loops))
+        document["versions"].update(question.versions(result.contenders))
         try:
             for case in cases:
                 measure_case(result, case, missing, effort, _say)

@@ -29,6 +29,12 @@ def load_core() -> Cores:
     return frozenset({(apart or others or [measured])[0]})
 
 
+def server_cores() -> Cores:
+    """Return the cores for a server of several processes: all but the load's, if two are left."""
+    apart = _ALLOWED - load_core()
+    return apart if len(apart) > 1 else _ALLOWED
+
+
 @contextmanager
 def running_on(cores: Cores) -> Iterator[None]:
     """Move this thread to some cores; a process started meanwhile inherits them."""

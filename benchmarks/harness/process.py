@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -30,8 +30,18 @@ END_SECONDS = 0.5  # how long a process may take to die by itself before it is a
 class MeasuredProcess:
     """Use as a context manager: the process and what it started are gone afterwards."""
 
-    def __init__(self, command: list[str], cores: Cores, limit_seconds: float) -> None:
-        """Start a command on some cores; it must be done within the limit."""
+    def __init__(
+        self,
+        command: list[str],
+        cores: Cores,
+        limit_seconds: float,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start a command on some cores; it must be done within the limit.
+
+        Args:
+            variables: environment variables that it gets beside ours.
+        """
         self._deadline = time.monotonic() + limit_seconds
         self._limit_seconds = limit_seconds
         self._received = b""
@@ -46,7 +56,7 @@ class MeasuredProcess:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 cwd=ROOT,
-                env=_clean_environment(),
+                env={**_clean_environment(), **(variables or {})},
                 start_new_session=True,
                 bufsize=0,
             )

@@ -79,6 +79,10 @@ class Question(ABC):
         """Return who takes part, given the chosen loops."""
         return loops
 
+    def versions(self, contenders: Sequence[Contender]) -> dict[str, str]:
+        """Return the versions of contenders that are no event loops."""
+        return {}
+
     def complete_round(self, samples: Mapping[str, Sample]) -> Mapping[str, Sample]:
         """Add to one round's samples what follows from comparing the contenders."""
         return samples
