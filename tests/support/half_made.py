@@ -4,6 +4,8 @@ How it works. An object whose __init__ never ran, or failed, can be had by __new
 by unpickling. Every method of every such object is called with arguments that mean nothing, and
 every attribute is set and deleted. What comes of it must be an exception of a user's mistake; a
 crash ends this process. A call that waits is ended by an alarm.
+
+Ways that give an object in the same state, __init__ not having run, share the arguments among them.
 """
 
 import asyncio
@@ -97,6 +99,9 @@ WAYS: dict[str, Callable[[Any], Any]] = {
     "new with too small a scoreboard": lambda cls: cls.__new__(cls, Scoreboard(1), 7),
 }
 
+# __new__ alone, by whatever name.
+SAME_STATE = ("new", "object.new", "copyreg", "reconstructor", "unpickled")
+
 
 def argument_lists() -> Iterator[tuple[Any, ...]]:
     """Give what the methods are called with."""
@@ -124,9 +129,15 @@ def attempt(what: str, function: Callable[..., Any], *args: Any) -> Any:
     return result
 
 
-def misuse(label: str, make: Callable[[], Any]) -> None:
+def arguments_of(way_name: str) -> list[tuple[Any, ...]]:
+    """Return the argument lists that fall to a way: every nth, if n ways do the same."""
+    group = SAME_STATE if way_name in SAME_STATE else (way_name,)
+    return list(argument_lists())[group.index(way_name) :: len(group)]
+
+
+def misuse(label: str, make: Callable[[], Any], lists: list[tuple[Any, ...]]) -> None:
     """Do everything to objects that `make` gives."""
-    for args in argument_lists():
+    for args in lists:
         victim = make()
         names = [name for name in dir(victim) if name not in SAME_FOR_EACH]
         for name in names:
@@ -152,7 +163,8 @@ def main() -> None:
         for way_name, way in WAYS.items():
             if attempt(f"make {cls.__name__}: {way_name}", way, cls) is not None:
                 made += 1
-                misuse(f"{cls.__name__} ({way_name})", lambda way=way, cls=cls: way(cls))
+                label = f"{cls.__name__} ({way_name})"
+                misuse(label, lambda way=way, cls=cls: way(cls), arguments_of(way_name))
     print(f"{made} made and misused")
 
 
