@@ -31,7 +31,8 @@ class Loaded:
 class Loader:
     """Makes the Config of one command line, now and at every reload.
 
-    The command line, the environment and the folder are those of the start; the file is read anew.
+    The command line, the environment and the folder are those of the start; the file is read anew,
+    unless it is a pipe: that speaks once, and to read it again would be to wait for ever.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Loader:
         self._arguments = list(arguments)
         self._environment = dict(os.environ if environment is None else environment)
         self._folder = Path(folder or os.getcwd())
+        self._piped: dict[str, Given] | None = None  # what a pipe has said
 
     def load(self) -> Loaded:
         """Read all sources.
@@ -77,11 +79,18 @@ class Loader:
 
     def _read_file(self, line: CommandLine) -> dict[str, Given]:
         if line.config_file is not None:
-            return read_file(self._folder / line.config_file, "--config", OPTIONS)
+            return self._read_named(self._folder / line.config_file, "--config")
         if named := self._environment.get(CONFIG_VARIABLE):
-            return read_file(self._folder / named, CONFIG_VARIABLE, OPTIONS)
+            return self._read_named(self._folder / named, CONFIG_VARIABLE)
         found = find_file(self._folder)
         return {} if found is None else read_file(found, str(found), OPTIONS)
+
+    def _read_named(self, path: Path, where: str) -> dict[str, Given]:
+        if path.is_file():
+            return read_file(path, where, OPTIONS)
+        if self._piped is None:
+            self._piped = read_file(path, where, OPTIONS)
+        return self._piped
 
 
 def _make_config(given: Mapping[str, Given]) -> Config:
