@@ -6,8 +6,9 @@
 
 How it works. The master opens a file in memory, which all workers inherit; the leader is the one
 that holds the lock on it (fcntl(2), F_SETLK: a lock belongs to a process, and ends with it). So at
-most one worker of a master leads at any time, over reloads too; when it drains or dies, however it
-dies, the next one that asks leads. It takes no message, no election and nobody's memory.
+most one worker leads at any time, over reloads and upgrades of the master, which hands the file
+on; when it drains or dies, however it dies, the next one that asks leads. It takes no message, no
+election and nobody's memory.
 A program without a master leads itself.
 """
 
@@ -47,10 +48,19 @@ async def wait_until_leader() -> None:
         await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
 
-def open_seat() -> None:
-    """Let the workers that are forked from now on have a leader; for the master."""
+def open_seat(fd: int | None = None) -> None:
+    """Let the workers that are forked from now on have a leader; for the master.
+
+    Args:
+        fd: The file of the master before us, which we close in the end.
+    """
     if _seat.fd < 0:
-        _seat.fd = os.memfd_create("ngxloop-leader", os.MFD_CLOEXEC)
+        _seat.fd = os.memfd_create("ngxloop-leader", os.MFD_CLOEXEC) if fd is None else fd
+
+
+def seat_fd() -> int:
+    """Return the descriptor of the file, for the master after us; -1 if there is none."""
+    return _seat.fd
 
 
 def close_seat() -> None:

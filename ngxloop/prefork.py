@@ -24,7 +24,14 @@ from ngxloop.serving.config import REPEAT_SECONDS, Config
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.generations import SLOTS_PER_WORKER, Generations
 from ngxloop.serving.health import Health
-from ngxloop.serving.inheritance import BIND, SHARED, Heirloom, Predecessor, take_inheritance
+from ngxloop.serving.inheritance import (
+    BIND,
+    LEADER,
+    SHARED,
+    Heirloom,
+    Predecessor,
+    take_inheritance,
+)
 from ngxloop.serving.listeners import Listeners, check_descriptors, open_listeners, queue_limit
 from ngxloop.serving.logs import complain, log, reopen_for, set_up_logs
 from ngxloop.serving.options.application import HTTP_INTERFACES
@@ -116,7 +123,7 @@ class Master:
         predecessor = take_inheritance(os.environ)
         known = predecessor.listeners() if predecessor else Listeners()
         check_descriptors(config.binds, known)
-        leader.open_seat()
+        leader.open_seat(predecessor.descriptor(LEADER) if predecessor else None)
         opened.callback(leader.close_seat)
         self._signals.open()
         opened.callback(self._signals.close)
@@ -401,7 +408,8 @@ class Master:
         opened = generations.listeners.opened
         bound = [Heirloom(BIND, one.key, one.sock.fileno()) for one in opened]
         shared = [Heirloom(SHARED, key, fd) for key, fd in generations.crew.shared.leave()]
-        return [*bound, *shared, *self._reception.leave()]
+        seat = Heirloom(LEADER, "", leader.seat_fd())
+        return [*bound, *shared, seat, *self._reception.leave()]
 
     def _replace_worn(self, place: Place, message: Message) -> None:
         message.discard()

@@ -21,11 +21,12 @@ VARIABLE = "_NGXLOOP_INHERITED"
 BIND = "bind"
 SHARED = "shared"
 STATUS = "status"
+LEADER = "leader"  # no socket but the file with the lock, see leader.py
 
 
 @dataclasses.dataclass(frozen=True)
 class Heirloom:
-    """One socket."""
+    """One socket, or file."""
 
     kind: str
     key: str  # what it was opened for; its meaning depends on the kind
@@ -67,6 +68,10 @@ class Predecessor:
         """Return the sockets of another kind, with their keys."""
         found = [one for one in self._heirlooms if one.kind == kind]
         return [(one.key, socket.socket(fileno=one.fd)) for one in found]
+
+    def descriptor(self, kind: str) -> int | None:
+        """Return the only descriptor of a kind, None if there is none: an older program left us."""
+        return next((one.fd for one in self._heirlooms if one.kind == kind), None)
 
     def tell_ready(self) -> None:
         """Let it know that we serve."""

@@ -65,6 +65,22 @@ def test_leader_that_drains_lets_the_new_generation_lead(serve, open_to_each):
     assert leaders(old) == []
 
 
+@pytest.mark.complaint(20)
+def test_two_masters_have_one_leader(serve, open_to_each):
+    server = serve("leading:Leading", "--workers", "2").serving()
+    old = open_to_each(server, server.worker_pids(1))
+    assert len(leaders(old)) == 1
+    server.send(signal.SIGUSR2)
+    server.logged(r"the new master \(process \d+\) serves")
+    new_pids = set(server.worker_pids(1)) - old.keys()
+    new = open_to_each(server, new_pids)
+    assert leaders(new) == []
+    server.send(signal.SIGQUIT)
+    while not leaders(new):  # the old one has its order to drain, but may not have read it yet
+        pass
+    assert len(leaders(new)) == 1
+
+
 def test_program_without_a_master_leads():
     program = "from ngxloop.leader import is_leader; print(is_leader())"
     result = subprocess.run(
