@@ -7,7 +7,6 @@ around again when there are more workers; with lists the last one serves all lat
 import os
 from collections.abc import Iterator, Sequence
 
-from ngxloop.serving.cpus import cgroup_quota
 from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.options.values import AUTO
 
@@ -32,12 +31,11 @@ def plan_affinity(text: str) -> tuple[Affinity, bool]:
     return sets, False
 
 
-def affinity_warning() -> str:
-    """Return why pinning is a bad idea here, or nothing.
+def affinity_warning(quota: float | None, allowed: int) -> str:
+    """Return why pinning is a bad idea with this quota of CPUs and so many to run on, or nothing.
 
     A quota is time on any CPU: it lets pinned workers wait for their own CPU while others are idle.
     """
-    quota, allowed = cgroup_quota(), len(os.sched_getaffinity(0))
     if quota is None or quota >= allowed:
         return ""
     return f"cpu-affinity pins workers to {allowed} CPUs, but the cgroup quota is {quota:g} CPUs"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ngxloop.serving.affinity import Affinity, affinity_warning, cpus_of, plan_affinity
+from ngxloop.serving.cpus import cgroup_quota
 from ngxloop.serving.errors import ConfigError, ExitCode, StartError
 from ngxloop.serving.logfiles import check_log_file
 from ngxloop.serving.options.logging import STANDARD_OUTPUT, LogOptions
@@ -76,7 +77,9 @@ def plan(options: ProcessOptions, logs: LogOptions) -> Plan:
     _check_nice(options.nice)
     _check_folder(options.chdir)
     affinity = None if options.cpu_affinity is None else plan_affinity(options.cpu_affinity)
-    warning = affinity_warning() if affinity is not None else ""
+    warning = ""
+    if affinity is not None:
+        warning = affinity_warning(cgroup_quota(), len(os.sched_getaffinity(0)))
     return Plan(
         options=options,
         variables=plan_variables(options.env, options.env_file),

@@ -10,7 +10,7 @@ import stat
 
 import pytest
 
-from ngxloop.serving.affinity import cpus_of, plan_affinity
+from ngxloop.serving.affinity import affinity_warning, cpus_of, plan_affinity
 from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.variables import plan_variables
@@ -202,6 +202,16 @@ def test_line_that_sets_no_variable_is_named_but_not_shown(tmp_path, line):
 
 
 # CPUs ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("quota", "words"),
+    [(None, ""), (4.0, ""), (1.5, "pins workers to 4 CPUs, but the cgroup quota is 1.5 CPUs")],
+)
+def test_affinity_under_a_quota_is_warned_of(quota, words):
+    warning = affinity_warning(quota, 4)
+    assert words in warning
+    assert bool(words) == bool(warning)
 
 
 def test_automatic_affinity_goes_round():
