@@ -109,6 +109,8 @@ def _split_arguments(options: Sequence[Option], words: list[str]) -> tuple[list[
             return words[: place + 1], words[place + 1 :]
         if word in bare:
             words[place] = f"{word}={bare[word]}"
+            if words[place + 1 : place + 2] == ["-"]:  # what other servers want to be told
+                del words[place + 1]
         place += 2 if word in with_value else 1
     return words, []
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 
 import aiohttp
@@ -88,6 +89,8 @@ def test_request_that_hangs_is_cancelled_at_the_deadline(serve, app):
     assert server.ended() == 0
     assert "application cleaned up" in server.log or "lifespan ended" in server.log
     assert "killed" not in server.log
+    named = re.search(r"not drained at the deadline; cancelling (.*)", server.log)
+    assert f"{app.partition(':')[0]}.py:" in named[1]
 
 
 def test_shut_down_that_raises_is_reported_and_ends_the_worker(serve):

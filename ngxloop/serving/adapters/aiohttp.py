@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+from aiohttp.web_log import AccessLogger
 
-from ngxloop.serving.adapters.base import Service, wait_until
+from ngxloop.serving.adapters.base import Service, hung_named, wait_until
 from ngxloop.serving.application import user_errors
 from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode
@@ -32,6 +34,7 @@ class Adapter:
         self._count_request = service.count_request
         self._application: web.Application = service.application
         self._is_closing = False
+        self._requests: set[asyncio.Task[Any]] = set()
         self._runner = _Runner(
             self._application,
             handle_signals=False,
@@ -41,6 +44,7 @@ class Adapter:
     async def start(self, sockets: Sequence[ListeningSocket]) -> None:
         """Run on_startup, then accept connections."""
         self._application.on_response_prepare.append(self._close_connection)
+        self._application.middlewares.insert(0, self._note_request)
         with user_errors(ExitCode.START_FAILED, f"{self._config.app} raised {{}} while starting"):
             await self._runner.setup()
         for sock in sockets:
@@ -55,7 +59,21 @@ class Adapter:
         grace_end = min(deadline, loop.time() + self._config.idle_grace)
         await wait_until(self._runner.has_no_connections, grace_end)
         self._runner.deadline = deadline
-        await self._runner.cleanup()
+        with hung_named(self._requests, deadline):
+            await self._runner.cleanup()
+
+    @web.middleware
+    async def _note_request(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        """Know which tasks answer requests, and that their connections are not idle."""
+        task = asyncio.current_task()
+        assert task is not None
+        _mark_idle(request.transport, False)
+        self._requests.add(task)
+        try:
+            response: web.StreamResponse = await handler(request)
+        finally:
+            self._requests.discard(task)
+        return response
 
     async def _close_connection(self, request: web.Request, response: web.StreamResponse) -> None:
         """Tell the client, unless this begins a WebSocket; the headers are made by now."""
@@ -92,9 +110,42 @@ class _Runner(web.AppRunner):
         return self.server is None or not self.server.connections
 
 
+# aiohttp tells its access logger alone when an answer has been sent: the connection is idle then.
+
+
+class _IdleTeller(AbstractAccessLogger):
+    """Writes nothing; see _mark_after()."""
+
+    def log(self, request: Any, response: Any, time: float) -> None:
+        """Take note of an answer."""
+        _mark_after(request, response)
+
+
+class _LoggingIdleTeller(AccessLogger):
+    """Writes the access log, too."""
+
+    def log(self, request: Any, response: Any, time: float) -> None:
+        """Take note of an answer."""
+        super().log(request, response, time)
+        _mark_after(request, response)
+
+
+def _mark_after(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Let a keep-alive connection be closed for a new one until the next request arrives."""
+    if response.keep_alive and "Upgrade" not in response.headers:
+        _mark_idle(request.transport, True)
+
+
+def _mark_idle(transport: Any, is_idle: bool) -> None:
+    if hasattr(transport, "set_reusable"):  # not None, and one of our loop's
+        transport.set_reusable(is_idle)
+
+
 def _access_options(config: Config) -> dict[str, Any]:
     """Return what aiohttp's runner takes for --access-log and its format."""
     if config.access_log is None:
-        return {"access_log": None}
-    line = config.access_log_format  # what aiohttp does not know in it, it writes as it is
-    return {} if line is None else {"access_log_format": line}
+        return {"access_log_class": _IdleTeller}
+    options: dict[str, Any] = {"access_log_class": _LoggingIdleTeller}
+    if config.access_log_format is not None:  # what aiohttp does not know, it writes as it is
+        options["access_log_format"] = config.access_log_format
+    return options

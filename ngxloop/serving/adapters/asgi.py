@@ -20,7 +20,7 @@ import uvicorn
 from uvicorn.logging import AccessFormatter
 
 from ngxloop.serving.adapters.asgi_protocol import IdleTellingProtocol
-from ngxloop.serving.adapters.base import Service, wait_until
+from ngxloop.serving.adapters.base import Service, hung_named, wait_until
 from ngxloop.serving.application import user_errors
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import ListeningSocket
@@ -70,7 +70,8 @@ class Adapter:
         # An int by its annotation; uvicorn hands it to asyncio.wait_for, which takes fractions.
         self._config.timeout_graceful_shutdown = cast(int, remaining)
         self._server.should_exit = True
-        await self._serving
+        with hung_named(self._server.server_state.tasks, deadline):
+            await self._serving
 
 
 class _Server(uvicorn.Server):

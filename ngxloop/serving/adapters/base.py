@@ -1,12 +1,16 @@
 """What a worker asks of the code that serves one kind of application."""
 
 import asyncio
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 from ngxloop.serving.config import DRAIN_POLL_SECONDS, Config
+from ngxloop.serving.endings import describe_some
 from ngxloop.serving.listeners import ListeningSocket
+from ngxloop.serving.logs import log
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,3 +60,18 @@ async def wait_until(condition: Callable[[], bool], deadline: float) -> bool:
             return False
         await asyncio.sleep(min(DRAIN_POLL_SECONDS, remaining))
     return True
+
+
+@contextlib.contextmanager
+def hung_named(requests: AbstractSet[asyncio.Task[Any]], deadline: float) -> Iterator[None]:
+    """Name the requests that still run at the deadline, before the server cancels them."""
+
+    def name_hung() -> None:
+        if requests:
+            log.warning("not drained at the deadline; cancelling %s", describe_some(requests))
+
+    alarm = asyncio.get_running_loop().call_at(deadline, name_hung)
+    try:
+        yield
+    finally:
+        alarm.cancel()
