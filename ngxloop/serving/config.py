@@ -50,6 +50,9 @@ RSS_SECONDS = 1.0
 LIFETIME_SPREAD = 0.1
 # How often a draining worker looks whether its connections are gone.
 DRAIN_POLL_SECONDS = 0.02
+# A program that listens is ready when it still runs after this time: one that raises right after
+# has not started.
+SETTLE_SECONDS = 0.05
 # The master's longest single wait, a day. epoll_wait(2) takes at most 2^31 ms, 24 days.
 MAX_WAIT_SECONDS = 86_400.0
 

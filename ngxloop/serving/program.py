@@ -25,7 +25,12 @@ from ngxloop.serving.application import user_errors, user_traceback
 from ngxloop.serving.assignment import Assignment
 from ngxloop.serving.borrowing import Borrower
 from ngxloop.serving.channel import Kind, Message
-from ngxloop.serving.config import CANCEL_SECONDS, DRAIN_POLL_SECONDS, KILL_SECONDS
+from ngxloop.serving.config import (
+    CANCEL_SECONDS,
+    DRAIN_POLL_SECONDS,
+    KILL_SECONDS,
+    SETTLE_SECONDS,
+)
 from ngxloop.serving.endings import Endings, describe_tasks
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.logs import log, report
@@ -59,7 +64,7 @@ class _Program:
     def run(self) -> int:
         """Prepare the process, then run the script in it."""
         provide_loops(loop_class(self._sharing))
-        self._borrower.on_listen = self._become_ready
+        self._borrower.on_listen = self._become_ready_soon
         self._borrower.install()
         for sock in self._assignment.sockets:  # the program asks for those that it wants
             sock.close()
@@ -98,7 +103,7 @@ class _Program:
         except (Exception, SystemExit):
             if self._state is not State.STARTING:
                 raise
-            line = f"{self._config.app} raised {{}} before it listened"
+            line = f"{self._config.app} raised {{}} before it served"
             with user_errors(ExitCode.START_FAILED, line):
                 raise
 
@@ -106,7 +111,7 @@ class _Program:
         if self._state is State.STARTING:
             raise StartError(
                 ExitCode.START_FAILED,
-                f"{self._config.app} ended before it listened; "
+                f"{self._config.app} ended before it served; "
                 "a program that serves nobody needs --ready-on start",
             )
 
@@ -119,6 +124,14 @@ class _Program:
         return ExitCode.INTERNAL
 
     # Readiness ---------------------------------------------------------------------------------
+
+    def _become_ready_soon(self) -> None:
+        """It listens: if its event loop goes on running, it has started. Without one, it has."""
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            self._become_ready()
+        else:
+            loop.call_later(SETTLE_SECONDS, self._become_ready)
 
     def _become_ready(self) -> None:
         if self._state is State.STARTING:

@@ -101,7 +101,7 @@ def test_a_program_with_a_handler_of_its_own_is_told_by_it(start):
 
 
 def test_a_program_that_ends_by_itself_is_started_again(start):
-    extra = "await asyncio.sleep(0.01); return"
+    extra = "await asyncio.sleep(0.5); return"
     server = start(extra=extra, workers=1)
     server.serving()
     server.logged(r"worker 1\.0 \(process \d+\) exited with code 0")
@@ -110,7 +110,7 @@ def test_a_program_that_ends_by_itself_is_started_again(start):
 
 
 def test_a_program_that_raises_shows_where_and_is_started_again(start):
-    server = start(extra="await asyncio.sleep(0.01); 1 / 0", workers=1).serving()
+    server = start(extra="await asyncio.sleep(0.5); 1 / 0", workers=1).serving()
     server.logged("ZeroDivisionError")
     server.logged(r"exited with code 1")
     server.logged(r"worker 1\.0 ready")
@@ -132,12 +132,19 @@ def test_one_worker_told_by_hand_drains_and_is_replaced(start):
     assert server.end() == 0
 
 
+def test_a_program_that_raises_right_after_it_listened_ends_the_master(start):
+    server = start(extra="1 / 0")
+    assert server.ended() == 7
+    assert "raised ZeroDivisionError: division by zero before it served" in server.log
+    assert "serving " not in server.log
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("pass", "ended before it listened; a program that serves nobody needs --ready-on start"),
-        ("1 / 0", "raised ZeroDivisionError: division by zero before it listened"),
-        ("import sys; sys.exit('no database')", "raised SystemExit: no database before it"),
+        ("pass", "ended before it served; a program that serves nobody needs --ready-on start"),
+        ("1 / 0", "raised ZeroDivisionError: division by zero before it served"),
+        ("import sys; sys.exit('no database')", "raised SystemExit: no database before it served"),
         ("def (", "raised SyntaxError: "),
     ],
 )

@@ -1,8 +1,10 @@
 """Run an async function without arguments in every worker: a program that serves by itself.
 
-It is ready when its first server listens. How it drains. Nothing more is accepted; the connections
-get time to end: until the deadline if the program has no signal handler of its own, else
---idle-grace. Then it is told by its own handler, or its task is cancelled, as by asyncio.run().
+It is ready when its first server listens and it still runs a moment later.
+
+How it drains. Nothing more is accepted; the connections get time to end: until the deadline if the
+program has no signal handler of its own, else --idle-grace. Then it is told by its own handler, or
+its task is cancelled, as by asyncio.run().
 """
 
 import asyncio
@@ -12,6 +14,7 @@ from typing import Any
 
 from ngxloop.serving.adapters.base import Service, wait_until
 from ngxloop.serving.application import user_errors
+from ngxloop.serving.config import SETTLE_SECONDS
 from ngxloop.serving.endings import Endings, describe_tasks
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import ListeningSocket
@@ -42,6 +45,7 @@ class Adapter:
             waiter = asyncio.create_task(listens.wait())
             await asyncio.wait([self._task, waiter], return_when=asyncio.FIRST_COMPLETED)
             waiter.cancel()
+            await asyncio.wait([self._task], timeout=SETTLE_SECONDS)
             self._refuse_early_end()
         self._task.add_done_callback(self._ended)
 
@@ -73,11 +77,11 @@ class Adapter:
         if not self._task.done():
             return
         name = self._config.app
-        with user_errors(ExitCode.START_FAILED, f"{name} raised {{}} before it listened"):
+        with user_errors(ExitCode.START_FAILED, f"{name} raised {{}} before it served"):
             self._task.result()
         raise StartError(
             ExitCode.START_FAILED,
-            f"{name} ended before it listened; a program that serves nobody needs --ready-on start",
+            f"{name} ended before it served; a program that serves nobody needs --ready-on start",
         )
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
