@@ -24,6 +24,7 @@ from ngxloop.serving.logs import log, report
 from ngxloop.serving.places import Generation, Place, respawn_delay
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.recycling import Recycling
+from ngxloop.serving.reuseport import spread_listeners
 from ngxloop.serving.states import Event, State
 
 # Processes for each worker: one serves, one comes, one still drains, and one in reserve that no
@@ -151,13 +152,30 @@ class Generations:
         generation = self.serving
         if generation is None or self._is_ending:
             return  # it is done when the coming one serves
+        surplus = generation.places[count:]
+        self._spread(generation, surplus)
         while len(generation.places) < count:
             self._spawn(generation.add())
-        surplus = generation.places[count:]
         del generation.places[count:]
         for place in surplus:
             self.recycling.forget(place)
             self.dismiss(place)
+
+    def _spread(self, generation: Generation, surplus: list[Place]) -> None:
+        """Have as many sockets at an address as its mode wants; close those of the surplus."""
+        if self.coming is not None or generation.config.accept != "reuseport":
+            return  # the coming one has its own count; and it is done again when that serves
+        before = generation.listeners.opened[:]
+        try:
+            spread_listeners(generation.listeners, self.count, generation.config.backlog)
+        except StartError as error:
+            log.error("%s: new workers share the sockets that there are", error.line)
+        kept = generation.listeners.sockets
+        gone = Listeners([opened for opened in before if opened.sock not in kept])
+        if gone.opened:  # a connection that came to them later would wait for ever
+            leaving = Generation(generation.number, generation.config, gone, 0)
+            leaving.places = surplus
+            self._retired.append(leaving)
 
     def rest(self) -> None:
         """Drain all workers; the sockets stay open, connections wait for a reload."""

@@ -33,9 +33,10 @@ from typing import NoReturn
 
 from ngxloop.serving.application import load_object
 from ngxloop.serving.assignment import Assignment
-from ngxloop.serving.channel import MESSAGE_BYTES, Channel, Kind, Message, channel_pair
+from ngxloop.serving.channel import MESSAGE_BYTES, MESSAGE_FDS, Channel, Kind, Message, channel_pair
 from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.listeners import ListeningSocket
 from ngxloop.serving.logformats import Writer
 from ngxloop.serving.logs import log, reopen, restore, set_up_logs
 from ngxloop.serving.parent import signal_on_parent_death
@@ -102,7 +103,10 @@ class Zygote:
         """
         own = {name: getattr(assignment, name) for name in _OWN_PARTS}
         payload = json.dumps(own).encode()
-        if not self.channel.send(Kind.SPAWN, payload, [assignment.channel.fileno()]):
+        fds = [one.fileno() for one in (assignment.channel, *assignment.sockets)]
+        if len(fds) > MESSAGE_FDS:
+            raise BlockingIOError(f"{len(fds)} sockets are too many to preload for")
+        if not self.channel.send(Kind.SPAWN, payload, fds):
             raise BrokenPipeError("the process that has preloaded the application is gone")
         poll = select.poll()
         poll.register(self.channel.fileno(), select.POLLIN)
@@ -121,9 +125,10 @@ class Zygote:
         self.channel.close()
 
 
-# All but what the zygote has inherited is another for each worker, and travels as JSON.
-_INHERITED = {"config", "board", "channel", "sockets", "master_pid", "is_preloaded"}
-_OWN_PARTS = [one.name for one in dataclasses.fields(Assignment) if one.name not in _INHERITED]
+# What the zygote has inherited is the same for all workers; the rest travels as JSON, and the
+# channel and the sockets as descriptors: in mode reuseport each worker has sockets of its own.
+_OTHERWISE = {"config", "board", "channel", "sockets", "master_pid", "is_preloaded"}
+_OWN_PARTS = [one.name for one in dataclasses.fields(Assignment) if one.name not in _OTHERWISE]
 
 
 class _Loader:
@@ -144,6 +149,8 @@ class _Loader:
 
     def _live(self) -> int:
         generation = self._assignment.generation
+        for sock in self._assignment.sockets:  # they come with each worker
+            sock.close()
         set_up_logs(self._config, Writer(f"preload {generation}", None, generation))
         try:
             self._config.start_plan.apply_shared()
@@ -179,10 +186,13 @@ class _Loader:
 
     def _spawn(self, message: Message) -> None:
         """Fork a worker by way of a process in between, and tell its id; 0 if that failed."""
-        (fd,) = message.fds
+        fd, *socket_fds = message.fds
         theirs = Channel.of(fd)
+        sockets = [ListeningSocket(fileno=fd) for fd in socket_fds]
         own = json.loads(message.payload)
-        assignment = dataclasses.replace(self._assignment, channel=theirs, is_preloaded=True, **own)
+        assignment = dataclasses.replace(
+            self._assignment, channel=theirs, sockets=sockets, is_preloaded=True, **own
+        )
         handed_over, end = os.pipe()
         answer, tell = os.pipe()
         between = os.fork()
@@ -194,7 +204,8 @@ class _Loader:
         os.waitpid(between, 0)
         os.close(end)  # now the worker is the master's
         os.close(handed_over)
-        theirs.close()
+        for one in (theirs, *sockets):
+            one.close()
         self._channel.send(Kind.SPAWNED, pid)
 
 

@@ -64,6 +64,6 @@ def _is_ours(opened: Opened) -> bool:
 def _warn_of_losses() -> None:
     if _MIGRATE.exists() and _MIGRATE.read_text().strip() == "0":
         log.warning(
-            "mode reuseport: what waits for a worker is lost when there are fewer workers after a "
-            "reload; set net.ipv4.tcp_migrate_req=1"
+            "mode reuseport: what waits for a worker is lost when there are fewer workers later; "
+            "set net.ipv4.tcp_migrate_req=1"
         )

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import os
+import re
 import select
 import signal
 import socket
@@ -10,7 +11,8 @@ import sys
 
 import pytest
 
-from tests.serving.support import APPS, Server, connect, http_get, receive_line
+from tests.serving.support import APPS, Server, connect, http_get, receive_line, wait_gone
+from tests.support.waiting import wait_until_blocking
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 
@@ -82,6 +84,25 @@ def test_reload_changes_between_reuseport_and_shared_sockets(serve, tmp_path):
     assert server.end() == 0
 
 
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["fork", "preload"])
+def test_in_mode_reuseport_scaling_leaves_no_socket_alone(serve, preload):
+    options = ["--workers", "3", "--accept", "reuseport", *preload]
+    server = serve("plain:echo", *options).serving()
+    port = server.address[1]
+    assert len(homes(server, 60)) == 3
+    for count in (2, 1):
+        server.send(signal.SIGTTOU)
+        server.logged(f"scaling from {count + 1} to {count} workers")
+    wait_gone(*map(int, re.findall(r"worker 1\.[12] ready \(process (\d+)\)", server.log)))
+    wait_until_blocking(lambda: len(socket_inodes(server.pid, port)) == 1)
+    assert len(homes(server, 60)) == 1
+    for _ in range(2):
+        server.send(signal.SIGTTIN)
+        server.logged(r"worker 1\.\d ready")
+    assert len(socket_inodes(server.pid, port)) == 3
+    assert len(homes(server, 60)) == 3
+
+
 def test_an_address_in_use_is_refused_in_mode_reuseport_too(serve):
     first = serve("plain:echo", "--workers", "2", "--accept", "reuseport").serving()
     where = first.addresses[0]
@@ -110,8 +131,11 @@ def test_more_connections_than_files_are_warned_of_once(serve):
     assert server.log.count("100000 worker-connections exceed the open file limit of 512") == 1
 
 
-def test_idle_keep_alive_connections_are_closed_for_new_ones(serve):
-    server = serve("web_asgi:app", "--workers", "1", "--worker-connections", "16").serving()
+@pytest.mark.parametrize(
+    "options", [["web_asgi:app"], ["web_aiohttp:app"], ["web_aiohttp:app", "--access-log", "-"]]
+)
+def test_idle_keep_alive_connections_are_closed_for_new_ones(serve, options):
+    server = serve(*options, "--workers", "1", "--worker-connections", "16").serving()
     with contextlib.ExitStack() as stack:
         for _ in range(64):  # every one stays open and idle: without room none would be answered
             sock = stack.enter_context(connect(server.address))
