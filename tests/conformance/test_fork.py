@@ -78,6 +78,40 @@ async def main():
         await asyncio.sleep(0.01)
 run(main())
 """,
+    "datagrams, pipes and processes of the parent survive those of a child": """
+class Endpoint(asyncio.DatagramProtocol):
+    def __init__(self):
+        self.received = asyncio.get_running_loop().create_future()
+    def datagram_received(self, data, address):
+        self.received.set_result(data)
+
+async def datagram_to_ourselves(transport, protocol, data):
+    transport.sendto(data, transport.get_extra_info("sockname"))
+    assert await asyncio.wait_for(protocol.received, 10) == data
+    transport.close()
+
+async def child():
+    endpoint = await asyncio.get_running_loop().create_datagram_endpoint(
+        Endpoint, local_addr=("127.0.0.1", 0)
+    )
+    await datagram_to_ourselves(*endpoint, b"child")
+    process = await asyncio.create_subprocess_exec("cat", stdin=-1, stdout=-1)
+    assert await process.communicate(b"child") == (b"child", None)
+
+async def main():
+    loop = asyncio.get_running_loop()
+    endpoint = await loop.create_datagram_endpoint(Endpoint, local_addr=("127.0.0.1", 0))
+    process = await asyncio.create_subprocess_exec("cat", stdin=-1, stdout=-1)
+    def run_child():
+        if sys.version_info < (3, 12):
+            asyncio._set_running_loop(None)
+        run(child())
+    assert in_child(run_child) == 0
+    await datagram_to_ourselves(*endpoint, b"parent")
+    assert await process.communicate(b"parent") == (b"parent", None)
+    assert process.returncode == 0
+run(main())
+""",
     "a child that just ends leaves its parent's signal handlers in place": """
 async def main():
     heard = asyncio.Event()
