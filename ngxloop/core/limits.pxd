@@ -44,6 +44,9 @@ cdef enum:
     # the kernel tells only a connected sender that there is room.
     UNIX_RETRY_MS = 1
 
+    # What a worker that is told to end takes from a socket's queue, at most: the longest that the
+    # kernel keeps by default. net.core.somaxconn, 4096.
+    ACCEPT_WAITING_COUNT = 4096
     # After EMFILE and its kin all listeners rest this long. asyncio: ACCEPT_RETRY_DELAY, 1 s.
     ACCEPT_RETRY_MS = 1000
     # Writes to a lost connection before each is logged. asyncio: LOG_THRESHOLD_FOR_CONNLOST_WRITES.

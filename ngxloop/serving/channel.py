@@ -35,6 +35,7 @@ class Kind(enum.IntEnum):
     RELEASE = 6  # the program has closed such a socket
     DRAIN = 64  # finish what you have, then exit; the payload is the time for it in seconds
     STOP = 65  # exit now
+    ACCEPT = 67  # take every connection that waits: nobody will accept after this worker
     SPAWN = 69  # to a zygote: fork a worker for this channel; see preload.py
     REOPEN = 66  # open the log files again: they were renamed
 

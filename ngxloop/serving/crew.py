@@ -148,18 +148,21 @@ class Crew:
             done,
         )
 
-    def retire(self, place: Place, seconds: float | None = None) -> None:
+    def retire(self, place: Place, seconds: float | None = None, *, is_last: bool = False) -> None:
         """Let a worker finish what it does; one that has not begun just stops.
 
         Args:
             place: Whose worker.
             seconds: How long it may take; without, as long as its configuration says.
+            is_last: Nobody accepts from its sockets after it, so it takes what waits there.
         """
         if place.state is State.STARTING:
             self.stop(place)
         elif place.advance(Event.DRAIN):
             place.deadline = None
             if place.is_live:
+                if is_last:
+                    place.order(Kind.ACCEPT)
                 place.order(Kind.DRAIN, b"" if seconds is None else f"{seconds:g}".encode())
                 self._expect_drain(place, seconds)
 

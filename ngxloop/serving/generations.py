@@ -192,7 +192,7 @@ class Generations:
         if self.coming is not None:
             self.coming.listeners.close(leave_files=self._owner.is_sharing)
         for place in self.places:
-            self.crew.retire(place, seconds)
+            self.crew.retire(place, seconds, is_last=not self._owner.is_sharing)
 
     def stop(self) -> None:
         """End all workers now."""

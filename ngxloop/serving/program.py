@@ -175,7 +175,9 @@ class _Program:
         if not self._channel.is_open:
             return
         for message in self._channel.receive():
-            if message.kind is Kind.DRAIN:
+            if message.kind is Kind.ACCEPT:
+                self._accept_waiting()
+            elif message.kind is Kind.DRAIN:
                 self._drain(message)
             elif message.kind is Kind.STOP:
                 self._enter(State.STOPPING)
@@ -204,6 +206,12 @@ class _Program:
         signal.alarm(math.ceil(self._config.graceful_timeout + KILL_SECONDS))
 
     # The end -----------------------------------------------------------------------------------
+
+    def _accept_waiting(self) -> None:
+        """Let the loop take what waits at its sockets. Runs in a signal."""
+        loop = self._sharing.serving
+        if loop is not None and loop.is_running():
+            loop.call_soon_threadsafe(loop.accept_waiting)
 
     def _drain(self, message: Message) -> None:
         """Accept no more; tell the program to end when the time has come. Runs in a signal."""

@@ -130,7 +130,9 @@ class _Worker:
 
     def _read_channel(self) -> None:
         for message in self._channel.receive():
-            if message.kind is Kind.DRAIN:
+            if message.kind is Kind.ACCEPT:
+                self._loop.accept_waiting()
+            elif message.kind is Kind.DRAIN:
                 self._graceful_timeout = float(message.payload or self._graceful_timeout)
                 self._ask_drain()
             elif message.kind is Kind.STOP:

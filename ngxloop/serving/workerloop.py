@@ -77,6 +77,11 @@ class WorkerLoop(EventLoop):
             sock.close()
             raise
 
+    def accept_waiting(self) -> None:
+        """Take every connection that waits at a listening socket: nobody will come after us."""
+        for listener in list(self._listeners.values()):
+            listener.accept_waiting()
+
     def _start_serving(self, *args: Any, **options: Any) -> None:
         self.sharing.begin_serving(self)
         super()._start_serving(*args, **options)

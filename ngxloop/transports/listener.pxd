@@ -14,7 +14,7 @@ cdef class Listener:
     cdef object context              # copied for each connection
     cdef object local                # address of every accepted socket; None if bound to a wildcard
 
-    cdef int accept_some(self) except -1
+    cdef int accept_some(self, int limit) except -1
     cdef int accept_failed(self, int error) except -1
     cdef int out_of_resources(self, int error) except -1
     cdef int open_connection(self, int fd, sockaddr_storage* peer, size_t size) except -1

@@ -36,7 +36,12 @@ from libc.string cimport memcpy
 
 from ngxloop.core.event cimport KIND_LISTENER, Connection, Event
 from ngxloop.core.handle cimport call_in_context
-from ngxloop.core.limits cimport ACCEPT_RETRY_MS, REUSE_COUNT_MAX, REUSE_DIVISOR
+from ngxloop.core.limits cimport (
+    ACCEPT_RETRY_MS,
+    ACCEPT_WAITING_COUNT,
+    REUSE_COUNT_MAX,
+    REUSE_DIVISOR,
+)
 from ngxloop.core.linux cimport (
     AF_INET,
     AF_INET6,
@@ -109,13 +114,18 @@ cdef class Listener:
     def _loop_closed(self):
         self.connection = NULL
 
-    cdef int accept_some(self) except -1:
-        """Accept as many connections as the gate allows for one event."""
+    def accept_waiting(self):
+        """Accept every connection that waits, gate or not; for a server that is about to end."""
+        if self.connection != NULL:
+            self.accept_some(ACCEPT_WAITING_COUNT)
+
+    cdef int accept_some(self, int limit) except -1:
+        """Accept limit connections at most, or as many as there are."""
         cdef sockaddr_storage peer
         cdef socklen_t size
         cdef int fd
         cdef int i
-        for i in range(self.loop.gate.accept_limit):
+        for i in range(limit):
             size = sizeof(peer)
             fd = accept4(
                 self.connection.fd, <sockaddr*>&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC
@@ -231,7 +241,7 @@ cdef int close_idle(Reactor loop) except -1:
 
 cdef int listener_accept(Event* ev) except -1:
     cdef Listener listener = <Listener>ev.data
-    return listener.accept_some()
+    return listener.accept_some(listener.loop.gate.accept_limit)
 
 
 cdef object fixed_address(sock):

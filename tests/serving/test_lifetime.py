@@ -4,10 +4,11 @@ import itertools
 import os
 import re
 import signal
+import time
 
 import pytest
 
-from tests.serving.support import connect, http_get, receive_line, wait_gone
+from tests.serving.support import DEADLINE, connect, http_get, receive_line, wait_gone
 
 
 @pytest.mark.complaint(11)
@@ -116,3 +117,16 @@ def test_worker_with_a_successor_that_starts_may_die(serve):
         server.logged(r"worker 1\.\d ready")
     assert http_get(server.address)[0] == 200
     assert server.end() == 0
+
+
+@pytest.mark.complaint(8)
+@pytest.mark.parametrize("app", ["web_asgi:app", "web_aiohttp:app"])
+def test_worker_is_followed_after_its_last_request_and_none_fails(serve, app):
+    options = ["--max-requests", "5", "--max-requests-jitter", "3", "--workers", "2"]
+    server = serve(app, *options).serving()
+    end = time.monotonic() + DEADLINE
+    seen = set()
+    while len(seen) < 6 and time.monotonic() < end:
+        seen.add(int(http_get(server.address)[1]))  # fails if a single request does
+    assert len(seen) == 6
+    server.logged("it has served as many requests as it may")

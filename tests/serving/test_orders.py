@@ -134,6 +134,24 @@ def test_drain_delay_goes_on_accepting_before_it_drains(serve):
     assert server.ended() == 0
 
 
+@pytest.mark.complaint(7)
+@pytest.mark.parametrize(
+    ("app", "bind"), [("plain:Echo", "127.0.0.1:0"), ("streams_main:main", None)]
+)
+def test_connections_that_wait_when_the_master_ends_are_served(serve, app, bind):
+    server = serve(app, bind=bind).serving()
+    (worker,) = server.worker_pids(1)
+    os.kill(worker, signal.SIGSTOP)
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(connect(server.address)) for _ in range(200)]
+        server.send(signal.SIGTERM)
+        server.logged("ending: workers drain")
+        os.kill(worker, signal.SIGCONT)
+        for sock in waiting:
+            assert receive_line(sock)
+    assert server.ended() == 0
+
+
 def until_refused(address):
     """Connect until that fails: the workers close their copies of the socket in their own time."""
     while True:
