@@ -12,6 +12,7 @@ import socket
 import sys
 import warnings
 
+from ngxloop.aio.connecting import ClientConnections, remember_hooks
 from ngxloop.aio.datagrams import DatagramHooks
 from ngxloop.aio.files import FileSending
 from ngxloop.aio.forking import remember_loop
@@ -32,6 +33,7 @@ from ngxloop.transports.listener import Listener
 
 class EventLoop(
     SockCalls,
+    ClientConnections,
     DatagramHooks,
     FileSending,
     HandleReports,
@@ -87,3 +89,6 @@ class EventLoop(
             return
         for sig in list(self._signal_handlers):
             self.remove_signal_handler(sig)
+
+
+remember_hooks(EventLoop)

@@ -17,6 +17,7 @@ cdef class ConnectionPool:
     cdef readonly uint32_t reusable_count
 
     cdef Connection* connection_get(self, int fd, ConnectionKind kind, object owner) except NULL
+    cdef int connection_pass(self, Connection* connection, object owner) except -1
     cdef int connection_free(self, Connection* connection) except -1
     cdef int free_all(self) except -1
     cdef Connection* connection_find(self, uint64_t key) noexcept

@@ -62,6 +62,15 @@ cdef class ConnectionPool:
         self.used_count_max = max(self.used_count_max, self.used_count)
         return connection
 
+    cdef int connection_pass(self, Connection* connection, object owner) except -1:
+        """Give a slot that is in use to another owner; the former one loses its reference."""
+        cdef object former = <object>connection.owner
+        connection.owner = <void*>owner
+        connection.read.data = connection.write.data = <void*>owner
+        Py_INCREF(owner)
+        Py_DECREF(former)
+        return 0
+
     cdef int connection_free(self, Connection* connection) except -1:
         """Give a slot back: its events leave their queues, its owner loses a reference."""
         cdef object owner = <object>connection.owner

@@ -1,5 +1,6 @@
 """StreamTransport: TCP and Unix stream connections."""
 
+from ngxloop.core.event cimport Connection
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.transports.reading cimport ReadingTransport
 from ngxloop.transports.writing cimport Writer
@@ -14,6 +15,9 @@ cdef class StreamTransport(ReadingTransport):
     cdef bint write_ended(self) noexcept
     cdef bint is_blocked(self) noexcept
 
+cdef StreamTransport stream_adopt(
+    Reactor reactor, Connection* connection, socket_kind, protocol, context
+)
 cdef StreamTransport stream_open(
     Reactor reactor, int fd, socket_kind, protocol, context, server
 )

@@ -11,7 +11,7 @@ from cpython.contextvars cimport PyContext_CopyCurrent
 import asyncio
 from asyncio import constants, transports
 
-from ngxloop.core.event cimport Event
+from ngxloop.core.event cimport Connection, Event
 from ngxloop.core.limits cimport RECEIVE_BYTES
 from ngxloop.core.linux cimport AF_INET, AF_INET6, EPOLLET, EPOLLIN, EPOLLPRI, EPOLLRDHUP
 from ngxloop.core.oserr cimport os_error
@@ -144,6 +144,10 @@ cdef class StreamTransport(ReadingTransport):
             return 0
         self.connection.read.handler = stream_read
         self.connection.read.active = not self.paused and not self.closing
+        if self.connection.interest:  # since connect(): there may be news already
+            if self.connection.read.active and self.connection.read.ready:
+                self.loop.post(&self.connection.read)
+            return 0
         try:
             self.loop.poller.poll_add(
                 self.connection, EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET
@@ -213,12 +217,31 @@ cdef StreamTransport stream_open(
     transport.socket_kind = socket_kind
     transport.use_protocol(protocol)
     transport.open(reactor, fd, protocol, context, server)
-    transport.connection.read.handler = stream_start
     # a receive stops behind a message with passed fds; urgent data of TCP comes with EPOLLPRI
     transport.connection.read.drain = socket_kind[0] not in (AF_INET, AF_INET6)
-    transport.connection.write.handler = stream_write
-    reactor.post(&transport.connection.read)
+    stream_schedule(transport)
     return transport
+
+
+cdef StreamTransport stream_adopt(
+    Reactor reactor, Connection* connection, socket_kind, protocol, context
+):
+    """Return a transport that takes over a slot, which is registered, and what is known of it."""
+    cdef StreamTransport transport = StreamTransport.__new__(StreamTransport)
+    transport.socket_kind = socket_kind
+    transport.use_protocol(protocol)
+    reactor.pool.connection_pass(connection, transport)
+    transport.use_slot(reactor, connection, protocol, context)
+    stream_schedule(transport)
+    return transport
+
+
+cdef int stream_schedule(StreamTransport transport) except -1:
+    """Let the first event of the slot, which calls connection_made(), run in the next turn."""
+    transport.connection.read.handler = stream_start
+    transport.connection.write.handler = stream_write
+    transport.loop.post(&transport.connection.read)
+    return 0
 
 
 cdef int stream_start(Event* ev) except -1:

@@ -16,6 +16,7 @@ cdef class Transport(FlowControl):
     cdef int lost_count              # > 0: connection_lost is scheduled; counts writes since then
 
     cdef int take_slot(self, Reactor reactor, int fd, protocol, context) except -1
+    cdef int use_slot(self, Reactor reactor, Connection* connection, protocol, context) except -1
     cdef int fatal_error(self, exc, str message) except -1
     cdef int schedule_lost(self, exc) except -1
     cdef int lose(self) except -1

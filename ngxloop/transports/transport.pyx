@@ -42,8 +42,13 @@ cdef class Transport(FlowControl):
 
     cdef int take_slot(self, Reactor reactor, int fd, protocol, context) except -1:
         """Take a slot for fd; on failure nothing is taken and fd stays the caller's."""
-        self.connection = reactor.pool.connection_get(fd, KIND_TRANSPORT, self)
-        self.fd = fd
+        cdef Connection* connection = reactor.pool.connection_get(fd, KIND_TRANSPORT, self)
+        return self.use_slot(reactor, connection, protocol, context)
+
+    cdef int use_slot(self, Reactor reactor, Connection* connection, protocol, context) except -1:
+        """Begin with a slot that is ours."""
+        self.connection = connection
+        self.fd = connection.fd
         self.loop = reactor
         self.protocol = protocol
         self.context = context

@@ -1,0 +1,186 @@
+"""StreamConnecting: a TCP connection to a numeric address that is not made yet.
+
+How it works. The fd gets a slot of the pool when connect(2) goes on in the background, and is
+registered with epoll once, for everything that its transport will ever want: the first OUT says
+that connect(2) has ended, SO_ERROR how. Then the transport takes the slot over. What the kernel
+reported in between stands in the slot's bits, so that nothing is registered or asked a second time:
+a connection costs one epoll_ctl, where asyncio's way over add_writer() needs three. Model:
+ngx_event_connect_peer (nginx src/event/ngx_event_connect.c).
+
+Rules. The slot OWNS a StreamConnecting, which owns the fd, until make_transport() or close(). A
+host that is no numeric address, and a port that is no valid number, are not our affair.
+"""
+
+cimport cython
+from cpython.contextvars cimport PyContext_CopyCurrent
+from libc.errno cimport EINPROGRESS, EINTR, errno
+
+from socket import SOCK_STREAM
+
+from ngxloop.core.event cimport KIND_TRANSPORT, Connection, Event
+from ngxloop.core.linux cimport (
+    AF_INET,
+    AF_INET6,
+    EPOLLET,
+    EPOLLIN,
+    EPOLLOUT,
+    EPOLLPRI,
+    EPOLLRDHUP,
+    IPPROTO_TCP,
+    SO_ERROR,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    SOL_SOCKET,
+    TCP_NODELAY,
+    close,
+    connect,
+    getpeername,
+    getsockopt,
+    setsockopt,
+    sockaddr,
+    socket,
+    socklen_t,
+)
+from ngxloop.core.oserr cimport raise_os_error
+from ngxloop.core.reactor cimport Reactor, claim_fd
+from ngxloop.core.sockaddr cimport address_fill, address_object
+from ngxloop.transports.stream cimport StreamTransport, stream_adopt
+
+cdef int STREAM_KIND = SOCK_STREAM
+# What socket.socket() is made of, by family, if somebody asks the transport for one.
+cdef object KIND_4 = (AF_INET, SOCK_STREAM, IPPROTO_TCP)
+cdef object KIND_6 = (AF_INET6, SOCK_STREAM, IPPROTO_TCP)
+
+
+@cython.final
+cdef class StreamConnecting:
+    """One connect() in the background; see the file header."""
+
+    def __cinit__(self):
+        self.fd = -1
+
+    def __init__(self):
+        raise TypeError("made by connect_begin()")
+
+    def __dealloc__(self):
+        if self.fd >= 0:
+            close(self.fd)
+
+    def __repr__(self):
+        address = address_object(<sockaddr*>&self.address, self.address_size)
+        return f"<ngxloop.StreamConnecting fd={self.fd} to {address}>"
+
+    def is_closing(self):
+        """Return True once the fd is not ours any more: asked when somebody wants to watch it."""
+        return self.fd < 0
+
+    def check(self, int error):
+        """Raise the OSError of a connect() that has failed with this errno, if it is one."""
+        if error:
+            address = address_object(<sockaddr*>&self.address, self.address_size)
+            raise OSError(error, f"Connect call failed {address}")
+
+    def make_transport(self, protocol):
+        """Return the transport of the connection that is made; the slot and the fd are its own.
+
+        connection_made() is called in the next turn, in a copy of the context of this call.
+        """
+        cdef Connection* connection = self.connection
+        cdef StreamTransport transport
+        cdef socklen_t size
+        if connection == NULL:
+            raise RuntimeError("Event loop is closed")
+        transport = stream_adopt(
+            self.loop,
+            connection,
+            KIND_4 if self.address.ss_family == AF_INET else KIND_6,
+            protocol,
+            PyContext_CopyCurrent(),
+        )
+        self.connection = NULL
+        self.fd = -1
+        size = sizeof(transport.peer_raw)
+        if getpeername(transport.fd, <sockaddr*>&transport.peer_raw, &size) < 0:
+            transport.peer_raw.sin6_family = 0  # it is gone again
+        return transport
+
+    def close(self):
+        """Give up; harmless when the fd is not ours any more."""
+        cdef Connection* connection = self.connection
+        cdef int fd = self.fd
+        self.connection = NULL
+        self.fd = -1
+        if fd >= 0:
+            close(fd)  # epoll forgets it: there are no duplicates
+        if connection != NULL:
+            self.loop.pool.connection_free(connection)
+
+    def _loop_closed(self):
+        """The loop closes, and we with it; the slot is given back by the pool."""
+        self.connection = NULL
+        self.close()
+
+    cdef bint resolve(self, host, port) except? False:
+        """Fill in the address; False if it needs somebody to resolve or refuse it."""
+        self.address_size = address_fill(AF_INET, (host, port), &self.address)
+        if self.address_size == 0:
+            self.address_size = address_fill(AF_INET6, (host, port), &self.address)
+        return self.address_size != 0
+
+    cdef int begin(self) except -1:
+        """Make the socket and start to connect it; an error that comes at once rises."""
+        cdef int one = 1
+        self.fd = socket(
+            self.address.ss_family, STREAM_KIND | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP
+        )
+        if self.fd < 0:
+            raise_os_error(errno, None)
+        setsockopt(self.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
+        # after EINTR it goes on in the background as well: connect(2)
+        if connect(self.fd, <sockaddr*>&self.address, self.address_size) < 0:
+            if errno != EINPROGRESS and errno != EINTR:
+                raise_os_error(errno, None)
+        claim_fd(self.loop, self.fd)
+        self.connection = self.loop.pool.connection_get(self.fd, KIND_TRANSPORT, self)
+        # the kernel reports OUT alone; `read` is what a renewed epoll posts if it fails
+        self.connection.read.handler = self.connection.write.handler = connect_ended
+        self.connection.write.active = 1
+        self.waiter = self.loop.create_future()
+        self.loop.poller.poll_add(
+            self.connection, EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET
+        )
+        return 0
+
+    cdef int ended(self) except -1:
+        """connect() has ended, one way or the other: wake the task."""
+        cdef int error = 0
+        cdef socklen_t size = sizeof(error)
+        self.connection.write.active = 0
+        if getsockopt(self.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0:
+            error = errno  # somebody else has closed the fd
+        if not self.waiter.done():
+            self.waiter.set_result(error)
+        return 0
+
+
+cdef int connect_ended(Event* ev) except -1:
+    cdef StreamConnecting connecting = <StreamConnecting>ev.data
+    return connecting.ended()
+
+
+def connect_begin(Reactor loop not None, host, port):
+    """Start to connect to a numeric host; return None if it is none or the port is unusual.
+
+    Raises:
+        OSError: the kernel refuses at once: no fds left, network unreachable.
+    """
+    cdef StreamConnecting connecting = StreamConnecting.__new__(StreamConnecting)
+    connecting.loop = loop
+    if not connecting.resolve(host, port):
+        return None
+    try:
+        connecting.begin()
+    except BaseException:
+        connecting.close()
+        raise
+    return connecting
