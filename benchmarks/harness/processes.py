@@ -47,6 +47,14 @@ def is_asleep(pid: int) -> bool:
     return _stat_fields(pid)[0] == "S"
 
 
+def has_ended(pid: int) -> bool:
+    """Return whether a process is gone, or only waits for its parent to notice."""
+    try:
+        return _stat_fields(pid)[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def _parents() -> list[tuple[int, int]]:
     """Return process id and parent of all processes; those that end meanwhile are left out."""
     found = []

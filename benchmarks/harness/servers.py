@@ -35,6 +35,7 @@ class Server(Contender):
     loop: str = ""
     module: str = ""
     arguments: str = ""
+    reloads: bool = True  # HUP replaces its workers
 
     def command(self, app: str, port: int, workers: int, *more: str) -> list[str]:
         """Return the command line; CaseFailedError if something is not installed."""
@@ -67,7 +68,13 @@ SERVERS = (
     Server("uvicorn", loop="uvloop", module="uvicorn", arguments=UVICORN_ARGUMENTS + "uvloop"),
     Server("gunicorn", loop="uvloop", module="gunicorn", arguments=GUNICORN_ARGUMENTS),
     Server("granian", loop="uvloop", module="granian", arguments=GRANIAN_ARGUMENTS),
-    Server("hypercorn", loop="uvloop", module="hypercorn", arguments=HYPERCORN_ARGUMENTS),
+    Server(
+        "hypercorn",
+        loop="uvloop",
+        module="hypercorn",
+        arguments=HYPERCORN_ARGUMENTS,
+        reloads=False,
+    ),
     Server(
         "ngxloop-serve",
         role="subject",
@@ -183,7 +190,8 @@ def _running(
         if server is NGXLOOP_SERVE:
             more = (*more, "--control-socket", str(control_file(folder)))
         port = _free_port()
-        command = server.command(app, port, workers, *more)
+        # Some log to stdout, where a measured process sends messages.
+        command = ["sh", "-c", 'exec "$0" "$@" >&2', *server.command(app, port, workers, *more)]
         limit_seconds = effort.limit_seconds + START_SECONDS
         variables = {READY_VARIABLE: str(ready_file(folder))}
         with MeasuredProcess(command, server_cores(), limit_seconds, variables) as process:
