@@ -18,7 +18,7 @@ import threading
 from asyncio import events, unix_events
 from typing import Any
 
-logger = logging.getLogger("asyncio")
+logger: logging.Logger = logging.getLogger("asyncio")
 
 # What is reported for a status that somebody else has taken; asyncio's number.
 LOST_STATUS = 255

@@ -103,7 +103,7 @@ class Zygote:
         """
         own = {name: getattr(assignment, name) for name in _OWN_PARTS}
         payload = json.dumps(own).encode()
-        fds = [one.fileno() for one in (assignment.channel, *assignment.sockets)]
+        fds = [assignment.channel.fileno(), *(sock.fileno() for sock in assignment.sockets)]
         if len(fds) > MESSAGE_FDS:
             raise BlockingIOError(f"{len(fds)} sockets are too many to preload for")
         if not self.channel.send(Kind.SPAWN, payload, fds):
@@ -204,8 +204,9 @@ class _Loader:
         os.waitpid(between, 0)
         os.close(end)  # now the worker is the master's
         os.close(handed_over)
-        for one in (theirs, *sockets):
-            one.close()
+        theirs.close()
+        for sock in sockets:
+            sock.close()
         self._channel.send(Kind.SPAWNED, pid)
 
 

@@ -1,11 +1,14 @@
 """uvicorn's HTTP protocol, which tells the transport when the connection is idle."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+if TYPE_CHECKING:  # a class; to type checkers the other one is a variable
+    from uvicorn.protocols.http.h11_impl import H11Protocol as AutoHTTPProtocol
+else:
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 
-class IdleTellingProtocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
+class IdleTellingProtocol(AutoHTTPProtocol):
     """Marks keep-alive connections between two requests: those may be closed for new ones."""
 
     transport: Any
