@@ -16,12 +16,14 @@ from typing import Any
 
 from ngxloop.transports.connecting import connect_begin
 
-# What BaseEventLoop's create_connection() calls on the loop for a numeric address.
+# What BaseEventLoop's create_connection() calls on the loop, here or on a selector loop.
 HOOKS = (
+    "_add_writer",
     "_connect_sock",
     "_create_connection_transport",
     "_ensure_resolved",
     "_make_socket_transport",
+    "getaddrinfo",
     "sock_connect",
 )
 _hooks_of = attrgetter(*HOOKS)
