@@ -5,12 +5,13 @@ from asyncio import base_events, format_helpers
 from typing import Any
 
 from ngxloop.core.handle import Handle, bind_handle_class
-from ngxloop.core.scheduling import bind_extract_stack, bind_future_class
+from ngxloop.core.scheduling import bind_extract_stack, bind_future_class, bind_tasks
 from ngxloop.core.timers import bind_timer_class
 
 bind_handle_class(asyncio.Handle)
 bind_timer_class(asyncio.TimerHandle)
 bind_future_class(asyncio.Future)
+bind_tasks(asyncio.tasks, asyncio.BaseEventLoop.create_task)
 bind_extract_stack(format_helpers.extract_stack)
 
 

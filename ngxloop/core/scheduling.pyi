@@ -1,16 +1,18 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from traceback import StackSummary
-from types import FrameType
-from typing import Any, TypeVarTuple
+from types import FrameType, ModuleType
+from typing import Any, TypeVar, TypeVarTuple
 
 from ngxloop.core.attributes import LoopAttributes
 
+_T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 def bind_extract_stack(function: Callable[[FrameType], StackSummary]) -> None: ...
 def bind_future_class(future_class: type[asyncio.Future[Any]]) -> None: ...
+def bind_tasks(tasks_module: ModuleType, create_task: Callable[..., asyncio.Task[Any]]) -> None: ...
 
 class Scheduling(LoopAttributes):
     def call_soon(
@@ -33,4 +35,12 @@ class Scheduling(LoopAttributes):
         *args: *_Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle: ...
+    def create_task(
+        self,
+        coro: Coroutine[Any, Any, _T],
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+        **options: Any,
+    ) -> asyncio.Task[_T]: ...
     def create_future(self) -> asyncio.Future[Any]: ...

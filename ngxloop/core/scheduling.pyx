@@ -28,6 +28,17 @@ def bind_future_class(future_class: type) -> None:
     FUTURE = future_class
 
 
+cdef object TASKS = None
+cdef object CREATE_TASK = None
+
+
+def bind_tasks(tasks_module, create_task) -> None:
+    """Say where the class of tasks stands: asyncio.tasks; and who makes unusual ones: a method."""
+    global TASKS, CREATE_TASK
+    TASKS = tasks_module
+    CREATE_TASK = create_task
+
+
 cdef class Scheduling(LoopAttributes):
     """The part of the event loop that takes callbacks."""
 
@@ -88,6 +99,18 @@ cdef class Scheduling(LoopAttributes):
         """Return a new asyncio.Future of this loop."""
         return FUTURE(loop=self)
 
+    def create_task(self, coro, **options):
+        """Run a coroutine as a task, from the next turn on.
+
+        Args:
+            options: name and context, and what else BaseEventLoop.create_task() takes.
+        """
+        plain = not self.closed and not self.debugging and are_plain(options)
+        if not plain or self._task_factory is not None:
+            return CREATE_TASK(self, coro, **options)
+        options["loop"] = self
+        return TASKS.Task(coro, **options)
+
     cdef int check_call(self, callback, str method) except -1:
         """Raise what debug mode raises for a wrong thread or a wrong callback."""
         if method != "call_soon_threadsafe":
@@ -98,6 +121,14 @@ cdef class Scheduling(LoopAttributes):
     cdef list origin(self):
         """Return what Handle.origin holds for a handle that Python code makes right now."""
         return None if extract_stack is None else [extract_stack(_getframe()), None]
+
+
+cdef bint are_plain(dict options) except -1:
+    """Tell whether every version knows these options of a task."""
+    for key in options:
+        if key != "name" and key != "context":
+            return False
+    return True
 
 
 cdef object schedule(Scheduling loop, when, callback, args, context, str method):

@@ -45,6 +45,48 @@ async def test_create_future_makes_an_asyncio_future_of_this_loop():
     assert future.get_loop() is loop
 
 
+async def test_create_task_takes_a_name_and_a_context():
+    loop = asyncio.get_running_loop()
+    variable = contextvars.ContextVar("variable", default="outside")
+    context = contextvars.copy_context()
+    context.run(variable.set, "inside")
+
+    async def read():
+        return variable.get()
+
+    named = loop.create_task(read(), name="my name")
+    inside = loop.create_task(read(), context=context)
+
+    assert type(named) is asyncio.Task
+    assert (named.get_name(), named.get_loop()) == ("my name", loop)
+    assert inside.get_name().startswith("Task-")
+    assert (await named, await inside) == ("outside", "inside")
+
+
+@pytest.mark.parametrize("options", [{"loop": None}, {"nonsense": 1}], ids=["loop", "unknown"])
+async def test_create_task_refuses_options_that_it_does_not_know(options):
+    coro = asyncio.sleep(0)
+    with pytest.raises(TypeError):
+        asyncio.get_running_loop().create_task(coro, **options)
+    coro.close()
+
+
+async def test_create_task_refuses_what_is_no_coroutine():
+    with pytest.raises(TypeError, match="a coroutine was expected, got 'text'"):
+        asyncio.get_running_loop().create_task("text")
+
+
+async def test_create_task_makes_the_class_that_asyncio_tasks_names(monkeypatch):
+    class Task(asyncio.Task):
+        pass
+
+    monkeypatch.setattr(asyncio.tasks, "Task", Task)
+    task = asyncio.get_running_loop().create_task(asyncio.sleep(0))
+    await task
+
+    assert type(task) is Task
+
+
 async def test_a_task_factory_with_two_parameters_is_called_for_each_task():
     loop = asyncio.get_running_loop()
     seen = []
