@@ -10,6 +10,7 @@ graceful; a respawn backs off.
 """
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -182,7 +183,7 @@ class Master:
                 return generations
         raise StartError(
             ExitCode.START_FAILED,
-            f"cannot prepare {count} workers: {os.strerror(24)}; "
+            f"cannot prepare {count} workers: {os.strerror(errno.EMFILE)}; "
             "raise the open file limit (ulimit -n), or lower --workers",
         )
 

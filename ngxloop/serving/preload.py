@@ -19,6 +19,7 @@ with it (CPython 3.13, Linux 6.18).
 If it dies, workers are forked from the master and load the application themselves.
 """
 
+import contextlib
 import ctypes
 import dataclasses
 import gc
@@ -41,10 +42,11 @@ from ngxloop.serving.logformats import Writer
 from ngxloop.serving.logs import log, reopen, restore, set_up_logs
 from ngxloop.serving.parent import signal_on_parent_death
 from ngxloop.serving.process import fork_worker
+from ngxloop.serving.titles import set_title
 from ngxloop.serving.worker import run_worker
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
-_FORK_SECONDS = 10.0  # a zygote that has loaded does nothing but fork
+_FORK_SECONDS = 5.0  # a zygote that has loaded does nothing but fork
 _FDS = Path("/proc/self/fd")
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -120,6 +122,12 @@ class Zygote:
         """Let it, and all workers that it forks later, write to the new log files."""
         self.channel.send(Kind.REOPEN)
 
+    def kill(self) -> None:
+        """End it now: it does not listen, and what it was asked for must not happen later."""
+        if self.channel.is_open:  # else it has died, and its id may be another's
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
     def close(self) -> None:
         """Let it end; its workers go on."""
         self.channel.close()
@@ -151,6 +159,7 @@ class _Loader:
         generation = self._assignment.generation
         for sock in self._assignment.sockets:  # they come with each worker
             sock.close()
+        set_title(f"preload {generation} [{self._config.app}]")
         set_up_logs(self._config, Writer(f"preload {generation}", None, generation))
         try:
             self._config.start_plan.apply_shared()

@@ -16,6 +16,7 @@ from ngxloop.serving.logformats import Writer
 from ngxloop.serving.logs import log, set_up_logs
 from ngxloop.serving.options.logging import LogOptions
 from ngxloop.serving.parent import signal_on_parent_death
+from ngxloop.serving.titles import set_title
 from ngxloop.serving.process import fork_worker
 
 _MISSING = "needs the package watchfiles; pip install 'ngxloop[reload]'"
@@ -41,6 +42,7 @@ def watch(folders: Sequence[str], logs: LogOptions) -> None:
 
 
 def _watch(master_pid: int, folders: Sequence[str], logs: LogOptions) -> int:
+    set_title("watcher")
     set_up_logs(logs, Writer("watcher"))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)

@@ -1,7 +1,5 @@
 """The zygotes of a master (preload.py), one for each generation that is preloaded."""
 
-import os
-import signal
 from collections.abc import Callable
 
 from ngxloop.serving.assignment import Assignment
@@ -79,6 +77,7 @@ class Zygotes:
                 error,
                 assignment.generation,
             )
+            zygote.kill()
             self.close(assignment.generation)
             return None
 
@@ -94,8 +93,8 @@ class Zygotes:
             return
         zygote.cancel()
         self._poller.remove(zygote.channel.fileno())
-        if not zygote.is_ready and zygote.channel.is_open:
-            os.kill(zygote.pid, signal.SIGKILL)  # the application has it, and does not listen
+        if not zygote.is_ready:
+            zygote.kill()  # the application has it
         zygote.close()
 
     def close_all(self) -> None:

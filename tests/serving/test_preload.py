@@ -119,6 +119,18 @@ def test_process_that_has_loaded_may_die(serve, application):
     assert server.end() == 0
 
 
+def test_process_that_has_loaded_and_hangs_is_killed(serve, application):
+    server = serve(*application(), "--workers", "1").serving()
+    (loader,) = loads(server)
+    assert b"ngxloop: preload 1 " in Path(f"/proc/{loader}/cmdline").read_bytes()
+    os.kill(loader, signal.SIGSTOP)
+    os.kill(server.worker_pids(1)[0], signal.SIGKILL)
+    server.logged("did not fork; generation 1 loads its application in each worker from now on")
+    server.logged("worker 1.0 ready")
+    wait_gone(loader)
+    assert server.end() == 0
+
+
 def test_application_that_cannot_be_loaded_is_one_line(serve, application):
     server = serve(*application(extra="1 / 0\n"), "--workers", "3")
     assert server.ended() == ExitCode.IMPORT_FAILED
