@@ -22,6 +22,7 @@ from ngxloop.serving.options.values import MAX_SECONDS
 from ngxloop.serving.places import Place, exit_reason
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.process import fork_worker
+from ngxloop.serving.program import INTERRUPTED
 from ngxloop.serving.sharing import Asker, SharedSockets
 from ngxloop.serving.states import Event, State
 from ngxloop.serving.worker import run_worker
@@ -325,8 +326,10 @@ def _request_limit(config: Config) -> int:
 
 
 def _is_wanted(state: State, status: int | None) -> bool:
-    """Say whether a worker ended because, and as, it was told to."""
-    return state is State.STOPPING or (state is State.DRAINING and status == 0)
+    """Say whether a worker ended because, and as, it was told to; by the same Ctrl-C, perhaps."""
+    if state is State.DRAINING and status is not None:
+        return os.waitstatus_to_exitcode(status) in (0, INTERRUPTED, -signal.SIGINT)
+    return state is State.STOPPING
 
 
 def _wait_status(pid: int) -> tuple[bool, int | None]:

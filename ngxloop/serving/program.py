@@ -39,7 +39,7 @@ from ngxloop.serving.workergate import make_worker_gate
 from ngxloop.serving.workerloop import Sharing, WorkerLoop, loop_class, provide_loops
 
 _ORDER_SIGNAL = signal.SIGURG
-_INTERRUPTED = 130  # what a shell shows for a program that Ctrl-C has ended
+INTERRUPTED = 130  # what a shell shows for a program that Ctrl-C has ended
 
 
 def run_script(assignment: Assignment) -> int:
@@ -100,7 +100,12 @@ class _Program:
         """Turn what the script raises into a StartError, if it does not serve yet."""
         try:
             yield
-        except (Exception, SystemExit):
+        except SystemExit as error:  # a program says itself why: the place where helps nobody
+            if self._state is not State.STARTING:
+                raise
+            line = f"{self._config.app} ended before it served: {_words_of(error)}"
+            raise StartError(ExitCode.START_FAILED, line) from error
+        except Exception:
             if self._state is not State.STARTING:
                 raise
             line = f"{self._config.app} raised {{}} before it served"
@@ -119,7 +124,7 @@ class _Program:
         if self._is_told:
             return ExitCode.OK
         if isinstance(error, KeyboardInterrupt):
-            return _INTERRUPTED
+            return INTERRUPTED
         report(f"{self._config.app} was cancelled", user_traceback(error))
         return ExitCode.INTERNAL
 
@@ -257,3 +262,9 @@ class _Program:
     def _connection_count(self) -> int:
         active: int = self._assignment.board.read(self._assignment.slot)["active"]
         return active
+
+
+def _words_of(error: SystemExit) -> str:
+    """Return what a program was ended with: its words, or its exit code."""
+    code = 0 if error.code is None else error.code
+    return f"exit code {code}" if isinstance(code, int) else str(code)

@@ -16,8 +16,8 @@ from ngxloop.serving.logformats import Writer
 from ngxloop.serving.logs import log, set_up_logs
 from ngxloop.serving.options.logging import LogOptions
 from ngxloop.serving.parent import signal_on_parent_death
-from ngxloop.serving.titles import set_title
 from ngxloop.serving.process import fork_worker
+from ngxloop.serving.titles import set_title
 
 _MISSING = "needs the package watchfiles; pip install 'ngxloop[reload]'"
 

@@ -100,6 +100,15 @@ def test_a_program_with_a_handler_of_its_own_is_told_by_it(start):
     assert server.ended() == 0
 
 
+def test_ctrl_c_to_all_processes_is_no_news(serve, tmp_path):
+    path = tmp_path / "echo_program.py"
+    path.write_text(ECHO.format(extra="pass") + RUN)
+    server = serve("--workers", "2", str(path), program=True, wrapper=["setsid"]).serving()
+    os.killpg(server.pid, signal.SIGINT)
+    assert server.ended() == 0
+    assert "WARNING" not in server.log
+
+
 def test_a_program_that_ends_by_itself_is_started_again(start):
     extra = "await asyncio.sleep(0.5); return"
     server = start(extra=extra, workers=1)
@@ -144,7 +153,8 @@ def test_a_program_that_raises_right_after_it_listened_ends_the_master(start):
     [
         ("pass", "ended before it served; a program that serves nobody needs --ready-on start"),
         ("1 / 0", "raised ZeroDivisionError: division by zero before it served"),
-        ("import sys; sys.exit('no database')", "raised SystemExit: no database before it served"),
+        ("import sys; sys.exit('no database')", "script.py ended before it served: no database\n"),
+        ("import sys; sys.exit(3)", "script.py ended before it served: exit code 3\n"),
         ("def (", "raised SyntaxError: "),
     ],
 )
