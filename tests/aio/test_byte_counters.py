@@ -1,7 +1,6 @@
 """stats(): what each kind of transport counts as received and sent."""
 
 import asyncio
-import socket
 from typing import NamedTuple
 
 import pytest
@@ -100,17 +99,3 @@ async def test_tls_counts_what_goes_over_the_wire():
     assert len(server_side.received) == 10_000
     assert 20_000 < growth.sent < 22_000
     assert growth.received >= growth.sent
-
-
-async def test_records_of_an_endpoint_with_an_end_are_counted():
-    ours, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with peer:
-        ours.setblocking(False)
-        async with endpoint(sock=ours) as (transport, protocol, _):
-            before = counted()
-            peer.send(b"question")
-            await wait_until(lambda: protocol.data)
-            transport.sendto(b"answer")
-
-            assert peer.recv(100) == b"answer"
-            assert grown(before) == (8, 6)

@@ -8,8 +8,11 @@ import pytest
 from tests.support.programs import run_program
 
 PRELUDE = """
-    import asyncio, contextlib, gc, os, socket, threading, warnings
+    import asyncio, contextlib, gc, logging, os, socket, threading, warnings
     from ngxloop import EventLoop
+
+    # Debug mode warns of callbacks that were slow, as all are on a busy machine.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
 
     def pair():
         ours, peer = socket.socketpair()
