@@ -8,9 +8,10 @@ that way would have called.
 """
 
 import asyncio
+import inspect
 import socket
 from asyncio import futures
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from operator import attrgetter
 from typing import Any
 
@@ -40,16 +41,25 @@ def remember_hooks(loop_class: type) -> None:
     _own_hooks = _hooks_of(loop_class)
 
 
+def _looks_like(method: Any, original: Any) -> None:
+    """Let a method that returns a coroutine have the signature of a coroutine function."""
+    method.__signature__ = inspect.signature(original)
+    if hasattr(inspect, "markcoroutinefunction"):  # Python 3.12
+        inspect.markcoroutinefunction(method)
+    else:
+        method._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+
+
 class ClientConnections:
     """The method that makes connections."""
 
-    async def create_connection(
+    def create_connection(
         self: Any,
         protocol_factory: Callable[[], Any],
         host: Any = None,
         port: Any = None,
         **options: Any,
-    ) -> tuple[Any, Any]:
+    ) -> Coroutine[Any, Any, tuple[Any, Any]]:
         """Connect to a TCP server; see asyncio's documentation for all that it takes.
 
         Returns:
@@ -58,28 +68,40 @@ class ClientConnections:
         Raises:
             OSError: "Connect call failed ADDRESS", of the subclass that belongs to the errno.
         """
-        connecting = None
-        if not (options or self.get_debug() or _is_replaced(self)):
-            connecting = connect_begin(self, host, port)
-        if connecting is None:
-            return await asyncio.BaseEventLoop.create_connection(
+        if options:
+            return asyncio.BaseEventLoop.create_connection(
                 self, protocol_factory, host, port, **options
             )
-        try:
-            connecting.check(await connecting.waiter)
-            protocol = protocol_factory()
-            transport = connecting.make_transport(protocol)
-        except BaseException:
-            connecting.close()
-            raise
-        made = self.create_future()
-        self.call_soon(futures._set_result_unless_cancelled, made, None)  # type: ignore[attr-defined]
-        try:
-            await made
-        except BaseException:
-            transport.close()
-            raise
-        return transport, protocol
+        return _create_plain_connection(self, protocol_factory, host, port)
+
+
+_looks_like(ClientConnections.create_connection, asyncio.BaseEventLoop.create_connection)
+
+
+async def _create_plain_connection(
+    loop: Any, protocol_factory: Callable[[], Any], host: Any, port: Any
+) -> tuple[Any, Any]:
+    """Connect without options: by the short way if that is one."""
+    connecting = None
+    if not (loop.get_debug() or _is_replaced(loop)):
+        connecting = connect_begin(loop, host, port)
+    if connecting is None:
+        return await asyncio.BaseEventLoop.create_connection(loop, protocol_factory, host, port)
+    try:
+        connecting.check(await connecting.waiter)
+        protocol = protocol_factory()
+        transport = connecting.make_transport(protocol)
+    except BaseException:
+        connecting.close()
+        raise
+    made = loop.create_future()
+    loop.call_soon(futures._set_result_unless_cancelled, made, None)  # type: ignore[attr-defined]
+    try:
+        await made
+    except BaseException:
+        transport.close()
+        raise
+    return transport, protocol
 
 
 def _is_replaced(loop: Any) -> bool:

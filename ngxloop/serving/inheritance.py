@@ -2,8 +2,9 @@
 
 The descriptors are inherited under the numbers that they have; a variable in the environment says
 what each of them is. nginx does the same with the variable NGINX (ngx_exec_new_binary). It is taken
-out of the environment at once, and counts only if our parent has set it: an application that
-starts another ngxloop-serve hands nothing on.
+out of the environment at once, and counts only for who has inherited the pipe that it names: an
+application that starts another ngxloop-serve hands nothing on. (Not only for the child of who set
+it: the old master may end before the new one has come so far.)
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import dataclasses
 import json
 import os
 import socket
+import stat
 from collections.abc import Mapping, MutableMapping, Sequence
 
 from ngxloop.serving.listeners import Listeners, ListeningSocket, Opened
@@ -36,13 +38,23 @@ class Heirloom:
 def pack(heirlooms: Sequence[Heirloom], ready_fd: int) -> str:
     """Return the value of the variable."""
     sockets = [dataclasses.astuple(one) for one in heirlooms]
-    return json.dumps({"pid": os.getpid(), "ready_fd": ready_fd, "sockets": sockets})
+    inode = os.fstat(ready_fd).st_ino
+    return json.dumps(
+        {"pid": os.getpid(), "ready_fd": ready_fd, "ready_inode": inode, "sockets": sockets}
+    )
 
 
 def is_upgrade(environment: Mapping[str, str]) -> bool:
-    """Say whether another master has started us: it is there, and is our parent."""
+    """Say whether another master has started us: we hold the pipe to it."""
     value = environment.get(VARIABLE)
-    return value is not None and bool(json.loads(value)["pid"] == os.getppid())
+    if value is None:
+        return False
+    fields = json.loads(value)
+    try:
+        found = os.fstat(fields["ready_fd"])
+    except OSError:  # closed, so the variable was meant for somebody before us
+        return False
+    return stat.S_ISFIFO(found.st_mode) and bool(found.st_ino == fields["ready_inode"])
 
 
 class Predecessor:

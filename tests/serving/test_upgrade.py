@@ -63,6 +63,18 @@ async def test_upgrade_under_load_fails_no_request(serve, tmp_path, address):
     assert sum(load.answers.values()) > 20 * UPGRADE_COUNT
 
 
+def test_old_master_may_end_before_the_new_one_has_begun(serve):
+    server = serve("web_asgi:app").serving()
+    server.send(signal.SIGUSR2)
+    new = int(server.logged(r"new master started, process (\d+)").group(1))
+    os.kill(new, signal.SIGSTOP)
+    assert server.end(signal.SIGTERM) == 0
+    os.kill(new, signal.SIGCONT)
+    server.logged(rf"master\[{new}\] serving web_asgi:app")
+    assert http_get(server.address)[0] == 200
+    end(new)
+
+
 def test_upgrade_renames_the_pid_file_and_both_have_one(serve, tmp_path):
     path = tmp_path / "app.pid"
     server = serve("web_asgi:app", "--pidfile", str(path)).serving()
