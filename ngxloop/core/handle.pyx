@@ -101,6 +101,8 @@ cdef Handle handle_new(loop, callback, args, context):
 
 cdef int handle_fill(Handle handle, loop, callback, args, context) except -1:
     """Give a new handle its content; a copy of the current context if none is named."""
+    if callback is None:  # which stands for a handle that has run
+        raise TypeError("a callable object was expected, got None")
     handle.event.handler = handle_run
     handle.event.data = <void*>handle
     handle._loop = loop

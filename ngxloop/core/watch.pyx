@@ -81,8 +81,11 @@ cdef class FdWatching(Scheduling):
         return self.unwatch_fd(fd, True)
 
     def _ensure_fd_no_transport(self, fd):
-        cdef int number = fileobj_to_fd(fd)
-        cdef Connection* connection = self.pool.connection_of_fd(number)
+        cdef Connection* connection
+        cdef object number = number_of_fileobj(fd)
+        if self.closed:  # add_reader() and its kin know what to say
+            return
+        connection = self.pool.connection_of_fd(fd_of_number(number))
         if connection == NULL or connection.kind not in (KIND_TRANSPORT, KIND_LISTENER):
             return
         owner = <object>connection.owner
@@ -271,14 +274,20 @@ cdef int watcher_cancel(Handle handle) except -1:
 
 cdef int fileobj_to_fd(fileobj) except -1:
     """Return the file descriptor of an int or of an object with fileno()."""
-    cdef object fd
+    return fd_of_number(number_of_fileobj(fileobj))
+
+
+cdef object number_of_fileobj(fileobj):
+    """Return an int, or what fileno() of an object gives."""
     if isinstance(fileobj, int):
-        fd = fileobj
-    else:
-        try:
-            fd = int(fileobj.fileno())
-        except (AttributeError, TypeError, ValueError):
-            raise ValueError(f"Invalid file object: {fileobj!r}") from None
-    if fd < 0:
-        raise ValueError(f"Invalid file descriptor: {fd}")
-    return fd
+        return fileobj
+    try:
+        return int(fileobj.fileno())
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError(f"Invalid file object: {fileobj!r}") from None
+
+
+cdef int fd_of_number(number) except -1:
+    if number < 0:
+        raise ValueError(f"Invalid file descriptor: {number}")
+    return number
