@@ -83,7 +83,7 @@ async def _create_plain_connection(
 ) -> tuple[Any, Any]:
     """Connect without options: by the short way if that is one."""
     connecting = None
-    if not (loop.get_debug() or _is_replaced(loop)):
+    if not (loop.is_closed() or loop.get_debug() or _is_replaced(loop)):
         connecting = connect_begin(loop, host, port)
     if connecting is None:
         return await asyncio.BaseEventLoop.create_connection(loop, protocol_factory, host, port)
