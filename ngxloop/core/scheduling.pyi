@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from traceback import StackSummary
 from types import FrameType, ModuleType
@@ -37,9 +37,9 @@ class Scheduling(LoopAttributes):
     ) -> asyncio.TimerHandle: ...
     def create_task(
         self,
-        coro: Coroutine[Any, Any, _T],
+        coro: Coroutine[Any, Any, _T] | Generator[Any, None, _T],
         *,
-        name: str | None = None,
+        name: object = None,
         context: Context | None = None,
         **options: Any,
     ) -> asyncio.Task[_T]: ...

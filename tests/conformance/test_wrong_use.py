@@ -44,7 +44,7 @@ def outcome(loop_name, use, state, debug=False):
             ended = BREAKS
         finally:
             loop.close()
-        reported = [type(report.get("exception")).__name__ for report in loops.reports]
+        reported = [type((report or {}).get("exception")).__name__ for report in loops.reports]
         loops.reports.clear()
     return ended, reported
 

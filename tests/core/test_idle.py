@@ -33,5 +33,6 @@ def test_idle_loop_makes_no_system_call_but_its_wait():
     calls = calls_between_marks(IDLE, "all")
 
     # The wait for the timer, and the look at the kernel in the turn in which the task goes on.
+    calls.pop("getpid", None)  # asyncio's own, before Python 3.12: whose running loop is it?
     waits = calls.pop("epoll_pwait2", 0) + calls.pop("epoll_wait", 0)
     assert (waits, calls) == (2, {})
