@@ -32,6 +32,7 @@ class Adapter:
     def __init__(self, service: Service) -> None:
         self._config = service.config
         self._count_request = service.count_request
+        self._connection_count = service.connection_count
         self._application: web.Application = service.application
         self._is_closing = False
         self._requests: set[asyncio.Task[Any]] = set()
@@ -57,7 +58,8 @@ class Adapter:
             await site.stop()
         loop = asyncio.get_running_loop()
         grace_end = min(deadline, loop.time() + self._config.idle_grace)
-        await wait_until(self._runner.has_no_connections, grace_end)
+        # Those that were accepted a moment ago are not known to aiohttp yet.
+        await wait_until(lambda: self._connection_count() == 0, grace_end)
         self._runner.deadline = deadline
         with hung_named(self._requests, deadline):
             await self._runner.cleanup()
@@ -104,10 +106,6 @@ class _Runner(web.AppRunner):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self.server.shutdown(2 * seconds)
-
-    def has_no_connections(self) -> bool:
-        """Say whether every connection is gone."""
-        return self.server is None or not self.server.connections
 
 
 # aiohttp tells its access logger alone when an answer has been sent: the connection is idle then.

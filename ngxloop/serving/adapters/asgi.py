@@ -37,6 +37,7 @@ class Adapter:
     def __init__(self, service: Service) -> None:
         self._target = service.config.app
         self._count_request = service.count_request
+        self._connection_count = service.connection_count
         self._idle_grace = service.config.idle_grace
         self._config = _make_uvicorn_config(service)
         self._server = _Server(self._config, self._target)
@@ -64,8 +65,9 @@ class Adapter:
             server.close()
         self._closer.is_closing = True
         loop = asyncio.get_running_loop()
-        connections = self._server.server_state.connections
-        await wait_until(lambda: not connections, min(deadline, loop.time() + self._idle_grace))
+        grace_end = min(deadline, loop.time() + self._idle_grace)
+        # Those that were accepted a moment ago are not known to uvicorn yet.
+        await wait_until(lambda: self._connection_count() == 0, grace_end)
         remaining = max(0.0, deadline - loop.time())
         # An int by its annotation; uvicorn hands it to asyncio.wait_for, which takes fractions.
         self._config.timeout_graceful_shutdown = cast(int, remaining)
