@@ -204,29 +204,37 @@ async def test_a_foreign_transport_carries_tls():
     assert protocol.lost_with is None
 
 
-async def test_closing_tls_in_tls_says_goodbye_on_both_levels():
+async def tls_in_tls(client_socket, client_side, server_socket, server_side):
+    """Connect two sockets by TLS, upgrade both ends again, return the inner transports."""
     loop = asyncio.get_running_loop()
+
+    async def connect():
+        outer, _ = await loop.create_connection(
+            RecordingProtocol,
+            sock=client_socket,
+            ssl=client_context(),
+            server_hostname="localhost",
+        )
+        return await loop.start_tls(
+            outer, client_side, client_context(), server_hostname="localhost"
+        )
+
+    async def accept():
+        outer, _ = await loop.connect_accepted_socket(
+            EchoProtocol, server_socket, ssl=server_context()
+        )
+        return await loop.start_tls(outer, server_side, server_context(), server_side=True)
+
+    return await asyncio.gather(connect(), accept())
+
+
+async def test_closing_tls_in_tls_says_goodbye_on_both_levels():
     with tcp_pair() as (client_socket, server_socket):
         client_side, server_side = RecordingProtocol(), EchoProtocol()
 
-        async def connect():
-            outer, _ = await loop.create_connection(
-                RecordingProtocol,
-                sock=client_socket,
-                ssl=client_context(),
-                server_hostname="localhost",
-            )
-            return await loop.start_tls(
-                outer, client_side, client_context(), server_hostname="localhost"
-            )
-
-        async def accept():
-            outer, _ = await loop.connect_accepted_socket(
-                EchoProtocol, server_socket, ssl=server_context()
-            )
-            return await loop.start_tls(outer, server_side, server_context(), server_side=True)
-
-        transport, server_side.transport = await asyncio.gather(connect(), accept())
+        transport, server_side.transport = await tls_in_tls(
+            client_socket, client_side, server_socket, server_side
+        )
         transport.write(LARGE)
         await wait_until(lambda: len(client_side.received) == len(LARGE))
         transport.close()
@@ -240,28 +248,12 @@ async def test_closing_tls_in_tls_says_goodbye_on_both_levels():
 
 
 async def test_backpressure_reaches_through_tls_in_tls():
-    loop = asyncio.get_running_loop()
     with tcp_pair() as (client_socket, server_socket):
         client_side, server_side = RecordingProtocol(), RecordingProtocol()
 
-        async def connect():
-            outer, _ = await loop.create_connection(
-                RecordingProtocol,
-                sock=client_socket,
-                ssl=client_context(),
-                server_hostname="localhost",
-            )
-            return await loop.start_tls(
-                outer, client_side, client_context(), server_hostname="localhost"
-            )
-
-        async def accept():
-            outer, _ = await loop.connect_accepted_socket(
-                EchoProtocol, server_socket, ssl=server_context()
-            )
-            return await loop.start_tls(outer, server_side, server_context(), server_side=True)
-
-        transport, receiving = await asyncio.gather(connect(), accept())
+        transport, receiving = await tls_in_tls(
+            client_socket, client_side, server_socket, server_side
+        )
         receiving.pause_reading()
         total = 0
         while "pause_writing" not in client_side.calls:
