@@ -93,6 +93,14 @@ class Server:
             for pid in re.findall(rf"worker {generation}\.\d+ ready \(process (\d+)\)", self.log)
         ]
 
+    def caught_up(self) -> None:
+        """Wait until the master has taken back what the processes held that have ended so far.
+
+        It reaps before it obeys: its answer to a signal comes after all that.
+        """
+        self.send(signal.SIGUSR1)
+        self.logged("reopening the log files")
+
     def logged(self, pattern: str, seconds: float = DEADLINE) -> re.Match[str]:
         """Wait for a piece of log that matches, after the one that the last call found."""
         deadline = time.monotonic() + seconds

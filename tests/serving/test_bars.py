@@ -37,9 +37,10 @@ class Master:
 
 
 async def settled(server, generation):
-    """Wait until only the newest generation is left."""
+    """Wait until only the newest generation is left, and its master has closed what it may."""
     for one in range(max(1, generation - 2), generation):
         await asyncio.to_thread(wait_gone, *server.worker_pids(one))
+    await asyncio.to_thread(server.caught_up)
 
 
 @pytest.mark.complaint(6)
@@ -75,12 +76,14 @@ async def test_idle_workers_that_are_killed_cost_no_request(serve):
     host, _, port = server.status_address.rpartition(":")
     async with Load(server.url, fresh_count=0, kept_count=2).running() as load:
         await load.answered(server.worker_pids(1))
+        await asyncio.to_thread(server.caught_up)
         fds, rss_bytes = master.fds(), master.rss_bytes()
         for _ in range(KILL_COUNT):
             victim = await asyncio.to_thread(oldest_idle, (host, int(port)), load)
             os.kill(victim, signal.SIGKILL)
             await asyncio.to_thread(server.logged, rf"\(process {victim}\) was killed by SIGKILL")
             await asyncio.to_thread(server.logged, r"worker 1\.\d ready")
+        await asyncio.to_thread(server.caught_up)
     assert load.failures == []
     assert master.fds() == fds
     assert master.rss_bytes() - rss_bytes < GROWTH_BYTES

@@ -92,8 +92,7 @@ def test_reloads_leave_nothing_in_the_master(serve, application):
         server.send(signal.SIGHUP)
         server.logged(f"generation {generation} serves")
         wait_gone(*old)
-        server.send(signal.SIGUSR1)  # whose answer comes after all that the old one's end caused
-        server.logged("reopening the log files")
+        server.caught_up()
         counts.append(len(list(fds.iterdir())))
     assert len(set(counts)) == 1
     assert len(list(Path(f"/proc/{server.pid}/task").iterdir())) == 1

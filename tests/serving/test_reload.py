@@ -154,6 +154,7 @@ def test_master_keeps_no_descriptor_and_no_thread_over_reloads(serve):
         server.logged(f"reloaded: generation {generation} serves")
         for _ in range(2):
             server.logged(rf"worker {generation - 1}.\d \(process \d+\) exited with code 0")
+    server.caught_up()
     assert open_descriptors(server) == before
     status = Path(f"/proc/{server.pid}/status").read_text()
     assert re.search(r"^Threads:\s+1$", status, re.MULTILINE)
