@@ -25,7 +25,7 @@ test: ## run the whole test suite
 	@scripts/with test python -m pytest $(ARGS)
 
 test-packages: ## try other packages on ngxloop: exchanges with real servers, and their own tests
-	@NGXLOOP_NEED_PACKAGES=1 scripts/with packages python -m pytest tests/packages
+	@NGXLOOP_NEED_PACKAGES=1 scripts/with packages python -m pytest -p no:hypothesispytest tests/packages
 	@scripts/with packages python -m tests.packages.own_tests
 
 lint: ## check style: ruff, ruff format, cython-lint
