@@ -12,6 +12,7 @@ import socket
 import sys
 import warnings
 
+from ngxloop.aio.busypoll import BusyPolling
 from ngxloop.aio.connecting import ClientConnections, remember_hooks
 from ngxloop.aio.datagrams import DatagramHooks
 from ngxloop.aio.files import FileSending
@@ -33,6 +34,7 @@ from ngxloop.transports.listener import Listener
 
 class EventLoop(
     SockCalls,
+    BusyPolling,
     ClientConnections,
     DatagramHooks,
     FileSending,

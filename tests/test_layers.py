@@ -135,6 +135,7 @@ LAYERS: dict[int, list[str]] = {
         "transports.listener",
         "transports.datagram_sender",
         "transports.datagram",
+        "aio.busypoll",
         "aio.connecting",
         "aio.datagrams",
         "aio.files",

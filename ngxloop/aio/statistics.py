@@ -19,6 +19,8 @@ class LoopStats(NamedTuple):
     """How often the kernel was asked for events."""
     skipped_poll_count: int
     """Turns that did not ask, because nothing was watched and something was ready."""
+    sleep_count: int
+    """Polls that might sleep in the kernel until something happens."""
     ready_count: int
     """Right now: callbacks and connections that the next batch runs."""
     timer_count: int

@@ -55,6 +55,9 @@ cdef enum:
     # A wait never lasts longer than a day. asyncio: MAXIMUM_SELECT_TIMEOUT.
     WAIT_SECONDS_MAX = 86400
 
+    # A loop that looks for events instead of sleeping looks for signals this often.
+    BUSY_POLL_SLICE_MS = 1
+
     # Bytes read from the signal pipe at once: one byte per signal.
     SIGNAL_BYTES = 512
 

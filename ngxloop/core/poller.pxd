@@ -15,6 +15,7 @@ cdef class Poller:
     cdef int poll_modify(self, Connection* connection, uint32_t mask) except -1
     cdef int poll_remove(self, Connection* connection) except -1
     cdef int wait(self, int64_t timeout_ns) except -1
+    cdef int spin(self, int64_t limit_ns) except -1
     cdef int poll(self) except -1
     cdef int count_or_raise(self, int count) except -1
     cdef int wait_coarse(self, int64_t timeout_ns) noexcept nogil

@@ -24,7 +24,9 @@ cdef class Reactor(Polling):
     cdef bint watches_signals        # a signal handler is installed: its pipe must be polled
     cdef bint clock_overridden       # time() is not ours: test clocks drive the timers
     cdef uint32_t internal_count     # slots that are the loop's own
+    cdef int64_t busy_poll_ns        # how long to look for events before sleeping; 0: not at all
     cdef readonly uint64_t turn_count
+    cdef uint64_t sleep_count        # waits that gave the core away
     # what transports count; whoever receives or sends adds its bytes
     cdef uint64_t received_bytes
     cdef uint64_t sent_bytes
@@ -36,6 +38,8 @@ cdef class Reactor(Polling):
     cdef int collect_events(self) except -1
     cdef int64_t wait_limit(self, int64_t limit_ns) except? -2
     cdef int sleep(self, int64_t timeout_ns) except -1
+    cdef int wait_awake(self, int64_t timeout_ns) except -1
+    cdef int wait_asleep(self, int64_t timeout_ns) except -1
     cdef int run_accepts(self) except -1
     cdef int expire_timers(self) except -1
     cdef int run_ready(self) except -1

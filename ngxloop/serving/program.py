@@ -59,7 +59,9 @@ class _Program:
         self._borrower = Borrower(
             assignment.channel, self._config.backlog, self._config.share_datagrams
         )
-        self._sharing = Sharing(self._borrower, lambda: make_worker_gate(assignment))
+        self._sharing = Sharing(
+            self._borrower, lambda: make_worker_gate(assignment), self._config.busy_poll
+        )
 
     def run(self) -> int:
         """Prepare the process, then run the script in it."""

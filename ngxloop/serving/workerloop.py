@@ -27,10 +27,13 @@ _HAS_CLEANUP = sys.version_info >= (3, 13)  # create_unix_server(cleanup_socket=
 class Sharing:
     """What the loops of one worker have in common."""
 
-    def __init__(self, borrower: Borrower, make_gate: Callable[[], SharedGate]) -> None:
+    def __init__(
+        self, borrower: Borrower, make_gate: Callable[[], SharedGate], busy_poll: float = 0.0
+    ) -> None:
         self.borrower = borrower
         self.serving: WorkerLoop | None = None  # has the accept gate
         self._make_gate = make_gate
+        self._busy_poll = busy_poll
         self._pid = os.getpid()
 
     def begin_serving(self, loop: "WorkerLoop") -> None:
@@ -41,6 +44,7 @@ class Sharing:
             log.warning("a second event loop serves; it accepts as in mode plain, and is not told")
             return
         loop.set_accept_gate(self._make_gate())
+        loop.set_busy_poll(self._busy_poll)
         self.serving = loop
 
 

@@ -249,3 +249,15 @@ def test_signal_before_the_master_has_begun_waits_for_it(serve, tmp_path, number
         server.send(signal.SIGTERM)
     assert server.ended() == 0
     assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize(("seconds", "is_awake"), [("1000", True), ("0", False)])
+def test_worker_sleeps_only_after_it_has_looked_for_events(serve, seconds, is_awake):
+    server = serve("plain:sleeps", "--busy-poll", seconds).serving()
+    with connect(server.address) as sock:
+        counts = set()
+        for _ in range(20):
+            sock.sendall(b"\n")
+            counts.add(receive_line(sock))
+    assert (len(counts) == 1) == is_awake
+    assert server.end() == 0

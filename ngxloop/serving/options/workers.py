@@ -43,6 +43,12 @@ class WorkerOptions:
         SECONDS,
         "a worker whose loop does not turn for so long writes its stacks and is killed; 0: never",
     )
+    busy_poll: float = option(
+        0.0,
+        SECONDS,
+        "how long a worker that has nothing to do looks for events before it sleeps, 0.00005 say: "
+        "earlier answers for a busier core",
+    )
     max_requests: int = option(
         0, whole_number("a number of requests", 0), "a worker is replaced after so many; 0: never"
     )
