@@ -10,6 +10,7 @@ cdef class FdWatching(Scheduling)
 
 cdef class Watcher:
     cdef object sock                 # weak reference: the socket that epoll knows by this fd
+    cdef object fileobj              # what a user named the fd by, alive while it is watched
     cdef FdWatching loop             # None once the loop is closed
     cdef int fd
     cdef Handle reader               # None while nobody reads
@@ -18,6 +19,7 @@ cdef class Watcher:
 cdef class FdWatching(Scheduling):
     cdef Handle watch_fd(self, fileobj, bint writing, callback, args, context)
     cdef object unwatch_fd(self, fileobj, bint writing)
+    cdef Connection* watched(self, fileobj) except? NULL
     cdef Connection* watcher_connection(self, int fd) except NULL
     cdef Handle wait_fd(self, int fd, sock, bint writing, callback)
     cdef int end_wait_fd(self, int fd, bint writing, Handle handle) except -1

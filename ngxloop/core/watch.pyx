@@ -7,6 +7,9 @@ noted in the slot and applied before the next wait, so that an add and a remove 
 nothing. An add after a remove in the same turn is verified with epoll (one MOD): the number may be
 another file by now. An event that is posted when its callback is removed or replaced was meant for
 that callback and runs nobody's: the new one may block on an fd that the old one has drained.
+
+An object with fileno() is kept alive while it is watched, and is found again when it is closed and
+has no number any more: programs close their socket first and remove the reader then.
 """
 
 from libc.errno cimport errno
@@ -30,7 +33,7 @@ cdef class Watcher:
 
     def _loop_closed(self):
         """The loop closes: the fd belongs to the user and stays open."""
-        self.reader = self.writer = self.loop = None
+        self.reader = self.writer = self.loop = self.fileobj = None
 
 
 cdef class FdWatching(Scheduling):
@@ -83,9 +86,9 @@ cdef class FdWatching(Scheduling):
     def _ensure_fd_no_transport(self, fd):
         cdef Connection* connection
         cdef object number = number_of_fileobj(fd)
-        if self.closed:  # add_reader() and its kin know what to say
+        if self.closed or number < 0:  # add_reader() and its kin know what to say
             return
-        connection = self.pool.connection_of_fd(fd_of_number(number))
+        connection = self.pool.connection_of_fd(number)
         if connection == NULL or connection.kind not in (KIND_TRANSPORT, KIND_LISTENER):
             return
         owner = <object>connection.owner
@@ -103,6 +106,8 @@ cdef class FdWatching(Scheduling):
             handle.origin = self.origin()
         connection = self.watcher_connection(fd)
         self.request(connection, EPOLLOUT if writing else EPOLLIN)
+        if not isinstance(fileobj, int):
+            (<Watcher>connection.owner).fileobj = fileobj
         set_handle(connection, writing, handle)
         return handle
 
@@ -150,7 +155,7 @@ cdef class FdWatching(Scheduling):
         cdef Handle handle
         if self.closed:
             return False
-        connection = self.pool.connection_of_fd(fileobj_to_fd(fileobj))
+        connection = self.watched(fileobj)
         if connection == NULL or connection.kind != KIND_WATCHER:
             return False
         watcher = <Watcher>connection.owner
@@ -166,7 +171,24 @@ cdef class FdWatching(Scheduling):
             watcher.reader = None
             set_active(&connection.read, False)
         watcher_cancel(handle)
+        if watcher.reader is None and watcher.writer is None:
+            watcher.fileobj = None
         return True
+
+    cdef Connection* watched(self, fileobj) except? NULL:
+        """Return the slot that a file or its number stands for; NULL if there is none."""
+        cdef Connection* connection
+        cdef object number = number_of_fileobj(fileobj)
+        cdef int fd
+        if number >= 0:
+            return self.pool.connection_of_fd(number)
+        for fd in range(self.pool.by_fd_size):  # closed before it was removed
+            connection = self.pool.by_fd[fd]
+            if connection == NULL or connection.kind != KIND_WATCHER:
+                continue
+            if (<Watcher>connection.owner).fileobj is fileobj:
+                return connection
+        fd_of_number(number)  # which raises
 
     cdef Connection* watcher_connection(self, int fd) except NULL:
         """Return the slot that watches fd; a new one if need be."""
