@@ -10,8 +10,8 @@ that way would have called.
 import asyncio
 import inspect
 import socket
-from asyncio import futures
-from collections.abc import Callable, Coroutine
+import types
+from collections.abc import Callable, Coroutine, Generator
 from operator import attrgetter
 from typing import Any
 
@@ -88,20 +88,25 @@ async def _create_plain_connection(
     if connecting is None:
         return await asyncio.BaseEventLoop.create_connection(loop, protocol_factory, host, port)
     try:
-        connecting.check(await connecting.waiter)
+        if connecting.waiter is not None:
+            connecting.check(await connecting.waiter)
         protocol = protocol_factory()
         transport = connecting.make_transport(protocol)
     except BaseException:
         connecting.close()
         raise
-    made = loop.create_future()
-    loop.call_soon(futures._set_result_unless_cancelled, made, None)  # type: ignore[attr-defined]
     try:
-        await made
+        await _next_turn()  # connection_made() stands in the queue before us
     except BaseException:
         transport.close()
         raise
     return transport, protocol
+
+
+@types.coroutine
+def _next_turn() -> Generator[None, None, None]:
+    """Let the task go on in the next turn, behind what is ready by now."""
+    yield
 
 
 def _is_replaced(loop: Any) -> bool:

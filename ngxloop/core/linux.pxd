@@ -159,6 +159,7 @@ cdef extern from "<netinet/in.h>" nogil:
     unsigned short htons(unsigned short value)
     uint32_t ntohl(uint32_t value)
     uint32_t htonl(uint32_t value)
+    const in6_addr in6addr_loopback
     enum:
         IPPROTO_TCP
 

@@ -7,15 +7,23 @@ reported in between stands in the slot's bits, so that nothing is registered or 
 a connection costs one epoll_ctl, where asyncio's way over add_writer() needs three. Model:
 ngx_event_connect_peer (nginx src/event/ngx_event_connect.c).
 
+To this machine itself connect(2) has ended when it says EINPROGRESS: the answers of the peer, which
+nobody may work off while it holds the socket, are worked off on its way out (Linux, tcp_v4_rcv:
+the socket's backlog). A second connect(2) tells how: 0, the error, or EALREADY if the peer's queue
+is full. So nobody has to wait, and the transport registers the fd like any other.
+
 Rules. The slot OWNS a StreamConnecting, which owns the fd, until make_transport() or close(). A
-host that is no numeric address, and a port that is no valid number, are not our affair.
+host that is no numeric address, and a port that is no valid number, are not our affair. Audit hooks
+get the events that socket objects raise; for them, and for nobody else, there is a socket object.
 """
 
 cimport cython
 from cpython.contextvars cimport PyContext_CopyCurrent
-from libc.errno cimport EINPROGRESS, EINTR, errno
+from libc.errno cimport EALREADY, EINPROGRESS, EINTR, errno
+from libc.string cimport memcmp, memcpy
 
 from socket import SOCK_STREAM
+from socket import socket as PythonSocket
 
 from ngxloop.core.event cimport KIND_TRANSPORT, Connection, Event
 from ngxloop.core.linux cimport (
@@ -36,8 +44,13 @@ from ngxloop.core.linux cimport (
     connect,
     getpeername,
     getsockopt,
+    in6addr_loopback,
+    ntohl,
     setsockopt,
     sockaddr,
+    sockaddr_in,
+    sockaddr_in6,
+    sockaddr_storage,
     socket,
     socklen_t,
 )
@@ -45,6 +58,17 @@ from ngxloop.core.oserr cimport raise_os_error
 from ngxloop.core.reactor cimport Reactor, claim_fd
 from ngxloop.core.sockaddr cimport address_fill, address_object
 from ngxloop.transports.stream cimport StreamTransport, stream_adopt
+
+cdef extern from "Python.h":
+    # with O&: converter and its argument, called only if there are hooks
+    int PySys_Audit(
+        const char* event,
+        const char* form,
+        object (*first_converter)(void*),
+        void* first_argument,
+        object (*second_converter)(void*),
+        void* second_argument,
+    ) except -1
 
 cdef int STREAM_KIND = SOCK_STREAM
 # What socket.socket() is made of, by family, if somebody asks the transport for one.
@@ -61,10 +85,6 @@ cdef class StreamConnecting:
 
     def __init__(self):
         raise TypeError("made by connect_begin()")
-
-    def __dealloc__(self):
-        if self.fd >= 0:
-            close(self.fd)
 
     def __repr__(self):
         address = address_object(<sockaddr*>&self.address, self.address_size)
@@ -87,21 +107,19 @@ cdef class StreamConnecting:
         """
         cdef Connection* connection = self.connection
         cdef StreamTransport transport
-        cdef socklen_t size
         if connection == NULL:
             raise RuntimeError("Event loop is closed")
         transport = stream_adopt(
             self.loop,
             connection,
-            KIND_4 if self.address.ss_family == AF_INET else KIND_6,
+            self.socket_kind(),
             protocol,
             PyContext_CopyCurrent(),
         )
+        transport.sock = self.sock
         self.connection = NULL
         self.fd = -1
-        size = sizeof(transport.peer_raw)
-        if getpeername(transport.fd, <sockaddr*>&transport.peer_raw, &size) < 0:
-            transport.peer_raw.sin6_family = 0  # it is gone again
+        self.tell_peer(transport)
         return transport
 
     def close(self):
@@ -110,7 +128,10 @@ cdef class StreamConnecting:
         cdef int fd = self.fd
         self.connection = NULL
         self.fd = -1
-        if fd >= 0:
+        if self.sock is not None:
+            if fd >= 0:
+                self.sock.close()
+        elif fd >= 0:
             close(fd)  # epoll forgets it: there are no duplicates
         if connection != NULL:
             self.loop.pool.connection_free(connection)
@@ -127,6 +148,9 @@ cdef class StreamConnecting:
             self.address_size = address_fill(AF_INET6, (host, port), &self.address)
         return self.address_size != 0
 
+    cdef tuple socket_kind(self):
+        return KIND_4 if self.address.ss_family == AF_INET else KIND_6
+
     cdef int begin(self) except -1:
         """Make the socket and start to connect it; an error that comes at once rises."""
         cdef int one = 1
@@ -136,12 +160,33 @@ cdef class StreamConnecting:
         if self.fd < 0:
             raise_os_error(errno, None)
         setsockopt(self.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
-        # after EINTR it goes on in the background as well: connect(2)
-        if connect(self.fd, <sockaddr*>&self.address, self.address_size) < 0:
-            if errno != EINPROGRESS and errno != EINTR:
-                raise_os_error(errno, None)
+        PySys_Audit(
+            "socket.connect", "O&O&", audited_socket, <void*>self, audited_address, <void*>self
+        )
+        connected = self.is_connected_at_once()
         claim_fd(self.loop, self.fd)
         self.connection = self.loop.pool.connection_get(self.fd, KIND_TRANSPORT, self)
+        if not connected:
+            self.wait()
+        return 0
+
+    cdef bint is_connected_at_once(self) except? False:
+        """Call connect(2); return False if it goes on in the background."""
+        cdef sockaddr* address = <sockaddr*>&self.address
+        if connect(self.fd, address, self.address_size) == 0:
+            return True
+        if errno == EINPROGRESS and is_loopback(&self.address):
+            if connect(self.fd, address, self.address_size) == 0:
+                return True
+            if errno != EALREADY:
+                self.check(errno)
+        # after EINTR it goes on in the background as well: connect(2)
+        elif errno != EINPROGRESS and errno != EINTR:
+            raise_os_error(errno, None)
+        return False
+
+    cdef int wait(self) except -1:
+        """Let epoll tell when connect(2) has ended."""
         # the kernel reports OUT alone; `read` is what a renewed epoll posts if it fails
         self.connection.read.handler = self.connection.write.handler = connect_ended
         self.connection.write.active = 1
@@ -161,6 +206,38 @@ cdef class StreamConnecting:
         if not self.waiter.done():
             self.waiter.set_result(error)
         return 0
+
+    cdef int tell_peer(self, StreamTransport transport) except -1:
+        """Let a transport know its peer: for IPv4 that is whom we asked for, but 0.0.0.0."""
+        cdef socklen_t size = sizeof(transport.peer_raw)
+        if self.address.ss_family == AF_INET:
+            if (<sockaddr_in*>&self.address).sin_addr.s_addr != 0:
+                memcpy(&transport.peer_raw, &self.address, sizeof(sockaddr_in))
+                return 0
+        if getpeername(transport.fd, <sockaddr*>&transport.peer_raw, &size) < 0:
+            transport.peer_raw.sin6_family = 0  # it is gone again
+        return 0
+
+
+cdef bint is_loopback(const sockaddr_storage* address) noexcept:
+    if address.ss_family == AF_INET:
+        return ntohl((<const sockaddr_in*>address).sin_addr.s_addr) >> 24 == 127
+    return memcmp(
+        &(<const sockaddr_in6*>address).sin6_addr, &in6addr_loopback, sizeof(in6addr_loopback)
+    ) == 0
+
+
+cdef object audited_socket(void* pointer):
+    """Return the socket object that audit hooks are shown; it owns the fd from now on."""
+    cdef StreamConnecting connecting = <StreamConnecting>pointer  # BORROWS: our caller's
+    connecting.sock = PythonSocket(*connecting.socket_kind(), fileno=connecting.fd)
+    connecting.sock.settimeout(0.0)
+    return connecting.sock
+
+
+cdef object audited_address(void* pointer):
+    cdef StreamConnecting connecting = <StreamConnecting>pointer  # BORROWS: our caller's
+    return address_object(<sockaddr*>&connecting.address, connecting.address_size)
 
 
 cdef int connect_ended(Event* ev) except -1:

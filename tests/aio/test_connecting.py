@@ -27,7 +27,7 @@ CONNECTS = """
         os.getppid()
         for _ in range(10):
             transport, _ = await loop.create_connection(
-                asyncio.Protocol, *listener.getsockname(){options}
+                asyncio.Protocol, {host!r}, listener.getsockname()[1]{options}
             )
             transport.abort()
             await asyncio.sleep(0.001)
@@ -35,14 +35,23 @@ CONNECTS = """
 
     ngxloop.run(main(), debug={debug})
 """
-PLAIN = {"before": "", "within": "", "options": "", "debug": False}
+PLAIN = {"before": "", "within": "", "options": "", "debug": False, "host": "127.0.0.1"}
+# 0.0.0.0 leads to loopback as well, but one cannot tell by the address.
+STEPS = ("epoll_ctl", "connect", "ioctl", "getsockopt", "getpeername")
 
 
 @needs_strace
-def test_a_connection_costs_one_epoll_ctl():
-    calls = calls_between_marks(CONNECTS.format(**PLAIN), "epoll_ctl", "connect", "ioctl")
+def test_a_connection_to_loopback_is_made_at_once_and_costs_one_epoll_ctl():
+    calls = calls_between_marks(CONNECTS.format(**PLAIN), *STEPS)
 
-    assert calls == {"connect": 10, "epoll_ctl": 10}
+    assert calls == {"connect": 20, "epoll_ctl": 10}
+
+
+@needs_strace
+def test_a_connection_in_the_background_costs_one_epoll_ctl():
+    calls = calls_between_marks(CONNECTS.format(**PLAIN | {"host": "0.0.0.0"}), *STEPS)
+
+    assert calls == {"connect": 10, "epoll_ctl": 10, "getsockopt": 10, "getpeername": 10}
 
 
 @needs_strace

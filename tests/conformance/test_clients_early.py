@@ -12,6 +12,12 @@ from tests.support.sockets import receive, receive_until_eof, refused_address, t
 from tests.support.waiting import turns, wait_until
 
 
+@pytest.fixture(params=["127.0.0.1", "0.0.0.0"], ids=["connected at once", "in the background"])
+def host(request):
+    """Give an address of a loopback listener: one that tells so, and one that does not."""
+    return request.param
+
+
 @contextlib.contextmanager
 def listener_v6():
     if not socket.has_ipv6:
@@ -41,7 +47,7 @@ class Writing(RecordingProtocol):
         transport.write(b"x" * 20_000_000)
 
 
-async def test_what_came_before_connection_made_is_delivered_and_the_end_after_it():
+async def test_what_came_before_connection_made_is_delivered_and_the_end_after_it(host):
     loop = asyncio.get_running_loop()
     with tcp_listener() as listener:
 
@@ -50,13 +56,13 @@ async def test_what_came_before_connection_made_is_delivered_and_the_end_after_i
                 accepted.sendall(b"early")
             return RecordingProtocol()
 
-        _, protocol = await loop.create_connection(factory, *listener.getsockname())
+        _, protocol = await loop.create_connection(factory, host, listener.getsockname()[1])
         await protocol.closed
 
     assert protocol.received == b"early"
 
 
-async def test_what_came_before_is_kept_for_a_protocol_that_pauses_at_once():
+async def test_what_came_before_is_kept_for_a_protocol_that_pauses_at_once(host):
     loop = asyncio.get_running_loop()
     with tcp_listener() as listener, contextlib.ExitStack() as stack:
 
@@ -65,7 +71,7 @@ async def test_what_came_before_is_kept_for_a_protocol_that_pauses_at_once():
             accepted.sendall(b"early")
             return Paused()
 
-        transport, protocol = await loop.create_connection(factory, *listener.getsockname())
+        transport, protocol = await loop.create_connection(factory, host, listener.getsockname()[1])
         await turns(5)
         before = bytes(protocol.received)
         transport.resume_reading()
@@ -76,15 +82,34 @@ async def test_what_came_before_is_kept_for_a_protocol_that_pauses_at_once():
     assert (before, protocol.received) == (b"", b"early")
 
 
-async def test_connection_made_may_write_more_than_the_kernel_takes():
+async def test_connection_made_may_write_more_than_the_kernel_takes(host):
     loop = asyncio.get_running_loop()
     with tcp_listener() as listener:
-        transport, protocol = await loop.create_connection(Writing, *listener.getsockname())
+        transport, protocol = await loop.create_connection(Writing, host, listener.getsockname()[1])
         with listener.accept()[0] as accepted:
             accepted.setblocking(False)
             assert await receive(accepted, 20_000_000) == b"x" * 20_000_000
             transport.close()
             await protocol.closed
+
+
+async def test_the_peer_is_whom_the_kernel_has_connected_to(host):
+    loop = asyncio.get_running_loop()
+    with tcp_listener() as listener:
+        port = listener.getsockname()[1]
+        transport, protocol = await loop.create_connection(RecordingProtocol, host, port)
+
+        assert transport.get_extra_info("peername") == ("127.0.0.1", port)
+        transport.close()
+        await protocol.closed
+
+
+async def test_a_refused_connection_names_the_address(host):
+    port = refused_address()[1]
+    with pytest.raises(ConnectionRefusedError) as raised:
+        await asyncio.get_running_loop().create_connection(RecordingProtocol, host, port)
+
+    assert str(raised.value) == f"[Errno 111] Connect call failed {(host, port)}"
 
 
 async def test_a_connection_over_ipv6_has_addresses_of_four():
@@ -125,11 +150,11 @@ async def test_a_port_out_of_range_is_refused(port):
         await asyncio.get_running_loop().create_connection(RecordingProtocol, "127.0.0.1", port)
 
 
-async def test_nagle_is_off_and_the_socket_does_not_block_and_is_not_inherited():
+async def test_nagle_is_off_and_the_socket_does_not_block_and_is_not_inherited(host):
     loop = asyncio.get_running_loop()
     with tcp_listener() as listener:
         transport, protocol = await loop.create_connection(
-            RecordingProtocol, *listener.getsockname()
+            RecordingProtocol, host, listener.getsockname()[1]
         )
         sock = transport.get_extra_info("socket")
 
@@ -140,7 +165,7 @@ async def test_nagle_is_off_and_the_socket_does_not_block_and_is_not_inherited()
         await protocol.closed
 
 
-async def test_a_connection_cancelled_between_connect_and_connection_made_is_closed():
+async def test_a_connection_cancelled_between_connect_and_connection_made_is_closed(host):
     loop = asyncio.get_running_loop()
     made = []
 
@@ -150,7 +175,9 @@ async def test_a_connection_cancelled_between_connect_and_connection_made_is_clo
         return made[0]
 
     with tcp_listener() as listener:
-        task = asyncio.ensure_future(loop.create_connection(factory, *listener.getsockname()))
+        task = asyncio.ensure_future(
+            loop.create_connection(factory, host, listener.getsockname()[1])
+        )
         with pytest.raises(asyncio.CancelledError):
             await task
         await made[0].closed
@@ -159,9 +186,11 @@ async def test_a_connection_cancelled_between_connect_and_connection_made_is_clo
             assert await receive_until_eof(accepted) == b""
 
 
-async def test_the_error_of_a_task_that_was_cancelled_meanwhile_is_not_reported():
+async def test_the_error_of_a_task_that_was_cancelled_meanwhile_is_not_reported(host):
     loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(loop.create_connection(RecordingProtocol, *refused_address()))
+    task = asyncio.ensure_future(
+        loop.create_connection(RecordingProtocol, host, refused_address()[1])
+    )
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises((asyncio.CancelledError, ConnectionRefusedError)):
