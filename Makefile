@@ -10,7 +10,7 @@ STUBBED_MODULES = $(subst /,.,$(STUBS:.pyi=))
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help run test test-packages lint format types docs bench bench-smoke sdist clean
+.PHONY: help run test test-packages lint format types docs bench bench-report bench-smoke sdist clean
 
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ docs: ## write docs/configuration.md anew, from the table of options
 
 bench: ## compare event loops: asyncio, ngxloop and all others that can be installed
 	@scripts/with bench python -m benchmarks $(ARGS)
+
+bench-report: ## write docs/benchmarks.md with its plots from the newest raw figures (ARGS: from those files)
+	@scripts/with bench python -m benchmarks.report --output docs/benchmarks.md $(ARGS)
 
 bench-smoke: ## run each benchmark for a moment, to see that it works
 	@scripts/with test python -m benchmarks --smoke

@@ -3,24 +3,21 @@
 Used by benchmarks.report; needs matplotlib.
 """
 
-import statistics
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from benchmarks.harness.results import Document
+from benchmarks.summary import SPREAD, SUBJECT, lines_of, median
 
-SUBJECT = "ngxloop"
 GROWTH_QUESTION = "connection_growth"
 # Texts stay texts, and the same figures give the same file.
 SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "ngxloop", "font.size": 9.0}
 METADATA = {"Date": None}
 ROW_INCHES = 0.24
 AHEAD, BEHIND, EVEN = "#2a7f3f", "#b3402e", "#777777"
-SPREAD = 0.03  # what two runs of the same code differ by
 
 Row = tuple[str, float]
 
@@ -42,7 +39,7 @@ def draw_all(questions: list[Document], folder: Path) -> Mapping[str, str]:
 
 def draw_overview(questions: list[Document], path: Path) -> bool:
     """Draw one bar a case: the best peer's cost over ours."""
-    rows = [row for question in questions for row in _ratios(question)]
+    rows = [(f"{line.question} {line.case}", line.ratio) for line in lines_of(questions)]
     if not rows:
         return False
     rows.sort(key=lambda row: row[1])
@@ -76,43 +73,12 @@ def draw_growth(questions: list[Document], path: Path) -> bool:
     return True
 
 
-def _ratios(question: Document) -> list[Row]:
-    """Return case and ratio for the metric that the machine's other work disturbs least."""
-    compared = [metric for metric in question["metrics"] if metric["compared"]]
-    steady = [metric for metric in compared if metric["name"].startswith("cpu")]
-    metric = (steady or compared)[0]
-    rows = []
-    for case in question["cases"]:
-        ratio = _ratio(question, case, metric)
-        if ratio is not None:
-            rows.append((f"{question['name']} {case['name']}", ratio))
-    return rows
-
-
-def _ratio(question: Document, case: Document, metric: Document) -> float | None:
-    peers = [each["name"] for each in question["contenders"] if each["role"] == "peer"]
-    medians = {
-        name: _median(case, name, metric["name"]) for name in peers if name not in case["failures"]
-    }
-    found = [value for value in medians.values() if value]
-    ours = _median(case, SUBJECT, metric["name"])
-    if not found or not ours:
-        return None
-    return min(found) / ours if metric["better"] == "lower" else ours / max(found)
-
-
 def _growth_points(question: Document, name: str) -> list[tuple[int, float]]:
     return [
         (int(case["parameters"]["connections"]), value)
         for case in question["cases"]
-        if (value := _median(case, name, "cpu_us")) is not None and name not in case["failures"]
+        if (value := median(case, name, "cpu_us")) is not None and name not in case["failures"]
     ] or [(1, float("nan"))]
-
-
-def _median(case: Document, name: str, metric: str) -> float | None:
-    samples: list[dict[str, Any]] = case["samples"].get(name, [])
-    values = [sample[metric] for sample in samples if metric in sample]
-    return statistics.median(values) if values else None
 
 
 def _colours(rows: list[Row]) -> list[str]:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks import summary
 from benchmarks.harness import results, table
 
 
@@ -35,7 +36,14 @@ def as_markdown(documents: list[results.Document], plots: Sequence[str] = ()) ->
         for number, document in enumerate(documents)
         for question in document["questions"]
     }
-    parts = ["# Benchmarks", HOW_TO_READ, *plots]
+    counted = [
+        question
+        for number, document in enumerate(documents)
+        for question in document["questions"]
+        if answered[question["name"]] == number
+    ]
+    lines = summary.as_markdown(summary.lines_of(counted))
+    parts = ["# Benchmarks", HOW_TO_READ, "## At a glance", *plots, lines]
     for number, document in enumerate(documents):
         questions = [each for each in document["questions"] if answered[each["name"]] == number]
         if questions:
