@@ -8,6 +8,7 @@ application blocks the loop.
 """
 
 import asyncio
+import functools
 import math
 import os
 import signal
@@ -200,7 +201,7 @@ class _Worker:
                 application,
                 config,
                 connection_count=self._count_connections,
-                count_request=self._count_request,
+                count_request=self._request_counter(),
                 share_sockets=self._share_sockets,
                 end=self._end,
             )
@@ -250,6 +251,12 @@ class _Worker:
     def _count_connections(self) -> int:
         active: int = self._assignment.board.read(self._assignment.slot)["active"]
         return active
+
+    def _request_counter(self) -> Callable[[], object]:
+        """Return what counts a request: without Python code, unless somebody set a limit."""
+        if self._assignment.request_limit:
+            return self._count_request
+        return functools.partial(self._assignment.board.add_request, self._assignment.slot)
 
     def _count_request(self) -> None:
         """Tell the scoreboard, and the master once these were enough; it replaces us first."""

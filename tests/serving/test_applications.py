@@ -29,6 +29,11 @@ def test_http_application_is_served_by_a_worker(serve, app, options, interface):
     assert server.log.endswith("ended\n")
 
 
+def test_nothing_stands_between_uvicorn_and_the_application(serve):
+    server = serve("web_asgi:app").serving()
+    assert http_get(server.address, "/sender")[1].startswith(b"uvicorn.protocols.http.")
+
+
 @pytest.mark.parametrize(
     ("app", "options", "interface"),
     [

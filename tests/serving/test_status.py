@@ -48,6 +48,17 @@ def test_figures_of_all_workers_come_from_one_place(serve):
         client.close()
 
 
+def test_answers_are_counted(serve):
+    server = serve("web_asgi:app", *STATUS).serving()
+    with connect(server.address) as sock, sock.makefile("rb") as answers:
+        for _ in range(3):
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+            while answers.readline() != b"0\r\n":  # the last chunk
+                continue
+    told = json.loads(http_get(status_address(server), "/status.json")[1])
+    assert told["totals"]["requests"] == 3
+
+
 @pytest.mark.complaint(19)
 def test_metrics_are_prometheus_text(serve):
     server = serve("plain:Echo", *STATUS, "--workers", "2").serving()

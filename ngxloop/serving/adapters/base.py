@@ -20,7 +20,7 @@ class Service:
     application: Any
     config: Config
     connection_count: Callable[[], int]  # accepted connections that are open now
-    count_request: Callable[[], None]  # called once for each request that was answered
+    count_request: Callable[[], object]  # called once for each request that was answered
     share_sockets: Callable[[Callable[[], object]], None]  # of the program; tells when it listens
     end: Callable[[int], None]  # the application has ended by itself, with an exit status
 

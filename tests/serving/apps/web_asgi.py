@@ -89,7 +89,14 @@ async def nap(receive, send):
     await send({"type": "http.response.body", "body": b""})
 
 
+async def sender(receive, send):
+    """Say whose method the server has given us to send with."""
+    await start_answer(send)
+    await send({"type": "http.response.body", "body": type(send.__self__).__module__.encode()})
+
+
 PAGES = {
+    "/sender": sender,
     "/": process_id,
     "/slow": until_body_ends,
     "/late": after_body,
