@@ -66,8 +66,11 @@ cdef class StreamTransport(ReadingTransport):
 
     def writelines(self, list_of_data):
         """Send several pieces in one call of the kernel; see write."""
+        cdef bint waiting = False
         for data in [data if type(data) is bytes else copied(data) for data in list_of_data]:
-            self.write_bytes(data)
+            waiting |= self.collect(data)
+        if waiting:
+            self.writer.send_soon(self)
 
     def write_eof(self):
         """Send what is buffered, then the end of our half of the connection."""
@@ -161,6 +164,13 @@ cdef class StreamTransport(ReadingTransport):
     # ---- the writing half
 
     cdef int write_bytes(self, data) except -1:
+        """Do what write() does."""
+        if self.collect(data):
+            return self.writer.send_soon(self)
+        return 0
+
+    cdef bint collect(self, data) except -1:
+        """Keep data; return whether there is any, and so writer.send_soon() is to follow."""
         if type(data) is not bytes:
             data = copied(data)
         if self.writer is None:
@@ -168,10 +178,14 @@ cdef class StreamTransport(ReadingTransport):
         if self.writer.ended or self.writer.empty_waiter is not None:
             self.writer.refuse_write()
         if PyBytes_GET_SIZE(data) == 0:
-            return 0
+            return False
         if self.lost_count:
-            return self.lost_write("socket.send() raised exception.")
-        return self.writer.write(self, data)
+            self.lost_write("socket.send() raised exception.")
+            return False
+        if self.connection == NULL:
+            raise RuntimeError("Event loop is closed")
+        self.writer.append(data)
+        return True
 
     cdef Writer made_writer(self):
         """Return the writer, which is made when it is needed."""

@@ -33,12 +33,18 @@ cdef class TlsEngine:
 
     cdef int move(self, TlsState state) except -1
     cdef int feed(self, const char* data, Py_ssize_t size) except -1
+    cdef Py_ssize_t feed_slice(self, const char* data, Py_ssize_t size) except -1
     cdef bint readable(self) except -1
     cdef int wants_more(self) noexcept
     cdef bint handshake(self) except -1
     cdef bint unwrap(self) except -1
     cdef bytes decrypt(self, const char* data, Py_ssize_t size)
-    cdef Py_ssize_t read_into(self, char* room, Py_ssize_t size) except -1
+    cdef bytes decrypt_slice(self, const char* data, Py_ssize_t size)
+    cdef bytes decrypt_several(self, const char* data, Py_ssize_t size)
+    cdef Py_ssize_t feed_and_read(
+        self, const char* data, Py_ssize_t size, char* room, Py_ssize_t room_size
+    ) except -1
+    cdef Py_ssize_t read_into(self, char* room, Py_ssize_t total, Py_ssize_t size) except -1
     cdef Py_ssize_t read_once(self, char* room, Py_ssize_t size) except -2
     cdef int write(self, bytes data) except -1
     cdef Py_ssize_t unencrypted_bytes(self) noexcept

@@ -11,8 +11,9 @@ BIO never shrinks. What is written waits in the backlog, so that several small w
 record. Nothing here knows a protocol, a loop or a time-out: the states are kept here, and whoever
 drives the engine moves it.
 
-asyncio calls SSLObject.read(n) until it raises, which allocates n bytes each time. We read into a
-buffer that all connections of a loop share, and make one bytes object of the right size.
+asyncio calls SSLObject.read(n) until it raises, which allocates n bytes each time. We read small
+messages into a buffer that all connections of a loop share, and copy; large ones straight into one
+bytes object. What the BIOs copy cannot be saved: it is their only interface.
 """
 
 cimport cython
@@ -38,6 +39,9 @@ cdef extern from "Python.h":
     PyObject* PyObject_CallNoArgs(object callable)
     PyObject* PyObject_CallOneArg(object callable, object arg)
     char* PyBytes_AS_STRING(object data)
+    int _PyBytes_Resize(PyObject** data, Py_ssize_t size) except -1
+    PyObject* new_bytes "PyBytes_FromStringAndSize"(char* content, Py_ssize_t size) except NULL
+    char* bytes_content "PyBytes_AS_STRING"(PyObject* data)
 
 # From which state the engine may go to which others. asyncio's names for them: UNWRAPPED is "new"
 # before the handshake and "closed" after the end.
@@ -101,15 +105,27 @@ cdef class TlsEngine:
 
     cdef int feed(self, const char* data, Py_ssize_t size) except -1:
         """Keep ciphertext until OpenSSL reads it; data is copied."""
+        cdef Py_ssize_t step
+        while size:
+            step = self.feed_slice(data, size)
+            data += step
+            size -= step
+        return 0
+
+    cdef Py_ssize_t feed_slice(self, const char* data, Py_ssize_t size) except -1:
+        """Keep the first bytes, about TLS_SLICE_BYTES; return how many.
+
+        They end with a record where that is possible: a rest would be moved when the next comes.
+        """
         cdef PyObject* result
+        size = self.records.add(data, size)
         self.memory.window.show(data, size)
         result = PyObject_CallOneArg(self.incoming_write, self.memory.window)
         if result == NULL:
             return -1
         Py_DECREF(<object>result)
-        self.records.add(data, size)
         self.dry = False
-        return 0
+        return size
 
     cdef bint readable(self) except -1:
         """Return whether it is worth asking OpenSSL."""
@@ -169,31 +185,58 @@ cdef class TlsEngine:
 
         What is raised after something was read is kept in failure, which the caller must look at.
         """
+        if size > TLS_SLICE_BYTES or self.records.count or self.records.opaque or self.cut:
+            return self.decrypt_several(data, size)
+        return self.decrypt_slice(data, size)
+
+    cdef bytes decrypt_slice(self, const char* data, Py_ssize_t size):
+        """Decrypt no more than a slice, and the part of a record that came before."""
         cdef char* plain = self.memory.plain()
-        cdef list chunks = None
-        cdef Py_ssize_t count = 0
-        cdef Py_ssize_t slice_bytes
-        while True:
-            if size:
-                slice_bytes = min(size, TLS_SLICE_BYTES)
-                self.feed(data, slice_bytes)
-                data += slice_bytes
-                size -= slice_bytes
-            count += self.read_into(plain + count, TLS_PLAIN_BYTES - count)
-            if count == TLS_PLAIN_BYTES:
-                chunks = [] if chunks is None else chunks
-                chunks.append(PyBytes_FromStringAndSize(plain, count))
-                count = 0
-            elif size == 0 or self.failure is not None or self.peer_closed:
-                break
-        if chunks is not None:
-            chunks.append(PyBytes_FromStringAndSize(plain, count))
-            return b"".join(chunks)
+        cdef Py_ssize_t count = self.feed_and_read(data, size, plain, TLS_PLAIN_BYTES)
         return PyBytes_FromStringAndSize(plain, count) if count else None
 
-    cdef Py_ssize_t read_into(self, char* room, Py_ssize_t size) except -1:
-        """Read plaintext that was fed, as much as there is and fits; return how much that is."""
+    cdef bytes decrypt_several(self, const char* data, Py_ssize_t size):
+        """Decrypt however much there is, into an object that is cut to its size afterwards."""
+        cdef Py_ssize_t room = size + self.unread_bytes()  # ciphertext is never the shorter
+        cdef PyObject* plain
+        cdef Py_ssize_t count
+        if self.cut:
+            room += TLS_JOIN_BYTES  # of the record that OpenSSL has in hand
+        plain = new_bytes(NULL, room)
+        try:
+            count = self.feed_and_read(data, size, bytes_content(plain), room)
+        except BaseException:
+            Py_DECREF(<object>plain)
+            raise
+        if count < room:
+            _PyBytes_Resize(&plain, count)
+        result = <bytes>plain
+        Py_DECREF(result)  # the reference new_bytes() gave us; the variable has its own
+        return result if count else None
+
+    cdef Py_ssize_t feed_and_read(
+        self, const char* data, Py_ssize_t size, char* room, Py_ssize_t room_size
+    ) except -1:
+        """Feed ciphertext slice by slice, and read what each brings; return how much that is."""
         cdef Py_ssize_t total = 0
+        cdef Py_ssize_t step
+        while True:
+            if size:
+                step = self.feed_slice(data, size)
+                data += step
+                size -= step
+            total = self.read_into(room, total, room_size)
+            if size == 0 or self.failure is not None or self.peer_closed:
+                return total
+
+    cdef Py_ssize_t read_into(self, char* room, Py_ssize_t total, Py_ssize_t size) except -1:
+        """Read plaintext that was fed, as much as there is and fits, behind what room has already.
+
+        Args:
+            total: how much it has.
+
+        Returns: how much it has then.
+        """
         cdef Py_ssize_t count
         while total < size and self.readable():
             try:

@@ -43,6 +43,7 @@ cdef class TlsFlow(Receiver):
     cdef int flush(self) except -1
     cdef bint lower_is_lost(self) except -1
     cdef int send(self, bytes data) except -1
+    cdef Py_ssize_t encrypt_and_send(self) except -1
     cdef int flow(self) except -1
     # for TlsLayer
     cdef int peer_closed(self) except -1

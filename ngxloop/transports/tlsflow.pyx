@@ -30,9 +30,11 @@ from ngxloop.core.limits cimport (
     LOST_WRITES_LOGGED,
     TLS_READ_HIGH_BYTES,
     TLS_RECORD_BYTES_MAX,
+    TLS_SEND_BYTES,
 )
 from ngxloop.core.ready cimport event_post, event_unpost
 from ngxloop.transports.receiver cimport Receiver
+from ngxloop.transports.stream cimport StreamTransport
 from ngxloop.transports.tlsengine cimport TLS_HANDSHAKE, TLS_NEW, TLS_WRAPPED
 
 # Declared here without Cython's error checks, see ngxloop.core.handle.
@@ -141,7 +143,7 @@ cdef class TlsFlow(Receiver):
         try:
             if view.len == 0:
                 raise RuntimeError("get_buffer() returned an empty buffer")
-            count = engine.read_into(<char*>view.buf, view.len)
+            count = engine.read_into(<char*>view.buf, 0, view.len)
         finally:
             PyBuffer_Release(&view)  # the protocol may resize its buffer now
         if count:
@@ -208,17 +210,35 @@ cdef class TlsFlow(Receiver):
 
     cdef int flush(self) except -1:
         """Encrypt what was written and hand it down, as far as the transport below takes it."""
-        cdef bytes data
         if self.flush_event.posted:
             event_unpost(&self.flush_event)
         while not self.lower_paused:
-            data = self.engine.encrypt()
-            if PyBytes_GET_SIZE(data) == 0:
+            if self.encrypt_and_send() == 0:
                 break
-            self.send(data)
             if self.engine.unencrypted_bytes() == 0 or self.lower_is_lost():
                 break
         return self.flow()
+
+    cdef Py_ssize_t encrypt_and_send(self) except -1:
+        """Encrypt a slice and hand it down; return how many bytes that were.
+
+        To a stream of ours up to TLS_SEND_BYTES, which leave in one call of the kernel.
+        """
+        cdef StreamTransport stream = self.stream
+        cdef bytes data = self.engine.encrypt()
+        cdef Py_ssize_t total = PyBytes_GET_SIZE(data)
+        cdef bint waiting
+        if stream is None or self.engine.unencrypted_bytes() == 0:
+            self.send(data)
+            return total
+        waiting = stream.collect(data)
+        while PyBytes_GET_SIZE(data) and self.engine.unencrypted_bytes() and total < TLS_SEND_BYTES:
+            data = self.engine.encrypt()
+            total += PyBytes_GET_SIZE(data)
+            waiting |= stream.collect(data)
+        if waiting:
+            stream.writer.send_soon(stream)
+        return total
 
     cdef bint lower_is_lost(self) except -1:
         """Return whether what is handed down goes nowhere: connection_lost() is on its way."""
@@ -228,7 +248,7 @@ cdef class TlsFlow(Receiver):
         """Hand ciphertext down."""
         if self.stream is not None:
             return self.stream.write_bytes(data)
-        if self.lower is not None:
+        if self.lower is not None and data:
             self.lower.write(data)
         return 0
 
@@ -257,7 +277,7 @@ cdef class TlsFlow(Receiver):
     def resume_writing(self):
         """The transport below takes more again."""
         self.lower_paused = False
-        self.flush()
+        self.flush_reported()
 
     # ---- what TlsLayer does
 

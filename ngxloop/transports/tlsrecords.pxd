@@ -7,5 +7,5 @@ cdef class TlsRecords:
     cdef unsigned char header[5]     # of the record that begins next, as far as it has come
     cdef int header_size
 
-    cdef void add(self, const char* data, Py_ssize_t size) noexcept
+    cdef Py_ssize_t add(self, const char* data, Py_ssize_t size) noexcept
     cdef Py_ssize_t add_header(self, const char* data, Py_ssize_t size) noexcept

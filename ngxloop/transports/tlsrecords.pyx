@@ -12,7 +12,7 @@ is always asked, so that the error is its own.
 cimport cython
 from libc.string cimport memcpy
 
-from ngxloop.core.limits cimport TLS_RECORD_BYTES_MAX
+from ngxloop.core.limits cimport TLS_RECORD_BYTES_MAX, TLS_SLICE_BYTES
 
 # RFC 8446 5.1, RFC 6520: change_cipher_spec 20, alert, handshake, application_data, heartbeat 24.
 cdef enum:
@@ -27,21 +27,23 @@ cdef enum:
 cdef class TlsRecords:
     """The records of one direction; see the file header."""
 
-    cdef void add(self, const char* data, Py_ssize_t size) noexcept:
-        """Count the records that end in the next size bytes."""
+    cdef Py_ssize_t add(self, const char* data, Py_ssize_t size) noexcept:
+        """Count the records that end in the next bytes; return how many bytes that were.
+
+        It goes on to the end of the record that makes TLS_SLICE_BYTES full, or of the data.
+        """
+        cdef Py_ssize_t taken = 0
         cdef Py_ssize_t step
-        while size > 0 and not self.opaque:
+        while taken < min(size, TLS_SLICE_BYTES) and not self.opaque:
             if self.missing:
-                step = min(self.missing, size)
+                step = min(self.missing, size - taken)
                 self.missing -= step
             else:
-                step = self.add_header(data, size)
-                if self.header_size:  # has not come whole
-                    return
-            if self.missing == 0:
+                step = self.add_header(data + taken, size - taken)
+            taken += step
+            if self.missing == 0 and self.header_size == 0:
                 self.count += 1
-            data += step
-            size -= step
+        return max(taken, min(size, TLS_SLICE_BYTES))
 
     cdef Py_ssize_t add_header(self, const char* data, Py_ssize_t size) noexcept:
         """Read a header, or the part of it that is there; return how many bytes that was."""

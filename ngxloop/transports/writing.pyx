@@ -22,11 +22,8 @@ from ngxloop.transports.transport cimport Transport
 cdef class Writer(OutBuffer):
     """The output of one transport; see the file header."""
 
-    cdef int write(self, Transport transport, bytes data) except -1:
-        """Send data, which is not empty, now or when the turn ends; the transport is not lost."""
-        if transport.connection == NULL:
-            raise RuntimeError("Event loop is closed")
-        self.append(data)
+    cdef int send_soon(self, Transport transport) except -1:
+        """Send what was appended, now or when the turn ends; the transport is not lost."""
         if not self.blocked:
             if (
                 self.size <= transport.high_bytes

@@ -62,7 +62,7 @@ cdef class EngineProbe:
         """Read into a buffer of size bytes; return what came."""
         cdef bytearray room = bytearray(size)
         cdef char* start = room
-        return bytes(room[:self.engine.read_into(start, size)])
+        return bytes(room[:self.engine.read_into(start, 0, size)])
 
     def handshake(self):
         return self.engine.handshake()
@@ -97,4 +97,5 @@ cdef class RecordsProbe:
         return bool(self.records.opaque)
 
     def add(self, bytes data):
-        self.records.add(PyBytes_AS_STRING(data), len(data))
+        """Return how many bytes were taken."""
+        return self.records.add(PyBytes_AS_STRING(data), len(data))

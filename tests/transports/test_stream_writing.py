@@ -261,6 +261,19 @@ def test_writes_while_the_kernel_takes_no_more_cost_no_calls():
 
 
 @needs_strace
+def test_writelines_costs_one_call_however_much_it_is():
+    program = BLOCKED_WRITES.format(
+        before="peer.setblocking(False)",
+        repeat="transport.writelines([b'x' * 25_000] * 4); peer.recv(100_000)",
+    )
+
+    calls = calls_between_marks(program, "sendto", "sendmsg", "epoll_ctl")
+
+    assert calls["sendto"] + calls["sendmsg"] == 100
+    assert not calls["epoll_ctl"]
+
+
+@needs_strace
 def test_writes_of_one_turn_cost_one_call():
     program = BLOCKED_WRITES.format(
         before="pass", repeat="[transport.write(b'x') for _ in range(5)]; peer.recv"

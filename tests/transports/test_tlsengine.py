@@ -19,7 +19,7 @@ VERSIONS = pytest.mark.parametrize("version", [TLS_12, TLS_13], ids=["tls12", "t
 
 # What a record can hold, and what the engine encrypts in one go.
 RECORD_BYTES = 16384
-SLICE_BYTES = 32768
+SLICE_BYTES = 16384  # TLS_SLICE_BYTES in limits.pxd
 
 
 def record_count(ciphertext: bytes) -> int:
@@ -234,6 +234,26 @@ def test_what_came_before_a_damaged_record_is_not_lost():
 
     assert server.decrypt(bytes(damaged)) == b"good"
     assert isinstance(server.failure, ssl.SSLError)
+    assert not server.readable
+
+
+def test_what_came_many_slices_before_a_damaged_record_is_not_lost():
+    client, server = wrapped_pair()
+    damaged = bytearray(encrypted(client, bytes(100_000)) + encrypted(client, bytes(100_000)))
+    damaged[-1] ^= 1
+    last_record_bytes = 200_000 - 100_000 - 100_000 // RECORD_BYTES * RECORD_BYTES
+
+    assert server.decrypt(bytes(damaged)) == bytes(200_000 - last_record_bytes)
+    assert isinstance(server.failure, ssl.SSLError)
+
+
+def test_data_that_was_fed_before_comes_out_first():
+    client, server = wrapped_pair()
+    for piece in (b"a" * 50_000, b"b" * 300_000):
+        server.feed(encrypted(client, piece))
+    begun = server.read_into(10_000)
+
+    assert begun + server.decrypt(encrypted(client, b"c")) == b"a" * 50_000 + b"b" * 300_000 + b"c"
     assert not server.readable
 
 

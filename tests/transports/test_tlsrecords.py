@@ -53,6 +53,32 @@ def test_a_record_longer_than_any_is_opaque():
     assert counted(struct.pack(">BHH", 23, 0x0303, 18433)).opaque
 
 
+@pytest.mark.parametrize(
+    ("sizes", "taken"),
+    [
+        ([100, 16384, 200], 16494),
+        ([16384, 16384], 16389),
+        ([16379, 16379], 16384),
+        ([10_000, 10_000, 10_000], 20_010),
+        ([100, 200], 310),
+    ],
+    ids=str,
+)
+def test_a_slice_ends_with_the_record_that_makes_it_full(sizes, taken):
+    records = RecordsProbe()
+    data = b"".join(record(size) for size in sizes)
+
+    assert records.add(data) == taken
+    assert records.add(data[taken:]) == len(data) - taken
+    assert records.count == len(sizes)
+
+
+def test_a_slice_of_what_is_no_record_is_cut_anywhere():
+    records = RecordsProbe()
+
+    assert records.add(b"GET / HTTP/1.0\r\n" * 10_000) == 16384
+
+
 @given(st.lists(st.integers(0, 300), max_size=20), st.lists(st.integers(1, 400), min_size=1))
 def test_records_in_pieces_of_any_size_are_counted(sizes, steps):
     data = b"".join(record(size) for size in sizes)
