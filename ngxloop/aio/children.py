@@ -30,7 +30,7 @@ class ChildWatching:
     _pidfds: set[int]
 
     def _watch_child(self: Any, transport: Any) -> None:
-        """Call _child_watcher_callback() when the process of a transport has ended."""
+        """Tell a transport when its process has ended."""
         pidfd = self._open_pidfd(transport)
         if pidfd is None:
             threading.Thread(
@@ -81,7 +81,7 @@ class ChildWatching:
                 pid,
                 status,
             )
-        self._child_watcher_callback(pid, status, transport)
+        transport._process_exited(status)
 
     def _child_watcher_callback(self: Any, pid: int, returncode: int, transport: Any) -> None:
         """Take a process's end from a child watcher, which may call from another thread."""

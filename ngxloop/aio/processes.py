@@ -21,8 +21,10 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
 
     _loop: Any
     _pipes: dict[int, Any]
-    _settled: Future[None]
-    _exited: Future[None]
+    _returncode: int | None
+    _is_settled = False  # the pipes have their transports, or never will
+    _settled: Future[None] | None = None  # made by whoever waits for that
+    _exited: Future[None] | None = None  # made by whoever waits for the process's end
 
     def _start(
         self,
@@ -34,8 +36,6 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         bufsize: int,
         **kwargs: Any,
     ) -> None:
-        self._settled = self._loop.create_future()
-        self._exited = self._loop.create_future()
         self._proc = subprocess.Popen(
             args,
             shell=shell,
@@ -49,12 +49,13 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
 
     async def _connect_pipes(self, waiter: Any) -> None:
         process = self._proc
-        settled = self._settled
         try:
             await super()._connect_pipes(waiter)
         finally:
-            self._close_unwanted(process)
-            settled.set_result(None)
+            if self._pipes:
+                self._close_unwanted(process)
+            self._is_settled = True
+            _complete(self._settled)
 
     def _close_unwanted(self, process: Any) -> None:
         """Close pipes that got no transport, and all of them if close() came first."""
@@ -68,18 +69,29 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
                 protocol.pipe.close()
 
     def _process_exited(self, returncode: int) -> None:
-        exited = self._exited
         super()._process_exited(returncode)
-        exited.set_result(None)
+        _complete(self._exited)
+
+    async def _until_settled(self) -> None:
+        if not self._is_settled:
+            self._settled = self._loop.create_future()
+            await self._settled
 
     async def _abandon(self) -> None:
         """Kill the process and wait until nothing is left of it."""
         self.close()
-        await self._settled
+        await self._until_settled()
         if all(protocol is not None for protocol in self._pipes.values()):
             await self._wait()
-        else:
+        elif self._returncode is None:
+            self._exited = self._loop.create_future()
             await self._exited
+
+
+def _complete(future: Future[None] | None) -> None:
+    """End a wait, if somebody waits and has not been cancelled."""
+    if future is not None and not future.done():
+        future.set_result(None)
 
 
 class ProcessHooks(ChildWatching):
@@ -124,7 +136,7 @@ class ProcessHooks(ChildWatching):
         except BaseException:
             if transport is not None:  # nobody will tell of its end
                 transport.close()
-                await transport._settled
+                await transport._until_settled()
             raise
         try:
             await waiter

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conformance.test_processes import is_gone, is_zombie_or_gone, start
 from tests.support.leaks import fds_opened_since, open_fds
-from tests.support.waiting import wait_until, wait_until_blocking
+from tests.support.waiting import turns, wait_until, wait_until_blocking
 from tests.transports.unclosed import clear_and_collect
 
 PIPE = asyncio.subprocess.PIPE
@@ -137,6 +137,20 @@ async def test_stop_in_start_while_grandchild_keeps_output_open_ends():
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.parametrize("turn_count", range(1, 5))
+async def test_start_that_is_cancelled_a_second_time_leaves_nothing(turn_count):
+    before = open_fds()
+    task = asyncio.create_task(start("sleep", "1000"))
+    await turns(1)
+    task.cancel()
+    await turns(turn_count)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    await wait_until(lambda: not fds_opened_since(before))
 
 
 @has_watchers
