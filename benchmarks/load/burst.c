@@ -38,17 +38,9 @@ struct burst {
 static void open_connection(struct burst *burst)
 {
     struct connection *connection = &burst->connections[burst->open_count++];
-    struct linger linger = {.l_onoff = 1, .l_linger = 0};
 
     connection->start_ns = now_ns();
-    connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (connection->fd < 0)
-        die_of_errno("socket");
-    if (setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) < 0)
-        die_of_errno("setsockopt(SO_LINGER)");
-    if (connect(connection->fd, (struct sockaddr *)&burst->address, sizeof burst->address) < 0 &&
-        errno != EINPROGRESS)
-        die_of_errno("connect");
+    connection->fd = connect_tcp(&burst->address);
     control_epoll(burst->epoll, EPOLL_CTL_ADD, connection->fd, EPOLLIN | EPOLLET, connection);
 }
 

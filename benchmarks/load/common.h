@@ -124,6 +124,29 @@ static inline void set_no_delay(int fd)
         die_of_errno("setsockopt(TCP_NODELAY)");
 }
 
+/* A connection that is closed with a RST leaves no TIME_WAIT behind. */
+static inline void set_reset_on_close(int fd)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) < 0)
+        die_of_errno("setsockopt(SO_LINGER)");
+}
+
+/* Begins to connect a socket that never blocks, and is closed with a RST. */
+static inline int connect_tcp(const struct sockaddr_in *address)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        die_of_errno("socket");
+    set_no_delay(fd);
+    set_reset_on_close(fd);
+    if (connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 && errno != EINPROGRESS)
+        die_of_errno("connect");
+    return fd;
+}
+
 static inline int create_epoll(void)
 {
     int epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -9,23 +9,18 @@
  * reset    the same, closed with a RST (no TIME_WAIT is left behind)
  * datagram a request is: send a datagram of SIZE bytes, receive it back; a connection is a socket
  *
- * Prints one JSON line. Requests that end during the warm-up are left out of the rate and of the
- * latencies; they count in all_requests, and their bytes are compared with what was sent. When the
- * time is over, what is under way is waited for; a request that has no answer PATIENCE_NS later is
- * counted as stalled: a closed loop would never show a connection that the server has forgotten.
+ * Prints one JSON line; closed_loop.h says what counts. What comes back during the warm-up is
+ * compared with what was sent; what never comes back is counted as stalled.
  *
  * Edge-triggered, because a request must not cost an epoll_ctl; SIZE may exceed the socket
  * buffers, so sending and receiving interleave.
  */
 
 #define _GNU_SOURCE
-#include "common.h"
-#include "histogram.h"
-
-#include <fcntl.h>
+#include "closed_loop.h"
+#include "echoed.h"
 
 #define RECEIVE_BYTES (1u << 20)
-#define PATIENCE_NS (3 * NS_PER_SECOND)
 #define SOURCE_ADDRESSES 250 /* 127.0.0.2 to 127.0.0.251, see bind_source() */
 
 enum mode { KEEP, ORDERLY, RESET, DATAGRAM };
@@ -44,22 +39,11 @@ struct load {
     enum mode mode;
     size_t connection_count;
     size_t size;
-    uint64_t duration_ns;
-    uint64_t warmup_ns;
-
-    int epoll;
     struct connection *connections;
     char *request;
     char *reply;
-
-    bool warm;            /* the warm-up is over: requests count */
-    bool over;            /* the time is over: no request is started any more */
-    uint64_t measured_ns; /* when it ended */
-    uint64_t end_ns;
-    size_t waiting_count; /* connections with a request under way */
     uint64_t opened_count;
-    uint64_t request_count; /* warm-up included */
-    struct histogram latencies;
+    struct closed_loop loop;
 };
 
 static enum mode parse_mode(const char *text)
@@ -74,17 +58,6 @@ static enum mode parse_mode(const char *text)
         return DATAGRAM;
     die("mode must be keep, orderly, reset or datagram, not '%s'", text);
     return KEEP;
-}
-
-/* Bytes that differ from place to place, so that a reply out of order is noticed. */
-static char *make_request(size_t size)
-{
-    char *request = allocate(size, 1);
-    size_t i;
-
-    for (i = 0; i < size; i++)
-        request[i] = (char)((i * 131) ^ (i >> 8));
-    return request;
 }
 
 /* A connection closed in order leaves its local port in TIME_WAIT for a minute. One address has
@@ -105,14 +78,6 @@ static void bind_source(struct load *load, int fd)
         die_of_errno("bind");
 }
 
-static void set_reset_on_close(int fd)
-{
-    struct linger linger = {.l_onoff = 1, .l_linger = 0};
-
-    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) < 0)
-        die_of_errno("setsockopt(SO_LINGER)");
-}
-
 static void prepare_tcp(struct load *load, int fd)
 {
     set_no_delay(fd);
@@ -128,7 +93,7 @@ static void start_request(struct load *load, struct connection *connection, uint
     connection->unreceived = load->size;
     connection->start_ns = now;
     connection->waiting = true;
-    load->waiting_count++;
+    load->loop.waiting_count++;
 }
 
 static void open_connection(struct load *load, struct connection *connection, uint64_t now)
@@ -148,7 +113,7 @@ static void open_connection(struct load *load, struct connection *connection, ui
                 load->address.length) < 0 &&
         errno != EINPROGRESS)
         die_of_errno("connect");
-    control_epoll(load->epoll, EPOLL_CTL_ADD, connection->fd, EPOLLIN | EPOLLOUT | EPOLLET,
+    control_epoll(load->loop.epoll, EPOLL_CTL_ADD, connection->fd, EPOLLIN | EPOLLOUT | EPOLLET,
                   connection);
 }
 
@@ -178,31 +143,14 @@ static void send_request(struct load *load, struct connection *connection)
     }
 }
 
-static void start_measuring(struct load *load, uint64_t now)
-{
-    load->warm = true;
-    load->measured_ns = now;
-    load->end_ns = now + load->duration_ns;
-    histogram_clear(&load->latencies);
-}
-
-static void count_request(struct load *load, const struct connection *connection, uint64_t now)
-{
-    load->request_count++;
-    if (!load->warm && now >= load->measured_ns)
-        start_measuring(load, now);
-    else if (!load->over)
-        histogram_record(&load->latencies, now - connection->start_ns);
-}
-
 static void finish_request(struct load *load, struct connection *connection)
 {
     uint64_t now = now_ns();
 
-    count_request(load, connection, now);
+    loop_count(&load->loop, connection->start_ns, now);
     connection->waiting = false;
-    load->waiting_count--;
-    if (load->over)
+    load->loop.waiting_count--;
+    if (load->loop.over)
         return;
     if (load->mode == KEEP || load->mode == DATAGRAM) {
         start_request(load, connection, now);
@@ -212,15 +160,6 @@ static void finish_request(struct load *load, struct connection *connection)
     if (close(connection->fd) < 0) /* takes it out of the epoll as well */
         die_of_errno("close");
     open_connection(load, connection, now);
-}
-
-static void check_reply(struct load *load, struct connection *connection, size_t received)
-{
-    if (received > connection->unreceived)
-        die("the server sent more than it was sent");
-    if (!load->warm && memcmp(load->reply,
-                              load->request + (load->size - connection->unreceived), received))
-        die("the server's reply differs from what it was sent");
 }
 
 static void receive_reply(struct load *load, struct connection *connection)
@@ -234,8 +173,9 @@ static void receive_reply(struct load *load, struct connection *connection)
             die_of_errno("recv");
         if (received == 0)
             die("the server closed a connection after %llu requests",
-                (unsigned long long)load->request_count);
-        check_reply(load, connection, (size_t)received);
+                load->loop.request_count);
+        check_reply(load->reply, (size_t)received, load->request, load->size,
+                    connection->unreceived, !load->loop.warm);
         connection->unreceived -= (size_t)received;
         if (connection->unreceived == 0) {
             finish_request(load, connection);
@@ -246,8 +186,11 @@ static void receive_reply(struct load *load, struct connection *connection)
     }
 }
 
-static void handle_event(struct load *load, struct connection *connection, uint32_t events)
+static void handle_event(void *context, void *ready, uint32_t events)
 {
+    struct load *load = context;
+    struct connection *connection = ready;
+
     if (connection->connecting)
         finish_connect(connection);
     send_request(load, connection);
@@ -255,55 +198,13 @@ static void handle_event(struct load *load, struct connection *connection, uint3
         receive_reply(load, connection);
 }
 
-static void open_all(struct load *load)
+static double run(struct load *load)
 {
     size_t i;
 
     for (i = 0; i < load->connection_count; i++)
         open_connection(load, &load->connections[i], now_ns());
-}
-
-static void handle_events(struct load *load)
-{
-    struct epoll_event events[EVENTS_PER_WAIT];
-    int count = wait_epoll(load->epoll, events, 10);
-    int i;
-
-    for (i = 0; i < count; i++)
-        handle_event(load, events[i].data.ptr, events[i].events);
-}
-
-/* Returns how many seconds were measured. */
-static double run(struct load *load)
-{
-    uint64_t over_ns;
-
-    load->measured_ns = now_ns() + load->warmup_ns;
-    load->end_ns = load->measured_ns + load->duration_ns;
-    open_all(load);
-    while (now_ns() < load->end_ns)
-        handle_events(load);
-    load->over = true;
-    over_ns = now_ns();
-    while (load->waiting_count > 0 && now_ns() < over_ns + PATIENCE_NS)
-        handle_events(load);
-    return (double)(over_ns - load->measured_ns) / (double)NS_PER_SECOND;
-}
-
-static double percentile_us(const struct load *load, double share)
-{
-    return (double)histogram_percentile(&load->latencies, share) / 1e3;
-}
-
-static void report(const struct load *load, double seconds)
-{
-    if (!load->warm || load->latencies.count == 0)
-        die("no request was answered in the measured time");
-    printf("{\"requests\": %llu, \"all_requests\": %llu, \"seconds\": %.6f, \"rate\": %.1f, "
-           "\"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"stalled\": %zu}\n",
-           (unsigned long long)load->latencies.count, (unsigned long long)load->request_count,
-           seconds, (double)load->latencies.count / seconds, percentile_us(load, 0.5),
-           percentile_us(load, 0.99), percentile_us(load, 0.999), load->waiting_count);
+    return loop_run(&load->loop, handle_event, load);
 }
 
 int main(int argument_count, char **arguments)
@@ -315,13 +216,13 @@ int main(int argument_count, char **arguments)
     load->address = parse_any_address(arguments[1], arguments[2]);
     load->connection_count = (size_t)parse_count("connections", arguments[3], 1, 1000000);
     load->size = (size_t)parse_count("size", arguments[4], 1, 1 << 30);
-    load->duration_ns = parse_seconds_ns("seconds", arguments[5]);
-    load->warmup_ns = parse_seconds_ns("warm-up seconds", arguments[6]);
     load->mode = parse_mode(arguments[7]);
-    load->epoll = create_epoll();
     load->connections = allocate(load->connection_count, sizeof *load->connections);
-    load->request = make_request(load->size);
+    load->request = make_message(load->size);
     load->reply = allocate(RECEIVE_BYTES, 1);
-    report(load, run(load));
+    loop_begin(&load->loop, parse_seconds_ns("seconds", arguments[5]),
+               parse_seconds_ns("warm-up seconds", arguments[6]));
+    loop_report(&load->loop, run(load));
+    printf(", \"stalled\": %zu}\n", load->loop.waiting_count);
     return EXIT_SUCCESS;
 }

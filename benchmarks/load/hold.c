@@ -26,12 +26,10 @@ static bool parse_echo(const char *text)
 static void set_options(int fd)
 {
     struct timeval patience = {.tv_sec = REPLY_SECONDS};
-    struct linger linger = {.l_onoff = 1, .l_linger = 0};
 
     if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0)
         die_of_errno("setsockopt(SO_RCVTIMEO)");
-    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) < 0)
-        die_of_errno("setsockopt(SO_LINGER)");
+    set_reset_on_close(fd);
 }
 
 static int open_connection(const struct sockaddr_in *address)

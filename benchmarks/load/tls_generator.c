@@ -10,14 +10,12 @@
  */
 
 #define _GNU_SOURCE
-#include "common.h"
-#include "histogram.h"
+#include "closed_loop.h"
+#include "echoed.h"
 
-#include <fcntl.h>
 #include <openssl/ssl.h>
 
 #define RECEIVE_BYTES (1u << 20)
-#define PATIENCE_NS (3 * NS_PER_SECOND)
 
 enum mode { KEEP, HANDSHAKE };
 
@@ -35,22 +33,11 @@ struct load {
     enum mode mode;
     size_t connection_count;
     size_t size;
-    uint64_t duration_ns;
-    uint64_t warmup_ns;
-
     SSL_CTX *context;
-    int epoll;
     struct connection *connections;
     char *request;
     char *reply;
-
-    bool warm;            /* the warm-up is over: requests count */
-    bool over;            /* the time is over: no request is started any more */
-    uint64_t measured_ns; /* when it ended */
-    uint64_t end_ns;
-    size_t waiting_count; /* connections with a request under way */
-    uint64_t request_count; /* warm-up included */
-    struct histogram latencies;
+    struct closed_loop loop;
 };
 
 static enum mode parse_mode(const char *text)
@@ -75,45 +62,24 @@ static SSL_CTX *make_context(void)
     return context;
 }
 
-/* Bytes that differ from place to place, so that a reply out of order is noticed. */
-static char *make_request(size_t size)
-{
-    char *request = allocate(size, 1);
-    size_t i;
-
-    for (i = 0; i < size; i++)
-        request[i] = (char)((i * 131) ^ (i >> 8));
-    return request;
-}
-
 static void start_request(struct load *load, struct connection *connection, uint64_t now)
 {
     connection->unsent = load->size;
     connection->unreceived = load->size;
     connection->start_ns = now;
     connection->waiting = true;
-    load->waiting_count++;
+    load->loop.waiting_count++;
 }
 
 static void open_connection(struct load *load, struct connection *connection, uint64_t now)
 {
-    struct linger linger = {.l_onoff = 1, .l_linger = 0}; /* a RST leaves no TIME_WAIT behind */
-
-    connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (connection->fd < 0)
-        die_of_errno("socket");
-    set_no_delay(connection->fd);
-    if (setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) < 0)
-        die_of_errno("setsockopt(SO_LINGER)");
-    if (connect(connection->fd, (struct sockaddr *)&load->address, sizeof load->address) < 0 &&
-        errno != EINPROGRESS)
-        die_of_errno("connect");
+    connection->fd = connect_tcp(&load->address);
     connection->tls = SSL_new(load->context);
     if (connection->tls == NULL || !SSL_set_fd(connection->tls, connection->fd))
         die("OpenSSL cannot make a connection");
     SSL_set_connect_state(connection->tls);
     start_request(load, connection, now);
-    control_epoll(load->epoll, EPOLL_CTL_ADD, connection->fd, EPOLLIN | EPOLLOUT | EPOLLET,
+    control_epoll(load->loop.epoll, EPOLL_CTL_ADD, connection->fd, EPOLLIN | EPOLLOUT | EPOLLET,
                   connection);
 }
 
@@ -152,46 +118,26 @@ static bool send_some(struct load *load, struct connection *connection)
     return true;
 }
 
-static void check_reply(struct load *load, struct connection *connection, size_t received)
-{
-    if (received > connection->unreceived)
-        die("the server sent more than it was sent");
-    if (!load->warm && memcmp(load->reply,
-                              load->request + (load->size - connection->unreceived), received))
-        die("the server's reply differs from what it was sent");
-}
-
 static bool receive_some(struct load *load, struct connection *connection)
 {
     int received = SSL_read(connection->tls, load->reply, RECEIVE_BYTES);
 
     if (!has_done(connection, received))
         return false;
-    check_reply(load, connection, (size_t)received);
+    check_reply(load->reply, (size_t)received, load->request, load->size, connection->unreceived,
+                !load->loop.warm);
     connection->unreceived -= (size_t)received;
     return true;
-}
-
-static void start_measuring(struct load *load, uint64_t now)
-{
-    load->warm = true;
-    load->measured_ns = now;
-    load->end_ns = now + load->duration_ns;
-    histogram_clear(&load->latencies);
 }
 
 static void finish_request(struct load *load, struct connection *connection)
 {
     uint64_t now = now_ns();
 
-    load->request_count++;
-    if (!load->warm && now >= load->measured_ns)
-        start_measuring(load, now);
-    else if (!load->over)
-        histogram_record(&load->latencies, now - connection->start_ns);
+    loop_count(&load->loop, connection->start_ns, now);
     connection->waiting = false;
-    load->waiting_count--;
-    if (load->over)
+    load->loop.waiting_count--;
+    if (load->loop.over)
         return;
     if (load->mode == KEEP) {
         start_request(load, connection, now);
@@ -202,8 +148,12 @@ static void finish_request(struct load *load, struct connection *connection)
 }
 
 /* Goes on until the kernel has nothing more: the events are edge-triggered. */
-static void handle_event(struct load *load, struct connection *connection)
+static void handle_event(void *context, void *ready, uint32_t events)
 {
+    struct load *load = context;
+    struct connection *connection = ready;
+
+    (void)events; /* OpenSSL finds out */
     while (connection->waiting) {
         bool progress = send_some(load, connection);
 
@@ -218,49 +168,13 @@ static void handle_event(struct load *load, struct connection *connection)
     }
 }
 
-static void handle_events(struct load *load)
-{
-    struct epoll_event events[EVENTS_PER_WAIT];
-    int count = wait_epoll(load->epoll, events, 10);
-    int i;
-
-    for (i = 0; i < count; i++)
-        handle_event(load, events[i].data.ptr);
-}
-
-/* Returns how many seconds were measured. */
 static double run(struct load *load)
 {
-    uint64_t over_ns;
     size_t i;
 
-    load->measured_ns = now_ns() + load->warmup_ns;
-    load->end_ns = load->measured_ns + load->duration_ns;
     for (i = 0; i < load->connection_count; i++)
         open_connection(load, &load->connections[i], now_ns());
-    while (now_ns() < load->end_ns)
-        handle_events(load);
-    load->over = true;
-    over_ns = now_ns();
-    while (load->waiting_count > 0 && now_ns() < over_ns + PATIENCE_NS)
-        handle_events(load);
-    return (double)(over_ns - load->measured_ns) / (double)NS_PER_SECOND;
-}
-
-static double percentile_us(const struct load *load, double share)
-{
-    return (double)histogram_percentile(&load->latencies, share) / 1e3;
-}
-
-static void report(const struct load *load, double seconds)
-{
-    if (!load->warm || load->latencies.count == 0)
-        die("no request was answered in the measured time");
-    printf("{\"requests\": %llu, \"all_requests\": %llu, \"seconds\": %.6f, \"rate\": %.1f, "
-           "\"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"stalled\": %zu}\n",
-           (unsigned long long)load->latencies.count, (unsigned long long)load->request_count,
-           seconds, (double)load->latencies.count / seconds, percentile_us(load, 0.5),
-           percentile_us(load, 0.99), percentile_us(load, 0.999), load->waiting_count);
+    return loop_run(&load->loop, handle_event, load);
 }
 
 int main(int argument_count, char **arguments)
@@ -273,14 +187,14 @@ int main(int argument_count, char **arguments)
     load->address = parse_address(arguments[1], arguments[2]);
     load->connection_count = (size_t)parse_count("connections", arguments[3], 1, 1000000);
     load->size = (size_t)parse_count("size", arguments[4], 1, 1 << 30);
-    load->duration_ns = parse_seconds_ns("seconds", arguments[5]);
-    load->warmup_ns = parse_seconds_ns("warm-up seconds", arguments[6]);
     load->mode = parse_mode(arguments[7]);
     load->context = make_context();
-    load->epoll = create_epoll();
     load->connections = allocate(load->connection_count, sizeof *load->connections);
-    load->request = make_request(load->size);
+    load->request = make_message(load->size);
     load->reply = allocate(RECEIVE_BYTES, 1);
-    report(load, run(load));
+    loop_begin(&load->loop, parse_seconds_ns("seconds", arguments[5]),
+               parse_seconds_ns("warm-up seconds", arguments[6]));
+    loop_report(&load->loop, run(load));
+    printf(", \"stalled\": %zu}\n", load->loop.waiting_count);
     return EXIT_SUCCESS;
 }
