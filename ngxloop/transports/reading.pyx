@@ -13,7 +13,6 @@ A base class and not a part, as the Writer is: every connection reads.
 
 cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -33,8 +32,8 @@ cdef extern from "Python.h":
     PyObject* PyObject_CallMethodOneArg(object owner, object name, object arg)
     int PyContext_Enter(object context)
     int PyContext_Exit(object context)
-    int _PyBytes_Resize(PyObject** data, Py_ssize_t size) except -1
-    PyObject* new_bytes "PyBytes_FromStringAndSize"(char* content, Py_ssize_t size) except NULL
+    int _PyBytes_Resize(PyObject** data, Py_ssize_t size)
+    PyObject* new_bytes "PyBytes_FromStringAndSize"(char* content, Py_ssize_t size)
     char* bytes_content "PyBytes_AS_STRING"(PyObject* data)
 
 logger = logging.getLogger("asyncio")
@@ -140,26 +139,39 @@ cdef class ReadingTransport(SocketTransport):
         """Receive into the loop's buffer and copy; None if there was nothing."""
         cdef char* buf = self.loop.shared_buffer()
         cdef ssize_t count = recv(self.fd, buf, RECEIVE_BYTES, 0)
+        cdef PyObject* data
         if count <= 0:
             self.nothing_received(count, errno)
             return None
         self.received(count, RECEIVE_BYTES)
-        return PyBytes_FromStringAndSize(buf, count)
+        data = new_bytes(buf, count)
+        if data == NULL:
+            receive_failed(self)
+            return None
+        result = <bytes>data
+        Py_DECREF(result)  # the reference new_bytes() gave us; the variable has its own
+        return result
 
     @cython.final
     cdef bytes receive_direct(self):
         """Receive into a new bytes object, larger than last time; None if there was nothing."""
         cdef Py_ssize_t room = min(2 * self.last_bytes, RECEIVE_BYTES)
         cdef PyObject* data = new_bytes(NULL, room)
-        cdef ssize_t count = recv(self.fd, bytes_content(data), room, 0)
-        cdef int error = errno  # freeing memory may change it
+        cdef ssize_t count
+        cdef int error
+        if data == NULL:
+            receive_failed(self)
+            return None
+        count = recv(self.fd, bytes_content(data), room, 0)
+        error = errno  # freeing memory may change it
         if count <= 0:
             Py_DECREF(<object>data)
             self.nothing_received(count, error)
             return None
         self.received(count, room)
-        if count < room:
-            _PyBytes_Resize(&data, count)
+        if count < room and _PyBytes_Resize(&data, count) < 0:
+            receive_failed(self)
+            return None
         result = <bytes>data
         Py_DECREF(result)  # the reference new_bytes() gave us; the variable has its own
         return result
@@ -244,6 +256,14 @@ cdef class ReadingTransport(SocketTransport):
         if not keep_open:
             self.close()
         return 0
+
+
+cdef int receive_failed(ReadingTransport transport) except -1:
+    """There is no memory for what comes: a stream with a hole is worse than none."""
+    try:
+        raise_outside(None)
+    except MemoryError as exc:
+        return transport.fatal_error(exc, "Fatal read error on socket transport")
 
 
 cdef int protocol_failed(ReadingTransport transport, entered_context, str method) except -1:
