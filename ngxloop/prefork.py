@@ -33,6 +33,7 @@ from ngxloop.serving.inheritance import (
     Predecessor,
     take_inheritance,
 )
+from ngxloop.serving.libraries import share_libraries
 from ngxloop.serving.listeners import Listeners, check_descriptors, open_listeners, queue_limit
 from ngxloop.serving.logs import complain, log, reopen_for, set_up_logs
 from ngxloop.serving.options.application import HTTP_INTERFACES
@@ -149,6 +150,7 @@ class Master:
         self._health = Health(self._generations, self._poller)
         self._reconfiguration = Reconfiguration(self._read_again, self._most_workers)
         self._generations.crew.answer(Kind.WORN, self._replace_worn)
+        share_libraries(config.interface)
         self._generations.start(config, count, listeners)
 
     def _open_relations(
@@ -364,6 +366,7 @@ class Master:
                 self._on_serving()
         else:
             self._reception.tell_serving()
+        share_libraries(generation.interface)  # last: it takes a while
 
     def reload_began(self) -> None:
         """Tell the service manager."""

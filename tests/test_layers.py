@@ -102,6 +102,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.options.running",
         "serving.process",
         "serving.application",
+        "serving.libraries",
         "serving.hooks",
         "serving.watching",
         "serving.daemon",

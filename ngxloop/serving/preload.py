@@ -37,6 +37,7 @@ from ngxloop.serving.assignment import Assignment
 from ngxloop.serving.channel import MESSAGE_BYTES, MESSAGE_FDS, Channel, Kind, Message, channel_pair
 from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.libraries import take_libraries
 from ngxloop.serving.listeners import ListeningSocket
 from ngxloop.serving.logformats import Writer
 from ngxloop.serving.logs import log, reopen, restore, set_up_logs
@@ -163,6 +164,7 @@ class _Loader:
         set_up_logs(self._config, Writer(f"preload {generation}", None, generation))
         try:
             self._config.start_plan.apply_shared()
+            take_libraries(self._config.app_dir, self._config.start_plan.variables)
             if not signal_on_parent_death(signal.SIGKILL, self._assignment.master_pid):
                 return ExitCode.OK
             self._load()

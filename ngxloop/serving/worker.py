@@ -25,6 +25,7 @@ from ngxloop.serving.config import CANCEL_SECONDS, KILL_SECONDS
 from ngxloop.serving.default_bind import open_default
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.interface import choose_adapter
+from ngxloop.serving.libraries import take_libraries
 from ngxloop.serving.listeners import ListeningSocket
 from ngxloop.serving.logformats import Writer
 from ngxloop.serving.logs import log, reopen, restore, set_up_logs
@@ -63,11 +64,12 @@ def run_worker(assignment: Assignment) -> int:
 
 
 def _initialise(assignment: Assignment) -> None:
-    plan = assignment.config.start_plan
+    config, plan = assignment.config, assignment.config.start_plan
     if assignment.is_preloaded:
         plan.apply_own(assignment.number)
     else:
         plan.apply(assignment.number)
+        take_libraries(config.app_dir, plan.variables)
 
 
 def _run_loop(assignment: Assignment) -> int:
