@@ -72,6 +72,7 @@ LAYERS: dict[int, list[str]] = {
         "transports.datagram_inbox",
         "transports.datagram_outbox",
         "transports.receiver",
+        "transports.streamreader",
         "transports.tlswindow",
         "transports.tlsmemory",
         "transports.tlsrecords",

@@ -6,6 +6,7 @@ cdef class ReadingTransport(SocketTransport):
     cdef Py_ssize_t last_bytes       # what the last receive brought
     cdef bint raw                    # the protocol is a Receiver
     cdef bint buffered               # the protocol is a BufferedProtocol
+    cdef bint feeds_reader           # the protocol is a StreamReaderProtocol
     cdef bint paused                 # pause_reading() was called
     cdef bint read_ended             # the peer's EOF was seen and the protocol keeps the connection
 
@@ -13,6 +14,8 @@ cdef class ReadingTransport(SocketTransport):
     cdef int read_ready(self) except -1
     cdef int receive(self) except -1
     cdef int receive_raw(self) except -1
+    cdef int receive_for_reader(self) except -1
+    cdef int feed_reader(self, const char* data, Py_ssize_t size) except -1
     cdef bytes receive_shared(self)
     cdef bytes receive_direct(self)
     cdef int receive_into(self) except -1

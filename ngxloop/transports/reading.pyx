@@ -5,8 +5,8 @@ read, so pausing and resuming are flags. One receive per event and turn: a conne
 without pause gets its event posted again behind the others. A receive that brought less than it
 asked for has emptied the kernel's buffer, unless `read.drain` says that this proves nothing: then
 one more brings the 0. Bytes go to the loop's buffer and from there to a bytes object of the right
-size; a connection that keeps sending a lot receives straight into a bytes object. An idle
-connection has no buffer.
+size; a connection that keeps sending a lot receives straight into a bytes object. A StreamReader is
+fed from the loop's buffer, see streamreader.pyx. An idle connection has no buffer.
 
 A base class and not a part, as the Writer is: every connection reads.
 """
@@ -26,6 +26,7 @@ from ngxloop.core.linux cimport recv
 from ngxloop.core.oserr cimport os_error
 from ngxloop.transports.base cimport SocketTransport
 from ngxloop.transports.receiver cimport Receiver
+from ngxloop.transports.streamreader cimport may_feed_reader, reader_feed
 
 # Declared here without Cython's error checks, see ngxloop.core.handle.
 cdef extern from "Python.h":
@@ -77,6 +78,7 @@ cdef class ReadingTransport(SocketTransport):
         self.protocol = protocol
         self.raw = isinstance(protocol, Receiver)
         self.buffered = isinstance(protocol, asyncio.BufferedProtocol)
+        self.feeds_reader = not self.buffered and may_feed_reader(protocol)
         return 0
 
     @cython.final
@@ -85,6 +87,8 @@ cdef class ReadingTransport(SocketTransport):
             return 0  # ready stays set for resume_reading()
         if self.raw:
             self.receive_raw()
+        elif self.feeds_reader:
+            self.receive_for_reader()
         elif self.buffered:
             self.receive_into()
         else:
@@ -130,6 +134,35 @@ cdef class ReadingTransport(SocketTransport):
             raise
         except BaseException as exc:
             self.fatal_error(exc, "Fatal error: protocol.buffer_updated() call failed.")
+        finally:
+            PyContext_Exit(context)
+        return 0
+
+    @cython.final
+    cdef int receive_for_reader(self) except -1:
+        """Receive once into the loop's buffer, and from there into that of a StreamReader."""
+        cdef char* buf = self.loop.shared_buffer()
+        cdef ssize_t count = recv(self.fd, buf, RECEIVE_BYTES, 0)
+        if count <= 0:
+            return self.nothing_received(count, errno)
+        self.received(count, RECEIVE_BYTES)
+        try:
+            self.feed_reader(buf, count)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self.fatal_error(exc, "Fatal error: protocol.data_received() call failed.")
+        return 0
+
+    @cython.final
+    cdef int feed_reader(self, const char* data, Py_ssize_t size) except -1:
+        """Hand what has come to a StreamReader, by way of its protocol if that is unusual."""
+        cdef object context = self.context
+        if PyContext_Enter(context) != 0:
+            raise_outside(None)
+        try:
+            if not reader_feed(self.protocol, data, size):
+                self.protocol.data_received(PyBytes_FromStringAndSize(data, size))
         finally:
             PyContext_Exit(context)
         return 0

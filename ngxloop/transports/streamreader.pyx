@@ -1,0 +1,137 @@
+"""What feeds an asyncio.StreamReader without a Python frame.
+
+Rules. StreamReaderProtocol.data_received() hands bytes to StreamReader.feed_data(), which appends
+them to a bytearray, wakes who waits, and pauses the transport above twice the limit: four Python
+frames and a bytes object for each receive. reader_feed() does the same straight from the loop's
+buffer, but only where nobody can tell the difference. Each of the four functions must be the one
+that asyncio had when this module was imported, found anew each time through the objects at hand:
+so subclasses, patched classes and patched instances are called as ever. And it must use the very
+names we know, or it is another version's, or was patched before. Whatever else is unusual is left
+to Python before anything has happened: data after the end of the stream, no reader, no bytearray.
+"""
+
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
+from cpython.object cimport PyObject
+from libc.string cimport memcpy
+
+from asyncio import streams
+
+cdef extern from *:
+    """
+    #if PY_VERSION_HEX < 0x030E0000
+    /* What the interpreter itself looks methods up with: it makes no bound method. 3.13 declares it
+       in an internal header. */
+    PyAPI_FUNC(int) _PyObject_GetMethod(PyObject *owner, PyObject *name, PyObject **method);
+    static int ngxloop_calls(PyObject *owner, PyObject *name, PyObject *function) {
+        PyObject *method = NULL;
+        int calls = _PyObject_GetMethod(owner, name, &method) && method == function;
+    #else
+    static int ngxloop_calls(PyObject *owner, PyObject *name, PyObject *function) {
+        PyObject *method = PyObject_GetAttr(owner, name);
+        int calls = method != NULL && PyMethod_Check(method)
+                    && PyMethod_GET_FUNCTION(method) == function
+                    && PyMethod_GET_SELF(method) == owner;
+    #endif
+        if (method == NULL) PyErr_Clear();
+        Py_XDECREF(method);
+        return calls;
+    }
+    static PyObject *ngxloop_class_attribute(PyObject *owner, PyObject *name) {
+        return _PyType_Lookup(Py_TYPE(owner), name);
+    }
+    """
+    # True if owner.name() calls this function; an error is a no: Python comes upon it again
+    bint calls "ngxloop_calls"(object owner, object name, object function) noexcept
+    # BORROWED: what the class or a base of it has under this name; NULL if nothing
+    PyObject* class_attribute "ngxloop_class_attribute"(object owner, object name) noexcept
+
+cdef type PROTOCOL = streams.StreamReaderProtocol
+cdef type READER = streams.StreamReader
+cdef object DATA_RECEIVED = vars(PROTOCOL).get("data_received")
+cdef object STREAM_READER = vars(PROTOCOL).get("_stream_reader")
+cdef object FEED_DATA = vars(READER).get("feed_data")
+cdef object WAKEUP_WAITER = vars(READER).get("_wakeup_waiter")
+
+cdef bint KNOWN = (
+    uses(DATA_RECEIVED, ["_stream_reader", "feed_data"])
+    and uses(getattr(STREAM_READER, "fget", None), ["_stream_reader_wr"])
+    and uses(FEED_DATA, [
+        "_buffer", "extend", "_wakeup_waiter", "_transport", "_paused", "len", "_limit",
+        "pause_reading", "NotImplementedError",
+    ])
+    and uses(WAKEUP_WAITER, ["_waiter", "cancelled", "set_result"])
+)
+
+
+cdef bint uses(function, list names) except -1:
+    """Tell whether a function uses these names, in this order; those of assertions may miss."""
+    code = getattr(function, "__code__", None)
+    return code is not None and [name for name in code.co_names if name != "_eof"] == names
+
+
+cdef bint may_feed_reader(protocol) except -1:
+    """Tell whether it is worth calling reader_feed() for this protocol."""
+    return KNOWN and isinstance(protocol, PROTOCOL)
+
+
+cdef bint reader_feed(protocol, const char* data, Py_ssize_t size) except -1:
+    """Do what protocol.data_received() would do; False if it must be called, nothing is done then.
+
+    Args:
+        protocol: one for which may_feed_reader() is true.
+        size: never 0.
+    """
+    cdef object reader = reader_of(protocol)
+    cdef object buffer
+    cdef object waiter
+    if type(reader) is not READER or reader._eof:
+        return False
+    if not calls(reader, "feed_data", FEED_DATA):
+        return False
+    if not calls(reader, "_wakeup_waiter", WAKEUP_WAITER):
+        return False
+    buffer = reader._buffer
+    if type(buffer) is not bytearray:
+        return False
+    extend(buffer, data, size)
+    waiter = reader._waiter
+    if waiter is not None:
+        reader._waiter = None
+        if not waiter.cancelled():
+            waiter.set_result(None)
+    if PyByteArray_GET_SIZE(buffer) > 2 * reader._limit:
+        pause_transport(reader)
+    return True
+
+
+cdef object reader_of(protocol):
+    """Return the reader that data_received() would feed; None if that is not asyncio's own."""
+    cdef object reference
+    if not calls(protocol, "data_received", DATA_RECEIVED):
+        return None
+    if class_attribute(protocol, "_stream_reader") != <PyObject*>STREAM_READER:
+        return None
+    reference = protocol._stream_reader_wr
+    return None if reference is None else reference()
+
+
+cdef int extend(buffer, const char* data, Py_ssize_t size) except -1:
+    """Append to a bytearray; BufferError if somebody holds a view of it."""
+    cdef Py_ssize_t filled = PyByteArray_GET_SIZE(buffer)
+    PyByteArray_Resize(buffer, filled + size)
+    memcpy(PyByteArray_AS_STRING(buffer) + filled, data, size)
+    return 0
+
+
+cdef int pause_transport(reader) except -1:
+    """The reader has more than it wants: pause its transport, if that can be and is not yet."""
+    cdef object transport = reader._transport
+    if transport is None or reader._paused:
+        return 0
+    try:
+        transport.pause_reading()
+    except NotImplementedError:
+        reader._transport = None  # so that we do not try again
+    else:
+        reader._paused = True
+    return 0
