@@ -74,3 +74,31 @@ def test_wheel_has_the_modules_and_what_type_checkers_and_cython_need(wheel_name
 def test_version_is_that_of_the_sdist(tmp_path: Path):
     run_setup("egg_info", "--egg-base", str(tmp_path))
     assert f"\nVersion: {ngxloop.__version__}\n" in next(tmp_path.glob("*/PKG-INFO")).read_text()
+
+
+MAPPED = """
+import importlib, pkgutil, ssl, asyncio
+import ngxloop
+
+def mapped():
+    with open("/proc/self/maps") as maps:
+        return {line.split(maxsplit=5)[5].strip() for line in maps if "/" in line}
+
+before = mapped()
+for module in pkgutil.walk_packages(ngxloop.__path__, "ngxloop."):
+    spec = module.module_finder.find_spec(module.name)
+    if spec.origin.endswith(".so"):
+        importlib.import_module(module.name)
+print(*sorted(path for path in mapped() - before if ".so" in path), sep="\\n")
+"""
+
+
+def test_compiled_modules_need_no_library_but_the_systems():
+    output = subprocess.run(
+        [sys.executable, "-c", MAPPED], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    own = {path for path in output.split() if path.startswith(str(ROOT / "ngxloop"))}
+    of_the_interpreter = {path for path in output.split() if "lib-dynload" in path}
+
+    assert own
+    assert not set(output.split()) - own - of_the_interpreter

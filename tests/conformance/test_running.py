@@ -51,6 +51,17 @@ def test_run_forever_can_be_called_again_after_stop(loop):
     assert loop.run_until_complete(asyncio.sleep(0, "result")) == "result"
 
 
+def test_stop_is_over_when_the_run_is_and_can_be_taken_back(loop):
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert loop._stopping is False
+
+    loop.stop()
+    assert loop._stopping is True
+    loop._stopping = False
+    assert loop.run_until_complete(asyncio.sleep(0.001, "result")) == "result"
+
+
 def test_run_until_complete_returns_the_result_of_a_coroutine(loop):
     assert loop.run_until_complete(asyncio.sleep(0, "result")) == "result"
 

@@ -418,6 +418,27 @@ async def test_keep_alive_is_set_on_accepted_connections():
         await protocols[0].closed
 
 
+async def test_connections_inherit_the_options_of_their_listening_socket():
+    options = {
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 30,
+        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 7,
+        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): 3,
+        (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): 9000,
+    }
+    protocols = Protocols()
+    loop = asyncio.get_running_loop()
+    with tcp_listener() as listener:
+        for option, value in options.items():
+            listener.setsockopt(*option, value)
+        async with await loop.create_server(protocols, sock=listener) as server:
+            with client_of(server):
+                await wait_until(lambda: protocols and protocols[0].transport)
+                sock = protocols[0].transport.get_extra_info("socket")
+                assert {option: sock.getsockopt(*option) for option in options} == options
+            await protocols[0].closed
+
+
 def test_a_loop_closed_with_a_server_open_does_not_crash(loop_factory):
     loop = loop_factory()
     server = loop.run_until_complete(loop.create_server(asyncio.Protocol, LOOPBACK, 0))

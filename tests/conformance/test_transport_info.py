@@ -3,6 +3,7 @@
 import asyncio
 import socket
 
+from tests.support.sockets import receive_until_eof
 from tests.support.streams import connected
 from tests.support.waiting import turns
 
@@ -111,3 +112,26 @@ async def test_the_loop_of_a_transport_is_known_to_the_standard_library():
     async with connected() as (transport, _, _):
         assert transport._loop is asyncio.get_running_loop()
         assert transport._start_tls_compatible is True
+
+
+async def test_the_socket_can_be_shut_down():
+    async with connected() as (transport, _, peer):
+        transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
+
+        assert await receive_until_eof(peer) == b""
+
+
+async def test_the_names_that_packages_use_are_there():
+    async with connected() as (transport, protocol, peer):
+        assert transport._sock.getpeername() == peer.getsockname()
+        assert transport._sock_fd == transport._sock.fileno()
+        assert transport.get_extra_info("socket")._sock is transport._sock
+        assert transport._protocol is protocol
+        assert transport._extra["peername"] == peer.getsockname()
+        assert len(transport._buffer) == 0
+        assert not transport._closing
+
+        transport.set_write_buffer_limits(1 << 30)
+        transport.write(bytes(10_000_000))
+
+        assert len(transport._buffer) > 0

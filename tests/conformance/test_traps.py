@@ -1,12 +1,11 @@
 """Every trap has its tests; see tests.conformance.traps."""
 
-import ast
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.conformance.traps import loop, surroundings, transports
+from tests.support.rows import names_of_tests
 
 COUNT = 86
 
@@ -23,14 +22,9 @@ TRAPS = {
 
 
 @pytest.fixture(scope="module")
-def names() -> Counter[str]:
+def names():
     """Give how many tests of this folder have each name."""
-    found: Counter[str] = Counter()
-    for path in Path(__file__).parent.glob("test_*.py"):
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                found[node.name] += 1
-    return found
+    return names_of_tests(Path(__file__).parent)
 
 
 def test_every_trap_is_listed():
@@ -42,4 +36,4 @@ def test_the_tests_of_a_trap_exist(number, names):
     missing = [name for name in TRAPS[number].tests if not names[name]]
 
     assert TRAPS[number].tests
-    assert not missing, f"{TRAPS[number].promise}: no test is called {missing}"
+    assert not missing, f"{TRAPS[number].sentence}: no test is called {missing}"

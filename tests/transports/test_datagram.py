@@ -7,6 +7,7 @@ import pytest
 from ngxloop.transports.datagram import DatagramTransport
 from tests.support.datagrams import EchoEndpoint, RecordingEndpoint, endpoint, udp_socket
 from tests.support.sockets import LOOPBACK
+from tests.support.syscalls import calls_between_marks, needs_strace
 from tests.support.waiting import turns, wait_until
 from tests.transports.unclosed import clear_and_collect
 
@@ -97,3 +98,49 @@ def test_a_callback_that_turns_the_loop_by_hand_disturbs_no_datagram(loop):
             peer.sendto(data, transport.get_extra_info("sockname"))
         loop.run_until_complete(finish())
     assert sorted(protocol.data) == sorted([b"turn", b"second", b"third", b"from within"])
+
+
+BURST = """
+    import asyncio, os, socket
+    import ngxloop
+
+    class Counting(asyncio.DatagramProtocol):
+        count = 0
+
+        def datagram_received(self, data, addr):
+            self.count += 1
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.create_datagram_endpoint(
+            Counting, local_addr=("127.0.0.1", 0)
+        )
+        address = transport.get_extra_info("sockname")
+        peer = socket.socket(type=socket.SOCK_DGRAM)
+        peer.bind(("127.0.0.1", 0))
+        for number in range(100):
+            peer.sendto(b"%d" % number, address)
+        os.getppid()
+        while protocol.count < 100:
+            await asyncio.sleep(0)
+        for number in range(100):
+            transport.sendto(b"%d" % number, peer.getsockname())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        os.getppid()
+        peer.setblocking(False)
+        assert [peer.recv(10) for _ in range(100)] == [b"%d" % n for n in range(100)]
+        transport.abort()
+
+    ngxloop.run(main())
+"""
+
+
+@needs_strace
+def test_a_burst_of_datagrams_costs_few_calls():
+    calls = calls_between_marks(BURST, "recvmmsg", "recvfrom", "recvmsg", "sendmmsg", "sendto")
+
+    assert calls["recvmmsg"] <= 10
+    assert not calls["recvfrom"] + calls["recvmsg"]
+    assert calls["sendto"] <= 1
+    assert calls["sendmmsg"] <= 10
