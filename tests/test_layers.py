@@ -35,6 +35,7 @@ LAYERS: dict[int, list[str]] = {
         "core.timerqueue",
         "core.sockaddr",
         "core.address_cache",
+        "core.freelist",
     ],
     # The parts of a loop, each by itself.
     2: [

@@ -27,6 +27,8 @@ cdef struct Event:
     unsigned char accept     # belongs to a listener: posted to the accept queue
     unsigned char cancelled  # a handle's: its callback must not run
     unsigned char drain      # a short receive proves nothing: FIN, error, urgent data, passed fds
+    unsigned char copied     # a handle's: its context is a copy of its own, nobody else's
+    unsigned char hidden     # a handle's: the collector does not know that copy, see handle_hide
 
 # A ring with a head of its own, so that nothing is a special case. Model: ngx_queue_t.
 cdef struct EventQueue:

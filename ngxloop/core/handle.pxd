@@ -13,13 +13,16 @@ cdef class Handle:
     cdef readonly object _callback
     cdef readonly object _args
     cdef object context
-    cdef bint context_copied         # context is a copy of our own, nobody else's
-    cdef bint context_hidden         # the collector does not know it, see handle_hide
-    cdef list origin                 # debug mode: [StackSummary of its making, text when cancelled]
 
-cdef Handle handle_new(loop, callback, args, context)
+
+@cython.no_gc
+cdef class TracedHandle(Handle):
+    cdef list origin                 # [StackSummary of its making, text when cancelled]
+
+cdef Handle handle_new(loop, callback, args, context, list origin)
 cdef int handle_fill(Handle handle, loop, callback, args, context) except -1
 cdef int handle_cancel(Handle handle) except -1
+cdef int handle_end(Handle handle, list origin) except -1
 cdef void handle_hide(Handle handle) noexcept
 cdef int handle_post(Handle handle, EventQueue* queue) except -1
 cdef int handle_run(Event* ev) except -1

@@ -15,10 +15,12 @@ above all) work on our attributes.
 cimport cython
 from cpython.contextvars cimport PyContext_CopyCurrent
 from cpython.exc cimport PyErr_Clear
-from cpython.object cimport PyObject
+from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 
 from ngxloop.core.event cimport Event, EventQueue
+from ngxloop.core.freelist cimport memory_keep
+from ngxloop.core.limits cimport KEPT_HANDLE_COUNT_MAX
 from ngxloop.core.ready cimport event_post, event_unpost
 
 # Declared here without Cython's error checks: a failure is looked at where it happens, so that the
@@ -41,7 +43,6 @@ def bind_handle_class(public_class: type) -> None:
 
 
 @cython.no_gc
-@cython.freelist(256)
 cdef class Handle:
     """A scheduled callback; call_soon returns it."""
 
@@ -54,11 +55,11 @@ cdef class Handle:
 
     @property
     def _source_traceback(self):
-        return None if self.origin is None else self.origin[0]
+        return None
 
     @property
     def _repr(self):
-        return None if self.origin is None else self.origin[1]
+        return None
 
     @property
     def _cancelled(self):
@@ -92,9 +93,35 @@ cdef class Handle:
         handle_call(self)
 
 
-cdef Handle handle_new(loop, callback, args, context):
-    """Return a handle that stands in no queue yet; see handle_fill."""
-    cdef Handle handle = Handle.__new__(Handle)
+@cython.no_gc
+@cython.final
+cdef class TracedHandle(Handle):
+    """A handle made in debug mode: it knows where."""
+
+    @property
+    def _source_traceback(self):
+        return self.origin[0]
+
+    @property
+    def _repr(self):
+        return self.origin[1]
+
+
+memory_keep(<PyTypeObject*>Handle, KEPT_HANDLE_COUNT_MAX)
+
+
+cdef Handle handle_new(loop, callback, args, context, list origin):
+    """Return a handle that stands in no queue yet; see handle_fill.
+
+    Args:
+        origin: what a TracedHandle knows; None for a plain handle.
+    """
+    cdef Handle handle
+    if origin is None:
+        handle = Handle.__new__(Handle)
+    else:
+        handle = TracedHandle.__new__(TracedHandle)
+        (<TracedHandle>handle).origin = origin
     handle_fill(handle, loop, callback, args, context)
     return handle
 
@@ -110,7 +137,7 @@ cdef int handle_fill(Handle handle, loop, callback, args, context) except -1:
     handle._args = args
     if context is None:
         handle.context = PyContext_CopyCurrent()
-        handle.context_copied = True
+        handle.event.copied = True
     else:
         handle.context = context
     return 0
@@ -123,24 +150,31 @@ cdef void handle_hide(Handle handle) noexcept:
     that walks over the contexts of a million timers makes each timer cost half as much again. It is
     shown before anybody can see it, and before it is freed: the interpreter relies on that.
     """
-    if handle.context_copied:
+    if handle.event.copied:
         PyObject_GC_UnTrack(<void*>handle.context)
-        handle.context_hidden = True
+        handle.event.hidden = True
 
 
 cdef inline void handle_show(Handle handle) noexcept:
-    if handle.context_hidden:
+    if handle.event.hidden:
         PyObject_GC_Track(<void*>handle.context)
-        handle.context_hidden = False
+        handle.event.hidden = False
 
 
 cdef int handle_cancel(Handle handle) except -1:
     """Let go of the callback and leave the queue; the caller holds a reference of its own."""
+    if type(handle) is TracedHandle:
+        return handle_end(handle, (<TracedHandle>handle).origin)
+    return handle_end(handle, None)
+
+
+cdef int handle_end(Handle handle, list origin) except -1:
+    """Cancel a handle with this origin, or None."""
     if handle.event.cancelled:
         return 0
     handle.event.cancelled = 1
-    if handle.origin is not None:
-        handle.origin[1] = repr(handle)
+    if origin is not None:
+        origin[1] = repr(handle)
     handle_clear(handle)
     if handle.event.posted:
         event_unpost(&handle.event)

@@ -28,6 +28,7 @@ from libc.stdint cimport int64_t, uint32_t
 from ngxloop.core.clock cimport (
     NS_PER_MS,
     NS_PER_SECOND,
+    clock_coarse_ns,
     clock_ns,
     ns_from_seconds,
     seconds_from_ns,
@@ -39,6 +40,7 @@ from ngxloop.core.event cimport (
     Event,
     EventQueue,
 )
+from ngxloop.core.freelist cimport memory_trim
 from ngxloop.core.gate cimport AcceptGate
 from ngxloop.core.handle cimport handle_drop, handle_run
 from ngxloop.core.limits cimport BUSY_POLL_SLICE_MS, RECEIVE_BYTES, WAIT_SECONDS_MAX
@@ -122,6 +124,7 @@ cdef class Reactor(Polling):
     cdef int sleep(self, int64_t timeout_ns) except -1:
         """Wait for kernel events; signals that came meanwhile are handled before them."""
         cdef int count
+        memory_trim(clock_coarse_ns())
         self.poll_count += 1
         self.waker.woken = False
         self.waker.sleeping = True

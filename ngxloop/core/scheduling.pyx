@@ -59,9 +59,8 @@ cdef class Scheduling(LoopAttributes):
             self.check_open()
         if self.debugging:
             self.check_call(callback, "call_soon")
-        handle = handle_new(self, callback, args, context)
-        if self.debugging:
-            handle.origin = self.origin()
+        origin = self.origin() if self.debugging else None
+        handle = handle_new(self, callback, args, context, origin)
         handle_post(handle, &self.ready)
         return handle
 
@@ -72,9 +71,8 @@ cdef class Scheduling(LoopAttributes):
             self.check_open()
         if self.debugging:
             self.check_call(callback, "call_soon_threadsafe")
-        handle = handle_new(self, callback, args, context)
-        if self.debugging:
-            handle.origin = self.origin()
+        origin = self.origin() if self.debugging else None
+        handle = handle_new(self, callback, args, context, origin)
         handle_post(handle, &self.ready)
         self.waker.wake()
         return handle
@@ -119,8 +117,10 @@ cdef class Scheduling(LoopAttributes):
         return 0
 
     cdef list origin(self):
-        """Return what Handle.origin holds for a handle that Python code makes right now."""
-        return None if extract_stack is None else [extract_stack(_getframe()), None]
+        """Return the origin of a handle that is made right now; None if not in debug mode."""
+        if not self.debugging or extract_stack is None:
+            return None
+        return [extract_stack(_getframe()), None]
 
 
 cdef bint are_plain(dict options) except -1:

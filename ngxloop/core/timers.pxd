@@ -11,6 +11,7 @@ cdef class TimerHandle(Handle):
     cdef RbNode node
     cdef TimerQueue* queue           # BORROWED: part of the loop, which _loop keeps alive
     cdef readonly double _when       # seconds on the loop's clock, exactly as asked for
+    cdef list origin                 # as a TracedHandle's; None but in debug mode
 
 cdef int timer_arm(TimerHandle timer, TimerQueue* queue, double when) except -1
 cdef int timers_expire(TimerQueue* queue, EventQueue* ready, int64_t now_ns) except -1

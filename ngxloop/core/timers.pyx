@@ -7,12 +7,15 @@ order they were asked for; never early: the deadline is rounded up to whole nano
 """
 
 cimport cython
+from cpython.object cimport PyTypeObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport INT64_MAX, int64_t
 
 from ngxloop.core.clock cimport ns_from_seconds
 from ngxloop.core.event cimport EventQueue
-from ngxloop.core.handle cimport Handle, handle_cancel, handle_forget, handle_hide
+from ngxloop.core.freelist cimport memory_keep
+from ngxloop.core.handle cimport Handle, handle_end, handle_forget, handle_hide
+from ngxloop.core.limits cimport KEPT_TIMER_COUNT_MAX
 from ngxloop.core.rbtree cimport RbNode
 from ngxloop.core.ready cimport event_post
 from ngxloop.core.timerqueue cimport (
@@ -44,6 +47,14 @@ cdef class TimerHandle(Handle):
     def _scheduled(self):
         return bool(self.node.linked)
 
+    @property
+    def _source_traceback(self):
+        return None if self.origin is None else self.origin[0]
+
+    @property
+    def _repr(self):
+        return None if self.origin is None else self.origin[1]
+
     def _repr_info(self):
         return PUBLIC_CLASS._repr_info(self)
 
@@ -58,11 +69,11 @@ cdef class TimerHandle(Handle):
         """Prevent the callback from running; harmless when it has run or is cancelled already."""
         if self.node.linked:
             timerqueue_remove(self.queue, &self.node)
-            handle_cancel(self)
+            handle_end(self, self.origin)
             self._loop = None
             Py_DECREF(self)  # the queue's reference; the caller has its own
         else:
-            handle_cancel(self)
+            handle_end(self, self.origin)
 
     def __hash__(self):
         return hash(self._when)
@@ -88,6 +99,9 @@ cdef class TimerHandle(Handle):
             and self._args == other._args
             and self.cancelled() == other.cancelled()
         )
+
+
+memory_keep(<PyTypeObject*>TimerHandle, KEPT_TIMER_COUNT_MAX)
 
 
 cdef int timer_arm(TimerHandle timer, TimerQueue* queue, double when) except -1:

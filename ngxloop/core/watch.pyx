@@ -101,9 +101,7 @@ cdef class FdWatching(Scheduling):
         cdef Handle handle
         self.check_open()
         fd = fileobj_to_fd(fileobj)
-        handle = handle_new(self, callback, args, context)
-        if self.debugging:
-            handle.origin = self.origin()
+        handle = handle_new(self, callback, args, context, self.origin())
         connection = self.watcher_connection(fd)
         self.request(connection, EPOLLOUT if writing else EPOLLIN)
         if not isinstance(fileobj, int):
@@ -121,9 +119,7 @@ cdef class FdWatching(Scheduling):
         cdef Watcher watcher
         cdef Handle handle
         self.check_open()
-        handle = handle_new(self, callback, (), None)
-        if self.debugging:
-            handle.origin = self.origin()
+        handle = handle_new(self, callback, (), None, self.origin())
         connection = self.watcher_connection(fd)
         watcher = <Watcher>connection.owner
         if not connection.wanted & mask or watcher.sock is None or watcher.sock() is not sock:
