@@ -19,6 +19,7 @@ cdef class ReadingTransport(SocketTransport):
     cdef bytes receive_shared(self)
     cdef bytes receive_direct(self)
     cdef int receive_into(self) except -1
+    cdef bint receive_view(self, context, Py_buffer* view) except -1
     cdef int received(self, Py_ssize_t count, Py_ssize_t wanted_bytes) except -1
     cdef int nothing_received(self, ssize_t count, int error) except -1
     cdef int peer_ended(self) except -1

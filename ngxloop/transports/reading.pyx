@@ -12,10 +12,10 @@ A base class and not a part, as the Writer is: every connection reads.
 """
 
 cimport cython
-from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF
+from cpython.ref cimport Py_DECREF, Py_XDECREF
 from libc.errno cimport EAGAIN, EINTR, errno
 
 import asyncio
@@ -34,11 +34,16 @@ cdef extern from "Python.h":
     PyObject* PyObject_CallMethodOneArg(object owner, object name, object arg)
     int PyContext_Enter(object context)
     int PyContext_Exit(object context)
+    int get_view "PyObject_GetBuffer"(object owner, Py_buffer* view, int flags)
     int _PyBytes_Resize(PyObject** data, Py_ssize_t size)
+    PyObject* new_int "PyLong_FromSsize_t"(Py_ssize_t value)
     PyObject* new_bytes "PyBytes_FromStringAndSize"(char* content, Py_ssize_t size)
     char* bytes_content "PyBytes_AS_STRING"(PyObject* data)
 
 logger = logging.getLogger("asyncio")
+
+# What get_buffer() is asked for.
+cdef object ANY_SIZE = -1
 
 
 cdef class ReadingTransport(SocketTransport):
@@ -214,36 +219,44 @@ cdef class ReadingTransport(SocketTransport):
     cdef int receive_into(self) except -1:
         """Receive once into the buffer of a BufferedProtocol."""
         cdef Py_buffer view
-        cdef Py_ssize_t size
-        cdef int error
-        cdef ssize_t count
-        try:
-            buf = call_in_context(self.context, self.protocol.get_buffer, (-1,))
-            PyObject_GetBuffer(buf, &view, PyBUF_WRITABLE)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            return self.fatal_error(exc, "Fatal error: protocol.get_buffer() call failed.")
+        cdef PyObject* result
+        cdef object context = self.context
+        if PyContext_Enter(context) != 0:
+            return protocol_failed(self, None, "get_buffer")
+        result = PyObject_CallMethodOneArg(self.protocol, "get_buffer", ANY_SIZE)
+        if result == NULL or get_view(<object>result, &view, PyBUF_WRITABLE) != 0:
+            Py_XDECREF(result)
+            return protocol_failed(self, context, "get_buffer")
+        Py_DECREF(<object>result)  # the view has a reference of its own
         if self.connection == NULL:  # get_buffer() closed a loop that is stepped by hand
             PyBuffer_Release(&view)
+        elif self.receive_view(context, &view):
+            result = tell_size(self.protocol, self.last_bytes)
+            if result == NULL:
+                return protocol_failed(self, context, "buffer_updated")
+            Py_DECREF(<object>result)
+        else:
             return 0
-        size = view.len
-        count = recv(self.fd, view.buf, size, 0) if size else 0
-        error = errno  # giving the buffer back may run Python code
-        PyBuffer_Release(&view)  # the protocol may resize its buffer now
-        if size == 0:
-            exc = RuntimeError("get_buffer() returned an empty buffer")
-            return self.fatal_error(exc, "Fatal error: protocol.get_buffer() call failed.")
-        if count <= 0:
-            return self.nothing_received(count, error)
-        self.received(count, size)
-        try:
-            call_in_context(self.context, self.protocol.buffer_updated, (count,))
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            return self.fatal_error(exc, "Fatal error: protocol.buffer_updated() call failed.")
+        PyContext_Exit(context)
         return 0
+
+    @cython.final
+    cdef bint receive_view(self, context, Py_buffer* view) except -1:
+        """Receive into the view and release it; if there was nothing, leave the context, False."""
+        cdef Py_ssize_t size = view.len
+        cdef ssize_t count = recv(self.fd, view.buf, size, 0) if size else 0
+        cdef int error = errno  # giving the buffer back may run Python code
+        PyBuffer_Release(view)  # the protocol may resize its buffer now
+        if count > 0:
+            self.received(count, size)
+            return True
+        PyContext_Exit(context)
+        if size:
+            self.nothing_received(count, error)
+            return False
+        exc = RuntimeError("get_buffer() returned an empty buffer")
+        self.fatal_error(exc, "Fatal error: protocol.get_buffer() call failed.")
+        return False
 
     @cython.final
     cdef int received(self, Py_ssize_t count, Py_ssize_t wanted_bytes) except -1:
@@ -290,6 +303,16 @@ cdef class ReadingTransport(SocketTransport):
         if not keep_open:
             self.close()
         return 0
+
+
+cdef PyObject* tell_size(protocol, Py_ssize_t size) noexcept:
+    """Return what protocol.buffer_updated(size) returns; NULL, with the exception, if it fails."""
+    cdef PyObject* number = new_int(size)
+    cdef PyObject* result = NULL
+    if number != NULL:
+        result = PyObject_CallMethodOneArg(protocol, "buffer_updated", <object>number)
+    Py_XDECREF(number)
+    return result
 
 
 cdef int receive_failed(ReadingTransport transport) except -1:
