@@ -78,7 +78,7 @@ cdef object KIND_6 = (AF_INET6, SOCK_STREAM, IPPROTO_TCP)
 
 @cython.final
 cdef class StreamConnecting:
-    """One connect() in the background; see the file header."""
+    """One connection on its way; see the file header."""
 
     def __cinit__(self):
         self.fd = -1
@@ -110,11 +110,7 @@ cdef class StreamConnecting:
         if connection == NULL:
             raise RuntimeError("Event loop is closed")
         transport = stream_adopt(
-            self.loop,
-            connection,
-            self.socket_kind(),
-            protocol,
-            PyContext_CopyCurrent(),
+            self.loop, connection, self.socket_kind(), protocol, PyContext_CopyCurrent()
         )
         transport.sock = self.sock
         self.connection = NULL
@@ -128,11 +124,11 @@ cdef class StreamConnecting:
         cdef int fd = self.fd
         self.connection = NULL
         self.fd = -1
-        if self.sock is not None:
-            if fd >= 0:
+        if fd >= 0:
+            if self.sock is not None:
                 self.sock.close()
-        elif fd >= 0:
-            close(fd)  # epoll forgets it: there are no duplicates
+            else:
+                close(fd)  # epoll forgets it: there are no duplicates
         if connection != NULL:
             self.loop.pool.connection_free(connection)
 
