@@ -1,7 +1,7 @@
 import asyncio
 from contextvars import Context
 from traceback import StackSummary
-from typing import Any
+from typing import Any, final
 
 # Not a subclass at run time: __class__ answers asyncio.Handle, so that isinstance() holds.
 class Handle(asyncio.Handle):
@@ -18,6 +18,7 @@ class Handle(asyncio.Handle):
     def _repr_info(self) -> list[str]: ...
     def get_context(self) -> Context: ...
 
+@final
 class TracedHandle(Handle): ...
 
 def bind_handle_class(public_class: type[asyncio.Handle]) -> None: ...
