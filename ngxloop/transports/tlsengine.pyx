@@ -13,7 +13,9 @@ drives the engine moves it.
 
 asyncio calls SSLObject.read(n) until it raises, which allocates n bytes each time. We read small
 messages into a buffer that all connections of a loop share, and copy; large ones straight into one
-bytes object. What the BIOs copy cannot be saved: it is their only interface.
+bytes object. What is left is the price of the BIOs: they clear the memory that they copy into, so
+a message of 100 KiB, echoed, is copied six times and cleared twice, where OpenSSL alone copies four
+times (callgrind, OpenSSL 3.0).
 """
 
 cimport cython
