@@ -127,8 +127,11 @@ cdef class ReadingTransport(SocketTransport):
         """Receive once into the loop's buffer and hand that to a Receiver."""
         cdef Receiver receiver = <Receiver>self.protocol
         cdef object context = self.context
-        cdef char* buf = self.loop.shared_buffer()
-        cdef ssize_t count = recv(self.fd, buf, RECEIVE_BYTES, 0)
+        cdef char* buf = self.receive_memory()
+        cdef ssize_t count
+        if buf == NULL:
+            return 0
+        count = recv(self.fd, buf, RECEIVE_BYTES, 0)
         if count <= 0:
             return self.nothing_received(count, errno)
         self.received(count, RECEIVE_BYTES)
@@ -147,8 +150,11 @@ cdef class ReadingTransport(SocketTransport):
     @cython.final
     cdef int receive_for_reader(self) except -1:
         """Receive once into the loop's buffer, and from there into that of a StreamReader."""
-        cdef char* buf = self.loop.shared_buffer()
-        cdef ssize_t count = recv(self.fd, buf, RECEIVE_BYTES, 0)
+        cdef char* buf = self.receive_memory()
+        cdef ssize_t count
+        if buf == NULL:
+            return 0
+        count = recv(self.fd, buf, RECEIVE_BYTES, 0)
         if count <= 0:
             return self.nothing_received(count, errno)
         self.received(count, RECEIVE_BYTES)
@@ -174,11 +180,25 @@ cdef class ReadingTransport(SocketTransport):
         return 0
 
     @cython.final
+    cdef char* receive_memory(self) except? NULL:
+        """Return the loop's buffer; NULL if there is no memory for it: the connection is lost."""
+        if self.loop.receive_buffer != NULL:
+            return self.loop.receive_buffer
+        try:
+            return self.loop.shared_buffer()
+        except MemoryError as exc:
+            self.fatal_error(exc, "Fatal read error on socket transport")
+            return NULL
+
+    @cython.final
     cdef bytes receive_shared(self):
         """Receive into the loop's buffer and copy; None if there was nothing."""
-        cdef char* buf = self.loop.shared_buffer()
-        cdef ssize_t count = recv(self.fd, buf, RECEIVE_BYTES, 0)
+        cdef char* buf = self.receive_memory()
+        cdef ssize_t count
         cdef PyObject* data
+        if buf == NULL:
+            return None
+        count = recv(self.fd, buf, RECEIVE_BYTES, 0)
         if count <= 0:
             self.nothing_received(count, errno)
             return None
