@@ -9,13 +9,16 @@ from tests.support.processes import Program
 # The ways to another interpreter have no public name before Python 3.14.
 NEW_INTERPRETER = """
 import sys
+
+PATH = f"import sys; sys.path[:] = {sys.path}\\n"  # before Python 3.12 it is not inherited
+
 if sys.version_info >= (3, 13):
     import _interpreters
 
     def run(kind, code):
         number = _interpreters.create(kind)
         try:
-            assert _interpreters.exec(number, code) is None
+            assert _interpreters.exec(number, PATH + code) is None
         finally:
             _interpreters.destroy(number)
 else:
@@ -24,7 +27,7 @@ else:
     def run(kind, code):
         number = _interpreters.create(isolated=kind == "isolated")
         try:
-            _interpreters.run_string(number, code)
+            _interpreters.run_string(number, PATH + code)
         finally:
             _interpreters.destroy(number)
 """

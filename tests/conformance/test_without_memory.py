@@ -34,6 +34,7 @@ def turn_without_memory(loop, number):
         pass
     finally:
         remove_mem_hooks()
+        asyncio._set_running_loop(None)  # takes memory itself before Python 3.12
         stopping.cancel()
 
 def lost_without(number):
