@@ -13,6 +13,9 @@ cdef class FairGate(ExclusiveGate):
     cdef int64_t changed_ns          # since when the looks have found nothing new
     cdef int64_t extra               # connections to take beyond the share because they do not
 
+    cdef bint is_served              # one of the listeners is
+
+    cdef int step_back(self) except -1
     cdef int stay_in(self) except -1
     cdef int leave(self) except -1
     cdef int stay_out(self) except -1

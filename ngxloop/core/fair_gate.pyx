@@ -1,7 +1,9 @@
 """FairGate: every worker has about as many open connections as the others.
 
-How it works. As in mode exclusive the kernel wakes one worker for each connection; here every
-accept sends a worker to the end of the kernel's queue, so idle workers take turns. In a burst the
+How it works. As in mode exclusive the kernel wakes one worker for each connection; here whoever has
+accepted goes to the end of the kernel's queue before it sleeps again, so idle workers take turns.
+(Not at every accept: the kernel passes over who does not sleep, so a busy worker's place is no
+matter, and leaving and entering cost two system calls a connection.) In a burst the
 kernel wakes many workers and the first ones to run would take everything. So a worker leaves while
 it has more connections open than the mean of all and a slack. When an accept has raised the mean so
 far that one of those who left may come back, the acceptor rings for it.
@@ -45,9 +47,18 @@ from ngxloop.core.shared_gate cimport SharedGate, quiet_delay
 cdef class FairGate(ExclusiveGate):
     """The gate of mode fair; see the file header."""
 
+    cdef int64_t before_wait(self, bint may_block) except? -2:
+        if may_block and self.is_served:
+            self.step_back()
+        return ExclusiveGate.before_wait(self, may_block)
+
     cdef int accepted(self, Connection* listener) except -1:
+        cdef int i
         SharedGate.accepted(self, listener)
-        self.requeue(listener)
+        self.is_served = True
+        for i in range(self.listener_count):
+            if self.listeners[i].connection == listener:
+                self.listeners[i].is_served = True
         fence()
         return self.call_back()
 
@@ -56,6 +67,17 @@ cdef class FairGate(ExclusiveGate):
         self.changed_ns = clock_ns()
         self.check_ns = min(self.check_ns, self.changed_ns + <int64_t>LEFT_CHECK_MS * NS_PER_MS)
         return ExclusiveGate.bell_rung(self)
+
+    cdef int step_back(self) except -1:
+        """Let the others come first where this worker took a connection; settle() enters again."""
+        cdef int i
+        self.is_served = False
+        for i in range(self.listener_count):
+            if self.listeners[i].is_served:
+                self.listeners[i].is_served = False
+                self.requeue(self.listeners[i].connection)
+        self.unsettled = True
+        return 0
 
     cdef int settle(self) except -1:
         """Be in, leave because of the share, or stay out for another reason."""

@@ -8,6 +8,7 @@ from ngxloop.core.poller cimport Poller
 cdef struct WatchedListener:
     Connection* connection   # BORROWED: the listener's slot, until listener_remove
     uint64_t accept_count    # connections this process has taken from it
+    bint is_served           # it took one since it has stood at the end of the queue; mode fair
 
 cdef class AcceptGate:
     cdef Poller poller               # None until a loop has taken the gate

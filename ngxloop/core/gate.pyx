@@ -83,6 +83,7 @@ cdef class AcceptGate:
             self.grow()
         self.listeners[self.listener_count].connection = listener
         self.listeners[self.listener_count].accept_count = 0
+        self.listeners[self.listener_count].is_served = False
         self.listener_count += 1
         if self.watching:
             self.poller.poll_add(listener, self.mask)
