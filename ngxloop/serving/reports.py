@@ -79,16 +79,22 @@ def _headline(snapshot: Snapshot) -> str:
     totals = snapshot["totals"]
     line = (
         f"master {snapshot['pid']}: {snapshot['state']}, generation {snapshot['generation']}, "
-        f"{snapshot['workers_wanted']} workers, up {snapshot['uptime']:.0f} s, "
-        f"{totals['connections']} connections, {totals['accepted']} accepted, "
-        f"{totals['requests']} requests"
+        f"{_counted(snapshot['workers_wanted'], 'worker')}, up {snapshot['uptime']:.0f} s, "
+        f"{_counted(totals['connections'], 'connection')}, {totals['accepted']} accepted, "
+        f"{_counted(totals['requests'], 'request')}"
     )
     reloads = snapshot["reloads"]
     if reloads["failed"]:
-        line += f"\n{reloads['failed']} reloads failed, the last one: {reloads['error']}"
+        line += (
+            f"\n{_counted(reloads['failed'], 'reload')} failed, the last one: {reloads['error']}"
+        )
     if snapshot["successor"]:
         line += f"\nupgrading: the new master is process {snapshot['successor']}"
     return line
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _listener_lines(snapshot: Snapshot) -> Iterable[str]:

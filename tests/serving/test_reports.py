@@ -46,5 +46,11 @@ def test_labels_are_escaped():
     assert 'ngxloop_listen_queue{addr="unix:/a\\"b"} 3\n' in prometheus(SNAPSHOT)
 
 
+def test_table_counts_one_and_several():
+    first = table(SNAPSHOT).partition("\n")[0]
+    assert ", 1 worker, up 5 s, 1 connection, 12345678901 accepted, 2 requests" in first
+    assert ", 3 workers, up " in table({**SNAPSHOT, "workers_wanted": 3})
+
+
 def test_table_tells_of_a_reload_that_failed():
-    assert "1 reloads failed, the last one: no module named 'x'" in table(SNAPSHOT)
+    assert "1 reload failed, the last one: no module named 'x'" in table(SNAPSHOT)
