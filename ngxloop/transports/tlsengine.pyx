@@ -30,7 +30,12 @@ from libc.string cimport memcpy
 import ssl
 
 from ngxloop.core.handle cimport raise_pending
-from ngxloop.core.limits cimport TLS_JOIN_BYTES, TLS_PLAIN_BYTES, TLS_SLICE_BYTES
+from ngxloop.core.limits cimport (
+    TLS_JOIN_BYTES,
+    TLS_PLAIN_BYTES,
+    TLS_RECORD_BYTES_MAX,
+    TLS_SLICE_BYTES,
+)
 from ngxloop.transports.outbuf cimport OutBuffer
 from ngxloop.transports.tlsmemory cimport TlsMemory
 from ngxloop.transports.tlsrecords cimport TlsRecords
@@ -199,12 +204,12 @@ cdef class TlsEngine:
 
     cdef bytes decrypt_several(self, const char* data, Py_ssize_t size):
         """Decrypt however much there is, into an object that is cut to its size afterwards."""
-        cdef Py_ssize_t room = size + self.unread_bytes()  # ciphertext is never the shorter
-        cdef PyObject* plain
+        # Ciphertext is never the shorter. One record more: OpenSSL may have taken the beginning of
+        # one from the BIO already, or not handed out the end of one. What did not fit would wait
+        # for the peer to send again.
+        cdef Py_ssize_t room = size + self.unread_bytes() + TLS_RECORD_BYTES_MAX
+        cdef PyObject* plain = new_bytes(NULL, room)
         cdef Py_ssize_t count
-        if self.cut:
-            room += TLS_JOIN_BYTES  # of the record that OpenSSL has in hand
-        plain = new_bytes(NULL, room)
         try:
             count = self.feed_and_read(data, size, bytes_content(plain), room)
         except BaseException:

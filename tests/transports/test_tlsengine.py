@@ -198,6 +198,18 @@ def test_a_part_of_a_record_is_not_readable():
     assert server.decrypt() == b"hello"
 
 
+@pytest.mark.parametrize("begun", [6, 5000, 16000], ids=lambda size: f"{size}-bytes")
+def test_all_comes_out_when_openssl_has_taken_the_beginning_of_a_record(begun):
+    client, server = engine_pair()
+    shake_hands(client, server)  # the session tickets that wait are read together with what follows
+    data = bytes(100_000)
+    ciphertext = encrypted(server, data)
+
+    assert client.decrypt(ciphertext[:begun]) == b""
+    assert client.unread_bytes == 0
+    assert client.decrypt(ciphertext[begun:]) == data
+
+
 @pytest.mark.parametrize("size", [1, 3, 10, 11], ids=lambda size: f"room_of_{size}")
 def test_reading_with_little_room_brings_all_in_order(size):
     client, server = wrapped_pair()
