@@ -1,6 +1,7 @@
 """Workers that hang are killed with their stacks shown; those that are worn are followed first."""
 
 import itertools
+import json
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from tests.serving.support import DEADLINE, connect, http_get, receive_line, wait_gone
+from tests.support.waiting import wait_until_blocking
 
 
 @pytest.mark.complaint(11)
@@ -27,9 +29,16 @@ def test_hung_worker_shows_its_stacks_and_is_replaced(serve):
 
 @pytest.mark.complaint(11)
 def test_idle_worker_is_not_hung(serve):
-    server = serve("web_asgi:app", "--hang-timeout", "0.05", "--workers", "2").serving()
-    for _ in range(20):  # the master looks 80 times a second
-        assert http_get(server.address)[0] == 200
+    options = ["--hang-timeout", "0.5", "--workers", "2", "--status-bind", "127.0.0.1:0"]
+    server = serve("web_asgi:app", *options).serving()
+    host, _, port = server.status_address.rpartition(":")
+
+    def ages():
+        status = json.loads(http_get((host, int(port)), "/status.json")[1])
+        return [worker["age"] for worker in status["workers"]]
+
+    wait_until_blocking(lambda: min(ages()) > 1.5, "workers to have idled for long")
+    assert http_get(server.address)[0] == 200
     server.send(signal.SIGHUP)
     server.logged("reloaded: generation 2 serves")
     assert "has not turned" not in server.log
