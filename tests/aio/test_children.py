@@ -14,7 +14,7 @@ import pytest
 
 from tests.conformance.test_processes import is_gone, is_zombie_or_gone, start
 from tests.support.leaks import fds_opened_since, open_fds
-from tests.support.waiting import turns, wait_until, wait_until_blocking
+from tests.support.waiting import DEADLINE, turns, wait_until, wait_until_blocking
 from tests.transports.unclosed import clear_and_collect
 
 PIPE = asyncio.subprocess.PIPE
@@ -56,11 +56,14 @@ def test_process_without_pidfd_is_reaped_though_loop_is_closed(monkeypatch, loop
     monkeypatch.setattr(os, "pidfd_open", refusing(errno.ENOSYS))
     ends = [*loop.run_until_complete(start("sleep", "1000", stdin=None, stdout=None, stderr=None))]
     pid = ends[0].get_pid()
+    waiting = next(thread for thread in threading.enumerate() if f"wait-{pid}" in thread.name)
     loop.close()
     with caplog.at_level(logging.WARNING, "asyncio"):
         os.kill(pid, signal.SIGKILL)
-        wait_until_blocking(lambda: is_gone(pid))
-        wait_until_blocking(lambda: "is closed" in caplog.text)
+        waiting.join(DEADLINE)  # until then it holds the transport, too
+    assert not waiting.is_alive()
+    assert is_gone(pid)
+    assert "is closed" in caplog.text
     with pytest.warns(ResourceWarning, match="unclosed|is still running"):
         clear_and_collect(ends)
     subprocess._cleanup()
