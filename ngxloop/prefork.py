@@ -34,8 +34,9 @@ from ngxloop.serving.inheritance import (
     take_inheritance,
 )
 from ngxloop.serving.libraries import share_libraries
-from ngxloop.serving.listeners import Listeners, check_descriptors, open_listeners, queue_limit
+from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import complain, log, reopen_for, set_up_logs
+from ngxloop.serving.opening import check_descriptors, open_listeners, queue_limit
 from ngxloop.serving.options.application import HTTP_INTERFACES
 from ngxloop.serving.options.values import MAX_SECONDS
 from ngxloop.serving.orders import SIGNAL_ORDERS, Order

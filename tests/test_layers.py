@@ -120,7 +120,6 @@ LAYERS: dict[int, list[str]] = {
         "serving.command_line",
         "serving.loading",
         "serving.reference",
-        "serving.reference",
         "serving.poller",
         "serving.pidfile",
         "serving.endings",
@@ -160,6 +159,7 @@ LAYERS: dict[int, list[str]] = {
         "aio.processes",
         "serving.socketfiles",
         "serving.listeners",
+        "serving.opening",
         "serving.reuseport",
         "serving.sharing",
         "serving.borrowing",
@@ -250,6 +250,7 @@ def test_every_module_has_a_row_and_every_row_a_module():
     found = {module_name(path, ROOT) for path in SOURCES}
 
     assert sorted(found - set(PACKAGES)) == sorted(POSITIONS)
+    assert len(POSITIONS) == sum(map(len, LAYERS.values())), "a module has two rows"
 
 
 @EVERY_SOURCE

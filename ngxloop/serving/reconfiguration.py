@@ -4,14 +4,9 @@ from collections.abc import Callable
 
 from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ConfigError, ExitCode, StartError
-from ngxloop.serving.listeners import (
-    Listeners,
-    check_descriptors,
-    describe_address,
-    open_listeners,
-    queue_limit,
-)
+from ngxloop.serving.listeners import Listeners, describe_address
 from ngxloop.serving.logs import log
+from ngxloop.serving.opening import check_descriptors, open_listeners, queue_limit
 from ngxloop.serving.reuseport import spread_listeners
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from ngxloop.serving.binds import TcpBind, parse_bind
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.listeners import Listeners, Opened, listen_tcp
+from ngxloop.serving.listeners import Listeners, Opened
 from ngxloop.serving.logs import log
+from ngxloop.serving.opening import listen_tcp
 
 _MIGRATE = Path("/proc/sys/net/ipv4/tcp_migrate_req")  # since Linux 5.14
 

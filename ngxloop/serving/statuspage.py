@@ -10,7 +10,8 @@ import socket
 
 from ngxloop.serving.binds import parse_bind
 from ngxloop.serving.inheritance import STATUS, Heirloom
-from ngxloop.serving.listeners import Listeners, describe_address, open_listeners
+from ngxloop.serving.listeners import Listeners, describe_address
+from ngxloop.serving.opening import open_listeners
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.reports import prometheus, stub
 from ngxloop.serving.sessions import SESSION_COUNT, Sessions

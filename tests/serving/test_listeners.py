@@ -9,7 +9,8 @@ import pytest
 
 from ngxloop.serving.binds import parse_bind
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.listeners import Listeners, Opened, open_listeners
+from ngxloop.serving.listeners import Listeners, Opened
+from ngxloop.serving.opening import open_listeners
 
 
 def open_all(*texts, mode=0o666, pause=lambda seconds: False, known=None):
