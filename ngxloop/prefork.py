@@ -23,7 +23,8 @@ from ngxloop import leader
 from ngxloop.serving.channel import Kind, Message
 from ngxloop.serving.config import REPEAT_SECONDS, Config
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.generations import SLOTS_PER_WORKER, Generations
+from ngxloop.serving.filling import SLOTS_PER_WORKER
+from ngxloop.serving.generations import Generations
 from ngxloop.serving.health import Health
 from ngxloop.serving.inheritance import (
     BIND,

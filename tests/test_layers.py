@@ -193,6 +193,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.zygotes",
         "serving.crew",
         "serving.recycling",
+        "serving.filling",
         "serving.generations",
         "serving.health",
         "serving.upgrade",

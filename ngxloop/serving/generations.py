@@ -1,12 +1,10 @@
-"""Generations of workers: which one serves, which comes, who still leaves; who replaces the dead.
+"""Generations of workers: which one serves, which comes, who still leaves; what a death means.
 
-    the first generation fails to start   the owner is told and ends
-    a later one fails to start            it is taken back, the one before goes on serving
-    all of it is ready                    the one before is drained
-    a worker that serves dies             another takes its place, later each time it dies young
-    a worker is to be replaced            its successor is ready before it drains
-
-A reload never uses up the last slots of the scoreboard: a worker that leaves by itself has one.
+the first generation fails to start   the owner is told and ends
+a later one fails to start            it is taken back, the one before goes on serving
+all of it is ready                    the one before is drained
+a worker that serves dies             another takes its place, later each time it dies young
+a worker is to be replaced            its successor is ready before it drains
 """
 
 import dataclasses
@@ -14,23 +12,19 @@ import random
 import signal
 import time
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from ngxloop.serving.config import LIFETIME_SPREAD, Config
 from ngxloop.serving.crew import Crew
 from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.filling import Filling
 from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import log, report
-from ngxloop.serving.places import Generation, Place, respawn_delay
+from ngxloop.serving.places import Generation, Place
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.recycling import Recycling
 from ngxloop.serving.reuseport import spread_listeners
-from ngxloop.serving.states import Event, State
-
-# Processes for each worker: one serves, one comes, one still drains, and one in reserve that no
-# reload uses up, for workers that leave by themselves.
-SLOTS_PER_WORKER = 4
-_SLOTS_FOR_A_RELOAD = 2  # for each worker: one to fill and the one in reserve
+from ngxloop.serving.states import State
 
 
 class Owner(Protocol):
@@ -86,10 +80,17 @@ class Generations:
         self.count: int = 0  # of the workers that are wanted
         self.reloads: Reloads = Reloads()
         self.recycling: Recycling = Recycling(self, poller)
+        self._filling = Filling(self)
         self._retired: list[Generation] = []  # some of it may still accept
         self._is_reload_wanted = False
         self.is_resting: bool = False  # no workers, as nginx's master after a WINCH
         self._is_ending = False
+        self._deadline_actions: dict[State, Callable[[Place], None]] = {
+            State.STARTING: self._give_up_start,
+            State.BACKOFF: self._filling.spawn,
+            State.DRAINING: self.crew.kill,
+            State.STOPPING: self.crew.kill,
+        }
 
     @property
     def places(self) -> list[Place]:
@@ -97,12 +98,6 @@ class Generations:
         generations = (self.coming, self.serving)
         places = [place for generation in generations if generation for place in generation.places]
         return places + self.recycling.successors + self.leaving
-
-    @property
-    def _room(self) -> int:
-        """How many more processes there may be."""
-        allowed = SLOTS_PER_WORKER * self.count - len(self.crew.places)
-        return min(allowed, self.crew.free_slot_count)
 
     def close(self) -> None:
         """Give back what the workers shared."""
@@ -139,7 +134,7 @@ class Generations:
     def _fill(self, coming: Generation) -> None:
         for place in coming.places:
             if self.coming is coming:  # not rejected for one that could not be forked
-                self._spawn(place)
+                self._filling.spawn(place)
 
     def reload(self) -> None:
         """Start a new generation; when it is ready, the serving one is drained."""
@@ -155,7 +150,7 @@ class Generations:
         surplus = generation.places[count:]
         self._spread(generation, surplus)
         while len(generation.places) < count:
-            self._spawn(generation.add())
+            self._filling.spawn(generation.add())
         del generation.places[count:]
         for place in surplus:
             self.recycling.forget(place)
@@ -210,7 +205,7 @@ class Generations:
         for place in self.places:
             if place.deadline is not None and place.deadline <= now:
                 place.deadline = None
-                self._DEADLINE_ACTIONS[place.state](self, place)
+                self._deadline_actions[place.state](place)
 
     def dismiss(self, place: Place) -> None:
         """Let a worker go that nobody replaces, or whose successor is there."""
@@ -224,7 +219,7 @@ class Generations:
         """Begin the reload that was asked for, if the last one is over and there is room."""
         if not self._is_reload_wanted or self.coming is not None or self._is_ending:
             return
-        if self._room < _SLOTS_FOR_A_RELOAD * self.count:
+        if not self._filling.has_room_for_a_reload:
             log.info("the reload waits: %d old workers still drain", len(self.leaving))
             return
         self._is_reload_wanted = False
@@ -321,7 +316,7 @@ class Generations:
                 self.leaving.append(place)
                 fresh = generation.replace(place, successor)
                 if successor is None:
-                    self._spawn(fresh)
+                    self._filling.spawn(fresh)
 
     def worker_silent(self, place: Place) -> None:
         """Close what nobody accepts on any more; see crew.Owner."""
@@ -336,7 +331,7 @@ class Generations:
         if is_first_term and self._coming_of(place) and not self._is_ending:
             self._refill(place)  # no fault of the application; ours may be on its way as well
         else:
-            self._lose(place, error)
+            self.lose(place, error)
         self._close_unused_listeners()
 
     def forget_in_worker(self, place: Place) -> None:
@@ -360,11 +355,11 @@ class Generations:
         self.crew.spawn(successor)
         return successor
 
-    def _lose(self, place: Place, error: StartError) -> None:
+    def lose(self, place: Place, error: StartError) -> None:
         """A place has no process any more, or did not get one."""
         if place in self.leaving:
             self.leaving.remove(place)
-            self._fill_waiting_place()
+            self._filling.fill_waiting_place()
             self.recycling.advance()
             self._start_wanted_reload()
         elif self._is_ending:
@@ -385,41 +380,7 @@ class Generations:
         if successor is not None:
             place.generation.replace(place, successor)
             return
-        delay = respawn_delay(place.history.young_deaths)
-        if delay == 0:
-            self._spawn(place)
-            return
-        deaths = place.history.young_deaths
-        log.warning("%s died young %d times, next in %g s", place, deaths, delay)
-        place.advance(Event.WAIT)
-        place.deadline = time.monotonic() + delay
-
-    def _spawn(self, place: Place) -> None:
-        """Fork a process for the place; a fork that fails counts as a death at birth."""
-        if self._room <= 0:
-            self._make_room(place)
-            return
-        try:
-            self.crew.spawn(place)
-        except OSError as error:
-            log.error("cannot fork %s: %s", place, error)
-            place.history.young_deaths += 1
-            self._lose(place, StartError(ExitCode.START_FAILED, f"cannot fork {place}: {error}"))
-
-    def _make_room(self, place: Place) -> None:
-        """Stop the worker that has been leaving for the longest; serving goes before draining."""
-        place.advance(Event.WAIT)  # without a deadline: until one that leaves is gone
-        oldest = next((old for old in self.leaving if old.state is State.DRAINING), None)
-        if oldest is not None:
-            log.warning("%s still drains and is stopped: %s needs its slot", oldest, place)
-            self.crew.stop(oldest)
-
-    def _fill_waiting_place(self) -> None:
-        """Give a slot that became free to a place that waits for one."""
-        for place in self.places:
-            if place.state is State.BACKOFF and place.deadline is None:
-                self._spawn(place)
-                return
+        self._filling.spawn_again(place)
 
     def _give_up_start(self, place: Place) -> None:
         seconds = place.generation.config.start_timeout
@@ -431,16 +392,6 @@ class Generations:
         self.crew.stop(place)
         if coming := self._coming_of(place):
             self._reject_generation(coming, error)
-
-    def _kill(self, place: Place) -> None:
-        self.crew.kill(place)
-
-    _DEADLINE_ACTIONS: ClassVar[dict[State, Callable[["Generations", Place], None]]] = {
-        State.STARTING: _give_up_start,
-        State.BACKOFF: _spawn,
-        State.DRAINING: _kill,
-        State.STOPPING: _kill,
-    }
 
 
 def _is_first_death(place: Place) -> bool:
