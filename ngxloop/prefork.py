@@ -20,8 +20,9 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from ngxloop import leader
+from ngxloop.serving.announcement import announce
 from ngxloop.serving.channel import Kind, Message
-from ngxloop.serving.config import REPEAT_SECONDS, Config
+from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.filling import SLOTS_PER_WORKER
 from ngxloop.serving.generations import Generations
@@ -38,16 +39,15 @@ from ngxloop.serving.libraries import share_libraries
 from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import complain, log, reopen_for, set_up_logs
 from ngxloop.serving.opening import check_descriptors, open_listeners, queue_limit
-from ngxloop.serving.options.application import HTTP_INTERFACES
-from ngxloop.serving.options.values import MAX_SECONDS
 from ngxloop.serving.orders import SIGNAL_ORDERS, Order
 from ngxloop.serving.pidfile import Pidfile
 from ngxloop.serving.places import Generation, Place
-from ngxloop.serving.poller import Alarm, Poller
+from ngxloop.serving.poller import Poller
 from ngxloop.serving.reception import Reception
 from ngxloop.serving.reconfiguration import Reconfiguration, count_workers
 from ngxloop.serving.reuseport import spread_listeners
 from ngxloop.serving.rlimits import raise_descriptor_limit
+from ngxloop.serving.shutdown import Shutdown
 from ngxloop.serving.signals import SignalPipe
 from ngxloop.serving.status import Status
 from ngxloop.serving.succession import Succession
@@ -85,8 +85,6 @@ class Master:
         config.prepare()
         self._signals = SignalPipe()
         self._orders = SIGNAL_ORDERS[config.signals]
-        self._ending_since: float | None = None
-        self._drain_alarm: Alarm | None = None
         self._was_run = False
         self._exit_code: int = ExitCode.OK
 
@@ -110,7 +108,7 @@ class Master:
             set_up_logs(self._config, owner_uid=self._config.start_plan.uid)
             with contextlib.ExitStack() as opened:
                 self._open(opened)
-                while self._generations.crew.places or self._is_serving:
+                while self._is_serving or self._generations.crew.places:
                     self._turn()
         except StartError as error:
             self._fail(error)
@@ -149,6 +147,7 @@ class Master:
         self._open_relations(opened, predecessor)
         for address in listeners.describe():
             log.info("listening on %s, backlog %d", address, backlog)
+        self._shutdown = Shutdown(self._generations, self._poller, self._status, self._reception)
         self._health = Health(self._generations, self._poller)
         self._reconfiguration = Reconfiguration(self._read_again, self._most_workers)
         self._generations.crew.answer(Kind.WORN, self._replace_worn)
@@ -201,7 +200,7 @@ class Master:
 
     @property
     def _is_serving(self) -> bool:
-        return self._ending_since is None or self._drain_alarm is not None
+        return not self._shutdown.is_begun or self._shutdown.is_delayed
 
     def _turn(self) -> None:
         deadline = self._generations.next_deadline()
@@ -229,29 +228,15 @@ class Master:
 
     def end(self) -> None:
         """Drain everything and end; at once if that was asked for before."""
-        now = time.monotonic()
-        if self._ending_since is None:
-            self._ending_since = now
-            self._begin_to_end()
-        elif now - self._ending_since > REPEAT_SECONDS and self._config.signals != "nginx":
-            self.stop()
+        self._shutdown.ask(self._config)
 
     def stop(self) -> None:
         """End at once."""
-        if self._ending_since is not None:
-            log.warning("told again to end: stopping at once")
-        else:
-            self._ending_since = time.monotonic()
-            self._status.is_ending = True
-            self._reception.tell_ending()
-            log.info("stopping at once")
-        self._cancel_drain_alarm()
-        self._generations.end()
-        self._generations.stop()
+        self._shutdown.stop()
 
     def reload(self) -> None:
         """Start new workers with the configuration of now; the old ones drain when all serve."""
-        if self._ending_since is None:
+        if not self._shutdown.is_begun:
             self._generations.reload()
 
     def reopen(self) -> None:
@@ -265,7 +250,7 @@ class Master:
     def upgrade(self) -> str:
         """Start a new master on our sockets; return why that is impossible, if it is."""
         problem = self._succession.problem()
-        if not problem and self._ending_since is None:
+        if not problem and not self._shutdown.is_begun:
             problem = self._succession.start(self._heirlooms())
         if problem:
             log.warning("no upgrade: %s", problem)
@@ -276,7 +261,7 @@ class Master:
 
         A terminal sends the signal whenever its size changes, so it means nothing on one.
         """
-        if self._ending_since is None and not _is_on_terminal():
+        if not self._shutdown.is_begun and not _is_on_terminal():
             log.info("resting: workers drain, the sockets stay open; HUP starts workers again")
             self._generations.rest()
 
@@ -295,7 +280,7 @@ class Master:
             problem = f"cannot have {count} workers; give 1 to {most}, or restart for more"
             log.warning("%s", problem)
             return problem
-        if self._ending_since is None:
+        if not self._shutdown.is_begun:
             log.info("scaling from %d to %d workers", self._generations.count, count)
             self._generations.scale(count)
         return ""
@@ -310,33 +295,6 @@ class Master:
         Order.GROW: grow,
         Order.SHRINK: shrink,
     }
-
-    # Ending ------------------------------------------------------------------------------------
-
-    def _begin_to_end(self) -> None:
-        self._status.is_ending = True
-        self._reception.tell_ending()
-        delay = self._config.drain_delay
-        if delay and self._generations.serving is not None:
-            log.info("ending: workers go on accepting for %g s", delay)
-            self._drain_alarm = self._poller.call_later(delay, self._drain)
-        else:
-            self._drain()
-
-    def _drain(self) -> None:
-        self._drain_alarm = None
-        seconds = self._config.graceful_timeout
-        if self._config.signals == "nginx":
-            seconds = MAX_SECONDS
-            log.info("ending: workers drain for as long as it takes; TERM stops at once")
-        else:
-            log.info("ending: workers drain for at most %g s; signal again to stop", seconds)
-        self._generations.end(seconds)
-
-    def _cancel_drain_alarm(self) -> None:
-        if self._drain_alarm is not None:
-            self._drain_alarm.cancel()
-            self._drain_alarm = None
 
     def _fail(self, error: StartError) -> None:
         self._exit_code = error.code
@@ -361,7 +319,7 @@ class Master:
             self._set_up_logs_again(generation.config)
         self._health.configure(generation.config)
         if is_first:
-            self._announce(generation)
+            announce(generation, self._generations.crew.shared)
             self._succession.tell_ready()
             self._reception.tell_first_serving()
             if self._on_serving is not None:
@@ -380,7 +338,7 @@ class Master:
 
     def start_failed(self, error: StartError) -> None:
         """End with what the workers said."""
-        self._ending_since = time.monotonic()
+        self._shutdown.take_note()
         self._fail(error)
 
     def forget_in_worker(self) -> None:
@@ -426,19 +384,6 @@ class Master:
             set_up_logs(config, owner_uid=config.start_plan.uid)
         except StartError as error:  # the file that is open already goes on
             log.error("%s", error.line)
-
-    def _announce(self, generation: Generation) -> None:
-        """Say that we serve, and where: what to open in a browser, if a browser can open it."""
-        crew = self._generations.crew
-        is_http = generation.interface in HTTP_INTERFACES
-        where = [
-            address if address.startswith("unix:") or not is_http else f"http://{address}"
-            for address in generation.listeners.describe() + crew.shared.describe()
-        ]
-        count = len(generation.places)
-        workers = "1 worker" if count == 1 else f"{count} workers"
-        app, interface = generation.config.app, generation.interface
-        log.info("serving %s (%s) with %s: %s", app, interface, workers, " ".join(where))
 
 
 def _is_on_terminal() -> bool:

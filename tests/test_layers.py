@@ -205,6 +205,8 @@ LAYERS: dict[int, list[str]] = {
         "serving.statuspage",
         "serving.notify",
         "serving.reception",
+        "serving.announcement",
+        "serving.shutdown",
         "serving.reconfiguration",
         "serving.ctl",
     ],
