@@ -20,9 +20,9 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from ngxloop import leader
-from ngxloop.serving.announcement import announce
+from ngxloop.serving.announcement import announce, warn_of_unserved
 from ngxloop.serving.channel import Kind, Message
-from ngxloop.serving.config import Config
+from ngxloop.serving.config import UNSERVED_SECONDS, Config
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.filling import SLOTS_PER_WORKER
 from ngxloop.serving.generations import Generations
@@ -326,6 +326,7 @@ class Master:
                 self._on_serving()
         else:
             self._reception.tell_serving()
+        self._poller.call_later(UNSERVED_SECONDS, lambda: self._look_for_unserved(generation))
         share_libraries(generation.interface)  # last: it takes a while
 
     def reload_began(self) -> None:
@@ -378,6 +379,10 @@ class Master:
     def _replace_worn(self, place: Place, message: Message) -> None:
         message.discard()
         self._generations.recycling.want(place, "it has served as many requests as it may")
+
+    def _look_for_unserved(self, generation: Generation) -> None:
+        if generation is self._generations.serving and not self._shutdown.is_begun:
+            warn_of_unserved(generation)
 
     def _set_up_logs_again(self, config: Config) -> None:
         try:

@@ -53,6 +53,9 @@ DRAIN_POLL_SECONDS = 0.02
 # A program that listens is ready when it still runs after this time: one that raises right after
 # has not started.
 SETTLE_SECONDS = 0.05
+# A program that binds several addresses has this long, once it is ready, until those that were
+# given with --bind and not bound by it are named in a warning.
+UNSERVED_SECONDS = 1.0
 # The master's longest single wait, a day. epoll_wait(2) takes at most 2^31 ms, 24 days.
 MAX_WAIT_SECONDS = 86_400.0
 

@@ -275,8 +275,7 @@ class Crew:
 
     def _hear_bind(self, place: Place, message: Message) -> None:
         generation = place.generation
-        find_listener = generation.listeners.find_address
-        asker = Asker(str(place), place.pid, generation.number, find_listener)
+        asker = Asker(str(place), place.pid, generation.number, generation.lend)
         self.shared.answer_bind(asker, message)
 
     def _hear_release(self, place: Place, message: Message) -> None:

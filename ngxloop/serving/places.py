@@ -4,11 +4,12 @@ import dataclasses
 import os
 import signal
 import time
+from typing import Any
 
 from ngxloop.serving.channel import Channel, Kind
 from ngxloop.serving.config import BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS, YOUNG_SECONDS, Config
 from ngxloop.serving.errors import StartError
-from ngxloop.serving.listeners import Listeners
+from ngxloop.serving.listeners import Listeners, ListeningSocket
 from ngxloop.serving.states import LIVE, Event, State, next_state
 
 
@@ -99,6 +100,7 @@ class Generation:
         self.config = config
         self.listeners = listeners
         self.places: list[Place] = []
+        self.lent: set[ListeningSocket] = set()  # to programs that bind their addresses
         for _ in range(count):
             self.add()
 
@@ -111,6 +113,13 @@ class Generation:
     def interface(self) -> str:
         """What its workers serve."""
         return self.places[0].interface if self.places else ""
+
+    def lend(self, family: int, address: Any) -> ListeningSocket | None:
+        """Return the socket that --bind has opened at the address that a program binds."""
+        found = self.listeners.find_address(family, address)
+        if found is not None:
+            self.lent.add(found)
+        return found
 
     def add(self) -> Place:
         """Add an empty place behind the others, and return it."""

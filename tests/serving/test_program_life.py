@@ -76,6 +76,22 @@ def test_a_connection_is_served_to_its_end_while_the_program_drains(start):
     assert server.ended() == 0
 
 
+def test_an_address_that_the_program_does_not_bind_is_named_once(start, tmp_path):
+    server = start("--bind", f"unix:{tmp_path}/unserved").serving()
+    server.logged(f"nobody accepts at unix:{tmp_path}/unserved, given with --bind")
+    assert server.end() == 0
+    assert server.log.count("nobody accepts") == 1
+
+
+def test_an_address_that_the_program_binds_is_not_named(start, tmp_path):
+    path = tmp_path / "served"
+    bind_it = f"other = await asyncio.start_unix_server(echo, {str(path)!r})"
+    server = start("--bind", f"unix:{path}", "--bind", "unix:@ngxloop-unserved", extra=bind_it)
+    server.serving().logged("nobody accepts at unix:@ngxloop-unserved")
+    assert server.end() == 0
+    assert server.log.count("nobody accepts") == 1
+
+
 @pytest.mark.complaint(10)
 def test_what_still_runs_at_the_deadline_is_named_and_cancelled(start):
     server = start("--graceful-timeout", "0.3").serving()

@@ -9,6 +9,7 @@ from ngxloop.serving.options.values import AUTO, FLAG, FOLDER, Kind, anything, c
 
 INTERFACES = (AUTO, "asgi", "aiohttp", "protocol", "streams", "main")
 HTTP_INTERFACES = ("asgi", "aiohttp")
+PROGRAM_INTERFACES = ("main", "script")  # these bind by themselves
 
 
 def is_script(app: str) -> bool:
