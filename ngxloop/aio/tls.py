@@ -15,7 +15,7 @@ from ngxloop.transports.tlsmemory import TlsMemory
 class TlsHooks:
     """What create_connection, create_server and start_tls call for TLS."""
 
-    _tls_memory: TlsMemory | None = None
+    _tls_memory: TlsMemory | None
 
     def _make_ssl_transport(
         self: Any,
