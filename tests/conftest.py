@@ -31,8 +31,9 @@ def pytest_asyncio_loop_factories() -> Mapping[str, loops.LoopFactory]:
 def no_leaked_fds() -> Iterator[None]:
     """Fail a test after which more file descriptors are open than before.
 
-    What lives when a test begins, mostly pytest's items and reports, is taken out of the collector's
-    sight: it is looked at several times a test, and with it took two thirds of the suite's time.
+    What lives when a test begins, mostly pytest's items and reports, is taken out of the
+    collector's sight: it is looked at several times a test, and with it took two thirds of the
+    suite's time.
     """
     gc.freeze()
     before = open_fds()
