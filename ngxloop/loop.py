@@ -106,7 +106,7 @@ class EventLoop(
         if self.is_closed():
             return
         self._close_signals()
-        asyncio.BaseEventLoop.close(self)
+        super().close()  # not by name: module globals are None once the interpreter shuts down
         self._drop_everything()
         self._close_pidfds()
 

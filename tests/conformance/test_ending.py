@@ -8,11 +8,25 @@ import sys
 
 import pytest
 
+from tests.support.programs import run_program
 from tests.support.protocols import RecordingProtocol
 from tests.support.streams import address_of
 from tests.support.waiting import turns
 
 SHUTDOWN = "on interpreter shutdown stage, skipping signal handlers removal"
+
+# The policy keeps the loop until the modules that it is made of have been taken apart.
+UNCLOSED = """
+import asyncio, importlib, warnings
+
+warnings.simplefilter("ignore")
+module = importlib.import_module("{name}")
+loop = module.new_event_loop()
+loop.set_debug(False)  # which would log the closing, and there is no logging any more
+asyncio.set_event_loop(loop)
+run = lambda: loop.run_until_complete(asyncio.sleep(0))
+run()
+"""
 
 
 @pytest.mark.parametrize("exception", [KeyboardInterrupt, SystemExit])
@@ -49,6 +63,10 @@ def test_a_loop_closed_while_the_interpreter_ends_warns_and_leaves_signals_alone
     finally:
         signal.signal(signal.SIGUSR1, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
+
+
+def test_a_loop_that_nobody_closes_says_nothing_when_the_interpreter_ends(loop_factory):
+    assert run_program(UNCLOSED.format(name=loop_factory.name)) == ""
 
 
 async def test_create_server_returns_when_the_loop_has_turned_once():
