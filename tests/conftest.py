@@ -8,6 +8,7 @@ Rules:
 
 import asyncio
 import gc
+import signal
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -19,6 +20,12 @@ from tests.support.leaks import fds_opened_since, open_fds
 
 # Seconds for tasks that a test has ended, but not awaited, to finish.
 TASK_GRACE = 1.0
+
+
+def pytest_configure() -> None:
+    """Let SIGINT interrupt, as tests expect: a shell makes its background jobs ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
