@@ -6,7 +6,6 @@
 Only our user can connect: the file has mode 0600 from its first moment.
 """
 
-import contextlib
 import json
 import os
 import socket
@@ -14,10 +13,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.pidfile import OLD_SUFFIX
+from ngxloop.serving.namedfile import NamedFile
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.sessions import SESSION_COUNT, Sessions
-from ngxloop.serving.socketfiles import file_identity, is_dead_socket, remove_file
+from ngxloop.serving.socketfiles import file_identity, is_dead_socket
 
 Command = Callable[[Mapping[str, Any]], Any]
 _OTHERS = 0o177  # what nobody else may
@@ -27,7 +26,7 @@ class CommandError(Exception):
     """A command that is not done, and why."""
 
 
-class Control:
+class Control(NamedFile):
     """The control socket of a master.
 
     Raises:
@@ -35,36 +34,22 @@ class Control:
     """
 
     def __init__(self, path: str, poller: Poller, commands: Mapping[str, Command]) -> None:
-        self._path = os.path.abspath(path)
         self._commands = commands
-        self._pid = os.getpid()
-        self._is_old = False
+        place = os.path.abspath(path)
         try:
-            self._sock = _listen(self._path)
+            self._sock = _listen(place)
         except OSError as error:
             reason = error.strerror or str(error)
             line = f"cannot open the control socket {path}: {reason}; choose another place"
             raise StartError(ExitCode.BAD_ADDRESS, line) from error
-        self._identity = file_identity(self._path)
+        super().__init__(place, file_identity(place))
         self._sessions = Sessions(poller, self._sock, b"\n", self._answer)
-
-    def give_way(self) -> None:
-        """Leave the name to a successor."""
-        if not self._is_old and self._is_ours(self._path):
-            os.rename(self._path, self._path + OLD_SUFFIX)
-            self._is_old = True
-
-    def take_back(self) -> None:
-        """Have the name again."""
-        if self._is_old and self._is_ours(self._path + OLD_SUFFIX):
-            os.rename(self._path + OLD_SUFFIX, self._path)
-            self._is_old = False
 
     def close(self) -> None:
         """End all conversations, and remove the file if it is still ours."""
         self._sessions.close()
         self._sock.close()
-        remove_file(self._path + OLD_SUFFIX if self._is_old else self._path, self._identity)
+        self.remove()
 
     def close_in_worker(self) -> None:
         """Close a worker's copies."""
@@ -88,11 +73,6 @@ class Control:
         if command is None:
             raise CommandError(f"no command {name!r}; there are {', '.join(self._commands)}")
         return command(asked)
-
-    def _is_ours(self, path: str) -> bool:
-        with contextlib.suppress(FileNotFoundError):
-            return file_identity(path) == self._identity
-        return False
 
 
 def _listen(path: str) -> socket.socket:

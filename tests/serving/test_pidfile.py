@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from ngxloop.serving.errors import StartError
-from ngxloop.serving.pidfile import OLD_SUFFIX, Pidfile, lock_holder
+from ngxloop.serving.namedfile import OLD_SUFFIX
+from ngxloop.serving.pidfile import Pidfile, lock_holder
 from tests.serving.support import environment
 
 HOLD = """
