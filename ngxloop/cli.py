@@ -17,7 +17,6 @@ from ngxloop.serving.errors import ConfigError, ExitCode, StartError
 from ngxloop.serving.inheritance import is_upgrade
 from ngxloop.serving.loading import Loaded, Loader, print_config
 from ngxloop.serving.logs import complain, leave_standard_error, release_terminal
-from ngxloop.serving.watching import watch
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -46,8 +45,6 @@ def _serve(arguments: Sequence[str]) -> int:
         config = loaded.config
         is_daemon = config.daemon and not is_upgrade(os.environ)  # who is one starts one
         on_serving = _become_daemon() if is_daemon else None
-        if config.reload:
-            watch(config.watched, config)
         return Master(config, loader.load_config, on_serving).run(is_process_ending=True)
 
 

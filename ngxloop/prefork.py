@@ -21,27 +21,20 @@ from typing import ClassVar
 
 from ngxloop import leader
 from ngxloop.serving.announcement import announce, warn_of_unserved
-from ngxloop.serving.channel import Kind, Message
+from ngxloop.serving.channel import Kind
 from ngxloop.serving.config import UNSERVED_SECONDS, Config
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.filling import SLOTS_PER_WORKER
 from ngxloop.serving.generations import Generations
 from ngxloop.serving.health import Health
-from ngxloop.serving.inheritance import (
-    BIND,
-    LEADER,
-    SHARED,
-    Heirloom,
-    Predecessor,
-    take_inheritance,
-)
+from ngxloop.serving.inheritance import LEADER, SHARED, Predecessor, take_inheritance
 from ngxloop.serving.libraries import share_libraries
 from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import complain, log, reopen_for, set_up_logs
 from ngxloop.serving.opening import check_descriptors, open_listeners, queue_limit
 from ngxloop.serving.orders import SIGNAL_ORDERS, Order
 from ngxloop.serving.pidfile import Pidfile
-from ngxloop.serving.places import Generation, Place
+from ngxloop.serving.places import Generation
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.reception import Reception
 from ngxloop.serving.reconfiguration import Reconfiguration, count_workers
@@ -51,6 +44,7 @@ from ngxloop.serving.shutdown import Shutdown
 from ngxloop.serving.signals import SignalPipe
 from ngxloop.serving.status import Status
 from ngxloop.serving.succession import Succession
+from ngxloop.serving.watching import Watcher
 
 __all__ = ["Config", "Master"]
 
@@ -150,7 +144,8 @@ class Master:
         self._shutdown = Shutdown(self._generations, self._poller, self._status, self._reception)
         self._health = Health(self._generations, self._poller)
         self._reconfiguration = Reconfiguration(self._read_again, self._most_workers)
-        self._generations.crew.answer(Kind.WORN, self._replace_worn)
+        if config.reload:
+            self._start_watcher(opened, listeners)
         share_libraries(config.interface)
         self._generations.start(config, count, listeners)
 
@@ -172,6 +167,24 @@ class Master:
         opened.callback(self._reception.close)
         if config.control_socket is not None:
             self._reception.listen(config.control_socket, self)
+
+    def _start_watcher(self, opened: contextlib.ExitStack, listeners: Listeners) -> None:
+        crew = self._generations.crew
+
+        def forget() -> None:
+            listeners.close(leave_files=True)
+            crew.shared.close_in_worker()
+            leader.close_seat()
+            self.forget_in_worker()
+
+        watcher = Watcher(self._config.watched, self._config, forget, self._watcher_gone)
+        opened.callback(watcher.close)
+        crew.adopt(watcher.pid, watcher.ended)
+
+    def _watcher_gone(self, error: StartError) -> None:
+        if not self._shutdown.is_begun:
+            self._fail(error)
+            self.end()
 
     def _make_generations(self, count: int) -> Generations:
         """Make what all workers share: with room to scale, or without if there are no fds for it.
@@ -251,7 +264,7 @@ class Master:
         """Start a new master on our sockets; return why that is impossible, if it is."""
         problem = self._succession.problem()
         if not problem and not self._shutdown.is_begun:
-            problem = self._succession.start(self._heirlooms())
+            problem = self._succession.start(self._generations.listeners, self._reception.leave())
         if problem:
             log.warning("no upgrade: %s", problem)
         return problem
@@ -366,19 +379,6 @@ class Master:
         self._reception.tell_alone()
         if self._generations.is_resting:
             self.reload()
-
-    def _heirlooms(self) -> list[Heirloom]:
-        """Return all sockets that a successor needs."""
-        generations = self._generations
-        opened = generations.listeners.opened
-        bound = [Heirloom(BIND, one.key, one.sock.fileno()) for one in opened]
-        shared = [Heirloom(SHARED, key, fd) for key, fd in generations.crew.shared.leave()]
-        seat = Heirloom(LEADER, "", leader.seat_fd())
-        return [*bound, *shared, seat, *self._reception.leave()]
-
-    def _replace_worn(self, place: Place, message: Message) -> None:
-        message.discard()
-        self._generations.recycling.want(place, "it has served as many requests as it may")
 
     def _look_for_unserved(self, generation: Generation) -> None:
         if generation is self._generations.serving and not self._shutdown.is_begun:

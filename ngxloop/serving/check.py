@@ -20,8 +20,7 @@ from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.interface import choose_adapter
 from ngxloop.serving.options.application import is_script
-from ngxloop.serving.places import exit_reason
-from ngxloop.serving.process import fork_worker
+from ngxloop.serving.process import exit_reason, fork_worker
 
 
 def check(config: Config) -> str:
@@ -55,7 +54,7 @@ def _answer(config: Config, channel: Channel, pid: int) -> str:
             raise StartError.unpack(message.payload)
         return message.payload.decode()
     _, status = os.waitpid(pid, 0)
-    line = f"the process that loads {config.app} {exit_reason(status)}"
+    line = f"the process that loads {config.app} {exit_reason(os.waitstatus_to_exitcode(status))}"
     raise StartError(ExitCode.START_TIMEOUT, f"{line}; load it by itself to see why")
 
 

@@ -19,9 +19,9 @@ from ngxloop.serving.config import KILL_SECONDS, STOP_SECONDS, Config
 from ngxloop.serving.errors import StartError
 from ngxloop.serving.logs import log
 from ngxloop.serving.options.values import MAX_SECONDS
-from ngxloop.serving.places import Place, exit_reason
+from ngxloop.serving.places import Place
 from ngxloop.serving.poller import Poller
-from ngxloop.serving.process import fork_worker
+from ngxloop.serving.process import exit_reason, fork_worker
 from ngxloop.serving.program import INTERRUPTED
 from ngxloop.serving.sharing import Asker, SharedSockets
 from ngxloop.serving.states import Event, State
@@ -291,8 +291,9 @@ class Crew:
     def _bury(self, place: Place, status: int | None) -> None:
         """Take back what a dead process held, and tell the master."""
         self._hear(place)  # its last words
-        reason = "was reaped by somebody else" if status is None else exit_reason(status)
-        is_news = place.failure is None and not _is_wanted(place.state, status)
+        code = None if status is None else os.waitstatus_to_exitcode(status)
+        reason = "was reaped by somebody else" if code is None else exit_reason(code)
+        is_news = place.failure is None and not _is_wanted(place.state, code)
         (log.warning if is_news else log.debug)("%s (process %d) %s", place, place.pid, reason)
         if self._board.release(place.slot, place.pid):
             log.warning("%s held the accept mutex when it died: unlocked", place)
@@ -303,7 +304,6 @@ class Crew:
             place.channel.close()
         place.vacate(reason)
         self._drop_unused_sockets()
-        code = None if status is None else os.waitstatus_to_exitcode(status)
         place.generation.config.hook_functions.call("child_exit", place.number, code)
         self._owner.worker_gone(place, reason, code)
 
@@ -324,10 +324,10 @@ def _request_limit(config: Config) -> int:
     return config.max_requests + random.randint(0, config.max_requests_jitter)
 
 
-def _is_wanted(state: State, status: int | None) -> bool:
+def _is_wanted(state: State, code: int | None) -> bool:
     """Say whether a worker ended because, and as, it was told to; by the same Ctrl-C, perhaps."""
-    if state is State.DRAINING and status is not None:
-        return os.waitstatus_to_exitcode(status) in (0, INTERRUPTED, -signal.SIGINT)
+    if state is State.DRAINING:
+        return code in (0, INTERRUPTED, -signal.SIGINT)
     return state is State.STOPPING
 
 

@@ -21,6 +21,7 @@ class ExitCode(enum.IntEnum):
     BAD_ADDRESS = 11
     MISSING_PACKAGE = 12
     NOT_DONE = 13
+    WATCHER_GONE = 14
 
 
 EXIT_MEANINGS = {
@@ -38,6 +39,7 @@ EXIT_MEANINGS = {
     ExitCode.BAD_ADDRESS: "the address cannot be bound for another reason",
     ExitCode.MISSING_PACKAGE: "a package that serves this kind of application is not installed",
     ExitCode.NOT_DONE: "`ctl`: the master did not do it, or does not run",
+    ExitCode.WATCHER_GONE: "--reload: the process that looks for changes cannot run, or has died",
 }
 
 

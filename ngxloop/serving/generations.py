@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from ngxloop.serving.channel import Kind
 from ngxloop.serving.config import LIFETIME_SPREAD, Config
 from ngxloop.serving.crew import Crew
 from ngxloop.serving.errors import ExitCode, StartError
@@ -80,6 +81,7 @@ class Generations:
         self.count: int = 0  # of the workers that are wanted
         self.reloads: Reloads = Reloads()
         self.recycling: Recycling = Recycling(self, poller)
+        self.crew.answer(Kind.WORN, self.recycling.want_worn)
         self._filling = Filling(self)
         self._retired: list[Generation] = []  # some of it may still accept
         self._is_reload_wanted = False

@@ -142,14 +142,3 @@ def respawn_delay(young_deaths: int) -> float:
     if young_deaths <= 1:
         return 0.0
     return float(min(BACKOFF_SECONDS * 2 ** min(young_deaths - 2, 30), BACKOFF_LIMIT_SECONDS))
-
-
-def exit_reason(status: int) -> str:
-    """Return a wait status in words."""
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return f"exited with code {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:  # a real-time signal without a name
-        return f"was killed by signal {-code}"

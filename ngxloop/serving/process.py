@@ -1,4 +1,4 @@
-"""Fork a worker: the few steps between fork() and the worker's own code, and after it.
+"""Fork a worker: the few steps between fork() and the worker's own code, and after its end.
 
 Rules. 1. Every signal is blocked around the fork; the worker resets its handlers before it lets
 any in. 2. The worker leaves by os._exit(): the caller's stack, which it has inherited, belongs to
@@ -8,6 +8,7 @@ the master, and so do exit functions registered before the fork. (multiprocessin
 import atexit
 import logging
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -40,6 +41,16 @@ def fork_worker(
                 atexit._clear()
             _run_child(forget, work)
     return pid
+
+
+def exit_reason(code: int) -> str:
+    """Return in words how a process ended: its exit code, below 0 for a signal."""
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:  # a real-time signal without a name
+        return f"was killed by signal {-code}"
 
 
 def _run_child(forget: Callable[[], None], work: Callable[[], int]) -> NoReturn:

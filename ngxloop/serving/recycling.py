@@ -7,6 +7,7 @@ together do not leave together.
 
 from typing import Protocol
 
+from ngxloop.serving.channel import Message
 from ngxloop.serving.config import BACKOFF_LIMIT_SECONDS
 from ngxloop.serving.logs import log
 from ngxloop.serving.places import Generation, Place
@@ -53,6 +54,11 @@ class Recycling:
         if place.state is State.READY and place not in self._wanted and not self._has_heir(place):
             self._wanted[place] = reason
             self.advance()
+
+    def want_worn(self, place: Place, message: Message) -> None:
+        """Replace a worker that asks for it; see channel.Kind."""
+        message.discard()
+        self.want(place, "it has served as many requests as it may")
 
     def advance(self) -> None:
         """Start as many successors as there may be."""

@@ -8,8 +8,10 @@ import os
 from collections.abc import Sequence
 from typing import Protocol
 
+from ngxloop import leader
 from ngxloop.serving.crew import Crew
-from ngxloop.serving.inheritance import Heirloom, Predecessor
+from ngxloop.serving.inheritance import BIND, LEADER, SHARED, Heirloom, Predecessor
+from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import log
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.upgrade import Upgrade
@@ -42,6 +44,7 @@ class Succession:
         self, owner: Owner, crew: Crew, poller: Poller, predecessor: Predecessor | None
     ) -> None:
         self._owner = owner
+        self._crew = crew
         self._predecessor = predecessor
         self._upgrade = Upgrade(self, crew, poller)
         self._ways: list[GivesWay] = []
@@ -75,12 +78,20 @@ class Succession:
             return "process 1 of a container takes the container with it; replace the container"
         return ""
 
-    def start(self, heirlooms: Sequence[Heirloom]) -> str:
-        """Start a new master; return why that was impossible, if it was."""
+    def start(self, listeners: Listeners, others: Sequence[Heirloom]) -> str:
+        """Start a new master; return why that was impossible, if it was.
+
+        Args:
+            listeners: What it goes on with: the sockets of --bind,
+            others: and the sockets of whom else.
+        """
+        bound = [Heirloom(BIND, one.key, one.sock.fileno()) for one in listeners.opened]
+        shared = [Heirloom(SHARED, key, fd) for key, fd in self._crew.shared.leave()]
+        seat = Heirloom(LEADER, "", leader.seat_fd())
         for way in self._ways:
             way.give_way()
         try:
-            self._upgrade.start(heirlooms)
+            self._upgrade.start([*bound, *shared, seat, *others])
         except OSError as error:
             self._take_back()
             return f"cannot start the new master: {error}"

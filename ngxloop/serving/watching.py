@@ -1,22 +1,24 @@
 """--reload: reload when a source file changes; for development.
 
 A child of the master watches, with the package watchfiles, and sends it a HUP for each change: the
-master has no threads. So what is not yet correct code changes nothing, as with every reload.
+master has no threads. So what is not yet correct code changes nothing, as with every reload. If the
+child dies, the master ends with an error, as uvicorn does: without it changes would have no effect,
+and their author would look for the reason everywhere but here.
 """
 
 import importlib
 import importlib.util
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ngxloop.serving.errors import ConfigError, ExitCode
+from ngxloop.serving.errors import ConfigError, ExitCode, StartError
 from ngxloop.serving.logformats import Writer
 from ngxloop.serving.logs import log, set_up_logs
 from ngxloop.serving.options.logging import LogOptions
 from ngxloop.serving.parent import signal_on_parent_death
-from ngxloop.serving.process import fork_worker
+from ngxloop.serving.process import exit_reason, fork_worker
 from ngxloop.serving.titles import set_title
 
 _MISSING = "needs the package watchfiles; pip install 'ngxloop[reload]'"
@@ -35,17 +37,52 @@ def check_watching(folders: Sequence[str]) -> None:
             raise ConfigError("reload-dir", f"there is no folder {folder!r}; give another")
 
 
-def watch(folders: Sequence[str], logs: LogOptions) -> None:
-    """Start the child that sends us a HUP whenever a Python file below the folders changes."""
-    master_pid, found = os.getpid(), [os.path.abspath(folder) for folder in folders]
-    fork_worker(lambda: None, lambda: _watch(master_pid, found, logs))
+class Watcher:
+    """The child that sends its parent a HUP whenever a Python file below the folders changes.
+
+    Args:
+        folders: Where to look.
+        logs: Where it writes to.
+        forget: Closes, in the child, what belongs to the master.
+        on_gone: Called with the reason if it ends before close().
+
+    Raises:
+        StartError: It cannot be forked.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[str],
+        logs: LogOptions,
+        forget: Callable[[], None],
+        on_gone: Callable[[StartError], None],
+    ) -> None:
+        master_pid, found = os.getpid(), [os.path.abspath(folder) for folder in folders]
+        self._on_gone = on_gone
+        try:
+            self.pid: int = fork_worker(forget, lambda: _watch(master_pid, found, logs))
+        except OSError as error:
+            line = f"cannot fork the process that watches files for --reload: {error}"
+            raise StartError(ExitCode.WATCHER_GONE, line) from error
+
+    def ended(self, code: int) -> None:
+        """It was reaped, and this is its exit code; for the parent to call."""
+        self.pid = 0
+        line = f"the process that watches files for --reload {exit_reason(code)}"
+        self._on_gone(StartError(ExitCode.WATCHER_GONE, f"{line}; ending"))
+
+    def close(self) -> None:
+        """End it."""
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.pid = 0
 
 
 def _watch(master_pid: int, folders: Sequence[str], logs: LogOptions) -> int:
     set_title("watcher")
     set_up_logs(logs, Writer("watcher"))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # to the whole group: the master ends us
     if not signal_on_parent_death(signal.SIGKILL, master_pid):
         return ExitCode.OK
     watchfiles = importlib.import_module("watchfiles")

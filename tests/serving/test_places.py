@@ -7,7 +7,8 @@ import pytest
 
 from ngxloop.serving.config import Config
 from ngxloop.serving.listeners import Listeners
-from ngxloop.serving.places import Generation, Place, exit_reason, respawn_delay
+from ngxloop.serving.places import Generation, Place, respawn_delay
+from ngxloop.serving.process import exit_reason
 from ngxloop.serving.states import Event, State
 
 
@@ -34,7 +35,7 @@ def test_exit_reason_says_how_a_process_ended(end, reason):
     pid = os.fork()
     if pid == 0:
         end()
-    assert exit_reason(os.waitpid(pid, 0)[1]) == reason
+    assert exit_reason(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])) == reason
 
 
 def test_generation_is_ready_when_all_its_workers_are():

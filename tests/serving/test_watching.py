@@ -1,12 +1,16 @@
 """--reload: a changed Python file is served soon, and a broken one changes nothing."""
 
 import contextlib
+import os
+import re
+import signal
+from pathlib import Path
 
 import pytest
 
 from ngxloop.serving.config import Config
-from ngxloop.serving.errors import ConfigError
-from tests.serving.support import connect, receive_line
+from ngxloop.serving.errors import ConfigError, ExitCode
+from tests.serving.support import connect, receive_line, wait_gone
 
 pytest.importorskip("watchfiles")
 SOURCE = """
@@ -44,6 +48,47 @@ def test_changed_file_is_served(serve, tmp_path):
     server.logged(r"reloaded: generation \d+ serves")
     while ask(server) != b"two\n":  # the old worker may still have its order to read
         pass
+    assert server.end() == 0
+
+
+def start_watched(serve, tmp_path):
+    """Start a server that watches, with the process id of its watcher and its source file."""
+    file = tmp_path / "changing.py"
+    file.write_text(SOURCE.format(version="one"))
+    server = serve("changing:Tell", "--reload", "--app-dir", str(tmp_path))
+    server.logged(r"(?s)(watching .* serving )|( serving .*watching )")  # in either order
+    return server, int(re.findall(r"watcher\[(\d+)\] watching ", server.log)[0]), file
+
+
+def test_death_of_the_watcher_ends_the_server_with_an_error(serve, tmp_path):
+    server, watcher, _ = start_watched(serve, tmp_path)
+    os.kill(watcher, signal.SIGKILL)
+    server.logged("watches files for --reload was killed by SIGKILL; ending")
+    assert server.ended() == ExitCode.WATCHER_GONE
+
+
+def test_watcher_that_cannot_watch_ends_the_server_with_an_error(serve, tmp_path, monkeypatch):
+    (tmp_path / "watchfiles.py").write_text("raise OSError('no more inotify instances')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    server = serve("plain:Echo", "--reload")
+    assert server.ended() == ExitCode.WATCHER_GONE
+    assert "no more inotify instances" in server.log
+
+
+def test_watcher_leaves_signals_to_the_master_and_ends_with_it(serve, tmp_path):
+    server, watcher, file = start_watched(serve, tmp_path)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(watcher, number)
+    change(server, file, SOURCE.format(version="two"))
+    server.logged("reloaded: generation 2 serves")
+    assert server.end() == 0
+    wait_gone(watcher)
+
+
+def test_watcher_has_no_socket_of_the_master(serve, tmp_path):
+    server, watcher, _ = start_watched(serve, tmp_path)
+    files = [os.readlink(fd) for fd in Path(f"/proc/{watcher}/fd").iterdir()]
+    assert not [file for file in files if file.startswith("socket:")]
     assert server.end() == 0
 
 
