@@ -1,18 +1,5 @@
-"""A loop for tests that run it themselves."""
+"""The loop for tests that run it themselves: that of the core's tests."""
 
-from collections.abc import Iterator
+from tests.core.conftest import loop
 
-import pytest
-
-from ngxloop import EventLoop
-from tests.support.loops import RecordingFactory
-
-make_loop = RecordingFactory("ngxloop", EventLoop)
-
-
-@pytest.fixture
-def loop() -> Iterator[EventLoop]:
-    """Give a loop that the test runs itself; it is closed at the end."""
-    loop = make_loop()
-    yield loop
-    loop.close()
+__all__ = ["loop"]

@@ -6,14 +6,8 @@ import weakref
 
 import pytest
 
+from tests.support.loops import run_turns
 from tests.support.sockets import unix_pair
-
-
-def run_turns(loop: asyncio.AbstractEventLoop, count: int = 5) -> None:
-    """Run the loop for `count` turns."""
-    for _ in range(count):
-        loop.call_soon(loop.stop)
-        loop.run_forever()
 
 
 def test_callbacks_run_in_the_order_they_were_added(loop):
@@ -61,7 +55,7 @@ def test_io_is_polled_between_a_callback_and_the_callback_it_adds(loop):
         peer.send(b"x")
         loop.add_reader(ours, lambda: (seen.append("io"), loop.remove_reader(ours)))
         loop.call_soon(lambda: (seen.append("soon"), loop.call_soon(seen.append, "later")))
-        run_turns(loop)
+        run_turns(loop, 5)
 
     assert seen == ["soon", "io", "later"]
 
@@ -73,7 +67,7 @@ def test_what_was_ready_before_the_poll_runs_before_the_io_it_finds(loop):
         loop.add_reader(ours, lambda: (seen.append("io"), loop.remove_reader(ours)))
         loop.call_soon(seen.append, "soon 1")
         loop.call_soon(seen.append, "soon 2")
-        run_turns(loop)
+        run_turns(loop, 5)
 
     assert seen == ["soon 1", "soon 2", "io"]
 
@@ -83,7 +77,7 @@ def test_a_due_timer_runs_after_what_is_ready(loop):
     loop.call_later(0, seen.append, "timer")
     loop.call_soon(seen.append, "soon")
 
-    run_turns(loop)
+    run_turns(loop, 5)
 
     assert seen == ["soon", "timer"]
 
@@ -94,7 +88,7 @@ def test_a_due_timer_runs_after_the_io_of_the_same_turn(loop):
         peer.send(b"x")
         loop.call_later(-1, seen.append, "timer")
         loop.add_reader(ours, lambda: (seen.append("io"), loop.remove_reader(ours)))
-        run_turns(loop)
+        run_turns(loop, 5)
 
     assert seen == ["io", "timer"]
 

@@ -1,18 +1,16 @@
 """Handle: lifetimes, cancelling in every state, and handles that nobody ought to make."""
 
 import asyncio
-import contextvars
 import copy
 import gc
 import pickle
 import sys
 import weakref
-from functools import partial
 
 import pytest
 
 from tests.core.conftest import make_loop
-from tests.support.loops import Context
+from tests.support.loops import Context, run_turns
 
 
 class Callback:
@@ -27,12 +25,6 @@ class Callback:
 
 class Argument:
     """Something that weak references may point to."""
-
-
-def run_turns(loop, count: int) -> None:
-    for _ in range(count):
-        loop.call_soon(loop.stop)
-        loop.run_forever()
 
 
 SCHEDULE = pytest.mark.parametrize(
@@ -367,41 +359,3 @@ def test_report_of_failed_handle_names_callback_exception_and_handle(loop, repor
     assert report["message"].endswith(f"test_handle.py:{fail.__code__.co_firstlineno}")
     assert str(report["exception"]) == "as intended"
     assert report["handle"] is handle
-
-
-def test_copied_context_is_hidden_from_the_collector_until_somebody_looks(loop):
-    handle = loop.call_soon(print)
-    hidden = [each for each in gc.get_objects() if type(each) is contextvars.Context]
-
-    context = handle._context
-
-    assert gc.is_tracked(context)
-    assert not any(each is context for each in hidden)
-
-
-@pytest.mark.parametrize("schedule", ["call_soon", "call_later"])
-def test_hidden_contexts_survive_collections_and_every_end(loop, schedule):
-    variable = contextvars.ContextVar("variable")
-    call = loop.call_soon if schedule == "call_soon" else partial(loop.call_later, 0)
-    for number in range(300):
-        variable.set([number])
-        seen = []
-        handles = [call(lambda seen=seen: seen.append(variable.get())) for _ in range(3)]
-        handles[0].cancel()
-        if number % 3 == 0:
-            assert handles[1]._context[variable] == [number]
-        if number % 10 == 0:
-            gc.collect()
-        del handles
-        loop.call_soon(loop.stop)
-        loop.run_forever()
-        assert seen == [[number]] * 2
-
-
-def test_given_context_stays_known_to_the_collector(loop):
-    context = contextvars.copy_context()
-
-    handle = loop.call_soon(print, context=context)
-
-    assert gc.is_tracked(context)
-    handle.cancel()

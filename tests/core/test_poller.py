@@ -22,12 +22,6 @@ def poller():
     poller.close()
 
 
-@pytest.fixture
-def pair():
-    with unix_pair() as (ours, peer):
-        yield ours, peer
-
-
 @pytest.fixture(params=[True, False], ids=["epoll_pwait2", "epoll_wait"])
 def timed_poller(request, poller):
     """Give a poller that waits with the call of new kernels, and with that of old ones."""

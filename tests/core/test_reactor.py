@@ -1,30 +1,15 @@
 """Reactor: the order of a turn, its batches, and what ends a run."""
 
 import asyncio
-import socket
 
 import pytest
 
 from ngxloop import EventLoop
 from tests.probes.event import PythonEvent
-from tests.probes.poller import IN, OUT
 from tests.probes.reactor import ReactorProbe
 from tests.probes.recording_gate import RecordingGate
 from tests.support.leaks import open_fds
-from tests.support.sockets import unix_pair
-
-
-@pytest.fixture
-def pair():
-    with unix_pair() as (ours, peer):
-        yield ours, peer
-
-
-def run_turns(loop: EventLoop, count: int) -> None:
-    for _ in range(count):
-        loop.call_soon(loop.stop)
-        loop.run_forever()
-
+from tests.support.loops import run_turns
 
 # ---- the order of a turn
 
@@ -264,73 +249,6 @@ def test_sleeping_loop_polls_once(loop):
 
 
 # ---- kernel events
-
-
-def test_more_kernel_events_than_one_wait_takes_are_all_served(loop, probe):
-    sockets = [each for _ in range(300) for each in socket.socketpair()]
-    seen = set()
-    for sock in sockets:
-        loop.add_writer(sock, seen.add, sock)
-
-    run_turns(loop, 3)  # 600 are ready, 512 fit
-
-    assert len(seen) == 600
-    assert probe.event_capacity == 1024
-    for sock in sockets:
-        loop.remove_writer(sock)
-        sock.close()
-
-
-def test_event_for_a_former_user_of_a_slot_is_dropped(loop, probe, pair):
-    ours, _ = pair
-    fd = ours.fileno()
-    loop.add_reader(ours, print)
-    stale_key = probe.slot(fd).key
-    loop.remove_reader(ours)
-    run_turns(loop, 1)
-    loop.add_reader(ours, pytest.fail, "an event of the slot's former user ran")
-    assert probe.slot(fd).index == stale_key & 0xFFFFFFFF
-
-    probe.dispatch([(stale_key, IN | OUT)])
-
-    assert probe.ready_count == 0
-    assert not probe.slot(fd).read.ready
-    loop.remove_reader(ours)
-
-
-@pytest.mark.parametrize("key", [2**64 - 1, 64, 2**32 - 1], ids=hex)
-def test_event_for_a_slot_that_never_was_is_dropped(loop, probe, key):
-    probe.dispatch([(key, IN | OUT)])
-
-    assert probe.ready_count == 0
-
-
-def test_event_for_a_direction_nobody_waits_for_is_remembered_only(loop, probe, pair):
-    ours, _ = pair
-    loop.add_reader(ours, print)
-    key = probe.slot(ours.fileno()).key
-
-    probe.dispatch([(key, OUT)])
-
-    slot = probe.slot(ours.fileno())
-    assert slot.write.ready
-    assert not slot.write.posted
-    assert probe.ready_count == 0
-    loop.remove_reader(ours)
-
-
-def test_event_reported_twice_is_posted_once(loop, probe, pair):
-    ours, _ = pair
-    loop.add_reader(ours, print)
-    key = probe.slot(ours.fileno()).key
-
-    probe.dispatch([(key, IN), (key, IN)])
-
-    assert probe.ready_count == 1
-    loop.remove_reader(ours)
-
-
-# ---- debug mode
 
 
 def test_slow_callbacks_timers_and_connections_are_reported(loop, pair, caplog):

@@ -19,12 +19,6 @@ from tests.support.syscalls import calls_between_marks, needs_strace
 from tests.support.waiting import turns, wait_until
 
 
-@pytest.fixture
-def pair():
-    with unix_pair() as sockets:
-        yield sockets
-
-
 async def waiting_receive(sock) -> asyncio.Task:
     """Return a task that waits for data."""
     task = asyncio.create_task(asyncio.get_running_loop().sock_recv(sock, 100))

@@ -6,8 +6,8 @@ import tempfile
 
 import pytest
 
-from tests.core.watching import run_turns
 from tests.probes.poller import IN, OUT
+from tests.support.loops import run_turns
 from tests.support.syscalls import calls_between_marks, needs_strace
 
 

@@ -8,7 +8,8 @@ import weakref
 
 import pytest
 
-from tests.core.watching import connect, run_turns
+from tests.core.watching import connect
+from tests.support.loops import run_turns
 
 
 def test_reader_that_removes_the_writer_of_its_turn_keeps_it_from_running(loop, pair):

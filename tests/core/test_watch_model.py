@@ -3,8 +3,9 @@
 import contextlib
 import os
 
-from tests.core.watching import polls_while_idle, run_turns
+from tests.core.watching import polls_while_idle
 from tests.probes.poller import IN, OUT
+from tests.support.loops import run_turns
 from tests.support.randomness import printed_random
 from tests.support.sockets import unix_pair
 

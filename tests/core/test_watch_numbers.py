@@ -7,8 +7,9 @@ import tempfile
 
 import pytest
 
-from tests.core.watching import Receiving, connect, polls_while_idle, run_turns
+from tests.core.watching import Receiving, connect, polls_while_idle
 from tests.probes.poller import ET, IN, PRI, RDHUP
+from tests.support.loops import run_turns
 from tests.support.sockets import unix_pair
 
 

@@ -3,13 +3,6 @@
 import asyncio
 
 
-def run_turns(loop, count: int) -> None:
-    """Let the loop take `count` turns."""
-    for _ in range(count):
-        loop.call_soon(loop.stop)
-        loop.run_forever()
-
-
 class Receiving(asyncio.Protocol):
     """Keep what arrives."""
 

@@ -53,3 +53,10 @@ LOOPS: dict[str, RecordingFactory] = {
 def is_stdlib(loop: asyncio.AbstractEventLoop) -> bool:
     """Tell asyncio's own loops from all others, where the two differ on purpose."""
     return type(loop).__module__.startswith("asyncio.")
+
+
+def run_turns(loop: asyncio.AbstractEventLoop, count: int) -> None:
+    """Let a loop that does not run take `count` turns."""
+    for _ in range(count):
+        loop.call_soon(loop.stop)
+        loop.run_forever()

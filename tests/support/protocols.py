@@ -84,3 +84,14 @@ class RecordingBufferedProtocol(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost_with = exc
         self.closed.set_result(None)
+
+
+class Protocols(list):
+    """A protocol factory that keeps what it made."""
+
+    def __init__(self, protocol_class=EchoProtocol):
+        self.protocol_class = protocol_class
+
+    def __call__(self):
+        self.append(self.protocol_class())
+        return self[-1]

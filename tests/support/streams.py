@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
 from tests.support.protocols import RecordingProtocol
@@ -51,3 +51,11 @@ def address_of(server: asyncio.Server) -> tuple[str, int]:
     """Return host and port on which a server of one socket listens."""
     (sock,) = server.sockets
     return sock.getsockname()[:2]
+
+
+@contextlib.contextmanager
+def client_of(server: asyncio.Server) -> Iterator[socket.socket]:
+    """Give a non-blocking socket connected to the server."""
+    with socket.create_connection(address_of(server)) as client:
+        client.setblocking(False)
+        yield client

@@ -3,8 +3,11 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 # Seconds until a wait fails. Ample: it is reached only by a test that fails anyway.
 DEADLINE = 10.0
@@ -51,3 +54,13 @@ async def turns(count: int) -> None:
     """Let the loop take `count` turns."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+def step(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine up to its first suspension; return its result, or fail if it suspends."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    coroutine.close()
+    raise AssertionError("the call was suspended")
