@@ -25,6 +25,10 @@ cdef enum:
     # Buffers that one sendmsg takes from the list: on the stack, 16 B each.
     # nginx: NGX_IOVS_PREALLOCATE, 64; the kernel's limit, IOV_MAX, is 1024.
     SEND_VECTOR_COUNT = 64
+    # Several chunks of no more bytes than this together are copied and leave with one send: on the
+    # stack. Measured against sendmsg of two buffers, over TCP: 150 ns less for 150 bytes, 130 for
+    # 4 KiB, 20 to 80 for 8 KiB.
+    SEND_JOINED_BYTES = 4096
 
     # Datagrams that one event of an endpoint may receive, and how large one may be: 65,535 bytes of
     # IP and its headers. Each has its place in memory that the loop's endpoints share; only the

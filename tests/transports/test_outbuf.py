@@ -41,9 +41,10 @@ def test_buffer_new_is_empty(pair):
     assert buf.send(pair[0].fileno()) == "all"
 
 
+@pytest.mark.parametrize("size", [10, 100], ids=lambda n: f"{n}_bytes")
 @pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 200], ids=lambda n: f"{n}_chunks")
-def test_send_of_chunks_sends_them_in_order(count):
-    chunks = numbered([10] * count)
+def test_send_of_chunks_sends_them_in_order(count, size):
+    chunks = numbered([size] * count)
     with unix_pair() as (ours, peer):
         buf = filled(*chunks)
 
@@ -52,6 +53,18 @@ def test_send_of_chunks_sends_them_in_order(count):
         assert outcome == "all"
         assert drain(peer) == b"".join(chunks)
     assert (buf.size, buf.kept_count) == (0, 0)
+
+
+@pytest.mark.parametrize("last_size", [0, 1, 2], ids=["below", "at", "above"])
+@pytest.mark.parametrize("taken", [0, 1, 1000, 2500], ids=lambda n: f"after_{n}_bytes")
+def test_send_around_the_size_that_is_joined_sends_what_is_left(taken, last_size):
+    chunks = numbered([1000, 1000, 1000, 1095 + taken, last_size])[: 5 if last_size else 4]
+    with unix_pair() as (ours, peer):
+        buf = filled(*chunks)
+        buf.consume(taken)
+
+        assert buf.send(ours.fileno()) == "all"
+        assert drain(peer) == b"".join(chunks)[taken:]
 
 
 def test_send_into_a_full_socket_is_blocked_and_keeps_everything(pair):
