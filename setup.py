@@ -44,12 +44,14 @@ def extension(path: Path) -> Extension:
     return Extension(name, [str(path)], extra_compile_args=COMPILER_OPTIONS)
 
 
-setup(
-    ext_modules=cythonize(
-        [extension(path) for path in SOURCES],
-        compiler_directives=DIRECTIVES,
-        nthreads=CPU_COUNT,
-        build_dir="build/cython",
-    ),
-    options={"build_ext": {"parallel": CPU_COUNT}},
-)
+# From Python 3.14 on, the processes that Cython compiles in import this file before they begin.
+if __name__ == "__main__":
+    setup(
+        ext_modules=cythonize(
+            [extension(path) for path in SOURCES],
+            compiler_directives=DIRECTIVES,
+            nthreads=CPU_COUNT,
+            build_dir="build/cython",
+        ),
+        options={"build_ext": {"parallel": CPU_COUNT}},
+    )
