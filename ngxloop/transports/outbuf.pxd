@@ -16,6 +16,7 @@ cdef class OutBuffer:
 
     cdef int append(self, object data) except -1
     cdef SendOutcome send(self, int fd) except? SEND_FAILED
+    cdef Py_ssize_t copy_first(self, char* room, Py_ssize_t size) noexcept
     cdef int consume(self, Py_ssize_t count) except -1
     cdef int next_chunk(self) except -1
     cdef int clear(self) except -1

@@ -60,6 +60,24 @@ cdef class OutBuffer:
                 return SEND_FAILED
         return SENT_ALL
 
+    cdef Py_ssize_t copy_first(self, char* room, Py_ssize_t size) noexcept:
+        """Copy the first bytes to room, size at most, from more than one chunk; return how many."""
+        cdef Py_ssize_t total = 0
+        cdef Py_ssize_t i = self.first
+        cdef Py_ssize_t offset = self.offset
+        cdef Py_ssize_t count
+        cdef object chunk = self.head
+        while total < size:
+            count = min(PyBytes_GET_SIZE(chunk) - offset, size - total)
+            memcpy(room + total, PyBytes_AS_STRING(chunk) + offset, count)
+            total += count
+            offset = 0
+            if i == PyList_GET_SIZE(self.rest):
+                break
+            chunk = <object>PyList_GET_ITEM(self.rest, i)
+            i += 1
+        return total
+
     cdef int consume(self, Py_ssize_t count) except -1:
         """Forget the first count bytes, but not all."""
         cdef Py_ssize_t left

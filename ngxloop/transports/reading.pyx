@@ -127,18 +127,13 @@ cdef class ReadingTransport(SocketTransport):
         """Receive once into the loop's buffer and hand that to a Receiver."""
         cdef Receiver receiver = <Receiver>self.protocol
         cdef object context = self.context
-        cdef char* buf = self.receive_memory()
-        cdef ssize_t count
-        if buf == NULL:
+        cdef Py_ssize_t count = receive_to_loop(self)
+        if count == 0:
             return 0
-        count = recv(self.fd, buf, RECEIVE_BYTES, 0)
-        if count <= 0:
-            return self.nothing_received(count, errno)
-        self.received(count, RECEIVE_BYTES)
         if PyContext_Enter(context) != 0:
             return protocol_failed(self, None, "buffer_updated")
         try:
-            receiver.receive(buf, count)
+            receiver.receive(self.loop.receive_buffer, count)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
@@ -150,16 +145,11 @@ cdef class ReadingTransport(SocketTransport):
     @cython.final
     cdef int receive_for_reader(self) except -1:
         """Receive once into the loop's buffer, and from there into that of a StreamReader."""
-        cdef char* buf = self.receive_memory()
-        cdef ssize_t count
-        if buf == NULL:
+        cdef Py_ssize_t count = receive_to_loop(self)
+        if count == 0:
             return 0
-        count = recv(self.fd, buf, RECEIVE_BYTES, 0)
-        if count <= 0:
-            return self.nothing_received(count, errno)
-        self.received(count, RECEIVE_BYTES)
         try:
-            self.feed_reader(buf, count)
+            self.feed_reader(self.loop.receive_buffer, count)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
@@ -193,17 +183,11 @@ cdef class ReadingTransport(SocketTransport):
     @cython.final
     cdef bytes receive_shared(self):
         """Receive into the loop's buffer and copy; None if there was nothing."""
-        cdef char* buf = self.receive_memory()
-        cdef ssize_t count
+        cdef Py_ssize_t count = receive_to_loop(self)
         cdef PyObject* data
-        if buf == NULL:
+        if count == 0:
             return None
-        count = recv(self.fd, buf, RECEIVE_BYTES, 0)
-        if count <= 0:
-            self.nothing_received(count, errno)
-            return None
-        self.received(count, RECEIVE_BYTES)
-        data = new_bytes(buf, count)
+        data = new_bytes(self.loop.receive_buffer, count)
         if data == NULL:
             receive_failed(self)
             return None
@@ -323,6 +307,20 @@ cdef class ReadingTransport(SocketTransport):
         if not keep_open:
             self.close()
         return 0
+
+
+cdef inline Py_ssize_t receive_to_loop(ReadingTransport transport) except -1:
+    """Receive once into the loop's buffer; return how much there is to hand on, maybe nothing."""
+    cdef char* buf = transport.receive_memory()
+    cdef ssize_t count
+    if buf == NULL:
+        return 0
+    count = recv(transport.fd, buf, RECEIVE_BYTES, 0)
+    if count > 0:
+        transport.received(count, RECEIVE_BYTES)
+        return count
+    transport.nothing_received(count, errno)
+    return 0
 
 
 cdef PyObject* tell_size(protocol, Py_ssize_t size) noexcept:

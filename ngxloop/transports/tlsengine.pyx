@@ -21,11 +21,9 @@ times (callgrind, OpenSSL 3.0).
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_Clear, PyErr_ExceptionMatches
-from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.long cimport PyLong_AsSsize_t
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
-from libc.string cimport memcpy
 
 import ssl
 
@@ -340,7 +338,7 @@ cdef class TlsEngine:
         cdef OutBuffer backlog = self.backlog
         cdef Py_ssize_t size = PyBytes_GET_SIZE(backlog.head) - backlog.offset
         if size < TLS_JOIN_BYTES and backlog.rest is not None:
-            size = join_chunks(backlog, self.memory.plain())
+            size = backlog.copy_first(self.memory.plain(), TLS_JOIN_BYTES)
             self.memory.window.show(self.memory.plain(), size)
         elif backlog.offset == 0 and size <= TLS_SLICE_BYTES:
             return backlog.head
@@ -383,22 +381,3 @@ cdef bint wanted_more() noexcept:
         return False
     PyErr_Clear()
     return True
-
-
-cdef Py_ssize_t join_chunks(OutBuffer backlog, char* room) noexcept:
-    """Copy the first chunks to room, TLS_JOIN_BYTES at most; return how many bytes."""
-    cdef Py_ssize_t total = 0
-    cdef Py_ssize_t i = backlog.first
-    cdef Py_ssize_t offset = backlog.offset
-    cdef Py_ssize_t count
-    cdef object chunk = backlog.head
-    while total < TLS_JOIN_BYTES:
-        count = min(PyBytes_GET_SIZE(chunk) - offset, TLS_JOIN_BYTES - total)
-        memcpy(room + total, PyBytes_AS_STRING(chunk) + offset, count)
-        total += count
-        offset = 0
-        if i == PyList_GET_SIZE(backlog.rest):
-            break
-        chunk = <object>PyList_GET_ITEM(backlog.rest, i)
-        i += 1
-    return total

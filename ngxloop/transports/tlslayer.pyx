@@ -36,6 +36,7 @@ from ngxloop.transports.tlsengine cimport (
     TlsState,
 )
 from ngxloop.transports.tlsflow cimport TlsFlow
+from ngxloop.transports.writing cimport complete
 
 logger = logging.getLogger("asyncio")
 
@@ -391,10 +392,4 @@ cdef class TlsLayer(TlsFlow):
     cdef int wake(self, exc) except -1:
         """Tell who waits for the handshake, once."""
         waiter, self.waiter = self.waiter, None
-        if waiter is None or waiter.done():
-            return 0
-        if exc is None:
-            waiter.set_result(None)
-        else:
-            waiter.set_exception(exc)
-        return 0
+        return complete(waiter, exc)
