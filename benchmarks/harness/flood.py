@@ -7,7 +7,6 @@ time and a part of the flood is lost, so both are shown.
 """
 
 import asyncio
-from collections.abc import Sequence
 
 from benchmarks.harness import messages
 from benchmarks.harness.child import start_child
@@ -51,9 +50,6 @@ class FloodQuestion(Question):
     """How much of a flood of datagrams is received."""
 
     metrics = METRICS
-
-    def __init__(self, cases: Sequence[Case]) -> None:
-        self.cases = cases
 
     def measure(self, contender: Contender, case: Case, effort: Effort) -> Sample:
         with start_child(self, contender, case, effort) as receiver:

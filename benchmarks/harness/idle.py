@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.harness import messages
@@ -13,6 +12,7 @@ from benchmarks.harness.echo import BACKLOG, HOST, announce
 from benchmarks.harness.load import load_program
 from benchmarks.harness.memory import SPARE_FDS, check_fd_limit
 from benchmarks.harness.process import MeasuredProcess
+from benchmarks.harness.processes import voluntary_switches
 from benchmarks.harness.question import Case, Effort, Metric, Question, Sample
 
 FAR_SECONDS = 3600
@@ -29,9 +29,6 @@ class IdleQuestion(Question):
 
     metrics = METRICS
 
-    def __init__(self, cases: Sequence[Case]) -> None:
-        self.cases = cases
-
     def measure(self, contender: Contender, case: Case, effort: Effort) -> Sample:
         connections = case.number("connections")
         check_fd_limit(connections + SPARE_FDS)
@@ -45,7 +42,7 @@ class IdleQuestion(Question):
                 holder.send_line(str(connections))
                 holder.receive()
                 server.receive()
-                time.sleep(SETTLING_SECONDS)
+                time.sleep(SETTLING_SECONDS)  # it sleeps between its last turns, too: no event
                 return _watch(server.pid, effort.seconds)
 
     def run_child(self, factory: LoopFactory, case: Case, seconds: float) -> None:
@@ -93,22 +90,15 @@ def do_nothing() -> None:
 
 def _watch(pid: int, seconds: float) -> Sample:
     """Return what a process uses while it is left alone."""
-    before_us, before_switches, start = _cpu_us(pid), _switches(pid), time.monotonic()
-    time.sleep(seconds)
+    before_us, before_switches, start = _cpu_us(pid), voluntary_switches(pid), time.monotonic()
+    time.sleep(seconds)  # what is measured: a time in which nothing happens
     elapsed = time.monotonic() - start
     return {
         "cpu_us": (_cpu_us(pid) - before_us) / elapsed,
-        "wakeups": (_switches(pid) - before_switches) / elapsed,
+        "wakeups": (voluntary_switches(pid) - before_switches) / elapsed,
     }
 
 
 def _cpu_us(pid: int) -> float:
     """Return the CPU time of the main thread, which schedstat counts in nanoseconds."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1000
-
-
-def _switches(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("voluntary_ctxt_switches:"):
-            return int(line.split()[1])
-    return 0

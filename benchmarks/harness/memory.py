@@ -7,7 +7,6 @@ when the last of them has arrived, so that nothing is guessed by waiting.
 import asyncio
 import gc
 import resource
-from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.harness import messages
@@ -29,9 +28,6 @@ class MemoryQuestion(Question):
     """What a number of further idle connections adds to the server process."""
 
     metrics = METRICS
-
-    def __init__(self, cases: Sequence[Case]) -> None:
-        self.cases = cases
 
     def measure(self, contender: Contender, case: Case, effort: Effort) -> Sample:
         connections = case.number("connections")

@@ -45,9 +45,6 @@ CHURN_METRICS = (
 class ModesQuestion(ServersQuestion):
     """The base: accept modes are compared, on ngxloop-serve alone."""
 
-    def __init__(self, cases: Sequence[Case]) -> None:
-        self.cases = cases
-
     def contenders(self, loops: Sequence[Contender]) -> Sequence[Contender]:
         if NGXLOOP_SERVE.loop not in {loop.name for loop in loops}:
             return ()

@@ -23,6 +23,9 @@ METRICS = (
 class ServersQuestion(Question):
     """The base of all questions about servers, which are programs of their own."""
 
+    def contenders(self, loops: Sequence[Contender]) -> Sequence[Contender]:
+        return servers_on(loops)
+
     def versions(self, contenders: Sequence[Contender]) -> dict[str, str]:
         return server_versions(contenders)
 
@@ -34,12 +37,6 @@ class HttpQuestion(ServersQuestion):
     """How many requests a number of workers answers, over connections that stay open."""
 
     metrics = METRICS
-
-    def __init__(self, cases: Sequence[Case]) -> None:
-        self.cases = cases
-
-    def contenders(self, loops: Sequence[Contender]) -> Sequence[Contender]:
-        return servers_on(loops)
 
     def measure(self, contender: Contender, case: Case, effort: Effort) -> Sample:
         with running_asgi(contender, "hello", case.number("workers"), effort) as server:

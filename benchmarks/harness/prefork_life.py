@@ -23,7 +23,6 @@ from benchmarks.harness.servers import (
     RunningServer,
     Server,
     running_asgi,
-    servers_on,
 )
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
@@ -48,12 +47,6 @@ class LifeQuestion(ServersQuestion):
 
     metrics = METRICS
 
-    def __init__(self, cases: Sequence[Case]) -> None:
-        self.cases = cases
-
-    def contenders(self, loops: Sequence[Contender]) -> Sequence[Contender]:
-        return servers_on(loops)
-
     def measure(self, contender: Contender, case: Case, effort: Effort) -> Sample:
         workers = case.number("workers")
         is_reload = case.parameters["signal"] == "HUP"
@@ -65,7 +58,7 @@ class LifeQuestion(ServersQuestion):
             if is_reload:
                 change = Change(server, old, leaving=old, wanted=workers)
                 return change.measure(lambda: os.kill(server.pid, signal.SIGHUP))
-            time.sleep(effort.seconds * AGE_SHARE)
+            time.sleep(effort.seconds * AGE_SHARE)  # an age is a time: there is no event
             change = Change(server, old, leaving=old[-1:], wanted=1)
             return change.measure(lambda: os.kill(old[-1], signal.SIGKILL))
 

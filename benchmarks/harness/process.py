@@ -140,12 +140,11 @@ class MeasuredProcess:
         return True
 
     def _ends_soon(self) -> bool:
-        deadline = time.monotonic() + END_SECONDS
-        while not self._wait(os.WNOHANG):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.01)
-        return True
+        if self._exit is None:
+            with selectors.DefaultSelector() as selector, _pidfd(self.pid) as fd:
+                selector.register(fd, selectors.EVENT_READ)
+                selector.select(END_SECONDS)
+        return self._wait(os.WNOHANG)
 
     def _explain_end(self) -> str:
         if not self._ends_soon() or self._exit is None:
@@ -170,6 +169,16 @@ class MeasuredProcess:
 def python_command(*arguments: str) -> list[str]:
     """Return the command line of a module run by this interpreter."""
     return [sys.executable, "-m", *arguments]
+
+
+@contextlib.contextmanager
+def _pidfd(pid: int) -> Iterator[int]:
+    """Give a descriptor that is readable when the process, our child, has ended."""
+    fd = os.pidfd_open(pid)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _clean_environment() -> dict[str, str]:

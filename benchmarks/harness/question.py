@@ -67,6 +67,9 @@ class Question(ABC):
     name: str = ""  # the file's name; set when the file is loaded
     text: str = ""  # the file's docstring
 
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self.cases = cases
+
     @abstractmethod
     def measure(self, contender: Contender, case: Case, effort: Effort) -> Sample:
         """Measure once, in a process of its own; raise CaseFailedError if the contender cannot."""

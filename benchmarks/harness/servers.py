@@ -137,7 +137,11 @@ class RunningServer:
         return dict(answer["result"])
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for something; CaseFailedError if it does not come, or the server ends."""
+        """Wait for something; CaseFailedError if it does not come, or the server ends.
+
+        Of what /proc says of other processes, and of a port that is not open yet, no event tells:
+        it can only be looked at again.
+        """
         deadline = time.monotonic() + START_SECONDS
         with self.process.blamed():
             while not condition():

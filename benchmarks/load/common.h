@@ -58,6 +58,23 @@ static inline long parse_count(const char *name, const char *text, long low, lon
     return value;
 }
 
+/* Returns the place of `text` among the choices, which are separated by '|'. */
+static inline int parse_choice(const char *name, const char *text, const char *choices)
+{
+    const char *choice = choices;
+    int place;
+
+    for (place = 0; *choice != '\0'; place++) {
+        size_t length = strcspn(choice, "|");
+
+        if (strlen(text) == length && strncmp(text, choice, length) == 0)
+            return place;
+        choice += length + (choice[length] == '|');
+    }
+    die("%s must be %s, not '%s'", name, choices, text);
+    return 0;
+}
+
 static inline uint64_t parse_seconds_ns(const char *name, const char *text)
 {
     char *end;

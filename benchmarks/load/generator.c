@@ -23,7 +23,9 @@
 #define RECEIVE_BYTES (1u << 20)
 #define SOURCE_ADDRESSES 250 /* 127.0.0.2 to 127.0.0.251, see bind_source() */
 
-enum mode { KEEP, ORDERLY, RESET, DATAGRAM };
+#define MODES "keep|orderly|reset|datagram"
+
+enum mode { KEEP, ORDERLY, RESET, DATAGRAM }; /* in the order of MODES */
 
 struct connection {
     int fd;
@@ -45,20 +47,6 @@ struct load {
     uint64_t opened_count;
     struct closed_loop loop;
 };
-
-static enum mode parse_mode(const char *text)
-{
-    if (strcmp(text, "keep") == 0)
-        return KEEP;
-    if (strcmp(text, "orderly") == 0)
-        return ORDERLY;
-    if (strcmp(text, "reset") == 0)
-        return RESET;
-    if (strcmp(text, "datagram") == 0)
-        return DATAGRAM;
-    die("mode must be keep, orderly, reset or datagram, not '%s'", text);
-    return KEEP;
-}
 
 /* A connection closed in order leaves its local port in TIME_WAIT for a minute. One address has
  * about 28,000 ports, less than a second's worth; 250 loopback addresses have enough. */
@@ -212,11 +200,11 @@ int main(int argument_count, char **arguments)
     struct load *load = allocate(1, sizeof *load);
 
     if (argument_count != 8)
-        die("usage: %s HOST PORT CONNECTIONS SIZE SECONDS WARMUP_SECONDS MODE", arguments[0]);
+        die("usage: %s HOST PORT CONNECTIONS SIZE SECONDS WARMUP_SECONDS " MODES, arguments[0]);
     load->address = parse_any_address(arguments[1], arguments[2]);
     load->connection_count = (size_t)parse_count("connections", arguments[3], 1, 1000000);
     load->size = (size_t)parse_count("size", arguments[4], 1, 1 << 30);
-    load->mode = parse_mode(arguments[7]);
+    load->mode = (enum mode)parse_choice("mode", arguments[7], MODES);
     load->connections = allocate(load->connection_count, sizeof *load->connections);
     load->request = make_message(load->size);
     load->reply = allocate(RECEIVE_BYTES, 1);

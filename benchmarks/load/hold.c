@@ -14,15 +14,6 @@
 
 #define REPLY_SECONDS 10
 
-static bool parse_echo(const char *text)
-{
-    if (strcmp(text, "echo") == 0)
-        return true;
-    if (strcmp(text, "silent") != 0)
-        die("the third argument must be silent or echo, not '%s'", text);
-    return false;
-}
-
 static void set_options(int fd)
 {
     struct timeval patience = {.tv_sec = REPLY_SECONDS};
@@ -80,7 +71,7 @@ int main(int argument_count, char **arguments)
     if (argument_count != 4)
         die("usage: %s HOST PORT silent|echo", arguments[0]);
     address = parse_address(arguments[1], arguments[2]);
-    echo = parse_echo(arguments[3]);
+    echo = parse_choice("the third argument", arguments[3], "silent|echo") == 1;
     while (fgets(line, sizeof line, stdin) != NULL) {
         long count;
 

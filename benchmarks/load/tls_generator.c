@@ -17,7 +17,9 @@
 
 #define RECEIVE_BYTES (1u << 20)
 
-enum mode { KEEP, HANDSHAKE };
+#define MODES "keep|handshake"
+
+enum mode { KEEP, HANDSHAKE }; /* in the order of MODES */
 
 struct connection {
     int fd;
@@ -39,16 +41,6 @@ struct load {
     char *reply;
     struct closed_loop loop;
 };
-
-static enum mode parse_mode(const char *text)
-{
-    if (strcmp(text, "keep") == 0)
-        return KEEP;
-    if (strcmp(text, "handshake") == 0)
-        return HANDSHAKE;
-    die("mode must be keep or handshake, not '%s'", text);
-    return KEEP;
-}
 
 static SSL_CTX *make_context(void)
 {
@@ -182,12 +174,11 @@ int main(int argument_count, char **arguments)
     struct load *load = allocate(1, sizeof *load);
 
     if (argument_count != 8)
-        die("usage: %s HOST PORT CONNECTIONS SIZE SECONDS WARMUP_SECONDS keep|handshake",
-            arguments[0]);
+        die("usage: %s HOST PORT CONNECTIONS SIZE SECONDS WARMUP_SECONDS " MODES, arguments[0]);
     load->address = parse_address(arguments[1], arguments[2]);
     load->connection_count = (size_t)parse_count("connections", arguments[3], 1, 1000000);
     load->size = (size_t)parse_count("size", arguments[4], 1, 1 << 30);
-    load->mode = parse_mode(arguments[7]);
+    load->mode = (enum mode)parse_choice("mode", arguments[7], MODES);
     load->context = make_context();
     load->connections = allocate(load->connection_count, sizeof *load->connections);
     load->request = make_message(load->size);
