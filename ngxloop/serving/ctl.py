@@ -132,7 +132,10 @@ def _send(path: str, **command: Any) -> Any:
 
 
 def _reload(path: str, seconds: float) -> None:
-    """Have the master reload, and wait for how it goes."""
+    """Have the master reload, and wait for how it goes.
+
+    The master answers what it is asked and tells nothing by itself, so it is asked again.
+    """
     before = _send(path, command="status")["reloads"]
     _send(path, command="reload")
     deadline = time.monotonic() + seconds
@@ -153,7 +156,7 @@ def _signal(pidfile: str, command: str) -> None:
     """Send the owner of the pid file what means the command."""
     if command == "stop":  # TERM drains, or ends at once as in nginx; the second always does
         _kill(pidfile, signal.SIGTERM)
-        time.sleep(REPEAT_SECONDS + _LOOK_SECONDS)
+        time.sleep(REPEAT_SECONDS + _LOOK_SECONDS)  # sooner it counts as the same signal
         _kill(pidfile, signal.SIGTERM, is_gone_good=True)
     elif command in _SIGNALS:
         _kill(pidfile, _SIGNALS[command])

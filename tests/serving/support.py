@@ -216,6 +216,18 @@ def connection_to(server: Server, pid: int) -> socket.socket:
     raise AssertionError(f"worker {pid} gets no connection")
 
 
+def end_with_a_connection(server: Server, signal_count: int = 1) -> None:
+    """End a server of an application of plain.py; a connection is served to its end meanwhile."""
+    with connect(server.address) as sock:
+        receive_line(sock)
+        for _ in range(signal_count):
+            server.send(signal.SIGTERM)
+        server.logged(r"worker 1\.0\[\d+\] draining")
+        sock.sendall(b"still there\n")
+        assert receive_line(sock) == b"still there\n"
+    assert server.ended() == 0
+
+
 def receive_line(sock: socket.socket) -> bytes:
     """Receive up to and with the next newline, or what comes before the end of file."""
     line = b""

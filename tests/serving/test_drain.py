@@ -8,7 +8,7 @@ import signal
 import aiohttp
 import pytest
 
-from tests.serving.support import connect, receive_line
+from tests.serving.support import connect, end_with_a_connection, receive_line
 
 HTTP = ["web_asgi:app", "web_aiohttp:app"]
 REQUEST = b"POST %s HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n"
@@ -120,13 +120,7 @@ async def close_code_after(server, number):
 
 def test_stream_handler_is_finished(serve):
     server = serve("plain:echo", "--log-level", "debug").serving()
-    with connect(server.address) as sock:
-        receive_line(sock)
-        server.send(signal.SIGTERM)
-        server.logged(r"worker 1\.0\[\d+\] draining")
-        sock.sendall(b"still there\n")
-        assert receive_line(sock) == b"still there\n"
-    assert server.ended() == 0
+    end_with_a_connection(server)
 
 
 def test_stream_handler_that_hangs_is_cancelled_at_the_deadline(serve):
@@ -142,13 +136,7 @@ def test_stream_handler_that_hangs_is_cancelled_at_the_deadline(serve):
 @pytest.mark.parametrize("app", ["plain:Echo", "plain:BufferedEcho"])
 def test_protocol_connection_lives_until_its_client_goes(serve, app):
     server = serve(app, "--log-level", "debug").serving()
-    with connect(server.address) as sock:
-        receive_line(sock)
-        server.send(signal.SIGTERM)
-        server.logged(r"worker 1\.0\[\d+\] draining")
-        sock.sendall(b"still there\n")
-        assert receive_line(sock) == b"still there\n"
-    assert server.ended() == 0
+    end_with_a_connection(server)
 
 
 def test_protocol_connection_is_closed_at_the_deadline(serve):

@@ -11,7 +11,7 @@ import pytest
 from ngxloop.serving.options.master import SIGNAL_MAPS
 from ngxloop.serving.orders import SIGNAL_ORDERS, Order
 from ngxloop.serving.signals import MASTER_SIGNALS
-from tests.serving.support import connect, http_get, receive_line, wait_gone
+from tests.serving.support import connect, end_with_a_connection, http_get, receive_line, wait_gone
 
 
 @pytest.mark.parametrize("name", SIGNAL_MAPS)
@@ -110,14 +110,7 @@ def test_quit_in_nginxs_way_waits_for_as_long_as_it_takes(serve):
 def test_same_signal_twice_in_a_moment_is_one(serve):
     """As timeout(1) sends it: to its child, and to the group of its child."""
     server = serve("plain:echo", "--log-level", "debug").serving()
-    with connect(server.address) as sock:
-        receive_line(sock)
-        for _ in range(2):
-            server.send(signal.SIGTERM)
-        server.logged(r"worker 1\.0\[\d+\] draining")
-        sock.sendall(b"still there\n")
-        assert receive_line(sock) == b"still there\n"
-    assert server.ended() == 0
+    end_with_a_connection(server, signal_count=2)
     assert "at once" not in server.log
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from ngxloop.serving.cpus import usable_cpus
 from ngxloop.serving.options.values import MAX_SECONDS
-from tests.serving.support import connect, http_get, receive_line, wait_gone
+from tests.serving.support import connect, end_with_a_connection, http_get, receive_line, wait_gone
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
@@ -92,13 +92,7 @@ def test_longest_time_outs_are_waited_for(serve):
     longest = str(MAX_SECONDS)
     options = ["--start-timeout", longest, "--graceful-timeout", longest, "--idle-grace", longest]
     server = serve("plain:echo", "--log-level", "debug", *options).serving()
-    with connect(server.address) as sock:
-        receive_line(sock)
-        server.send(signal.SIGTERM)
-        server.logged(r"worker 1\.0\[\d+\] draining")
-        sock.sendall(b"still there\n")
-        assert receive_line(sock) == b"still there\n"
-    assert server.ended() == 0
+    end_with_a_connection(server)
 
 
 def test_second_signal_ends_at_once(serve):
