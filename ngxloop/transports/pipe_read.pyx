@@ -130,22 +130,9 @@ cdef class ReadPipeTransport(PipeTransport):
         self.connection.read.handler = pipe_ended
         return 0
 
-    cdef int fatal_error(self, exc, str message) except -1:
-        """Report an error and close; EIO is how a terminal says that its other end is closed."""
-        if self.loop is None:
-            pass
-        elif isinstance(exc, OSError) and exc.errno == EIO:
-            if self.loop.debugging:
-                logger.debug("%r: %s", self, message, exc_info=exc)
-        else:
-            self.loop.call_exception_handler({
-                "message": message,
-                "exception": exc,
-                "transport": self,
-                "protocol": self.protocol,
-            })
-        self._force_close(exc)
-        return 0
+    cdef bint is_expected(self, exc) except -1:
+        """EIO is how a terminal says that its other end is closed."""
+        return isinstance(exc, OSError) and exc.errno == EIO
 
 
 cdef int pipe_start(Event* ev) except -1:

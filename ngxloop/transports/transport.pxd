@@ -18,6 +18,7 @@ cdef class Transport(FlowControl):
     cdef int take_slot(self, Reactor reactor, int fd, protocol, context) except -1
     cdef int use_slot(self, Reactor reactor, Connection* connection, protocol, context) except -1
     cdef int fatal_error(self, exc, str message) except -1
+    cdef bint is_expected(self, exc) except -1
     cdef int schedule_lost(self, exc) except -1
     cdef int lose(self) except -1
     cdef int release(self) except -1

@@ -108,11 +108,13 @@ cdef class Transport(FlowControl):
     # ---- the end
 
     cdef int fatal_error(self, exc, str message) except -1:
-        """Report an error and close at once; an OSError is the network's affair and only logged."""
-        if isinstance(exc, OSError):
-            if self.loop is not None and self.loop.debugging:
+        """Report an error and close at once; one that the world makes happen is only logged."""
+        if self.loop is None:
+            pass
+        elif self.is_expected(exc):
+            if self.loop.debugging:
                 logger.debug("%r: %s", self, message, exc_info=exc)
-        elif self.loop is not None:
+        else:
             self.loop.call_exception_handler({
                 "message": message,
                 "exception": exc,
@@ -121,6 +123,10 @@ cdef class Transport(FlowControl):
             })
         self._force_close(exc)
         return 0
+
+    cdef bint is_expected(self, exc) except -1:
+        """Tell whether an error is the network's affair, and nobody's mistake here."""
+        return isinstance(exc, OSError)
 
     cdef int schedule_lost(self, exc) except -1:
         """Let the last event of the connection run in the next turn."""
