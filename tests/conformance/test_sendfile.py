@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import errno
 import io
 import os
 import socket
+import sys
 from asyncio.exceptions import SendfileNotAvailableError
 
 import pytest
@@ -102,10 +104,11 @@ async def test_a_pipe_is_sent_by_the_fallback(way):
         async with sender(way) as (send, peer):
             try:
                 assert await send(file, 0, 16) == 16
-            except io.UnsupportedOperation:  # all is sent, but a pipe cannot seek
-                pass
-            except OSError as exc:
-                assert exc.strerror == "Illegal seek"  # noqa: PT017
+            except OSError as exc:  # a pipe cannot seek
+                if not isinstance(exc, io.UnsupportedOperation) and exc.errno != errno.ESPIPE:
+                    raise
+                if sys.version_info >= (3, 14):  # that is found out before anything is sent
+                    return
             assert await receive(peer, 16) == b"through the pipe"
 
 

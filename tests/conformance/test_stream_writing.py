@@ -289,8 +289,11 @@ async def test_reading_goes_on_while_writing_waits():
 
 @pytest.mark.parametrize("lines", [[b"a", "text"], [b"a", None], "text", 42], ids=str)
 async def test_writelines_of_what_is_not_bytes_like_sends_nothing(lines):
-    if sys.version_info < (3, 12) and is_stdlib(asyncio.get_running_loop()):
-        pytest.skip("asyncio joins the lines first, with the words of bytes.join")
+    if is_stdlib(asyncio.get_running_loop()):
+        if sys.version_info < (3, 12):
+            pytest.skip("asyncio joins the lines first, with the words of bytes.join")
+        if sys.version_info >= (3, 14) and lines == [b"a", None]:
+            pytest.skip("asyncio leaves out what is false")
     async with connected() as (transport, _, peer):
         with pytest.raises(TypeError):
             transport.writelines(lines)

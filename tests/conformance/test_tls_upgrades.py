@@ -89,7 +89,9 @@ async def test_a_protocol_that_was_paused_before_the_upgrade_is_resumed_after_it
         while "pause_writing" not in protocol.calls:
             transport.write(bytes(100_000))
         upgrading = asyncio.create_task(
-            asyncio.get_running_loop().start_tls(transport, protocol, client_context())
+            asyncio.get_running_loop().start_tls(
+                transport, protocol, client_context(), server_hostname="localhost"
+            )
         )
         await turns(3)
 

@@ -15,6 +15,9 @@ CERTIFICATES = Path(__file__).parent / "certificates"
 CERTIFICATE = CERTIFICATES / "certificate.pem"
 KEY = CERTIFICATES / "key.pem"
 
+# What OpenSSL says of a record that was changed on its way: before 3.5, and since.
+DAMAGED_RECORD = "DECRYPTION_FAILED_OR_BAD_RECORD_MAC|RECORD_LAYER_FAILURE"
+
 
 def server_context() -> ssl.SSLContext:
     """Return a context that shows the test certificate."""

@@ -13,7 +13,7 @@ from ngxloop.transports.tlsmemory import TlsMemory
 from tests.probes.tlsengine import EngineProbe
 from tests.support.engines import TLS_12, TLS_13, encrypted, engine_pair, shake_hands, wrapped_pair
 from tests.support.randomness import printed_random
-from tests.support.tls import client_context, server_context
+from tests.support.tls import DAMAGED_RECORD, client_context, server_context
 
 VERSIONS = pytest.mark.parametrize("version", [TLS_12, TLS_13], ids=["tls12", "tls13"])
 
@@ -72,7 +72,7 @@ def test_engine_init_a_second_time_is_refused():
 
 
 def test_engine_of_a_context_of_the_wrong_side_raises_what_the_context_raises():
-    with pytest.raises(ssl.SSLError):
+    with pytest.raises((ssl.SSLError, ValueError)):  # ValueError since Python 3.14
         TlsEngine(TlsMemory(), client_context(), True)
 
 
@@ -235,7 +235,7 @@ def test_a_damaged_record_raises():
     ciphertext = bytearray(encrypted(client, b"hello"))
     ciphertext[-1] ^= 1
 
-    with pytest.raises(ssl.SSLError, match="DECRYPTION_FAILED_OR_BAD_RECORD_MAC"):
+    with pytest.raises(ssl.SSLError, match=DAMAGED_RECORD):
         server.decrypt(bytes(ciphertext))
 
 
