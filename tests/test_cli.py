@@ -1,7 +1,6 @@
 """ngxloop-serve as a command: arguments to a Config, the help page, the version."""
 
 import re
-import subprocess
 
 import pytest
 
@@ -9,7 +8,7 @@ from ngxloop import cli
 from ngxloop.serving.config import OPTIONS, Config
 from ngxloop.serving.errors import EXIT_MEANINGS, ConfigError, ExitCode
 from ngxloop.version import __version__
-from tests.serving.support import command, environment
+from tests.serving.support import command, run_to_end
 
 
 def test_application_alone_gives_the_defaults():
@@ -80,7 +79,5 @@ def test_version_is_printed(capsys):
 
 
 def test_module_runs_as_a_program():
-    result = subprocess.run(
-        command("--version"), capture_output=True, text=True, check=True, env=environment()
-    )
+    result = run_to_end(command("--version"))
     assert result.stdout == f"ngxloop {__version__}\n"

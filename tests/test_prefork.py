@@ -2,14 +2,13 @@
 
 import os
 import signal
-import subprocess
 import sys
 
 import pytest
 
 from ngxloop.prefork import Config, Master
 from ngxloop.serving.errors import ExitCode
-from tests.serving.support import APPS, environment
+from tests.serving.support import APPS, run_to_end
 
 # Runs a master that is told to end as soon as it serves, then says what is left of it.
 PROGRAM = """
@@ -39,14 +38,7 @@ print("returned", code, "in", os.getpid())
 
 
 def test_run_returns_once_and_only_in_the_caller():
-    result = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(APPS)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=environment(),
-    )
+    result = run_to_end([sys.executable, "-c", PROGRAM, str(APPS)])
     assert result.stderr == ""  # the log went to the caller's own handler
     returned, exit_function = result.stdout.splitlines()
     pid = returned.removeprefix("returned 0 in ")
@@ -73,13 +65,7 @@ def test_run_outside_the_main_thread_is_refused():
         "from ngxloop.serving.config import Config\n"
         "threading.Thread(target=Master(Config(app='a:b', bind=['127.0.0.1:0'])).run).start()\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment(),
-    )
+    result = run_to_end([sys.executable, "-c", program])
     assert "call it in the main thread" in result.stderr
 
 

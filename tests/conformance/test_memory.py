@@ -1,7 +1,6 @@
 """Doing the same over and over takes no more memory, and leaves nothing open."""
 
 import asyncio
-import contextlib
 import gc
 import sys
 
@@ -9,7 +8,7 @@ import pytest
 
 from tests.support.sockets import LOOPBACK, unix_pair
 from tests.support.streams import address_of
-from tests.support.tls import client_context, server_context
+from tests.support.tls import client_context, server_context, speak_no_tls
 
 WARM_UP_ROUNDS = 50
 ROUNDS = 300
@@ -64,13 +63,7 @@ async def fail_in_tls_handshakes(rounds):
     )
     async with server:
         for _ in range(rounds):
-            reader, writer = await asyncio.open_connection(*address_of(server))
-            writer.write(b"no TLS at all\r\n" * 10)
-            with contextlib.suppress(ConnectionError):
-                await reader.read()
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
+            await speak_no_tls(address_of(server))
         await asyncio.sleep(0.01)
 
 

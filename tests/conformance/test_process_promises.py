@@ -9,34 +9,8 @@ import sys
 
 import pytest
 
+from tests.support.protocols import RecordingProcess
 from tests.support.waiting import DEADLINE, wait_until
-
-
-class Recorder(asyncio.SubprocessProtocol):
-    """Record what a process's transport tells, in order."""
-
-    def __init__(self):
-        self.calls = []
-        self.data = {1: b"", 2: b""}
-        self.closed = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport):
-        self.transport = transport
-        self.calls.append("connection_made")
-
-    def pipe_data_received(self, fd, data):
-        self.calls.append(f"data {fd}")
-        self.data[fd] += data
-
-    def pipe_connection_lost(self, fd, exc):
-        self.calls.append(f"lost {fd}")
-
-    def process_exited(self):
-        self.calls.append("exited")
-
-    def connection_lost(self, exc):
-        self.calls.append("connection_lost")
-        self.closed.set_result(exc)
 
 
 @contextlib.asynccontextmanager
@@ -44,7 +18,7 @@ async def started(source: str, **options):
     """Start a Python program; give its transport and protocol; it is closed at the end."""
     loop = asyncio.get_running_loop()
     command = [sys.executable, "-S", "-c", source]
-    transport, protocol = await loop.subprocess_exec(Recorder, *command, **options)
+    transport, protocol = await loop.subprocess_exec(RecordingProcess, *command, **options)
     try:
         yield transport, protocol
     finally:
@@ -81,7 +55,7 @@ async def test_the_callbacks_of_a_process_come_in_their_order():
         assert protocol.calls.count("exited") == 1
         for fd in (1, 2):
             assert protocol.calls.index(f"data {fd}") < protocol.calls.index(f"lost {fd}")
-        assert protocol.data == {1: b"out", 2: b"err"}
+        assert protocol.output == {1: b"out", 2: b"err"}
         assert transport.get_returncode() == 0
 
 
@@ -186,7 +160,7 @@ async def test_options_that_make_no_sense_are_refused(options):
 async def test_a_program_that_is_not_there_is_refused():
     loop = asyncio.get_running_loop()
     with pytest.raises(FileNotFoundError):
-        await loop.subprocess_exec(Recorder, "/no/such/program")
+        await loop.subprocess_exec(RecordingProcess, "/no/such/program")
 
 
 async def test_many_processes_at_once_all_end():

@@ -13,42 +13,15 @@ import pytest
 
 from tests.support import loops
 from tests.support.leaks import fds_opened_since, open_fds
+from tests.support.protocols import RecordingProcess
 from tests.support.waiting import DEADLINE, wait_until, wait_until_blocking
 
 PIPE = asyncio.subprocess.PIPE
 
 
-class ProcessProtocol(asyncio.SubprocessProtocol):
-    """Record every callback, in order; `closed` is done once the transport is closed."""
-
-    def __init__(self):
-        self.calls = []
-        self.output = {1: bytearray(), 2: bytearray()}
-        self.closed = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport):
-        self.calls.append("connection_made")
-        self.transport = transport
-
-    def pipe_data_received(self, fd, data):
-        self.calls.append(f"data {fd}")
-        self.output[fd] += data
-
-    def pipe_connection_lost(self, fd, exc):
-        self.calls.append(f"lost {fd}")
-
-    def process_exited(self):
-        self.calls.append("exited")
-
-    def connection_lost(self, exc):
-        self.calls.append("connection_lost")
-        self.transport.close()  # without this asyncio warns
-        self.closed.set_result(None)
-
-
 async def start(*command, **options):
     """Return the transport and protocol of a program."""
-    return await asyncio.get_running_loop().subprocess_exec(ProcessProtocol, *command, **options)
+    return await asyncio.get_running_loop().subprocess_exec(RecordingProcess, *command, **options)
 
 
 def is_zombie_or_gone(pid):
@@ -115,7 +88,7 @@ async def test_the_callbacks_of_a_process_come_in_their_order():
 
 
 async def test_what_comes_before_connection_made_is_kept_for_later():
-    class Late(ProcessProtocol):
+    class Late(RecordingProcess):
         def connection_made(self, transport):
             assert not self.calls
             super().connection_made(transport)

@@ -17,6 +17,7 @@ from tests.support.tls import (
     KEY,
     client_context,
     server_context,
+    speak_no_tls,
     tls_connection,
 )
 from tests.support.tlspeer import TlsPeer
@@ -230,13 +231,7 @@ async def test_what_a_failed_client_sees_on_a_debugged_server_is_reported(report
 
 async def test_a_failed_client_is_nothing_to_report(reports, caplog):
     async with serving(EchoProtocol, ssl=server_context()) as server:
-        reader, writer = await asyncio.open_connection(*address_of(server))
-        writer.write(b"no TLS at all\r\n" * 10)
-        with contextlib.suppress(ConnectionError):
-            await reader.read()
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
+        await speak_no_tls(address_of(server))
         await turns(5)
 
     assert reports == []

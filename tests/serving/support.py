@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import ngxloop
 
@@ -32,6 +33,19 @@ def environment() -> dict[str, str]:
 def command(*arguments: str) -> list[str]:
     """Return the command line of ngxloop-serve with the arguments."""
     return [sys.executable, "-m", "ngxloop.cli", *arguments]
+
+
+def run_to_end(line: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command line to its end, and return what it wrote; options are those of Popen."""
+    return subprocess.run(
+        line,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        env=environment(),
+        check=False,
+        **options,
+    )
 
 
 class Server:

@@ -2,27 +2,18 @@
 
 import os
 import socket
-import subprocess
 
 import pytest
 
 from ngxloop import cli
 from ngxloop.serving.errors import ExitCode
-from tests.serving.support import APPS, DEADLINE, command, environment
+from tests.serving.support import APPS, command, run_to_end
 
 FREE = ["--bind", "127.0.0.1:0", "--app-dir", str(APPS)]
 
 
 def run(*arguments, **options):
-    return subprocess.run(
-        command(*arguments),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        env=environment(),
-        check=False,
-        **options,
-    )
+    return run_to_end(command(*arguments), **options)
 
 
 def complaints(result):
@@ -232,12 +223,5 @@ def test_file_in_the_way_of_a_unix_socket_is_one_line_and_stays(tmp_path):
 
 def test_too_few_descriptors_for_the_workers_is_one_line():
     serve = command("web_asgi:app", "--workers", "20", *FREE)
-    result = subprocess.run(
-        ["sh", "-c", 'ulimit -n 60 && exec "$@"', "sh", *serve],
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        env=environment(),
-        check=False,
-    )
+    result = run_to_end(["sh", "-c", 'ulimit -n 60 && exec "$@"', "sh", *serve])
     assert_one_line(result, ExitCode.START_FAILED, "cannot prepare 20 workers", "ulimit -n")

@@ -1,22 +1,13 @@
 """ngxloop-serve check: the same refusals as serving, and nothing served."""
 
-import subprocess
-
 import pytest
 
 from ngxloop.serving.errors import ExitCode
-from tests.serving.support import APPS, DEADLINE, command, environment
+from tests.serving.support import APPS, command, run_to_end
 
 
 def check(*arguments):
-    return subprocess.run(
-        command("check", *arguments),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        env=environment(),
-        check=False,
-    )
+    return run_to_end(command("check", *arguments))
 
 
 @pytest.mark.parametrize(

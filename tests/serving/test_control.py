@@ -6,13 +6,19 @@ import re
 import signal
 import socket
 import stat
-import subprocess
 
 import pytest
 
 from ngxloop.serving.errors import ExitCode
 from ngxloop.serving.sessions import SESSION_COUNT, SESSION_SECONDS
-from tests.serving.support import DEADLINE, command, connect, environment, receive_line, wait_gone
+from tests.serving.support import (
+    DEADLINE,
+    command,
+    connect,
+    receive_line,
+    run_to_end,
+    wait_gone,
+)
 
 
 @pytest.fixture
@@ -21,15 +27,7 @@ def path(tmp_path):
 
 
 def ctl(*arguments, cwd=None):
-    return subprocess.run(
-        command("ctl", *arguments),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        env=environment(),
-        check=False,
-        cwd=cwd,
-    )
+    return run_to_end(command("ctl", *arguments), cwd=cwd)
 
 
 def done(*arguments):

@@ -10,11 +10,10 @@ import pytest
 from ngxloop.serving.errors import ExitCode
 from tests.serving.support import (
     APPS,
-    DEADLINE,
     command,
     connect,
-    environment,
     receive_line,
+    run_to_end,
     wait_gone,
 )
 
@@ -23,14 +22,9 @@ def run(tmp_path, *arguments, app="plain:Echo"):
     """Return the command's exit code, what it wrote, and the log of the daemon."""
     log = tmp_path / "error.log"
     given = [app, "--app-dir", str(APPS), "--bind", "127.0.0.1:0", f"--error-log={log}"]
-    result = subprocess.run(
+    result = run_to_end(
         command(*given, "--daemon", *arguments),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        env=environment(),
         stdin=subprocess.DEVNULL,
-        check=False,
     )
     return result.returncode, result.stdout + result.stderr, log.read_text()
 

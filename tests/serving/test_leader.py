@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from ngxloop import leader
-from tests.serving.support import connect, environment, receive_line, wait_gone
+from tests.serving.support import connect, environment, receive_line, run_to_end, wait_gone
 
 
 @pytest.fixture
@@ -83,13 +83,7 @@ def test_two_masters_have_one_leader(serve, open_to_each):
 
 def test_program_without_a_master_leads():
     program = "from ngxloop.leader import is_leader; print(is_leader())"
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment(),
-    )
+    result = run_to_end([sys.executable, "-c", program])
     assert result.stdout == "True\n"
 
 

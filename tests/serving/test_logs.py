@@ -5,13 +5,12 @@ import os
 import pwd
 import re
 import signal
-import subprocess
 import sys
 
 import pytest
 
 from ngxloop.serving.errors import ExitCode
-from tests.serving.support import APPS, DEADLINE, command, environment, http_get
+from tests.serving.support import APPS, command, http_get, run_to_end
 from tests.support.waiting import wait_until_blocking
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -33,14 +32,7 @@ def lines_of(text):
 
 
 def refused(*arguments, app="web_asgi:app", folder=APPS):
-    result = subprocess.run(
-        command(app, "--app-dir", str(folder), "--bind", "127.0.0.1:0", *arguments),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        env=environment(),
-        check=False,
-    )
+    result = run_to_end(command(app, "--app-dir", str(folder), "--bind", "127.0.0.1:0", *arguments))
     return result.returncode, result.stderr
 
 
@@ -254,12 +246,5 @@ def test_handler_of_the_embedding_program_is_the_only_one():
         "set_up_logs(Config(app='a:b'))\n"
         "log.warning('seen')\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        env=environment(),
-        check=True,
-    )
+    result = run_to_end([sys.executable, "-c", program])
     assert (result.stdout, result.stderr) == ("seen\n", "")

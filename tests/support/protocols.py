@@ -95,3 +95,31 @@ class Protocols(list):
     def __call__(self):
         self.append(self.protocol_class())
         return self[-1]
+
+
+class RecordingProcess(asyncio.SubprocessProtocol):
+    """Record every callback, in order; `closed` is done once the transport is closed."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.output = {1: bytearray(), 2: bytearray()}
+        self.closed: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.calls.append("connection_made")
+        self.transport = transport
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self.calls.append(f"data {fd}")
+        self.output[fd] += data
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        self.calls.append(f"lost {fd}")
+
+    def process_exited(self) -> None:
+        self.calls.append("exited")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.calls.append("connection_lost")
+        self.transport.close()  # without this asyncio warns
+        self.closed.set_result(exc)

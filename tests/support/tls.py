@@ -74,3 +74,14 @@ async def tls_connection(
             await protocol.closed
             await protocols[0].closed
             await turns(5)
+
+
+async def speak_no_tls(address: tuple[str, int]) -> None:
+    """Connect to a TLS server, say something else, and wait until it hangs up."""
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(b"no TLS at all\r\n" * 10)
+    with contextlib.suppress(ConnectionError):
+        await reader.read()
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
