@@ -65,10 +65,7 @@ async def test_a_signal_to_a_process_that_has_ended_does_no_harm(method):
         await protocol.closed
         arguments = [signal.SIGTERM] if method == "send_signal" else []
 
-        if sys.version_info < (3, 15):
-            with pytest.raises(ProcessLookupError):
-                getattr(transport, method)(*arguments)
-        else:
+        with pytest.raises(ProcessLookupError):
             getattr(transport, method)(*arguments)
         assert transport.get_returncode() == 0
 
