@@ -15,6 +15,9 @@ cdef enum:
     # A connection whose last receive was at least this many bytes receives straight into a new
     # bytes object. Below, a copy out of the shared buffer touches only memory that is in the cache.
     DIRECT_RECEIVE_BYTES = 16384
+    # The same for a StreamReader, whose buffer is received into. Its room must be made and taken
+    # back: measured over TCP, 20 KB cost 3 % more, 64 KiB the same, 100 KiB 9 % less, 200 KB 12 %.
+    DIRECT_READER_BYTES = 65536
 
     # Collected output above this many bytes leaves at once instead of at the end of the turn.
     # asyncio: the default high-water mark, 64 KiB.

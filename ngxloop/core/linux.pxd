@@ -127,6 +127,7 @@ cdef extern from "<sys/socket.h>" nogil:
     ssize_t recv(int fd, void* buf, size_t len, int flags)
     ssize_t send(int fd, const void* buf, size_t len, int flags)
     ssize_t sendmsg(int fd, const msghdr* msg, int flags)
+    ssize_t recvmsg(int fd, msghdr* msg, int flags)
     ssize_t sendto(
         int fd, const void* buf, size_t len, int flags, const sockaddr* addr, socklen_t addrlen
     )

@@ -15,7 +15,7 @@ cdef class ReadingTransport(SocketTransport):
     cdef int receive(self) except -1
     cdef int receive_raw(self) except -1
     cdef int receive_for_reader(self) except -1
-    cdef int feed_reader(self, const char* data, Py_ssize_t size) except -1
+    cdef int feed_reader(self, reader, Py_ssize_t size) except -1
     cdef char* receive_memory(self) except? NULL
     cdef bytes receive_shared(self)
     cdef bytes receive_direct(self)

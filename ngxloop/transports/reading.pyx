@@ -6,7 +6,8 @@ without pause gets its event posted again behind the others. A receive that brou
 asked for has emptied the kernel's buffer, unless `read.drain` says that this proves nothing: then
 one more brings the 0. Bytes go to the loop's buffer and from there to a bytes object of the right
 size; a connection that keeps sending a lot receives straight into a bytes object. A StreamReader is
-fed from the loop's buffer, see streamreader.pyx. An idle connection has no buffer.
+fed from the loop's buffer, or receives much straight into its own, see streamreader.pyx. An idle
+connection has no buffer.
 
 A base class and not a part, as the Writer is: every connection reads.
 """
@@ -22,12 +23,18 @@ import asyncio
 import logging
 
 from ngxloop.core.handle cimport call_in_context, raise_outside
-from ngxloop.core.limits cimport DIRECT_RECEIVE_BYTES, RECEIVE_BYTES
+from ngxloop.core.limits cimport DIRECT_READER_BYTES, DIRECT_RECEIVE_BYTES, RECEIVE_BYTES
 from ngxloop.core.linux cimport recv
 from ngxloop.core.oserr cimport os_error
 from ngxloop.transports.base cimport SocketTransport
 from ngxloop.transports.receiver cimport Receiver
-from ngxloop.transports.streamreader cimport may_feed_reader, reader_feed
+from ngxloop.transports.streamreader cimport (
+    may_feed_reader,
+    reader_feed,
+    reader_receive,
+    reader_wake,
+    reader_with_room,
+)
 
 # Declared here without Cython's error checks, see ngxloop.core.handle.
 cdef extern from "Python.h":
@@ -144,12 +151,16 @@ cdef class ReadingTransport(SocketTransport):
 
     @cython.final
     cdef int receive_for_reader(self) except -1:
-        """Receive once into the loop's buffer, and from there into that of a StreamReader."""
-        cdef Py_ssize_t count = receive_to_loop(self)
+        """Receive once for a StreamReader: much straight into its buffer, else by the loop's."""
+        cdef object reader = None
+        cdef Py_ssize_t count
+        if self.last_bytes >= DIRECT_READER_BYTES and self.loop.receive_buffer != NULL:
+            reader = reader_with_room(self.protocol, expected_bytes(self))
+        count = receive_to_loop(self) if reader is None else receive_to_reader(self, reader)
         if count == 0:
             return 0
         try:
-            self.feed_reader(self.loop.receive_buffer, count)
+            self.feed_reader(reader, count)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
@@ -157,13 +168,19 @@ cdef class ReadingTransport(SocketTransport):
         return 0
 
     @cython.final
-    cdef int feed_reader(self, const char* data, Py_ssize_t size) except -1:
-        """Hand what has come to a StreamReader, by way of its protocol if that is unusual."""
+    cdef int feed_reader(self, reader, Py_ssize_t size) except -1:
+        """Tell a StreamReader what it has; if that is None, hand over what is in the loop's buffer.
+
+        By way of the protocol, if that is unusual.
+        """
         cdef object context = self.context
+        cdef char* data = self.loop.receive_buffer
         if PyContext_Enter(context) != 0:
             raise_outside(None)
         try:
-            if not reader_feed(self.protocol, data, size):
+            if reader is not None:
+                reader_wake(reader)
+            elif not reader_feed(self.protocol, data, size):
                 self.protocol.data_received(PyBytes_FromStringAndSize(data, size))
         finally:
             PyContext_Exit(context)
@@ -312,15 +329,30 @@ cdef class ReadingTransport(SocketTransport):
 cdef inline Py_ssize_t receive_to_loop(ReadingTransport transport) except -1:
     """Receive once into the loop's buffer; return how much there is to hand on, maybe nothing."""
     cdef char* buf = transport.receive_memory()
-    cdef ssize_t count
     if buf == NULL:
         return 0
-    count = recv(transport.fd, buf, RECEIVE_BYTES, 0)
+    return taken(transport, recv(transport.fd, buf, RECEIVE_BYTES, 0))
+
+
+cdef Py_ssize_t receive_to_reader(ReadingTransport transport, reader) except -1:
+    """Receive once into the room that a reader has made; the loop's buffer takes the rest."""
+    return taken(transport, reader_receive(
+        reader, transport.fd, expected_bytes(transport), transport.loop.receive_buffer
+    ))
+
+
+cdef inline Py_ssize_t taken(ReadingTransport transport, ssize_t count) except -1:
+    """Note what a receive of RECEIVE_BYTES returned; return how much there is to hand on."""
     if count > 0:
         transport.received(count, RECEIVE_BYTES)
         return count
     transport.nothing_received(count, errno)
     return 0
+
+
+cdef inline Py_ssize_t expected_bytes(ReadingTransport transport) noexcept:
+    """Return how much may come: as much as last time, and a little more."""
+    return min(transport.last_bytes + transport.last_bytes // 8, RECEIVE_BYTES)
 
 
 cdef PyObject* tell_size(protocol, Py_ssize_t size) noexcept:

@@ -8,13 +8,20 @@ that asyncio had when this module was imported, found anew each time through the
 so subclasses, patched classes and patched instances are called as ever. And it must use the very
 names we know, or it is another version's, or was patched before. Whatever else is unusual is left
 to Python before anything has happened: data after the end of the stream, no reader, no bytearray.
+
+Where much is expected it is received into the reader's bytearray itself, which is made longer
+before and cut after: one copy of all the data less.
 """
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
 from cpython.object cimport PyObject
-from libc.string cimport memcpy
+from libc cimport errno
+from libc.string cimport memcpy, memset
 
 from asyncio import streams
+
+from ngxloop.core.limits cimport RECEIVE_BYTES
+from ngxloop.core.linux cimport iovec, msghdr, recvmsg
 
 cdef extern from *:
     """
@@ -81,27 +88,82 @@ cdef bint reader_feed(protocol, const char* data, Py_ssize_t size) except -1:
         protocol: one for which may_feed_reader() is true.
         size: never 0.
     """
-    cdef object reader = reader_of(protocol)
-    cdef object buffer
-    cdef object waiter
-    if type(reader) is not READER or reader._eof:
+    cdef object reader = reader_found(protocol)
+    if reader is None:
         return False
-    if not calls(reader, "feed_data", FEED_DATA):
-        return False
-    if not calls(reader, "_wakeup_waiter", WAKEUP_WAITER):
-        return False
-    buffer = reader._buffer
-    if type(buffer) is not bytearray:
-        return False
-    extend(buffer, data, size)
-    waiter = reader._waiter
+    extend(reader._buffer, data, size)
+    reader_wake(reader)
+    return True
+
+
+cdef object reader_with_room(protocol, Py_ssize_t room):
+    """Return a reader that reader_receive() may be called for, at once; None if none can be had.
+
+    Its buffer is larger by room until then, so no Python code may run in between.
+    """
+    cdef object reader = reader_found(protocol)
+    if reader is None:
+        return None
+    try:
+        PyByteArray_Resize(reader._buffer, PyByteArray_GET_SIZE(reader._buffer) + room)
+    except (BufferError, MemoryError):  # somebody holds a view: that matters if data comes
+        return None
+    return reader
+
+
+cdef ssize_t reader_receive(reader, int fd, Py_ssize_t room, char* spare) except? -1:
+    """Receive once into the room at the end of a reader's buffer, which becomes as long as it is.
+
+    Args:
+        room: what reader_with_room() was asked for, at most RECEIVE_BYTES.
+        spare: RECEIVE_BYTES of memory, which take what has no room.
+
+    Returns:
+        What recvmsg() returned; errno is that of the failure.
+    """
+    cdef object buffer = reader._buffer
+    cdef Py_ssize_t filled = PyByteArray_GET_SIZE(buffer) - room
+    cdef iovec vector[2]
+    cdef ssize_t count
+    cdef int error
+    vector[0].iov_base = PyByteArray_AS_STRING(buffer) + filled
+    vector[0].iov_len = room
+    vector[1].iov_base = spare
+    vector[1].iov_len = RECEIVE_BYTES - room
+    count = receive_vector(fd, vector)
+    error = errno.errno  # giving memory back may change it
+    try:
+        PyByteArray_Resize(buffer, filled + max(0, min(count, room)))
+        if count > room:
+            extend(buffer, spare, count - room)
+    except MemoryError:  # a stream with a hole is worse than none
+        count, error = -1, errno.ENOMEM
+    errno.errno = error
+    return count
+
+
+cdef int reader_wake(reader) except -1:
+    """Wake who waits for data; pause the transport if there is too much of it."""
+    cdef object waiter = reader._waiter
     if waiter is not None:
         reader._waiter = None
         if not waiter.cancelled():
             waiter.set_result(None)
-    if PyByteArray_GET_SIZE(buffer) > 2 * reader._limit:
+    if PyByteArray_GET_SIZE(reader._buffer) > 2 * reader._limit:
         pause_transport(reader)
-    return True
+    return 0
+
+
+cdef object reader_found(protocol):
+    """Return the reader that can be fed here; None if data_received() must be called."""
+    cdef object reader = reader_of(protocol)
+    if type(reader) is not READER or reader._eof:
+        return None
+    if not calls(reader, "feed_data", FEED_DATA):
+        return None
+    if not calls(reader, "_wakeup_waiter", WAKEUP_WAITER):
+        return None
+    return reader if type(reader._buffer) is bytearray else None
 
 
 cdef object reader_of(protocol):
@@ -113,6 +175,15 @@ cdef object reader_of(protocol):
         return None
     reference = protocol._stream_reader_wr
     return None if reference is None else reference()
+
+
+cdef ssize_t receive_vector(int fd, iovec* vector) noexcept:
+    """Receive once into two pieces of memory."""
+    cdef msghdr message
+    memset(&message, 0, sizeof(message))
+    message.msg_iov = vector
+    message.msg_iovlen = 2
+    return recvmsg(fd, &message, 0)
 
 
 cdef int extend(buffer, const char* data, Py_ssize_t size) except -1:

@@ -2,20 +2,26 @@
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 
+from tests.support.randomness import printed_random
+from tests.support.sockets import reset, tcp_pair, unix_pair
 from tests.support.streams import connected
 from tests.support.waiting import turns, wait_until
 
 Reader, Protocol = asyncio.StreamReader, asyncio.StreamReaderProtocol
 
+# So many bytes that as many are expected of the next receives.
+MUCH = 90_000
+
 
 @contextlib.asynccontextmanager
-async def reading(reader=None, protocol_class=Protocol, **options):
+async def reading(reader=None, protocol_class=Protocol, pair=tcp_pair, **options):
     """Give a reader, its protocol, its transport, and the socket at the other end."""
     reader = reader or Reader(**options)
-    async with connected(lambda: protocol_class(reader)) as (transport, protocol, peer):
+    async with connected(lambda: protocol_class(reader), pair) as (transport, protocol, peer):
         yield reader, protocol, transport, peer
 
 
@@ -237,9 +243,12 @@ def finish(reader):
         (finish, asyncio.InvalidStateError, "invalid state"),
     ],
 )
-async def test_a_reader_that_cannot_be_fed_ends_the_connection(spoil, error, text):
+@pytest.mark.parametrize("before", [0, MUCH], ids=["at_first", "after_much"])
+async def test_a_reader_that_cannot_be_fed_ends_the_connection(spoil, error, text, before):
     errors = note_errors()
     async with reading() as (reader, protocol, transport, peer):
+        peer.sendall(bytes(before))
+        await wait_until(lambda: len(reader._buffer) == before)
         spoil(reader)
         peer.send(b"data")
         await wait_until(lambda: errors)
@@ -252,3 +261,61 @@ async def test_a_reader_that_cannot_be_fed_ends_the_connection(spoil, error, tex
     assert type(context["exception"]) is error
     assert str(context["exception"]) == text
     assert reader.exception() is context["exception"]
+
+
+AFTER_MUCH = {
+    "the_same": [MUCH, MUCH],
+    "more": [150_000],
+    "a_little_more": [MUCH + MUCH // 8 + 1, MUCH],
+    "less": [10, MUCH, 1],
+    "growing": [100_000, 120_000, 140_000, 160_000],
+}
+
+
+@pytest.mark.parametrize("sizes", AFTER_MUCH.values(), ids=AFTER_MUCH)
+@pytest.mark.parametrize("left", [0, 1, 40_000], ids=lambda n: f"{n}_left")
+async def test_after_much_has_come_everything_comes_in_order(sizes, left):
+    rng = printed_random()
+    sent, received = b"", b""
+    async with reading(limit=2**20, pair=unix_pair) as (reader, _, _, peer):
+        for size in [MUCH, *sizes]:
+            data = rng.randbytes(size)
+            assert peer.send(data) == size, "the kernel has it all before the loop looks"
+            sent += data
+            await wait_until(lambda: len(received) + len(reader._buffer) == len(sent))  # noqa: B023
+            received += await reader.read(len(reader._buffer) - left)
+        peer.close()
+        received += await reader.read()
+
+    assert received == sent
+
+
+async def test_after_much_has_come_the_end_of_the_stream_adds_nothing():
+    async with reading() as (reader, _, _, peer):
+        peer.sendall(bytes(MUCH))
+        await wait_until(lambda: len(reader._buffer) == MUCH)
+        peer.close()
+        await wait_until(lambda: reader._eof)
+        assert await reader.read() == bytes(MUCH)
+
+
+async def test_after_much_has_come_a_reset_adds_nothing():
+    async with reading() as (reader, _, _, peer):
+        peer.sendall(bytes(MUCH))
+        await wait_until(lambda: len(reader._buffer) == MUCH)
+        reset(peer)
+        await wait_until(reader.exception)
+        assert isinstance(reader.exception(), ConnectionResetError)
+        assert reader._buffer == bytes(MUCH)
+
+
+async def test_after_much_has_come_a_view_of_it_matters_only_when_more_comes():
+    async with reading() as (reader, _, _, peer):
+        peer.sendall(bytes(MUCH))
+        await wait_until(lambda: len(reader._buffer) == MUCH)
+        with memoryview(reader._buffer):
+            peer.send(b"!", socket.MSG_OOB)  # an event without data
+            await turns(5)
+        peer.sendall(b"more")
+        await wait_until(lambda: len(reader._buffer) > MUCH)
+        assert reader._buffer == bytes(MUCH) + b"more"

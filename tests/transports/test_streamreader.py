@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.support.streams import connected
+from tests.support.syscalls import calls_between_marks, needs_strace
 
 FEEDING = {"data_received", "_stream_reader", "feed_data", "_wakeup_waiter"}
 
@@ -45,3 +46,30 @@ async def test_streamreader_is_fed_without_a_python_frame(protocol_class):
 
 async def test_streamreader_of_an_overriding_protocol_is_fed_through_all_frames():
     assert await frames_of_a_receive(Overriding) == FEEDING
+
+
+MESSAGES = """
+    import asyncio, os, socket
+    import ngxloop
+
+    async def main():
+        ours, peer = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=ours)
+        os.getppid()
+        for size in [100_000, 100_000, 150_000, 10, 100_000]:
+            peer.sendall(bytes(size))
+            await reader.readexactly(size)
+        os.getppid()
+        writer.close()
+
+    ngxloop.run(main())
+"""
+
+
+@needs_strace
+async def test_streamreader_receives_into_its_own_buffer_when_much_came_before():
+    calls = calls_between_marks(MESSAGES, "recvfrom", "recvmsg")
+
+    # a socket of this family is looked at until it is empty, with the room of what came
+    assert calls["recvmsg"] >= 3
+    assert calls["recvfrom"] >= 2
