@@ -32,19 +32,12 @@ MASTER_SIGNALS = (
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGHUP)
 # Tells a worker to write its stacks. Not SIGABRT, which faulthandler does not lend.
 DUMP_SIGNAL = signal.SIGRTMIN + 1
+# What these do to a worker is what they do to every process, until it has handlers of its own.
+_WORKER_DEFAULTS = (signal.SIGTERM, signal.SIGCHLD)
 # A worker takes its orders over the channel. Ctrl-C, Ctrl-\ and a `pkill -HUP` by name reach it as
 # well as the master; they are the master's to answer. A handler that does nothing, not SIG_IGN:
 # programs that the application starts would inherit that.
-_WORKER_IGNORES = (
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGHUP,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGWINCH,
-    signal.SIGTTIN,
-    signal.SIGTTOU,
-)
+_WORKER_IGNORES = tuple(number for number in MASTER_SIGNALS if number not in _WORKER_DEFAULTS)
 
 
 class SignalPipe:
@@ -123,7 +116,7 @@ def reset_in_worker() -> None:
     for number in _WORKER_IGNORES:
         signal.signal(number, _do_nothing)
         signal.siginterrupt(number, False)
-    for number in (signal.SIGTERM, signal.SIGCHLD):
+    for number in _WORKER_DEFAULTS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
