@@ -21,12 +21,21 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from ngxloop.core.event cimport Event, EventQueue
 from ngxloop.core.freelist cimport memory_keep
 from ngxloop.core.limits cimport KEPT_HANDLE_COUNT_MAX
-from ngxloop.core.ready cimport event_post, event_unpost
+from ngxloop.core.ready cimport event_post, event_unpost, queue_is_empty
 
 # Declared here without Cython's error checks: a failure is looked at where it happens, so that the
 # common case saves and restores no exception state.
 cdef extern from "Python.h":
+    ctypedef struct PyTupleObject:
+        PyObject** ob_item
+
+    ctypedef PyObject* (*vectorcallfunc)(
+        object callable, PyObject** args, size_t count, PyObject* names
+    ) noexcept
+
+    vectorcallfunc PyVectorcall_Function(object callable)
     PyObject* PyObject_Call(object callable, object args, PyObject* kwargs)
+    Py_ssize_t PyTuple_GET_SIZE(object args)
     int PyContext_Enter(object context)
     int PyContext_Exit(object context)
     Py_ssize_t Py_REFCNT(object owner)
@@ -148,7 +157,8 @@ cdef void handle_hide(Handle handle) noexcept:
 
     Nobody else knows the copy yet, so nothing that refers to it can be garbage; but a collector
     that walks over the contexts of a million timers makes each timer cost half as much again. It is
-    shown before anybody can see it, and before it is freed: the interpreter relies on that.
+    shown before anybody can see it, and before it is freed: the interpreter relies on that. A handle
+    that waits alone is not worth it.
     """
     if handle.event.copied:
         PyObject_GC_UnTrack(<void*>handle.context)
@@ -186,7 +196,8 @@ cdef int handle_end(Handle handle, list origin) except -1:
 cdef int handle_post(Handle handle, EventQueue* queue) except -1:
     """Queue the handle; the queue takes a reference of its own."""
     Py_INCREF(handle)
-    handle_hide(handle)
+    if not queue_is_empty(queue):
+        handle_hide(handle)
     event_post(queue, &handle.event)
     return 0
 
@@ -232,12 +243,20 @@ cdef int handle_call(Handle handle) except -1:
     handle_show(handle)
     entered = PyContext_Enter(context) == 0
     if entered:
-        result = PyObject_Call(handle._callback, handle._args, NULL)
+        result = call(handle._callback, handle._args)
     if result != NULL:
         Py_DECREF(<object>result)
         PyContext_Exit(context)
         return 0
     return report_failure(handle, context if entered else None)
+
+
+cdef inline PyObject* call(object callback, object args) noexcept:
+    """Call as PyObject_Call does, with one step in between instead of three."""
+    cdef vectorcallfunc function = PyVectorcall_Function(callback)
+    if function == NULL:
+        return PyObject_Call(callback, args, NULL)
+    return function(callback, (<PyTupleObject*>args).ob_item, PyTuple_GET_SIZE(args), NULL)
 
 
 cdef int report_failure(Handle handle, entered_context) except -1:
@@ -274,7 +293,7 @@ cdef object call_in_context(context, callback, tuple args):
     cdef object answer
     if PyContext_Enter(context) != 0:
         raise_outside(None)
-    result = PyObject_Call(callback, args, NULL)
+    result = call(callback, args)
     if result == NULL:
         raise_outside(context)
     answer = <object>result
