@@ -157,8 +157,8 @@ cdef void handle_hide(Handle handle) noexcept:
 
     Nobody else knows the copy yet, so nothing that refers to it can be garbage; but a collector
     that walks over the contexts of a million timers makes each timer cost half as much again. It is
-    shown before anybody can see it, and before it is freed: the interpreter relies on that. A handle
-    that waits alone is not worth it.
+    shown before anybody can see it, and before it is freed: the interpreter relies on that. A
+    handle that waits alone is not worth it.
     """
     if handle.event.copied:
         PyObject_GC_UnTrack(<void*>handle.context)

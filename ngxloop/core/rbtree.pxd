@@ -12,7 +12,6 @@ cdef struct RbNode:
     RbNode* left
     RbNode* right
     int64_t key
-    void* data               # BORROWED: whatever the node is part of
     unsigned char red
     unsigned char linked     # stands in a tree
 

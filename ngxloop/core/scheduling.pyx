@@ -6,8 +6,8 @@ the calls is kept, and wakes the loop only if it sleeps.
 
 from sys import _getframe
 
-from ngxloop.core.handle cimport Handle, handle_fill, handle_new, handle_post
-from ngxloop.core.timers cimport TimerHandle, timer_arm
+from ngxloop.core.handle cimport Handle, handle_new, handle_post
+from ngxloop.core.timers cimport TimerHandle, timer_arm, timer_new
 
 
 cdef object extract_stack = None
@@ -138,9 +138,6 @@ cdef object schedule(Scheduling loop, when, callback, args, context, str method)
         loop.check_open()
     if loop.debugging:
         loop.check_call(callback, method)
-    timer = TimerHandle.__new__(TimerHandle)
-    handle_fill(timer, loop, callback, args, context)
-    if loop.debugging:
-        timer.origin = loop.origin()
+    timer = timer_new(loop, callback, args, context, loop.origin() if loop.debugging else None)
     timer_arm(timer, &loop.timers, when_seconds)
     return timer

@@ -8,10 +8,10 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from ngxloop.core.rbtree cimport RbNode, RbTree
 
 cdef enum:
-    NEAR_BITS = 16           # the near span: 2^16 ns, 65 us
+    NEAR_BITS = 12           # the near span: 2^12 ns, 4 us
     SLOT_BITS = 6            # each level's slots are 64 times as wide as those of the one below
     SLOT_COUNT = 64
-    LEVEL_COUNT = 8          # 16 + 8 * 6 bits: all there are
+    LEVEL_COUNT = 9          # 12 + 9 * 6 bits: all there are
 
 cdef struct TimerBucket:
     RbNode* first            # in order of insertion, linked by left and right

@@ -4,12 +4,14 @@ Why not a tree alone. Most timers are time-outs that are cancelled long before t
 of a million each costs a walk over 20 nodes that are in no cache, twice; in a bucket, a link.
 
 How it works. A key is a deadline in nanoseconds. `base` follows the clock. A key that differs from
-base in the lowest 16 bits only, or is smaller, is near: those stand in the tree, in exact order. Of
+base in the lowest 12 bits only, or is smaller, is near: those stand in the tree, in exact order. Of
 the others the highest bit in which they differ from base says the level (6 bits each), the bits of
 that level say the bucket. So all keys of a level are smaller than those of the levels above, in a
 level the buckets are in order, and within a bucket the order is that of insertion. When the clock
 reaches the first bucket, it becomes base, and the bucket's timers are put anew: nearer to base now,
-they come to lower levels, or into the tree. A timer moves at most once for each level.
+they come to lower levels, or into the tree; a few go into the tree at once. A timer moves at most
+once for each level. The tree stays small, however many are due: a walk through a large one waits
+for memory and for mispredicted branches.
 
 Rules. Base may move on to any time before the first bucket: no key changes its bucket by that, for
 base and the bucket differ in the same bits as before. Hence a timer's bucket is known from its key,
@@ -32,6 +34,7 @@ cdef extern from *:
 
 cdef enum:
     IN_BUCKET = 2            # RbNode.linked of a far timer; the tree's is 1
+    CROWD_COUNT = 16         # timers of a bucket that go into the tree at once
 
 
 cdef void timerqueue_init(TimerQueue* queue, int64_t now_ns) noexcept nogil:
@@ -141,15 +144,11 @@ cdef void mark_empty(TimerQueue* queue, uint32_t level, uint32_t slot) noexcept 
 
 
 cdef bint open_bucket(TimerQueue* queue, uint64_t now) noexcept nogil:
-    """Move base on; put the timers of the first bucket anew if that has been reached, else False.
-
-    A bucket that is over as a whole goes down one level only, so that the tree stays small.
-    """
+    """Move base on and put the timers of the first bucket anew; False if that is not reached."""
     cdef uint32_t level
     cdef uint32_t slot
     cdef uint32_t shift
     cdef uint64_t start
-    cdef uint64_t last
     if queue.levels == 0:
         queue.base = max(queue.base, now)
         return False
@@ -160,13 +159,22 @@ cdef bint open_bucket(TimerQueue* queue, uint64_t now) noexcept nogil:
     if now < start:
         queue.base = max(queue.base, now)
         return False
-    last = start + (<uint64_t>1 << shift) - 1
-    if now <= last or level == 0:
-        queue.base = min(now, last)
-    else:
+    if level > 0 and is_crowded(&queue.buckets[level][slot]):
         queue.base = start
+    else:
+        queue.base = min(now, start + (<uint64_t>1 << shift) - 1)
     empty_bucket(queue, level, slot)
     return True
+
+
+cdef bint is_crowded(TimerBucket* bucket) noexcept nogil:
+    """True if a bucket has more timers than the tree takes with ease."""
+    cdef RbNode* node = bucket.first
+    for _ in range(CROWD_COUNT):
+        if node == NULL:
+            return False
+        node = node.right
+    return node != NULL
 
 
 cdef void empty_bucket(TimerQueue* queue, uint32_t level, uint32_t slot) noexcept nogil:

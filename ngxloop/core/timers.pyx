@@ -4,6 +4,10 @@ Rules. While a timer is armed, its queue OWNS one reference to it; when its time
 reference moves to the ready queue with it. Cancelling unlinks at once and frees the callback: a
 server that arms and cancels a time-out per request keeps no dead timers. Equal deadlines run in the
 order they were asked for; never early: the deadline is rounded up to whole nanoseconds.
+
+While a timer is armed its event is not posted, and the event's handler, data and links are the node
+of the timer queue: a timer has 112 bytes instead of 176, so that more of them stay in the cache.
+The node's colour lies over `posted`, `linked` over `ready`, which nobody reads of an armed timer.
 """
 
 cimport cython
@@ -12,9 +16,16 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport INT64_MAX, int64_t
 
 from ngxloop.core.clock cimport ns_from_seconds
-from ngxloop.core.event cimport EventQueue
+from ngxloop.core.event cimport Event, EventQueue
 from ngxloop.core.freelist cimport memory_keep
-from ngxloop.core.handle cimport Handle, handle_end, handle_forget, handle_hide
+from ngxloop.core.handle cimport (
+    Handle,
+    handle_end,
+    handle_fill,
+    handle_forget,
+    handle_hide,
+    handle_run,
+)
 from ngxloop.core.limits cimport KEPT_TIMER_COUNT_MAX
 from ngxloop.core.rbtree cimport RbNode
 from ngxloop.core.ready cimport event_post
@@ -35,7 +46,6 @@ def bind_timer_class(public_class: type) -> None:
 
 
 @cython.no_gc
-@cython.final
 cdef class TimerHandle(Handle):
     """A callback scheduled for a time; call_later and call_at return it."""
 
@@ -45,15 +55,7 @@ cdef class TimerHandle(Handle):
 
     @property
     def _scheduled(self):
-        return bool(self.node.linked)
-
-    @property
-    def _source_traceback(self):
-        return None if self.origin is None else self.origin[0]
-
-    @property
-    def _repr(self):
-        return None if self.origin is None else self.origin[1]
+        return bool(timer_node(self).linked)
 
     def _repr_info(self):
         return PUBLIC_CLASS._repr_info(self)
@@ -67,13 +69,7 @@ cdef class TimerHandle(Handle):
 
     def cancel(self):
         """Prevent the callback from running; harmless when it has run or is cancelled already."""
-        if self.node.linked:
-            timerqueue_remove(self.queue, &self.node)
-            handle_end(self, self.origin)
-            self._loop = None
-            Py_DECREF(self)  # the queue's reference; the caller has its own
-        else:
-            handle_end(self, self.origin)
+        timer_cancel(self, None)
 
     def __hash__(self):
         return hash(self._when)
@@ -101,26 +97,91 @@ cdef class TimerHandle(Handle):
         )
 
 
+@cython.no_gc
+@cython.final
+cdef class TracedTimerHandle(TimerHandle):
+    """A timer made in debug mode: it knows where."""
+
+    @property
+    def _source_traceback(self):
+        return self.origin[0]
+
+    @property
+    def _repr(self):
+        return self.origin[1]
+
+    def cancel(self):
+        """Prevent the callback from running; harmless when it has run or is cancelled already."""
+        timer_cancel(self, self.origin)
+
+
 memory_keep(<PyTypeObject*>TimerHandle, KEPT_TIMER_COUNT_MAX)
+
+assert sizeof(RbNode) <= sizeof(Event)
+
+
+cdef Py_ssize_t place_of_node():
+    """Return how far behind a timer's beginning its node lies."""
+    cdef TimerHandle timer = TimerHandle.__new__(TimerHandle)
+    return <char*>&timer.event - <char*><void*>timer
+
+
+cdef Py_ssize_t NODE_PLACE = place_of_node()
+
+
+cdef inline RbNode* timer_node(TimerHandle timer) noexcept:
+    """Return a timer's node; nothing but `linked` is the node's while the timer is not armed."""
+    return <RbNode*>&timer.event
+
+
+cdef inline TimerHandle timer_of(RbNode* node):
+    return <TimerHandle><void*>(<char*>node - NODE_PLACE)
+
+
+cdef TimerHandle timer_new(loop, callback, args, context, list origin):
+    """Return a timer that is not armed yet; see handle_new."""
+    cdef TimerHandle timer
+    if origin is None:
+        timer = TimerHandle.__new__(TimerHandle)
+    else:
+        timer = TracedTimerHandle.__new__(TracedTimerHandle)
+        (<TracedTimerHandle>timer).origin = origin
+    handle_fill(timer, loop, callback, args, context)
+    return timer
 
 
 cdef int timer_arm(TimerHandle timer, TimerQueue* queue, double when) except -1:
-    """Put a filled timer into the queue, which takes a reference of its own."""
+    """Put a timer into the queue, which takes a reference of its own."""
     timer._when = when
     timer.queue = queue
-    timer.node.key = ns_from_seconds(when)
-    timer.node.data = <void*>timer
+    timer_node(timer).key = ns_from_seconds(when)
     Py_INCREF(timer)
     handle_hide(timer)
-    timerqueue_insert(queue, &timer.node)
+    timerqueue_insert(queue, timer_node(timer))
+    return 0
+
+
+cdef int timer_cancel(TimerHandle timer, list origin) except -1:
+    """Cancel a timer that is armed, posted, or neither."""
+    if not timer_node(timer).linked:
+        return handle_end(timer, origin)
+    timerqueue_remove(timer.queue, timer_node(timer))
+    timer.event.posted = False
+    handle_end(timer, origin)
+    timer._loop = None
+    Py_DECREF(timer)  # the queue's reference; the caller has its own
     return 0
 
 
 cdef int timers_expire(TimerQueue* queue, EventQueue* ready, int64_t now_ns) except -1:
     """Post every timer whose deadline is not after now_ns, earliest first."""
     cdef RbNode* node = timerqueue_take(queue, now_ns)
+    cdef Event* ev
     while node != NULL:
-        event_post(ready, &(<TimerHandle>node.data).event)
+        ev = <Event*>node
+        ev.handler = handle_run
+        ev.data = <char*>node - NODE_PLACE
+        event_post(ready, ev)
         node = timerqueue_take(queue, now_ns)
     return 0
 
@@ -130,7 +191,8 @@ cdef int timers_drop(TimerQueue* queue) except -1:
     cdef RbNode* node = timerqueue_take(queue, INT64_MAX)
     cdef TimerHandle timer
     while node != NULL:
-        timer = <TimerHandle>node.data
+        timer = timer_of(node)
+        timer.event.posted = False
         Py_DECREF(timer)
         handle_forget(timer)
         node = timerqueue_take(queue, INT64_MAX)

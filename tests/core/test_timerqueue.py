@@ -130,3 +130,28 @@ def test_batch_that_is_over_goes_through_the_tree_in_parts():
         largest = max(largest, timers.near_count)
 
     assert largest < 10
+
+
+@pytest.mark.parametrize("now", [SECOND, 100 * US], ids=["all due", "half due"])
+def test_dense_batch_goes_through_the_tree_in_parts(now):
+    timers = Timers(10_000, 0)
+    order = sorted(range(10_000), key=lambda number: number * 7919 % 10_000)
+    for number in range(10_000):
+        timers.insert(number, number * 7919 % 10_000 * 20)
+
+    largest = 0
+    for expected in order[: now // 20 + 1]:
+        assert timers.take(now) == expected
+        largest = max(largest, timers.near_count)
+
+    assert largest <= 4096 // 20 + 1
+
+
+def test_few_timers_go_into_the_tree_at_once():
+    timers = Timers(CAPACITY, 0)
+    for number in range(16):
+        timers.insert(number, 2**40 + number * MS)
+
+    timers.take(2**41)
+
+    assert timers.near_count == 15
