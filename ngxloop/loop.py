@@ -28,6 +28,7 @@ from ngxloop.aio.statistics import Statistics
 from ngxloop.aio.streams import StreamHooks
 from ngxloop.aio.tls import TlsHooks
 from ngxloop.aio.unixsockets import UnixSockets
+from ngxloop.core.methods import adopt_methods
 from ngxloop.core.sockops import SockCalls
 from ngxloop.transports.listener import Listener
 from ngxloop.transports.tlsmemory import TlsMemory
@@ -127,4 +128,16 @@ class EventLoop(
             self.remove_signal_handler(sig)
 
 
+# Not time(): whether that is overridden is seen by comparing it.
+adopt_methods(
+    EventLoop,
+    (
+        "call_at",
+        "call_later",
+        "call_soon",
+        "call_soon_threadsafe",
+        "create_future",
+        "create_task",
+    ),
+)
 remember_hooks(EventLoop)

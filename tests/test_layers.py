@@ -36,6 +36,7 @@ LAYERS: dict[int, list[str]] = {
         "core.sockaddr",
         "core.address_cache",
         "core.freelist",
+        "core.methods",
     ],
     # The parts of a loop, each by itself.
     2: [

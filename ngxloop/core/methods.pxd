@@ -1,0 +1,1 @@
+"""Methods of compiled base classes, given to the class that inherits them."""

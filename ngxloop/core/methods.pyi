@@ -1,0 +1,3 @@
+from collections.abc import Iterable
+
+def adopt_methods(owner: type, names: Iterable[str]) -> None: ...
