@@ -40,12 +40,14 @@ NOT_RUN = {
 }
 
 # Modules that need no loop, and would pass on any.
-LOOPLESS = {"test_pep492", "test_protocols", "test_runners", "test_transports"}
+LOOPLESS = {"test_pep492", "test_protocols", "test_runners", "test_tools", "test_transports"}
 
 PRIVATE_ACCEPT = "calls _accept_connection, or serves a mock of a socket: private to CPython's loop"
 PRIVATE_SIGNALS = "puts mocks into asyncio.unix_events, or calls _handle_signal: private to it"
 PRIVATE_SENDFILE = "calls _sock_sendfile_native_impl: private to CPython's loop"
 PRIVATE_PIPES = "takes asyncio's private pipe transports apart; watches whatever has the number 5"
+PRIVATE_WATCHER = "looks into loop._watcher, where CPython's own loop keeps its child watcher"
+PRIVATE_THREADSAFE = "wants an asyncio.events._ThreadSafeHandle, a private class, or waits for ever"
 
 LISTED: list[Listed] = [
     Listed(
@@ -73,4 +75,33 @@ LISTED: list[Listed] = [
         "takes the system call out of the names of asyncio.unix_events: private to it",
     ),
     Listed("test_unix_events.Unix*PipeTransportTests.*", PRIVATE_PIPES, runs=False),
+    Listed(
+        "test_unix_events.PidfdChildWatcherTests.test_pidfd_closed_when_waitpid_raises",
+        "waits for a call of os.waitpid(), which a mock stands for; ngxloop calls os.waitid()",
+        since=(3, 14, 10),
+        runs=False,
+    ),
+    Listed(
+        "test_events.*.test_datagram_write_error_close_from_callback",
+        "counts the error of a datagram sent after close(), which ngxloop drops: docs/differences.md",
+        since=(3, 14, 10),
+    ),
+    Listed("test_subprocess.*WatcherTests.test_watcher_implementation", PRIVATE_WATCHER, (3, 14)),
+    Listed(
+        "test_subprocess.SubprocessThreadedWatcherTests.test_pid_not_reaped_before_exit_published",
+        PRIVATE_WATCHER,
+        since=(3, 14, 10),
+    ),
+    Listed(
+        "test_events.*.test_call_soon_threadsafe_handle_block_*",
+        PRIVATE_THREADSAFE,
+        since=(3, 14),
+        runs=False,
+    ),
+    Listed(
+        "test_events.*.test_call_soon_threadsafe_handle_cancel_*",
+        PRIVATE_THREADSAFE,
+        since=(3, 14),
+        runs=False,
+    ),
 ]

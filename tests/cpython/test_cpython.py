@@ -17,7 +17,7 @@ from tests.cpython.exceptions import NOT_RUN
 PROJECT = Path(__file__).parents[2]
 
 # Seconds that a module may take; the slowest takes about 15 on an idle machine.
-TIME_LIMIT = 120
+TIME_LIMIT = 240
 
 
 def installed_modules() -> list[str]:

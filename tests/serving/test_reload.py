@@ -148,6 +148,7 @@ def test_signal_during_a_reload_ends_both_generations(serve, tmp_path):
 
 def test_master_keeps_no_descriptor_and_no_thread_over_reloads(serve):
     server = serve("plain:Echo", "--workers", "2", "--log-level", "debug").serving()
+    server.caught_up()
     before = open_descriptors(server)
     for generation in range(2, 12):
         server.send(signal.SIGHUP)
