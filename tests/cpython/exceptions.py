@@ -83,7 +83,7 @@ LISTED: list[Listed] = [
     ),
     Listed(
         "test_events.*.test_datagram_write_error_close_from_callback",
-        "counts the error of a datagram sent after close(), which ngxloop drops: docs/differences.md",
+        "counts the error of a datagram sent after close(): dropped, docs/differences.md",
         since=(3, 14, 10),
     ),
     Listed("test_subprocess.*WatcherTests.test_watcher_implementation", PRIVATE_WATCHER, (3, 14)),
