@@ -1,6 +1,7 @@
 """What a source distribution and a wheel hold; that they can be installed is seen in .ci/run."""
 
 import os
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -40,6 +41,12 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     folder = tmp_path_factory.mktemp("wheel")
     run_setup("build_py", "--build-lib", str(folder))
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_setup_may_be_imported(monkeypatch: pytest.MonkeyPatch):
+    """From Python 3.14 on, each process that Cython compiles in does so, and must not build."""
+    monkeypatch.chdir(ROOT)
+    assert runpy.run_path("setup.py", run_name="__mp_main__")["SOURCES"]
 
 
 def names_in_checkout(*patterns: str) -> set[str]:
