@@ -7,9 +7,10 @@ defines what happens when; the states are those of TRANSITIONS in tlsengine.pyx.
     connection_made    the handshake begins, with a time-out
     receive            handshake: go on with it; wrapped: read; flushing: read, then shut down;
                        shutdown: look for the peer's close_notify
-    close              wrapped -> flushing -> shutdown, with a time-out; in a handshake: abort
-    eof_received       what is there is read, then the transport below closes; a protocol that has
-                       paused reading gets it when it resumes
+    close              wrapped -> flushing -> shutdown, with a time-out until connection_lost; in a
+                       handshake: abort
+    eof_received       what is there is read, then the transport below closes, with the same
+                       time-out; a protocol that has paused reading gets it when it resumes
     connection_lost    the protocol hears of it in the next turn
 
 Rules. The layer and its TlsTransport refer to each other until the connection is lost; after that
@@ -335,7 +336,9 @@ cdef class TlsLayer(TlsFlow):
         if not done:
             return 0
         self.tell_end()
-        self.stop_timer()
+        # the stream below ends behind its output, which a peer that does not read delays for ever
+        if self.timer is None and self.app is not None:
+            self.start_timer(self.shutdown_timeout, self._check_shutdown_timeout)
         if self.stream is not None:
             self.stream.close()
         else:

@@ -7,6 +7,7 @@ import logging
 import re
 import socket
 import ssl
+import sys
 import weakref
 
 import pytest
@@ -169,6 +170,25 @@ async def test_a_peer_that_never_says_goodbye_is_cut_off():
         transport.close()
         await protocol.closed
         assert await receive_until_eof(peer.sock)
+
+    assert isinstance(protocol.lost_with, TimeoutError)
+    assert str(protocol.lost_with) == "SSL shutdown timed out"
+
+
+@pytest.mark.parametrize("close_first", [True, False], ids=["after_our_close", "before_any_close"])
+@pytest.mark.parametrize("end", ["end_of_stream", "goodbye"])
+async def test_a_peer_that_ends_its_half_but_reads_nothing_is_cut_off(end, close_first):
+    if is_stdlib(asyncio.get_running_loop()) and sys.version_info < (3, 14, 10):
+        pytest.skip("asyncio waits for ever")
+    async with accepted(ssl_shutdown_timeout=0.05) as (transport, protocol, peer):
+        transport.write(LARGE * 4)
+        if close_first:
+            transport.close()
+        if end == "goodbye":
+            peer.say_goodbye()
+        else:
+            peer.sock.shutdown(socket.SHUT_WR)
+        await protocol.closed
 
     assert isinstance(protocol.lost_with, TimeoutError)
     assert str(protocol.lost_with) == "SSL shutdown timed out"
