@@ -129,6 +129,8 @@ class TlsHooks:
             for handle in scheduled:
                 handle.cancel()
             raise
+        finally:
+            del waiter  # its exception knows this frame: a cycle that would keep both transports
         return tls
 
     def _new_tls_transport(

@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import socket
 import ssl
+import sys
+import weakref
 
 import pytest
 
@@ -252,6 +255,55 @@ async def test_a_peer_that_we_refuse_gets_an_alert(request):
 
 
 # ---- what the protocol does in connection_made()
+
+
+async def connect_in_vain(address, context, remembered):
+    try:
+        await asyncio.get_running_loop().create_connection(
+            asyncio.Protocol, *address, ssl=context, server_hostname="localhost"
+        )
+    except ssl.SSLCertVerificationError:
+        return
+    pytest.fail("the certificate was accepted")
+
+
+async def upgrade_in_vain(address, context, remembered):
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_connection(asyncio.Protocol, *address)
+    remembered.add(transport)
+    try:
+        await loop.start_tls(transport, protocol, context, server_hostname="localhost")
+    except ssl.SSLCertVerificationError:
+        return
+    pytest.fail("the certificate was accepted")
+
+
+@pytest.mark.parametrize("attempt", [connect_in_vain, upgrade_in_vain])
+async def test_no_cycle_keeps_what_a_failed_handshake_leaves(attempt):
+    inherited = attempt is connect_in_vain or is_stdlib(asyncio.get_running_loop())
+    if inherited and sys.version_info < (3, 14, 10):
+        pytest.skip("BaseEventLoop's own frame keeps the exception, and the exception the frame")
+    remembered = weakref.WeakSet()
+
+    class RememberedSSLObject(ssl.SSLObject):
+        def __new__(cls):
+            remembered.add(made := super().__new__(cls))
+            count.append(1)
+            return made
+
+    count = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which trusts nobody
+    context.sslobject_class = RememberedSSLObject
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving(EchoProtocol, ssl=server_context()) as server:
+            await attempt(address_of(server), context, remembered)
+            await turns(5)
+            assert count == [1]
+            assert list(remembered) == []
+    finally:
+        gc.enable()
 
 
 async def test_connection_made_may_write_and_close():

@@ -45,6 +45,7 @@ LOOPLESS = {"test_pep492", "test_protocols", "test_runners", "test_tools", "test
 PRIVATE_ACCEPT = "calls _accept_connection, or serves a mock of a socket: private to CPython's loop"
 PRIVATE_SIGNALS = "puts mocks into asyncio.unix_events, or calls _handle_signal: private to it"
 PRIVATE_SENDFILE = "calls _sock_sendfile_native_impl: private to CPython's loop"
+PRIVATE_LAYER = "wraps asyncio.sslproto.SSLProtocol.connection_made to find a transport"
 PRIVATE_PIPES = "takes asyncio's private pipe transports apart; watches whatever has the number 5"
 PRIVATE_WATCHER = "looks into loop._watcher, where CPython's own loop keeps its child watcher"
 PRIVATE_THREADSAFE = "wants an asyncio.events._ThreadSafeHandle, a private class, or waits for ever"
@@ -103,5 +104,10 @@ LISTED: list[Listed] = [
         PRIVATE_THREADSAFE,
         since=(3, 14),
         runs=False,
+    ),
+    Listed(
+        "test_sslproto.*.test_create_connection_ssl_failed_certificate_no_cycles",
+        PRIVATE_LAYER,
+        since=(3, 14, 10),
     ),
 ]
