@@ -59,6 +59,11 @@ cdef class TlsFlow(Receiver):
         if self.flush_event.posted:
             event_unpost(&self.flush_event)
 
+    @property
+    def _app_reading_paused(self):
+        """Whether the protocol called pause_reading(); test suites look at it."""
+        return self.paused
+
     cdef int use_protocol(self, protocol) except -1:
         if self.app is None:
             return 0

@@ -10,7 +10,7 @@ import pytest
 from tests.support.protocols import RecordingProtocol
 from tests.support.sockets import tcp_pair
 from tests.support.streams import address_of, serving
-from tests.support.tls import client_context, server_context
+from tests.support.tls import client_context, server_context, tls_connection
 from tests.support.waiting import wait_until
 
 
@@ -58,6 +58,18 @@ async def test_the_handshake_may_take_60_seconds_and_the_shutdown_30():
 
     assert limits == (60.0, 30.0)
     assert "ssl_handshake_timeout" in inspect.signature(loop.create_connection).parameters
+
+
+async def test_the_layer_tells_whether_its_protocol_reads():
+    async with tls_connection() as (transport, _, _):
+        layer = transport._ssl_protocol
+        told = [layer._app_reading_paused]
+        transport.pause_reading()
+        told.append(layer._app_reading_paused)
+        transport.resume_reading()
+        told.append(layer._app_reading_paused)
+
+    assert told == [False, True, False]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="since 3.14")
