@@ -13,7 +13,6 @@ import io
 import os
 import socket
 import stat
-import sys
 from asyncio.exceptions import SendfileNotAvailableError
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -23,9 +22,6 @@ MAX_BYTES = 0x7FFFF000
 
 # What is sent in a turn, and a call more, to a socket that takes it all.
 TURN_BYTES = 1 << 20
-
-# Since 3.14 the file's position is set even if nothing was sent.
-ALWAYS_SEEKS = sys.version_info >= (3, 14)
 
 
 class FileSending:
@@ -100,6 +96,8 @@ async def _send(
 ) -> int:
     """Send count bytes, or up to the file's end; return how many.
 
+    The file is then positioned behind them, even if there were none, as in newer asyncio.
+
     Args:
         target_fd: tells the socket's fd, -1 once it is closed.
         until_writable: waits until the socket takes more.
@@ -126,8 +124,7 @@ async def _send(
                 turn_end = sent + TURN_BYTES
         return sent
     finally:
-        if sent or ALWAYS_SEEKS:
-            os.lseek(source_fd, offset + sent, os.SEEK_SET)
+        os.lseek(source_fd, offset + sent, os.SEEK_SET)
 
 
 def _failure(exc: OSError, target: int, sent: int) -> Exception:
