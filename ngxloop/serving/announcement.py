@@ -1,6 +1,5 @@
 """What the log says of a generation that serves: what is served and where, and where nothing is."""
 
-from ngxloop.serving.listeners import describe_address
 from ngxloop.serving.logs import log
 from ngxloop.serving.options.application import HTTP_INTERFACES, PROGRAM_INTERFACES
 from ngxloop.serving.places import Generation
@@ -24,9 +23,8 @@ def warn_of_unserved(generation: Generation) -> None:
     """Name the addresses of --bind that a program has not bound: who connects, waits for ever."""
     if generation.interface not in PROGRAM_INTERFACES:
         return
-    served = {describe_address(sock) for sock in generation.lent}
     for address in generation.listeners.describe():
-        if address not in served:
+        if address not in generation.lent:
             log.warning(
                 "nobody accepts at %s, given with --bind: %s binds other addresses; "
                 "leave it out, or let the program bind it",

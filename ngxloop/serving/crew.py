@@ -5,6 +5,7 @@ through the methods of Owner.
 """
 
 import contextlib
+import functools
 import os
 import random
 import signal
@@ -275,7 +276,8 @@ class Crew:
 
     def _hear_bind(self, place: Place, message: Message) -> None:
         generation = place.generation
-        asker = Asker(str(place), place.pid, generation.number, generation.lend)
+        lend = functools.partial(generation.lend, place.number)
+        asker = Asker(str(place), place.pid, generation.number, lend)
         self.shared.answer_bind(asker, message)
 
     def _hear_release(self, place: Place, message: Message) -> None:

@@ -68,9 +68,15 @@ class Listeners:
         """Return what was opened for a --bind value."""
         return [opened for opened in self.opened if opened.key == key]
 
-    def find_address(self, family: int, address: Any) -> ListeningSocket | None:
-        """Return the socket that is bound to an address: the same one by another name, perhaps."""
-        for sock in self.sockets:
+    def find_address(
+        self, family: int, address: Any, number: int | None = None
+    ) -> ListeningSocket | None:
+        """Return the socket that is bound to an address: the same one by another name, perhaps.
+
+        Args:
+            number: Only among the sockets of the worker of that number.
+        """
+        for sock in self.sockets if number is None else self.sockets_for(number):
             if sock.family == family and _is_same_address(sock.getsockname(), address):
                 return sock
         return None

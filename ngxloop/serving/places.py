@@ -9,7 +9,7 @@ from typing import Any
 from ngxloop.serving.channel import Channel, Kind
 from ngxloop.serving.config import BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS, YOUNG_SECONDS, Config
 from ngxloop.serving.errors import StartError
-from ngxloop.serving.listeners import Listeners, ListeningSocket
+from ngxloop.serving.listeners import Listeners, ListeningSocket, describe_address
 from ngxloop.serving.states import LIVE, Event, State, next_state
 
 
@@ -100,7 +100,7 @@ class Generation:
         self.config = config
         self.listeners = listeners
         self.places: list[Place] = []
-        self.lent: set[ListeningSocket] = set()  # to programs that bind their addresses
+        self.lent: set[str] = set()  # the addresses of --bind that programs have bound
         for _ in range(count):
             self.add()
 
@@ -114,11 +114,11 @@ class Generation:
         """What its workers serve."""
         return self.places[0].interface if self.places else ""
 
-    def lend(self, family: int, address: Any) -> ListeningSocket | None:
-        """Return the socket that --bind has opened at the address that a program binds."""
-        found = self.listeners.find_address(family, address)
+    def lend(self, number: int, family: int, address: Any) -> ListeningSocket | None:
+        """Return the socket that --bind has opened where the program of a worker binds."""
+        found = self.listeners.find_address(family, address, number)
         if found is not None:
-            self.lent.add(found)
+            self.lent.add(describe_address(found))
         return found
 
     def add(self) -> Place:

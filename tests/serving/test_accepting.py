@@ -68,6 +68,28 @@ def test_in_mode_reuseport_what_waits_for_a_worker_gets_the_next_one(serve, chan
             assert int(receive_line(sock)) > 0
 
 
+def test_in_mode_reuseport_a_program_serves_every_socket(serve, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import asyncio\n"
+        "import os\n"
+        "async def echo(reader, writer):\n"
+        "    writer.write(b'%d\\n' % os.getpid())\n"
+        "    await reader.read()\n"
+        "    writer.close()\n"
+        "async def main():\n"
+        f"    server = await asyncio.start_server(echo, '127.0.0.1', {port})\n"
+        "    await server.serve_forever()\n"
+        "asyncio.run(main())\n"
+    )
+    options = ["--workers", "3", "--accept", "reuseport", "--bind", f"127.0.0.1:{port}"]
+    server = serve(*options, str(script), program=True).serving()
+    assert len(server.worker_pids(1)) == 3
+    assert set(homes(server, 60)) == set(server.worker_pids(1))
+
+
 def test_reload_changes_between_reuseport_and_shared_sockets(serve, tmp_path):
     config = tmp_path / "ngxloop.toml"
     config.write_text('accept = "reuseport"\nworkers = 3\n')
