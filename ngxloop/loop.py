@@ -60,6 +60,16 @@ _BASE_ATTRIBUTES = (
     "_timer_cancelled_count",
 )
 
+# Not time(): whether that is overridden is seen by comparing it.
+_BUSY_METHODS = (
+    "call_at",
+    "call_later",
+    "call_soon",
+    "call_soon_threadsafe",
+    "create_future",
+    "create_task",
+)
+
 
 class EventLoop(
     SockCalls,
@@ -128,16 +138,10 @@ class EventLoop(
             self.remove_signal_handler(sig)
 
 
-# Not time(): whether that is overridden is seen by comparing it.
-adopt_methods(
-    EventLoop,
-    (
-        "call_at",
-        "call_later",
-        "call_soon",
-        "call_soon_threadsafe",
-        "create_future",
-        "create_task",
-    ),
-)
+def call_directly(loop_class: type[EventLoop]) -> None:
+    """Let the interpreter call the busiest methods of a class of loops directly."""
+    adopt_methods(loop_class, _BUSY_METHODS)
+
+
+call_directly(EventLoop)
 remember_hooks(EventLoop)

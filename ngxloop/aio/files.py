@@ -8,6 +8,7 @@ file's position is behind what was sent. What BaseEventLoop checks and says stay
 """
 
 import asyncio
+import contextlib
 import errno
 import io
 import os
@@ -122,9 +123,12 @@ async def _send(
             if sent >= turn_end and sent != count:
                 await asyncio.sleep(0)
                 turn_end = sent + TURN_BYTES
-        return sent
-    finally:
-        os.lseek(source_fd, offset + sent, os.SEEK_SET)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the file may have been closed meanwhile
+            os.lseek(source_fd, offset + sent, os.SEEK_SET)
+        raise
+    os.lseek(source_fd, offset + sent, os.SEEK_SET)
+    return sent
 
 
 def _failure(exc: OSError, target: int, sent: int) -> Exception:

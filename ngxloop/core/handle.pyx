@@ -38,6 +38,8 @@ cdef extern from "Python.h":
     Py_ssize_t PyTuple_GET_SIZE(object args)
     int PyContext_Enter(object context)
     int PyContext_Exit(object context)
+    PyObject* PyErr_Occurred()
+    void PyErr_SetString(object kind, const char* message)
     Py_ssize_t Py_REFCNT(object owner)
     void PyObject_GC_Track(void* owner)
     void PyObject_GC_UnTrack(void* owner)
@@ -254,9 +256,13 @@ cdef int handle_call(Handle handle) except -1:
 cdef inline PyObject* call(object callback, object args) noexcept:
     """Call as PyObject_Call does, with one step in between instead of three."""
     cdef vectorcallfunc function = PyVectorcall_Function(callback)
+    cdef PyObject* result
     if function == NULL:
         return PyObject_Call(callback, args, NULL)
-    return function(callback, (<PyTupleObject*>args).ob_item, PyTuple_GET_SIZE(args), NULL)
+    result = function(callback, (<PyTupleObject*>args).ob_item, PyTuple_GET_SIZE(args), NULL)
+    if result == NULL and PyErr_Occurred() == NULL:  # a broken extension ends no loop
+        PyErr_SetString(SystemError, "callback returned NULL without setting an exception")
+    return result
 
 
 cdef int report_failure(Handle handle, entered_context) except -1:

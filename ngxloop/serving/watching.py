@@ -6,6 +6,7 @@ child dies, the master ends with an error, as uvicorn does: without it changes w
 and their author would look for the reason everywhere but here.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -74,8 +75,9 @@ class Watcher:
     def close(self) -> None:
         """End it."""
         if self.pid:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):  # reaped by a hook
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
             self.pid = 0
 
 

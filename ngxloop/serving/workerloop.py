@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import ngxloop
 from ngxloop import policy
 from ngxloop.core.shared_gate import SharedGate
-from ngxloop.loop import EventLoop
+from ngxloop.loop import EventLoop, call_directly
 from ngxloop.serving.borrowing import Borrower, is_making_server, make_unix_socket
 from ngxloop.serving.logs import log
 
@@ -98,7 +98,9 @@ class WorkerLoop(EventLoop):
 def loop_class(sharing: Sharing) -> type[WorkerLoop]:
     """Return the class of the loops of one worker."""
     names = {"sharing": sharing, "__module__": __name__, "__doc__": WorkerLoop.__doc__}
-    return type("WorkerLoop", (WorkerLoop,), names)
+    made = type("WorkerLoop", (WorkerLoop,), names)
+    call_directly(made)
+    return made
 
 
 def provide_loops(loop_class: type[WorkerLoop]) -> None:
