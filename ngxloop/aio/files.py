@@ -5,6 +5,8 @@ what is sent in a turn has a limit, so that others get theirs. What the kernel c
 send (a pipe, a file without a descriptor, or the first call fails) raises
 SendfileNotAvailableError, upon which asyncio's own fallback reads and writes. However it ends, the
 file's position is behind what was sent. What BaseEventLoop checks and says stays its own.
+
+sendfile() comes from `posix` for the reason that aio/unixsockets.py gives.
 """
 
 import asyncio
@@ -16,6 +18,7 @@ import socket
 import stat
 from asyncio.exceptions import SendfileNotAvailableError
 from collections.abc import Awaitable, Callable
+from posix import sendfile
 from typing import Any
 
 # What one call may send: the kernel's own limit, 2 GiB less a page (sendfile(2)).
@@ -110,7 +113,7 @@ async def _send(
             size = MAX_BYTES if count is None else min(count - sent, MAX_BYTES)
             target = target_fd()
             try:
-                last_sent = os.sendfile(target, source_fd, offset + sent, size)
+                last_sent = sendfile(target, source_fd, offset + sent, size)
             except (BlockingIOError, InterruptedError):
                 await until_writable()
                 turn_end = sent + TURN_BYTES

@@ -84,14 +84,18 @@ class TlsHooks:
         server_hostname: str | None = None,
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
-    ) -> TlsTransport:
+    ) -> TlsTransport | None:
         """Upgrade a connection to TLS; return the transport that its protocol uses from now on.
 
         connection_made() is not called again. Bytes that a server's StreamReader has read already
         are taken for the beginning of the handshake, as in Python 3.14.3.
 
+        Returns:
+            None, as asyncio does, if the transport was closed by this side before the handshake
+            ended.
+
         Raises:
-            TypeError: sslcontext is no SSLContext, or the transport cannot be upgraded.
+            TypeError: sslcontext is not an SSLContext, or the transport cannot be upgraded.
             ssl.SSLError, ConnectionAbortedError: the handshake failed, or took too long.
         """
         if not isinstance(sslcontext, ssl.SSLContext):
@@ -100,8 +104,10 @@ class TlsHooks:
             )
         if not getattr(transport, "_start_tls_compatible", False):
             raise TypeError(f"transport {transport!r} is not supported by start_tls()")
+        if transport.is_closing():  # asyncio waits for the handshake time-out if it is lost already
+            return None
         waiter = self.create_future()
-        tls: TlsTransport = self._new_tls_transport(
+        layer = self._new_tls_transport(
             protocol,
             sslcontext,
             waiter,
@@ -110,8 +116,7 @@ class TlsHooks:
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
             call_connection_made=False,
-        )
-        layer = tls._ssl_protocol
+        )._ssl_protocol
         transport.pause_reading()  # nothing must come before connection_made()
         if getattr(transport, "_protocol_paused", False):
             layer.pause_writing()  # so that resume_writing() will reach the protocol
@@ -131,7 +136,8 @@ class TlsHooks:
             raise
         finally:
             del waiter  # its exception knows this frame: a cycle that would keep both transports
-        return tls
+        upgraded: TlsTransport | None = layer._app_transport
+        return upgraded
 
     def _new_tls_transport(
         self: Any,

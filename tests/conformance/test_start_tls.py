@@ -2,9 +2,11 @@
 
 import asyncio
 import ssl
+import sys
 
 import pytest
 
+from tests.support.loops import is_stdlib
 from tests.support.protocols import EchoProtocol, RecordingProtocol
 from tests.support.sockets import LOOPBACK, tcp_pair
 from tests.support.streams import address_of, serving
@@ -119,3 +121,34 @@ async def test_a_cancelled_start_tls_leaves_nothing_behind():
         with pytest.raises(asyncio.CancelledError):
             await starting
         await wait_until(lambda: ours.fileno() == -1, "the socket to be closed")
+
+
+@pytest.mark.parametrize("way", ["close", "abort"])
+@pytest.mark.parametrize("lost", [False, True], ids=["closing", "lost"])
+async def test_start_tls_on_a_transport_closed_before_returns_none(way, lost):
+    loop = asyncio.get_running_loop()
+    if is_stdlib(loop) and (lost or sys.version_info < (3, 12)):
+        pytest.skip("asyncio waits for the handshake time-out")
+    async with serving(EchoProtocol) as server:
+        transport, protocol = await loop.create_connection(RecordingProtocol, *address_of(server))
+        getattr(transport, way)()
+        if lost:
+            await protocol.closed
+        upgrading = loop.start_tls(
+            transport, protocol, client_context(), server_hostname="localhost"
+        )
+        assert await asyncio.wait_for(upgrading, 10) is None
+        await turns(5)
+
+
+async def test_start_tls_returns_none_when_this_side_closes_during_the_handshake():
+    loop = asyncio.get_running_loop()
+    with tcp_pair() as (ours, _peer):  # which never answers the hello
+        transport, protocol = await loop.create_connection(RecordingProtocol, sock=ours)
+        upgrade = asyncio.create_task(
+            loop.start_tls(transport, protocol, client_context(), server_hostname="localhost")
+        )
+        await turns(5)
+        transport.close()
+        assert await asyncio.wait_for(upgrade, 10) is None
+        await turns(5)
