@@ -12,6 +12,7 @@ import socket
 import sys
 import warnings
 
+import ngxloop.compiled  # noqa: F401  for tools that freeze programs
 from ngxloop.aio.busypoll import BusyPolling
 from ngxloop.aio.connecting import ClientConnections, remember_hooks
 from ngxloop.aio.datagrams import DatagramHooks

@@ -4,6 +4,7 @@ A module imports, or cimports, only from a smaller layer, or from a module above
 table is the order of the whole package from the ground up; a new module needs a row in it.
 """
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,7 @@ LAYERS: dict[int, list[str]] = {
     ],
     # The loop, and what serves an application on it.
     7: [
+        "compiled",
         "loop",
         "serving.adapters.aiohttp",
         "serving.adapters.asgi_protocol",
@@ -299,6 +301,21 @@ def test_a_package_is_empty(package):
 
     assert not imports(folder / "__init__.py")
     assert (folder / "__init__.py").read_text().count("\n") == 1
+
+
+def test_python_code_imports_every_compiled_module_and_what_those_import():
+    compiled = {module_name(path, ROOT) for path in SOURCES if path.suffix == ".pyx"}
+    needed = compiled | {
+        found.module
+        for path in SOURCES
+        if path.suffix == ".pyx"
+        for found in imports(path)
+        if found.module in sys.stdlib_module_names and not found.is_cimport
+    }
+
+    seen = {found.module for found in imports(ROOT / "ngxloop" / "compiled.py")}
+
+    assert needed == seen
 
 
 def test_the_core_knows_no_asyncio():

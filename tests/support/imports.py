@@ -12,7 +12,7 @@ SUFFIXES = (".py", ".pyx", ".pxd")
 NO_CODE = re.compile(r'(?s:""".*?"""|\'\'\'.*?\'\'\')|#[^\n]*')
 
 IMPORT = re.compile(
-    r"^(?P<indent>\s*)(?:c?import (?P<modules>.+)|from (?P<module>\S+) c?import (?P<names>.+))"
+    r"^(?P<indent>\s*)(?:from (?P<module>\S+) )?(?P<verb>c?import) (?P<names>.+)"
 )
 INCLUDE = re.compile(r"^\s*include\s+[\"']", re.MULTILINE)
 
@@ -22,12 +22,13 @@ CONDITION = re.compile(r"\s*(if|elif|else|try|except|finally)\b")
 
 @dataclasses.dataclass(frozen=True)
 class Import:
-    """One imported name: a module, or something in it; whether all of it; whether in a function."""
+    """One imported name: a module, or something in it; where, and whether Cython's compiler does it."""
 
     module: str
     name: str | None
     line: int
     late: bool
+    is_cimport: bool = False
 
     @property
     def star(self) -> bool:
@@ -81,12 +82,12 @@ def _cython_imports(text: str) -> Iterator[Import]:
         if not match:
             continue
         late = _is_late([text for _, text in lines[:index]], len(match["indent"]))
-        if match["modules"]:
-            for module in _names(match["modules"]):
-                yield Import(module, None, number, late)
-        else:
-            for name in _names(match["names"]):
-                yield Import(match["module"], name, number, late)
+        is_cimport = match["verb"] == "cimport"
+        for name in _names(match["names"]):
+            if match["module"]:
+                yield Import(match["module"], name, number, late, is_cimport)
+            else:
+                yield Import(name, None, number, late, is_cimport)
 
 
 def _logical_lines(text: str) -> list[tuple[int, str]]:
