@@ -4,9 +4,12 @@ The standard streams are real pipes, so that the child can open /dev/stdout agai
 asyncio takes for stdin on AIX only, is needed where the closing of a pipe's reader goes unnoticed.)
 """
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
-from asyncio import Future, base_subprocess
+from asyncio import Future, StreamReader, base_subprocess
 from typing import Any
 
 from ngxloop.aio.children import ChildWatching, chosen_watcher
@@ -16,15 +19,40 @@ INACTIVE_WATCHER = (
 )
 
 
+class OutputReader(StreamReader):
+    """The reader of a process's output: a read to the end that is cancelled loses nothing."""
+
+    _buffer: bytearray
+    _limit: int
+
+    async def read(self, n: int = -1) -> bytes:
+        """Read up to n bytes, or to the end of the stream if n is negative."""
+        if n >= 0:
+            return await super().read(n)
+        blocks: list[bytes] = []
+        try:
+            while block := await super().read(self._limit):
+                blocks.append(block)
+        except BaseException:
+            self._buffer[:0] = b"".join(blocks)
+            raise
+        return b"".join(blocks)
+
+
 class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
-    """A process and its pipes; asyncio's own, but for what start-up leaves behind if it fails."""
+    """A process and its pipes: asyncio's own, with the newest version's rules on every version.
+
+    A failed start leaves nothing behind. A process that has been reaped is not sent a signal, since
+    its number may be that of another process. wait() ends when the process has ended, even if a
+    grandchild still holds a pipe.
+    """
 
     _loop: Any
+    _protocol: Any
     _pipes: dict[int, Any]
     _returncode: int | None
     _is_settled = False  # the pipes have their transports, or never will
-    _settled: Future[None] | None = None  # made by whoever waits for that
-    _exited: Future[None] | None = None  # made by whoever waits for the process's end
+    _settled: Future[None] | None = None  # made by the coroutine that waits for that
 
     def _start(
         self,
@@ -36,6 +64,7 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         bufsize: int,
         **kwargs: Any,
     ) -> None:
+        self._waiters: list[Future[None]] = []  # of those in _wait()
         self._proc = subprocess.Popen(
             args,
             shell=shell,
@@ -51,11 +80,19 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         process = self._proc
         try:
             await super()._connect_pipes(waiter)
+            self._loop.call_soon(self._keep_output)  # after connection_made()
         finally:
             if self._pipes:
                 self._close_unwanted(process)
             self._is_settled = True
             _complete(self._settled)
+
+    def _keep_output(self) -> None:
+        """Let a communicate() that is called again return what a cancelled one had read."""
+        for name in ("stdout", "stderr"):
+            reader = getattr(self._protocol, name, None)
+            if type(reader) is StreamReader:
+                reader.__class__ = OutputReader
 
     def _close_unwanted(self, process: Any) -> None:
         """Close pipes that got no transport, and all of them if close() came first."""
@@ -68,9 +105,42 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
             elif self._closed:
                 protocol.pipe.close()
 
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the process; nothing happens once it has ended.
+
+        Raises:
+            ProcessLookupError: connection_lost() has been called.
+        """
+        self._check_proc()
+        if self._returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._proc.pid, number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM to the process; see send_signal()."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL to the process; see send_signal()."""
+        self.send_signal(signal.SIGKILL)
+
     def _process_exited(self, returncode: int) -> None:
         super()._process_exited(returncode)
-        _complete(self._exited)
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            _complete(waiter)
+
+    async def _wait(self) -> int | None:
+        """Wait until the process has ended; return its exit code, or minus the signal's number."""
+        if self._returncode is None:
+            waiter = self._loop.create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            finally:
+                if waiter in self._waiters:  # cancelled
+                    self._waiters.remove(waiter)
+        return self._returncode
 
     async def _until_settled(self) -> None:
         if not self._is_settled:
@@ -81,11 +151,7 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         """Kill the process and wait until nothing is left of it."""
         self.close()
         await self._until_settled()
-        if all(protocol is not None for protocol in self._pipes.values()):
-            await self._wait()
-        elif self._returncode is None:
-            self._exited = self._loop.create_future()
-            await self._exited
+        await self._wait()
 
 
 def _complete(future: Future[None] | None) -> None:

@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
+from tests.support.loops import is_stdlib
 from tests.support.protocols import RecordingProcess
-from tests.support.waiting import DEADLINE, wait_until
+from tests.support.waiting import DEADLINE, turns, wait_until
 
 
 @contextlib.asynccontextmanager
@@ -68,6 +69,64 @@ async def test_a_signal_to_a_process_that_has_ended_does_no_harm(method):
         with pytest.raises(ProcessLookupError):
             getattr(transport, method)(*arguments)
         assert transport.get_returncode() == 0
+
+
+@pytest.mark.parametrize("method", ["kill", "terminate"])
+async def test_no_signal_goes_to_the_number_of_a_process_that_was_reaped(method, monkeypatch):
+    sent = []
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-c", "sleep 60 & exit 0", stdout=subprocess.PIPE, start_new_session=True
+    )
+    await wait_until(lambda: process.returncode is not None)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "kill", lambda pid, number: sent.append(pid))
+        getattr(process, method)()
+    assert sent == []
+    os.killpg(process.pid, signal.SIGKILL)
+    await process.communicate()
+
+
+async def test_wait_ends_while_a_grandchild_holds_a_pipe():
+    if is_stdlib(asyncio.get_running_loop()) and sys.version_info < (3, 13, 1):
+        pytest.skip("asyncio waits for the pipes, too")
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-c", "sleep 60 & wait", stdout=subprocess.PIPE, start_new_session=True
+    )
+    process.kill()
+    assert await asyncio.wait_for(process.wait(), DEADLINE) == -signal.SIGKILL
+    os.killpg(process.pid, signal.SIGKILL)
+    await process.communicate()
+
+
+async def test_a_cancelled_wait_does_not_disturb_another_one():
+    process = await asyncio.create_subprocess_exec("cat", stdin=subprocess.PIPE)
+    first, second = (asyncio.create_task(process.wait()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    process.stdin.close()
+    assert await asyncio.wait_for(second, DEADLINE) == 0
+    assert first.cancelled()
+
+
+async def test_what_a_cancelled_communicate_has_read_is_returned_by_the_next():
+    if is_stdlib(asyncio.get_running_loop()):
+        pytest.skip("asyncio loses it")
+    their_end, our_end = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-c", "echo first; read line; echo $line", stdin=their_end, stdout=subprocess.PIPE
+    )
+    os.close(their_end)
+    fed, feed = [], process.stdout.feed_data
+    process.stdout.feed_data = lambda data: (fed.append(data), feed(data))
+    first = asyncio.create_task(process.communicate())
+    await wait_until(lambda: b"".join(fed) == b"first\n")
+    await turns(3)  # the reader has taken it
+    first.cancel()
+    await asyncio.wait([first])
+    os.write(our_end, b"second\n")
+    os.close(our_end)
+    output, _ = await asyncio.wait_for(process.communicate(), DEADLINE)
+    assert output == b"first\nsecond\n"
 
 
 async def test_a_signal_that_ends_a_process_is_its_return_code():
