@@ -5,13 +5,19 @@ connection. For the plain call, `create_connection(factory, "192.0.2.1", 443)`, 
 the same order, compiled: see ngxloop.transports.connecting. Everything else is BaseEventLoop's:
 host names, options, debug mode, and a loop or a socket module of which somebody has replaced what
 that way would have called.
+
+A failed connection leaves nothing behind, on every version of Python: no open socket, and no
+reference cycle. asyncio does so since 3.14; before, its frames keep the exception whose traceback
+keeps the frames.
 """
 
 import asyncio
+import contextlib
+import functools
 import inspect
 import socket
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -68,13 +74,77 @@ class ClientConnections:
             OSError: "Connect call failed ADDRESS", of the subclass that belongs to the errno.
         """
         if options:
-            return asyncio.BaseEventLoop.create_connection(
-                self, protocol_factory, host, port, **options
-            )
+            return _create_connection(self, protocol_factory, host, port, options)
         return _create_plain_connection(self, protocol_factory, host, port)
+
+    async def _create_connection_transport(
+        self: Any, sock: socket.socket, *args: Any, **options: Any
+    ) -> tuple[Any, Any]:
+        """Return the transport and the protocol of a connected socket, or close the socket."""
+        try:
+            return await asyncio.BaseEventLoop._create_connection_transport(
+                self, sock, *args, **options
+            )
+        except BaseException as exc:
+            _clear_frames(exc)
+            self._close_unless_transported(sock)
+            raise
+
+    def _close_unless_transported(self: Any, sock: socket.socket) -> None:
+        """Close a socket that has not been given to a transport: the transport closes its own."""
+        if sock.fileno() < 0:
+            return
+        try:
+            self._ensure_fd_no_transport(sock)
+        except RuntimeError:
+            return
+        sock.close()
 
 
 _looks_like(ClientConnections.create_connection, asyncio.BaseEventLoop.create_connection)
+
+
+async def _create_connection(
+    loop: Any, protocol_factory: Callable[[], Any], host: Any, port: Any, options: dict[str, Any]
+) -> tuple[Any, Any]:
+    """Connect with options, as BaseEventLoop does."""
+    try:
+        return await asyncio.BaseEventLoop.create_connection(
+            loop, protocol_factory, host, port, **options
+        )
+    except BaseException as exc:
+        _clear_frames(exc)
+        raise
+
+
+def _clear_frames(exc: BaseException) -> None:
+    """Let asyncio's own frames of a traceback, which have ended, forget their variables.
+
+    They hold the exception itself, or a future that does.
+    """
+    for error in (exc, *getattr(exc, "exceptions", ())):
+        traceback = error.__traceback__
+        while traceback is not None:
+            frame = traceback.tb_frame
+            module = frame.f_globals.get("__name__", "")
+            if module == "asyncio.staggered":
+                _forget_attempts(frame.f_locals)
+            if module.startswith("asyncio."):
+                with contextlib.suppress(RuntimeError):  # it still runs
+                    frame.clear()
+            traceback = traceback.tb_next
+
+
+def _forget_attempts(variables: Mapping[str, Any]) -> None:
+    """Empty what staggered_race() keeps the exceptions of all attempts in, before Python 3.14.
+
+    Its inner function refers to itself, and so to them, until the garbage collector comes.
+    """
+    variables.get("exceptions", []).clear()
+    attempt = variables.get("coro_fn")
+    if isinstance(attempt, functools.partial):  # of _connect_sock(): a list for each attempt
+        for failed in attempt.args[0]:
+            failed.clear()
 
 
 async def _create_plain_connection(
@@ -85,7 +155,7 @@ async def _create_plain_connection(
     if not (loop.is_closed() or loop.get_debug() or _is_replaced(loop)):
         connecting = connect_begin(loop, host, port)
     if connecting is None:
-        return await asyncio.BaseEventLoop.create_connection(loop, protocol_factory, host, port)
+        return await _create_connection(loop, protocol_factory, host, port, {})
     try:
         if connecting.waiter is not None:
             connecting.check(await connecting.waiter)

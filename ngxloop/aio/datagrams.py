@@ -1,15 +1,35 @@
-"""Datagram endpoints: the hook of BaseEventLoop that makes their transports."""
+"""Datagram endpoints: create_datagram_endpoint, and the hook that makes their transports.
 
+BaseEventLoop's own method resolves, binds and connects. It calls the protocol factory while nobody
+else can close the socket, so the factory is called by the hook, which can.
+"""
+
+import asyncio
 import contextvars
 import socket
 from asyncio import futures
+from collections.abc import Callable
 from typing import Any
 
 from ngxloop.transports.datagram import connect_datagrams
 
 
 class DatagramHooks:
-    """What create_datagram_endpoint calls for its transport."""
+    """Endpoints of UDP and of Unix datagram sockets."""
+
+    async def create_datagram_endpoint(
+        self: Any, protocol_factory: Callable[[], Any], *args: Any, **options: Any
+    ) -> tuple[Any, Any]:
+        """Create a datagram endpoint; see asyncio's documentation for all that it takes.
+
+        Returns:
+            The transport and the protocol, after connection_made().
+        """
+        deferred = _DeferredProtocol(protocol_factory)
+        transport, _ = await asyncio.BaseEventLoop.create_datagram_endpoint(
+            self, lambda: deferred, *args, **options
+        )
+        return transport, deferred.protocol
 
     def _make_datagram_transport(
         self: Any,
@@ -23,7 +43,30 @@ class DatagramHooks:
     ) -> Any:
         """Return the transport of a socket; waiter is done after connection_made()."""
         self._ensure_fd_no_transport(sock)
+        if isinstance(protocol, _DeferredProtocol):
+            protocol = protocol.make(sock)
         transport = connect_datagrams(self, sock, protocol, address, extra, context)
         if waiter is not None:
             self.call_soon(futures._set_result_unless_cancelled, waiter, None)  # type: ignore[attr-defined]
         return transport
+
+
+class _DeferredProtocol:
+    """Stands for a protocol until there is a socket for it."""
+
+    protocol: Any = None
+
+    def __init__(self, factory: Callable[[], Any]) -> None:
+        self._factory = factory
+
+    def __repr__(self) -> str:  # in the log of debug mode
+        return repr(self.protocol)
+
+    def make(self, sock: socket.socket) -> Any:
+        """Call the factory; close the socket if it raises."""
+        try:
+            self.protocol = self._factory()
+        except BaseException:
+            sock.close()
+            raise
+        return self.protocol

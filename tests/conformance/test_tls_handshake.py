@@ -280,9 +280,8 @@ async def upgrade_in_vain(address, context, remembered):
 
 @pytest.mark.parametrize("attempt", [connect_in_vain, upgrade_in_vain])
 async def test_no_cycle_keeps_what_a_failed_handshake_leaves(attempt):
-    inherited = attempt is connect_in_vain or is_stdlib(asyncio.get_running_loop())
-    if inherited and sys.version_info < (3, 14, 10):
-        pytest.skip("BaseEventLoop's own frame keeps the exception, and the exception the frame")
+    if is_stdlib(asyncio.get_running_loop()) and sys.version_info < (3, 14, 10):
+        pytest.skip("asyncio's own frames keep the exception, and the exception the frames")
     remembered = weakref.WeakSet()
 
     class RememberedSSLObject(ssl.SSLObject):
