@@ -26,7 +26,8 @@ class LoopStats(NamedTuple):
     timer_count: int
     """Right now: timers that have neither fired nor been cancelled."""
     connection_count: int
-    """Right now: fds in use by transports, listeners and add_reader() and its kin."""
+    """Right now: fds of transports and listeners, and those that a reader, a writer or a sock_*
+    call waits for. One that was closed without remove_reader() counts until it is removed."""
     connection_count_max: int
     """The most there ever were."""
     free_connection_count: int

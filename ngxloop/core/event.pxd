@@ -44,7 +44,7 @@ cdef struct Connection:
     uint32_t wanted          # the mask a watcher wants it to hold before the next wait
     unsigned char kind       # KIND_*: what owner is
     unsigned char changed    # stands in the pool's list of those whose interest may have changed
-    unsigned char replaced   # interest was dropped and asked for again: maybe for another file
+    unsigned char idle       # a watcher's: nobody waits, epoll may still hold an interest
     unsigned char reusable   # stands in the list of idle connections that may be closed for room
     void* owner              # OWNS: the transport, listener or watcher, until connection_free
     Connection* next         # the next free slot; or the next changed connection

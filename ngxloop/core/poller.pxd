@@ -13,6 +13,9 @@ cdef class Poller:
 
     cdef int poll_add(self, Connection* connection, uint32_t mask) except -1
     cdef int poll_modify(self, Connection* connection, uint32_t mask) except -1
+    cdef int poll_change(
+        self, Connection* connection, uint32_t mask, uint32_t fresh_mask
+    ) except -1
     cdef int poll_remove(self, Connection* connection) except -1
     cdef int wait(self, int64_t timeout_ns) except -1
     cdef int spin(self, int64_t limit_ns) except -1

@@ -65,13 +65,25 @@ cdef class Poller:
 
     cdef int poll_modify(self, Connection* connection, uint32_t mask) except -1:
         """Change what a connection's fd is watched for; if it no longer is watched, add it."""
-        if control(self.fd, EPOLL_CTL_MOD, connection, mask) < 0:
-            if errno == ENOENT:
-                connection.generation += 1  # a duplicate may keep the former file in epoll
-            if errno != ENOENT or control(self.fd, EPOLL_CTL_ADD, connection, mask) < 0:
-                raise_os_error(errno, f"epoll_ctl(MOD, fd={connection.fd})")
-        connection.interest = mask
-        return 0
+        return self.poll_change(connection, mask, mask)
+
+    cdef int poll_change(
+        self, Connection* connection, uint32_t mask, uint32_t fresh_mask
+    ) except -1:
+        """Change what a connection's fd is watched for; return 1 if its number is another file's.
+
+        Args:
+            fresh_mask: what that other file is watched for; FileNotFoundError if it is 0.
+        """
+        if control(self.fd, EPOLL_CTL_MOD, connection, mask) == 0:
+            connection.interest = mask
+            return 0
+        if errno == ENOENT:
+            connection.generation += 1  # a duplicate may keep the former file in epoll
+            if fresh_mask and control(self.fd, EPOLL_CTL_ADD, connection, fresh_mask) == 0:
+                connection.interest = fresh_mask
+                return 1
+        raise_os_error(errno, f"epoll_ctl(MOD, fd={connection.fd})")
 
     cdef int poll_remove(self, Connection* connection) except -1:
         """Stop watching a connection's fd."""

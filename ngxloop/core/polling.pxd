@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from ngxloop.core.event cimport Connection, Event, EventQueue
+from ngxloop.core.event cimport Connection, ConnectionKind, Event, EventQueue
 from ngxloop.core.pool cimport ConnectionPool
 from ngxloop.core.poller cimport Poller
 
@@ -18,6 +18,8 @@ cdef class Polling:
     cdef readonly uint64_t poll_count
 
     cdef void post(self, Event* ev) noexcept
+    cdef Connection* connection_claim(self, int fd, ConnectionKind kind, object owner) except NULL
+    cdef Connection* connection_new(self, int fd, ConnectionKind kind, object owner) except NULL
     cdef int dispatch(self, int count) except -1
     cdef void drop_interest(self, Connection* connection, uint32_t mask) noexcept
     cdef int drop_stale(self, uint64_t key) except -1
@@ -25,4 +27,4 @@ cdef class Polling:
     cdef int watch_again(self) except -1
     cdef int apply_changes(self) except -1
 
-cdef int drop_watcher(Polling polling, Connection* connection) except -1
+cdef int watch_changed(Polling polling, Connection* connection, uint32_t fresh_mask) except -1

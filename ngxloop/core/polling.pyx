@@ -5,10 +5,10 @@ What watchers want is told to epoll before the next wait. A new epoll instance, 
 get rid of what nobody can remove any more, is told what the old one knew before the next wait, too.
 """
 
-from libc.errno cimport ENOMEM, ENOSPC
+from libc.errno cimport ENOMEM, ENOSPC, errno
 from libc.stdint cimport uint32_t, uint64_t
 
-from ngxloop.core.event cimport KIND_WATCHER, Connection, Event
+from ngxloop.core.event cimport KIND_WATCHER, Connection, ConnectionKind, Event
 from ngxloop.core.limits cimport POOL_CHUNK_SIZE
 from ngxloop.core.linux cimport (
     EPOLLERR,
@@ -17,8 +17,11 @@ from ngxloop.core.linux cimport (
     EPOLLOUT,
     EPOLLPRI,
     EPOLLRDHUP,
+    F_GETFD,
     epoll_event,
+    fcntl,
 )
+from ngxloop.core.oserr cimport raise_os_error
 from ngxloop.core.pool cimport ConnectionPool
 from ngxloop.core.poller cimport Poller
 from ngxloop.core.ready cimport event_post, queue_init
@@ -38,6 +41,32 @@ cdef class Polling:
         """Make an event run in the next batch, unless it stands in a queue already."""
         if not ev.posted:
             event_post(&self.ready, ev)
+
+    cdef Connection* connection_claim(self, int fd, ConnectionKind kind, object owner) except NULL:
+        """Return a clean slot for an fd that is about to be used, whatever had its number before.
+
+        A watcher's slot is given back: its file was closed without remove_reader(), or epoll still
+        holds the interest of a wait that is over, or the file is taken over from its reader.
+
+        Raises:
+            RuntimeError: a transport or a listener has the fd.
+            ValueError: fd is negative.
+            OSError: nothing has this number.
+        """
+        cdef Connection* former = self.pool.connection_of_fd(fd)
+        if former != NULL:
+            if former.kind != KIND_WATCHER:
+                owner = <object>former.owner
+                raise RuntimeError(f"File descriptor {fd} is used by transport {owner!r}")
+            drop_watcher(self, former)
+        return self.connection_new(fd, kind, owner)
+
+    cdef Connection* connection_new(self, int fd, ConnectionKind kind, object owner) except NULL:
+        """Return a clean slot for an fd that has none; the table does not grow for a wrong number.
+        """
+        if fd >= self.pool.by_fd_size and fcntl(fd, F_GETFD) < 0:
+            raise_os_error(errno, f"fcntl(fd={fd})")
+        return self.pool.connection_get(fd, kind, owner)
 
     cdef int dispatch(self, int count) except -1:
         """Post the events of the last wait; drop those meant for a former user of a slot."""
@@ -111,7 +140,7 @@ cdef class Polling:
             if connection.fd < 0 or not connection.interest:
                 continue
             if connection.kind == KIND_WATCHER:
-                watch_or_drop(self, connection, connection.interest)
+                watch_or_drop(self, connection, True)
             else:
                 watch_or_run(self, connection)
         self.poller_is_new = False  # last: an exception leaves the rest to the next turn
@@ -126,9 +155,8 @@ cdef class Polling:
             connection.changed = 0
             if connection.wanted == 0:
                 drop_watcher(self, connection)
-            elif connection.wanted != connection.interest or connection.replaced:
-                connection.replaced = 0
-                watch_or_drop(self, connection, connection.wanted)
+            elif connection.wanted != connection.interest:
+                watch_or_drop(self, connection, False)
             connection = self.pool.changed
         return 0
 
@@ -143,12 +171,15 @@ cdef int drop_watcher(Polling polling, Connection* connection) except -1:
     return 0
 
 
-cdef int watch_or_drop(Polling polling, Connection* connection, uint32_t mask) except -1:
-    """Change what a watcher's fd is watched for; one that was closed unasked is watched no more."""
+cdef int watch_or_drop(Polling polling, Connection* connection, bint anew) except -1:
+    """Tell epoll what a watcher wants; one whose file was closed unasked is watched no more."""
     cdef int fd = connection.fd
     cdef object watcher = <object>connection.owner
     try:
-        return polling.poller.poll_modify(connection, mask)
+        if anew:
+            polling.poller.poll_add(connection, connection.interest)
+        else:
+            watch_changed(polling, connection, 0)
     except OSError as exc:
         waited_for = connection.read.active or connection.write.active
         polling.pool.connection_free(connection)  # first: the handler may watch the number anew
@@ -158,6 +189,19 @@ cdef int watch_or_drop(Polling polling, Connection* connection, uint32_t mask) e
             "message": f"fd {fd} is no longer watched: {watcher!r}",
             "exception": exc,
         })
+    return 0
+
+
+cdef int watch_changed(Polling polling, Connection* connection, uint32_t fresh_mask) except -1:
+    """Tell epoll what a watcher wants; it asks for fresh_mask right now.
+
+    If the number is another file's by now, that one is watched for what was asked for since epoll
+    was told. What waited before waited for the former file, which is not reported any more.
+    """
+    fresh_mask |= connection.wanted & ~connection.interest
+    if polling.poller.poll_change(connection, connection.wanted, fresh_mask):
+        connection.wanted = fresh_mask
+        (<object>connection.owner)._forget_all_but(fresh_mask)
     return 0
 
 

@@ -9,11 +9,12 @@ cdef class ConnectionPool:
     cdef uint32_t chunk_count
     cdef Connection* free            # free slots, the one used last first: it is in the cache
     cdef Connection** by_fd          # OWNS the table: the slot that uses an fd, NULL if none does
-    cdef int by_fd_size
+    cdef Py_ssize_t by_fd_size
     cdef Connection* changed         # slots whose interest the poller must know before it waits
     cdef Connection reusable         # head of the ring of idle connections: .newer is the oldest
     cdef readonly uint32_t used_count
-    cdef readonly uint32_t used_count_max
+    cdef readonly uint32_t used_count_max    # idle slots left out
+    cdef readonly uint32_t idle_count
     cdef readonly uint32_t reusable_count
 
     cdef Connection* connection_get(self, int fd, ConnectionKind kind, object owner) except NULL
@@ -27,6 +28,7 @@ cdef class ConnectionPool:
     cdef int reserve_fd(self, int fd) except -1
     cdef void mark_changed(self, Connection* connection) noexcept
     cdef void unmark_changed(self, Connection* connection) noexcept
+    cdef void set_idle(self, Connection* connection, bint idle) noexcept
     cdef void set_reusable(self, Connection* connection, bint reusable) noexcept
     cdef Connection* least_recently_used(self) noexcept
 

@@ -7,15 +7,16 @@ time a slot is freed, and an event that was already fetched for its former user 
 nginx keeps one bit for this in the pointer, which two reuses inside one batch defeat. Models:
 ngx_get_connection, ngx_free_connection, ngx_reusable_connection, ngx_drain_connections.
 
-Rules. A used slot OWNS a reference to its owner; connection_free gives it back. Whoever frees a
-slot closes the fd first or takes it out of epoll.
+Rules. A used slot OWNS a reference to its owner; connection_free gives it back. Before a slot is
+freed, its fd is closed or taken out of epoll. A slot is taken through Polling.connection_claim,
+which decides what happens to the slot of a former file of the same number.
 """
 
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from ngxloop.core.event cimport KIND_FREE, Connection, ConnectionKind
 from ngxloop.core.limits cimport POOL_CHUNK_SHIFT, POOL_CHUNK_SIZE
@@ -44,7 +45,10 @@ cdef class ConnectionPool:
     cdef Connection* connection_get(self, int fd, ConnectionKind kind, object owner) except NULL:
         """Return a clean slot for fd, which no other slot may use. O(1), but for growth."""
         cdef Connection* connection
-        assert self.connection_of_fd(fd) == NULL, f"fd {fd} has a slot already"
+        if fd < 0:
+            raise ValueError(f"Invalid file descriptor: {fd}")
+        if self.connection_of_fd(fd) != NULL:
+            raise RuntimeError(f"File descriptor {fd} is in use")
         if self.free == NULL:
             self.grow()
         if fd >= self.by_fd_size:
@@ -59,7 +63,7 @@ cdef class ConnectionPool:
         Py_INCREF(owner)
         self.by_fd[fd] = connection
         self.used_count += 1
-        self.used_count_max = max(self.used_count_max, self.used_count)
+        self.used_count_max = max(self.used_count_max, self.used_count - self.idle_count)
         return connection
 
     cdef int connection_pass(self, Connection* connection, object owner) except -1:
@@ -84,6 +88,8 @@ cdef class ConnectionPool:
             self.set_reusable(connection, False)
         if connection.changed:
             self.unmark_changed(connection)
+        if connection.idle:
+            self.idle_count -= 1
         if self.by_fd[connection.fd] == connection:
             self.by_fd[connection.fd] = NULL
         memset(connection, 0, sizeof(Connection))
@@ -147,15 +153,20 @@ cdef class ConnectionPool:
         return 0
 
     cdef int reserve_fd(self, int fd) except -1:
-        """Make the table of fds large enough; the kernel hands out the lowest free number."""
-        cdef int size = max(64, self.by_fd_size)
+        """Make the table of fds large enough; the kernel hands out the lowest free number.
+
+        Only what is copied touches memory: a single high number costs a page, not the table.
+        """
+        cdef Py_ssize_t size = max(64, self.by_fd_size)
         cdef Connection** table
         while size <= fd:
             size *= 2
-        table = <Connection**>PyMem_Realloc(self.by_fd, size * sizeof(Connection*))
+        table = <Connection**>PyMem_Calloc(size, sizeof(Connection*))
         if table == NULL:
             raise MemoryError(f"no memory for a table of {size} fds")
-        memset(table + self.by_fd_size, 0, (size - self.by_fd_size) * sizeof(Connection*))
+        if self.by_fd != NULL:
+            memcpy(table, self.by_fd, self.by_fd_size * sizeof(Connection*))
+        PyMem_Free(self.by_fd)
         self.by_fd = table
         self.by_fd_size = size
         return 0
@@ -174,6 +185,17 @@ cdef class ConnectionPool:
             link = &link[0].next
         link[0] = connection.next
         connection.changed = 0
+
+    cdef void set_idle(self, Connection* connection, bint idle) noexcept:
+        """Say whether a watcher's slot is kept although nobody waits: it counts as not in use."""
+        if connection.idle == idle:
+            return
+        connection.idle = idle
+        if idle:
+            self.idle_count += 1
+        else:
+            self.idle_count -= 1
+            self.used_count_max = max(self.used_count_max, self.used_count - self.idle_count)
 
     cdef void set_reusable(self, Connection* connection, bint reusable) noexcept:
         """Put a connection in front of the idle ones, from wherever it is; or take it out."""

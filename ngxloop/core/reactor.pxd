@@ -50,4 +50,3 @@ cdef class Reactor(Polling):
     cdef char* shared_buffer(self) except NULL
     cdef object time_now(self)
 
-cdef int claim_fd(Reactor reactor, int fd) except -1

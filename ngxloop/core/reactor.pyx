@@ -35,7 +35,6 @@ from ngxloop.core.clock cimport (
 )
 from ngxloop.core.event cimport (
     KIND_INTERNAL,
-    KIND_WATCHER,
     Connection,
     Event,
     EventQueue,
@@ -45,7 +44,7 @@ from ngxloop.core.gate cimport AcceptGate
 from ngxloop.core.handle cimport handle_drop, handle_run
 from ngxloop.core.limits cimport BUSY_POLL_SLICE_MS, RECEIVE_BYTES, WAIT_SECONDS_MAX
 from ngxloop.core.linux cimport EPOLLET, EPOLLIN
-from ngxloop.core.polling cimport Polling, drop_watcher
+from ngxloop.core.polling cimport Polling
 from ngxloop.core.ready cimport (
     queue_init,
     queue_is_empty,
@@ -302,7 +301,9 @@ cdef class Reactor(Polling):
             "sleep_count": self.sleep_count,
             "ready_count": queue_size(&self.ready) + queue_size(&self.batch),
             "timer_count": self.timers.count,
-            "connection_count": 0 if self.closed else self.pool.used_count - self.internal_count,
+            "connection_count": 0 if self.closed else (
+                self.pool.used_count - self.pool.idle_count - self.internal_count
+            ),
             "connection_count_max": self.pool.used_count_max - self.internal_count,
             "free_connection_count": self.pool.free_count,
             "accept_count": self.accept_count,
@@ -332,28 +333,10 @@ cdef class Reactor(Polling):
             self.gate.forked()
 
 
-cdef int claim_fd(Reactor reactor, int fd) except -1:
-    """Make sure that no slot uses an fd the kernel has just handed out.
-
-    A watcher may: its user closed the fd without remove_reader, or has just removed the reader and
-    epoll is not told yet. A transport may not.
-    """
-    cdef Connection* connection = reactor.pool.connection_of_fd(fd)
-    if connection == NULL:
-        return 0
-    if connection.kind == KIND_WATCHER:
-        return drop_watcher(reactor, connection)
-    raise RuntimeError(
-        f"File descriptor {fd} is used by transport {<object>connection.owner!r}, "
-        f"whose socket was closed by somebody else"
-    )
-
-
 cdef Connection* watch_internal(Reactor reactor, int fd, uint32_t mask) except NULL:
     """Watch a fd of the loop itself; the slot's owner is the waker, which closes the fd."""
     cdef Connection* connection
-    claim_fd(reactor, fd)
-    connection = reactor.pool.connection_get(fd, KIND_INTERNAL, reactor.waker)
+    connection = reactor.connection_claim(fd, KIND_INTERNAL, reactor.waker)
     connection.read.data = <void*>reactor
     reactor.poller.poll_add(connection, mask)
     reactor.internal_count += 1

@@ -132,8 +132,7 @@ cdef class SockOperation:
 
     cdef object wait(self):
         """Return a future that is done when the fd is ready."""
-        self.fd = self.sock.fileno()
-        self.loop._ensure_fd_no_transport(self.fd)
+        self.fd = self.loop.waitable_fd(self.sock)
         self.handle = self.loop.wait_fd(self.fd, self.sock, self.writing, self)
         self.state = OPERATION_WAITING
         self.waiter = self.loop.create_future()

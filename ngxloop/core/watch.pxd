@@ -21,8 +21,11 @@ cdef class FdWatching(Scheduling):
     cdef object unwatch_fd(self, fileobj, bint writing)
     cdef Connection* watched(self, fileobj) except? NULL
     cdef Connection* watcher_connection(self, int fd) except NULL
+    cdef int waitable_fd(self, sock) except -1
+    cdef int refuse_transport(self, fileobj, int fd) except -1
     cdef Handle wait_fd(self, int fd, sock, bint writing, callback)
     cdef int end_wait_fd(self, int fd, bint writing, Handle handle) except -1
     cdef int request(self, Connection* connection, uint32_t mask) except -1
 
 cdef int fileobj_to_fd(fileobj) except -1
+cdef int socket_to_fd(sock) except -1

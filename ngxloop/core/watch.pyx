@@ -1,26 +1,26 @@
 """FdWatching: add_reader, add_writer and their kin.
 
 Rules. One slot per fd carries reader and writer. Users' fds are level-triggered: a callback comes
-back until it has drained its fd. O_NONBLOCK is the user's affair. The first add of an fd goes to
-epoll at once, so that PermissionError for a regular file reaches the caller; later changes are
-noted in the slot and applied before the next wait, so that an add and a remove in between cost
-nothing. An add after a remove in the same turn is verified with epoll (one MOD): the number may be
-another file by now. An event that is posted when its callback is removed or replaced was meant for
-that callback and runs nobody's: the new one may block on an fd that the old one has drained.
+back until it has drained its fd. O_NONBLOCK is the user's affair. An add goes to epoll at once if
+nobody waits for the fd, or if the same direction was watched before: the number may be another
+file's by now (one MOD tells), and PermissionError for a regular file must reach the caller. Other
+changes are noted in the slot and applied before the next wait, so that an add and a remove in
+between cost nothing. If the number turns out to be another file's, what waited for the former file
+is forgotten. An event that is posted when its callback is removed or replaced was meant for that
+callback and is dropped: the new one may block on an fd that the old one has drained.
 
 An object with fileno() is kept alive while it is watched, and is found again when it is closed and
 has no number any more: programs close their socket first and remove the reader then.
 """
 
-from libc.errno cimport errno
 from libc.stdint cimport uint32_t
 
 from weakref import ref
 
 from ngxloop.core.event cimport KIND_LISTENER, KIND_TRANSPORT, KIND_WATCHER, Connection, Event
 from ngxloop.core.handle cimport Handle, handle_call, handle_cancel, handle_forget, handle_new
-from ngxloop.core.linux cimport EPOLLIN, EPOLLOUT, F_GETFD, fcntl
-from ngxloop.core.oserr cimport raise_os_error
+from ngxloop.core.linux cimport EPOLLIN, EPOLLOUT
+from ngxloop.core.polling cimport watch_changed
 from ngxloop.core.ready cimport event_unpost
 from ngxloop.core.scheduling cimport Scheduling
 
@@ -34,6 +34,27 @@ cdef class Watcher:
     def _loop_closed(self):
         """The loop closes: the fd belongs to the user and stays open."""
         self.reader = self.writer = self.loop = self.fileobj = None
+
+    def _forget_all_but(self, mask):
+        """The number is another file's: what waited for the former one does so no longer."""
+        cdef Connection* connection
+        cdef Handle reader = None
+        cdef Handle writer = None
+        if self.loop is None:  # half made, or the loop is closed
+            return
+        connection = self.loop.pool.connection_of_fd(self.fd)
+        if connection == NULL or connection.owner != <void*>self:
+            return
+        if not mask & EPOLLIN:
+            reader, self.reader = self.reader, None
+            set_active(&connection.read, False)
+        if not mask & EPOLLOUT:
+            writer, self.writer = self.writer, None
+            set_active(&connection.write, False)
+        if reader is not None:  # last: what it held may do anything when it is freed
+            watcher_cancel(reader)
+        if writer is not None:
+            watcher_cancel(writer)
 
 
 cdef class FdWatching(Scheduling):
@@ -84,16 +105,20 @@ cdef class FdWatching(Scheduling):
         return self.unwatch_fd(fd, True)
 
     def _ensure_fd_no_transport(self, fd):
-        cdef Connection* connection
         cdef object number = number_of_fileobj(fd)
-        if self.closed or number < 0:  # add_reader() and its kin know what to say
-            return
-        connection = self.pool.connection_of_fd(number)
-        if connection == NULL or connection.kind not in (KIND_TRANSPORT, KIND_LISTENER):
-            return
-        owner = <object>connection.owner
-        if not owner.is_closing():
-            raise RuntimeError(f"File descriptor {fd!r} is used by transport {owner!r}")
+        if number >= 0:  # add_reader() and its kin know what to say
+            self.refuse_transport(fd, number)
+
+    cdef int refuse_transport(self, fileobj, int fd) except -1:
+        """Raise RuntimeError if an open transport has the fd."""
+        cdef Connection* connection = self.pool.connection_of_fd(fd)
+        if connection == NULL or self.closed:
+            return 0
+        if connection.kind == KIND_TRANSPORT or connection.kind == KIND_LISTENER:
+            owner = <object>connection.owner
+            if not owner.is_closing():
+                raise RuntimeError(f"File descriptor {fileobj!r} is used by transport {owner!r}")
+        return 0
 
     cdef Handle watch_fd(self, fileobj, bint writing, callback, args, context):
         cdef int fd
@@ -108,6 +133,12 @@ cdef class FdWatching(Scheduling):
             (<Watcher>connection.owner).fileobj = fileobj
         set_handle(connection, writing, handle)
         return handle
+
+    cdef int waitable_fd(self, sock) except -1:
+        """Return the fd of a socket that a sock_* call is about to wait for."""
+        cdef int fd = socket_to_fd(sock)
+        self.refuse_transport(fd, fd)
+        return fd
 
     cdef Handle wait_fd(self, int fd, sock, bint writing, callback):
         """Watch a socket's fd for one wait, of which many may follow: see end_wait_fd().
@@ -143,6 +174,7 @@ cdef class FdWatching(Scheduling):
             set_active(&connection.read, False)
         else:  # replaced, or removed
             return 0
+        set_idle(self, connection)
         return watcher_cancel(handle)
 
     cdef object unwatch_fd(self, fileobj, bint writing):
@@ -166,9 +198,10 @@ cdef class FdWatching(Scheduling):
         else:
             watcher.reader = None
             set_active(&connection.read, False)
-        watcher_cancel(handle)
-        if watcher.reader is None and watcher.writer is None:
+        set_idle(self, connection)
+        if connection.idle:
             watcher.fileobj = None
+        watcher_cancel(handle)
         return True
 
     cdef Connection* watched(self, fileobj) except? NULL:
@@ -194,23 +227,24 @@ cdef class FdWatching(Scheduling):
                 owner = <object>connection.owner
                 raise RuntimeError(f"File descriptor {fd} is used by transport {owner!r}")
             return connection
-        if fd >= self.pool.by_fd_size and fcntl(fd, F_GETFD) < 0:
-            raise_os_error(errno, f"fcntl(fd={fd})")  # a number at random: no table for it
-        connection = self.pool.connection_get(fd, KIND_WATCHER, watcher_new(self, fd))
+        connection = self.connection_new(fd, KIND_WATCHER, watcher_new(self, fd))
         connection.read.handler = watcher_read
         connection.write.handler = watcher_write
         return connection
 
     cdef int request(self, Connection* connection, uint32_t mask) except -1:
-        """Ask for more: at once for an fd that epoll does not know, else with the next wait."""
+        """Ask for more: with the next wait, or at once where the header says so."""
+        if connection.interest and self.poller_is_new:
+            self.watch_again()  # first: it would look like another file
         connection.wanted |= mask
-        if connection.interest:
-            if connection.interest & mask:
-                connection.replaced = 1
+        if connection.interest and not connection.idle and not connection.interest & mask:
             self.pool.mark_changed(connection)
             return 0
         try:
-            self.poller.poll_add(connection, mask)
+            if connection.interest:
+                watch_changed(self, connection, mask)
+            else:
+                self.poller.poll_add(connection, mask)
         except OSError:
             self.pool.connection_free(connection)
             raise
@@ -228,6 +262,8 @@ cdef int set_handle(Connection* connection, bint writing, Handle handle) except 
     """Let a handle wait for one direction, in place of any former one."""
     cdef Watcher watcher = <Watcher>connection.owner
     cdef Handle former
+    if connection.idle:
+        watcher.loop.pool.set_idle(connection, False)
     if writing:
         former, watcher.writer = watcher.writer, handle
         set_active(&connection.write, True)
@@ -245,6 +281,12 @@ cdef object weak_reference(sock):
         return ref(sock)
     except TypeError:
         return None
+
+
+cdef void set_idle(FdWatching loop, Connection* connection) noexcept:
+    """Take note if nobody waits any more."""
+    if not connection.read.active and not connection.write.active:
+        loop.pool.set_idle(connection, True)
 
 
 cdef void set_active(Event* ev, bint active) noexcept:
@@ -293,6 +335,14 @@ cdef int watcher_cancel(Handle handle) except -1:
 cdef int fileobj_to_fd(fileobj) except -1:
     """Return the file descriptor of an int or of an object with fileno()."""
     return fd_of_number(number_of_fileobj(fileobj))
+
+
+cdef int socket_to_fd(sock) except -1:
+    """Return the file descriptor of a socket object, which may be of a class of the user's."""
+    cdef object number = sock.fileno()
+    if not isinstance(number, int):
+        raise ValueError(f"Invalid file object: {number!r}")
+    return fd_of_number(number)
 
 
 cdef object number_of_fileobj(fileobj):

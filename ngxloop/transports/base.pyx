@@ -10,7 +10,7 @@ import sys
 from asyncio import trsock
 
 from ngxloop.core.linux cimport AF_INET, AF_INET6, IPPROTO_TCP, TCP_NODELAY, close, sockaddr
-from ngxloop.core.reactor cimport Reactor, claim_fd
+from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport address_object, local_address
 from ngxloop.transports.transport cimport Transport
 
@@ -23,7 +23,6 @@ cdef class SocketTransport(Transport):
 
     cdef int open(self, Reactor reactor, int fd, protocol, context, server) except -1:
         """Take a slot for fd; on failure nothing is taken and fd stays the caller's."""
-        claim_fd(reactor, fd)
         if server is not None:
             server._attach(self) if SERVER_KNOWS_TRANSPORTS else server._attach()
         self.server = server

@@ -55,7 +55,7 @@ from ngxloop.core.linux cimport (
     socklen_t,
 )
 from ngxloop.core.oserr cimport raise_os_error
-from ngxloop.core.reactor cimport Reactor, claim_fd
+from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport address_fill, address_object
 from ngxloop.transports.stream cimport StreamTransport, stream_adopt
 
@@ -160,8 +160,7 @@ cdef class StreamConnecting:
             "socket.connect", "O&O&", audited_socket, <void*>self, audited_address, <void*>self
         )
         connected = self.is_connected_at_once()
-        claim_fd(self.loop, self.fd)
-        self.connection = self.loop.pool.connection_get(self.fd, KIND_TRANSPORT, self)
+        self.connection = self.loop.connection_claim(self.fd, KIND_TRANSPORT, self)
         if not connected:
             self.wait()
         return 0

@@ -32,6 +32,7 @@ from ngxloop.core.linux cimport (
 )
 from ngxloop.core.oserr cimport os_error
 from ngxloop.core.reactor cimport Reactor
+from ngxloop.core.watch cimport socket_to_fd
 from ngxloop.transports.datagram_inbox cimport DatagramInbox, inbox_get
 from ngxloop.transports.datagram_sender cimport DatagramSender, datagram_write
 
@@ -301,7 +302,7 @@ def connect_datagrams(Reactor loop not None, sock, protocol, address, extra, con
     transport.address = address or None
     transport.socket_kind = (sock.family, sock.type, sock.proto)
     transport.open(
-        loop, sock.fileno(), protocol, PyContext_CopyCurrent() if context is None else context, None
+        loop, socket_to_fd(sock), protocol, PyContext_CopyCurrent() if context is None else context, None
     )
     transport.sock = sock
     transport.extra = extra

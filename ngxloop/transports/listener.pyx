@@ -54,8 +54,9 @@ from ngxloop.core.linux cimport (
     socklen_t,
 )
 from ngxloop.core.oserr cimport os_error
-from ngxloop.core.reactor cimport Reactor, claim_fd
+from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport TcpAddress, address_object
+from ngxloop.core.watch cimport socket_to_fd
 from ngxloop.transports.base cimport set_nodelay
 from ngxloop.transports.stream cimport StreamTransport, stream_open
 
@@ -72,10 +73,9 @@ cdef class Listener:
             server: the Server that counts the connections.
             context: the contextvars.Context that each connection gets a copy of.
         """
-        cdef int fd = sock.fileno()
+        cdef int fd = socket_to_fd(sock)
         if self.loop is not None:
             raise RuntimeError("Listener.__init__() called twice")
-        claim_fd(loop, fd)
         self.loop = loop
         self.sock = sock
         self.socket_kind = (sock.family, sock.type, sock.proto)
@@ -84,7 +84,7 @@ cdef class Listener:
         self.context = PyContext_CopyCurrent() if context is None else context
         self.local = fixed_address(sock)
         set_nodelay(sock)
-        self.connection = loop.pool.connection_get(fd, KIND_LISTENER, self)
+        self.connection = loop.connection_claim(fd, KIND_LISTENER, self)
         self.connection.read.handler = listener_accept
         self.connection.read.accept = 1
         self.connection.read.active = 1

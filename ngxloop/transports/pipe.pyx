@@ -14,6 +14,7 @@ from posix.stat cimport S_ISCHR, S_ISFIFO, S_ISSOCK
 
 import os
 
+from ngxloop.core.event cimport Connection
 from ngxloop.core.linux cimport close
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.transports.transport cimport Transport
@@ -68,14 +69,18 @@ cdef class PipeTransport(Transport):
         Args:
             refusal: text of the ValueError for a regular file and its kin.
         """
-        cdef int fd = pipe.fileno()
-        cdef int watched_fd = fd
+        cdef object number = pipe.fileno()
+        cdef int fd
+        cdef int watched_fd
+        cdef Connection* connection
         reactor.check_open()
-        self.mode = os.fstat(fd).st_mode
+        self.mode = os.fstat(number).st_mode
         if not (self.is_fifo() or self.is_socket() or S_ISCHR(self.mode)):
             raise ValueError(refusal)
+        fd = watched_fd = number
         os.set_blocking(fd, False)
-        if reactor.pool.connection_of_fd(fd) != NULL:
+        connection = reactor.pool.connection_of_fd(fd)
+        if connection != NULL and not connection.idle:
             watched_fd = os.dup(fd)
         try:
             if context is None:

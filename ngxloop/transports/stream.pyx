@@ -17,6 +17,7 @@ from ngxloop.core.linux cimport AF_INET, AF_INET6, EPOLLET, EPOLLIN, EPOLLPRI, E
 from ngxloop.core.oserr cimport os_error
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport local_address, peer_address
+from ngxloop.core.watch cimport socket_to_fd
 from ngxloop.transports.base cimport SocketTransport, set_nodelay
 from ngxloop.transports.reading cimport ReadingTransport
 from ngxloop.transports.writing cimport Writer, copied
@@ -292,7 +293,7 @@ def connect_stream(Reactor loop not None, sock, protocol, extra, server, context
     if context is None:
         context = PyContext_CopyCurrent()
     transport = stream_open(
-        loop, sock.fileno(), (sock.family, sock.type, sock.proto), protocol, context, server
+        loop, socket_to_fd(sock), (sock.family, sock.type, sock.proto), protocol, context, server
     )
     transport.sock = sock
     transport.extra = extra

@@ -42,7 +42,7 @@ cdef class Transport(FlowControl):
 
     cdef int take_slot(self, Reactor reactor, int fd, protocol, context) except -1:
         """Take a slot for fd; on failure nothing is taken and fd stays the caller's."""
-        cdef Connection* connection = reactor.pool.connection_get(fd, KIND_TRANSPORT, self)
+        cdef Connection* connection = reactor.connection_claim(fd, KIND_TRANSPORT, self)
         return self.use_slot(reactor, connection, protocol, context)
 
     cdef int use_slot(self, Reactor reactor, Connection* connection, protocol, context) except -1:

@@ -1,6 +1,7 @@
 """stats() and set_slow_callback_hook()."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import get_type_hints
@@ -9,6 +10,7 @@ import pytest
 
 from ngxloop import LoopStats
 from tests.support.protocols import RecordingProtocol
+from tests.support.sockets import unix_pair
 from tests.support.streams import address_of, connected, serving
 from tests.support.waiting import turns, wait_until
 
@@ -98,6 +100,26 @@ async def test_accepted_connections_are_counted():
         for transport, _ in clients:
             transport.abort()
         await wait_until(lambda: grown(before, loop.stats())["connection_count"] == 1)
+
+
+async def test_sockets_that_were_waited_for_and_closed_do_not_count():
+    loop = asyncio.get_running_loop()
+    before = loop.stats()
+    for _ in range(3):
+        with contextlib.ExitStack() as stack:
+            pairs = [stack.enter_context(unix_pair()) for _ in range(10)]
+            waits = [asyncio.ensure_future(loop.sock_recv(ours, 10)) for ours, _ in pairs]
+            await turns(2)
+            assert grown(before, loop.stats())["connection_count"] == 10
+            for _, peer in pairs:
+                peer.send(b"x")
+            await asyncio.gather(*waits)
+
+            assert loop.stats().connection_count == before.connection_count
+        assert loop.stats().connection_count == before.connection_count
+    assert loop.stats().connection_count_max <= max(
+        before.connection_count_max, before.connection_count + 10
+    )
 
 
 def test_stats_of_a_closed_loop_hold_nothing(loop):

@@ -168,8 +168,18 @@ def test_fd_table_for_fd_outside_of_it_has_nothing(fd):
 def test_fd_with_a_slot_cannot_get_another():
     pool, _ = filled(1)
 
-    with pytest.raises(AssertionError, match="fd 0 has a slot already"):
+    with pytest.raises(RuntimeError, match=r"^File descriptor 0 is in use$"):
         pool.get(0, Owner())
+
+
+@pytest.mark.parametrize("fd", [-1, -(2**31)])
+def test_negative_number_gets_no_slot(fd):
+    pool = Pool()
+
+    with pytest.raises(ValueError, match=f"^Invalid file descriptor: {fd}$"):
+        pool.get(fd, Owner())
+
+    assert (pool.used_count, pool.fd_table_size) == (0, 0)
 
 
 def test_reusable_slots_stand_in_order_of_last_use():

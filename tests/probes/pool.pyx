@@ -80,7 +80,7 @@ cdef class Pool:
         """Return every field that a user of the slot may have set."""
         cdef Connection* connection = self.slot(index)
         return (
-            connection.interest, connection.wanted, connection.replaced, connection.changed,
+            connection.interest, connection.wanted, connection.changed,
             connection.reusable, *event_state(&connection.read), *event_state(&connection.write),
         )
 
@@ -88,7 +88,6 @@ cdef class Pool:
         """Set every field that a user of a slot may set, but for those that link it to others."""
         cdef Connection* connection = self.slot(index)
         connection.interest = connection.wanted = 7
-        connection.replaced = 1
         make_dirty(&connection.read)
         make_dirty(&connection.write)
 
