@@ -18,6 +18,7 @@ cdef class Poller:
     ) except -1
     cdef int poll_remove(self, Connection* connection) except -1
     cdef int wait(self, int64_t timeout_ns) except -1
+    cdef int rest(self, int64_t timeout_ns) except -1
     cdef int spin(self, int64_t limit_ns) except -1
     cdef int poll(self) except -1
     cdef int count_or_raise(self, int count) except -1

@@ -18,7 +18,7 @@ from posix.time cimport timespec
 
 from ngxloop.core.clock cimport NS_PER_MS, NS_PER_SECOND, clock_ns
 from ngxloop.core.event cimport Connection
-from ngxloop.core.limits cimport POLL_EVENT_COUNT, POLL_EVENT_COUNT_MAX
+from ngxloop.core.limits cimport POLL_EVENT_COUNT, POLL_EVENT_COUNT_MAX, STALE_REST_MS
 from ngxloop.core.linux cimport (
     EPOLL_CLOEXEC,
     EPOLL_CTL_ADD,
@@ -31,6 +31,7 @@ from ngxloop.core.linux cimport (
     epoll_wait,
 )
 from ngxloop.core.linux cimport close as close_fd
+from ngxloop.core.linux cimport poll as poll_fds
 from ngxloop.core.oserr cimport raise_os_error, replace_fd
 from ngxloop.core.pool cimport connection_key
 
@@ -129,6 +130,18 @@ cdef class Poller:
                 if count != 0 or clock_ns() >= end_ns:
                     break
         return self.count_or_raise(count)
+
+    cdef int rest(self, int64_t timeout_ns) except -1:
+        """Sleep STALE_REST_MS, or timeout_ns if that is less; then fetch the events.
+
+        Only a signal ends the sleep earlier. Rounded up to a millisecond, as epoll_wait.
+        """
+        cdef int64_t duration_ms = STALE_REST_MS
+        if 0 <= timeout_ns < duration_ms * NS_PER_MS:
+            duration_ms = (timeout_ns + NS_PER_MS - 1) // NS_PER_MS
+        with nogil:
+            poll_fds(NULL, 0, <int>duration_ms)
+        return self.poll()
 
     cdef int poll(self) except -1:
         """Fetch the events that are there; the call cannot block, so the GIL is kept."""

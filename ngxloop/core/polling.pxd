@@ -15,6 +15,8 @@ cdef class Polling:
     cdef bint poller_is_new          # its epoll instance knows of no fd yet
     cdef uint64_t stale_key          # the last kernel event that was for a former user of a slot
     cdef uint64_t stale_poll         # in which wait it came, as poll_count
+    cdef bint stale_stays            # it cannot be got rid of now: waits are kept apart
+    cdef bint stale_reported         # and the program knows
     cdef readonly uint64_t poll_count
 
     cdef void post(self, Event* ev) noexcept
@@ -23,6 +25,7 @@ cdef class Polling:
     cdef int dispatch(self, int count) except -1
     cdef void drop_interest(self, Connection* connection, uint32_t mask) noexcept
     cdef int drop_stale(self, uint64_t key) except -1
+    cdef int try_renew_poller(self) except -1
     cdef int renew_poller(self) except -1
     cdef int watch_again(self) except -1
     cdef int apply_changes(self) except -1

@@ -9,7 +9,7 @@ from libc.errno cimport ENOMEM, ENOSPC, errno
 from libc.stdint cimport uint32_t, uint64_t
 
 from ngxloop.core.event cimport KIND_WATCHER, Connection, ConnectionKind, Event
-from ngxloop.core.limits cimport POOL_CHUNK_SIZE
+from ngxloop.core.limits cimport POOL_CHUNK_SIZE, STALE_REST_MS
 from ngxloop.core.linux cimport (
     EPOLLERR,
     EPOLLHUP,
@@ -100,6 +100,8 @@ cdef class Polling:
                     event_post(&self.ready, &connection.write)
                 elif connection.kind == KIND_WATCHER and not connection.write.active:
                     self.drop_interest(connection, EPOLLOUT)
+        if self.stale_poll != self.poll_count:
+            self.stale_stays = False
         if count == self.poller.capacity:
             self.poller.grow()
         return 0
@@ -120,9 +122,29 @@ cdef class Polling:
         if self.stale_poll == self.poll_count:  # this wait counts once
             return 0
         if key == self.stale_key or self.stale_poll + 1 == self.poll_count:
-            self.renew_poller()
+            self.try_renew_poller()
         self.stale_key = key
         self.stale_poll = self.poll_count
+        return 0
+
+    cdef int try_renew_poller(self) except -1:
+        """Start anew; without a free fd the waits are kept apart until one is free.
+
+        Every wait that a stale event ends tries again. It is reported once.
+        """
+        try:
+            self.renew_poller()
+        except OSError as exc:
+            self.stale_stays = True
+            if not self.stale_reported:
+                self.stale_reported = True
+                self.call_exception_handler({
+                    "message": "epoll reports a file that was closed, and cannot be renewed: "
+                               f"the loop wakes up every {STALE_REST_MS} ms until it can",
+                    "exception": exc,
+                })
+        else:
+            self.stale_stays = self.stale_reported = False
         return 0
 
     cdef int renew_poller(self) except -1:
