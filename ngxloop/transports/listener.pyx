@@ -209,9 +209,7 @@ cdef class Listener:
         return 0
 
     def report_failure(self, protocol, exc):
-        """Tell of a connection that could not be served; asyncio does so in debug mode only."""
-        if not self.loop.debugging:
-            return
+        """Report a connection that could not be served, as newest asyncio does."""
         report = {
             "message": "Error on transport creation for incoming connection",
             "exception": exc,

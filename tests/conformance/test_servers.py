@@ -184,7 +184,7 @@ async def test_abort_clients_drops_what_was_not_sent():
             assert len(await receive_until_eof(client)) < 50_000_000
 
 
-async def test_a_factory_that_raises_ends_the_connection_and_not_the_server():
+async def test_a_factory_that_raises_ends_the_connection_and_not_the_server(reports):
     if is_stdlib(asyncio.get_running_loop()):
         pytest.skip("asyncio leaves the socket to the collector, which warns")
     protocols = Protocols()
@@ -202,13 +202,15 @@ async def test_a_factory_that_raises_ends_the_connection_and_not_the_server():
             client.send(b"hello")
             assert await receive(client, 5) == b"hello"
         await protocols[0].closed
+    assert isinstance(reports.pop()["exception"], ZeroDivisionError)
 
 
-async def test_a_factory_that_raises_is_reported_in_debug_mode(reports):
+@pytest.mark.parametrize("debug", [False, True], ids=["", "debug"])
+async def test_a_factory_that_raises_is_reported(debug, reports):
     loop = asyncio.get_running_loop()
     if is_stdlib(loop):
         pytest.skip("asyncio leaves the socket to the collector, which warns")
-    loop.set_debug(True)
+    loop.set_debug(debug)
 
     def factory():
         raise ZeroDivisionError
