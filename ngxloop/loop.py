@@ -40,6 +40,7 @@ _OWN_ATTRIBUTES = (
     "_old_wakeup_fd",
     "_pidfds",
     "_signal_handlers",
+    "_signals_seen",
     "_tls_memory",
     "_unix_server_sockets",
 )
@@ -100,6 +101,7 @@ class EventLoop(
 
     def __init__(self) -> None:
         self._signal_handlers: dict[int, object] = {}
+        self._signals_seen: set[int] = set()
         self._pidfds: set[int] = set()
         self._listeners: dict[socket.socket, Listener] = {}
         self._unix_server_sockets: dict[socket.socket, int] = {}
@@ -112,15 +114,21 @@ class EventLoop(
 
         Raises:
             RuntimeError: the loop is running.
+            ValueError: a signal handler is installed, and this is not the main thread. The loop is
+                closed all the same.
         """
         if self.is_running():
             raise RuntimeError("Cannot close a running event loop")
         if self.is_closed():
             return
-        self._close_signals()
-        super().close()  # not by name: module globals are None once the interpreter shuts down
-        self._drop_everything()
-        self._close_pidfds()
+        try:
+            self._close_signals()
+        finally:
+            try:
+                super().close()  # not by name: the interpreter may shut down, and globals be None
+            finally:
+                self._drop_everything()
+                self._close_pidfds()
 
     def _close_signals(self) -> None:
         """Restore the signals' default actions; too late while the interpreter shuts down."""
@@ -135,8 +143,12 @@ class EventLoop(
             )
             self._signal_handlers.clear()
             return
-        for sig in list(self._signal_handlers):
-            self.remove_signal_handler(sig)
+        try:
+            for sig in list(self._signal_handlers):
+                self.remove_signal_handler(sig)
+        except BaseException:
+            self._leave_signal_pipe()
+            raise
 
 
 def call_directly(loop_class: type[EventLoop]) -> None:

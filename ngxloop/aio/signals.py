@@ -5,7 +5,7 @@ import contextvars
 import errno
 import inspect
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVarTuple
 
 Ts = TypeVarTuple("Ts")
@@ -16,8 +16,11 @@ class SignalHandlers:
 
     How it works. Python's C handler writes the number of each signal to the loop's pipe
     (signal.set_wakeup_fd); the loop reads it and schedules the callback. The Python-level handler
-    does nothing: it only keeps the signal from its default action.
+    keeps the signal from its default action and notes its number: a full pipe takes no more bytes,
+    but a kind of signal is never lost. A noted number without a byte in the pipe is scheduled once.
     """
+
+    _signals_seen: set[int]
 
     def add_signal_handler(
         self: Any, sig: int, callback: Callable[[*Ts], object], *args: *Ts
@@ -42,7 +45,7 @@ class SignalHandlers:
         handle = _SignalHandle(self, callback, args)
         self._signal_handlers[sig] = handle
         try:
-            signal.signal(sig, _ignore)
+            signal.signal(sig, _SignalNote(self._signals_seen))
             signal.siginterrupt(sig, False)  # system calls of the program go on
         except OSError as exc:
             del self._signal_handlers[sig]
@@ -62,6 +65,7 @@ class SignalHandlers:
         self._check_signal(sig)
         if self._signal_handlers.pop(sig, None) is None:
             return False
+        self._signals_seen.discard(sig)
         default = signal.default_int_handler if sig == signal.SIGINT else signal.SIG_DFL
         try:
             signal.signal(sig, default)
@@ -80,9 +84,21 @@ class SignalHandlers:
         if not self.is_running():
             signal.set_wakeup_fd(-1)
 
-    def _process_signals(self: Any, numbers: bytes) -> None:
-        """Schedule the handlers of the signals that have come; 0 is a bare wake-up."""
-        for number in numbers:
+    def _signals_noted(self) -> set[int]:
+        """Return which kinds of signals have come and were not yet read from the pipe."""
+        return set(self._signals_seen)
+
+    def _process_signals(self: Any, numbers: bytes, noted: Collection[int]) -> None:
+        """Schedule the handlers of the signals that have come; 0 is a bare wake-up.
+
+        Args:
+            numbers: what was read from the pipe.
+            noted: what must have been read by now, if the pipe had room for it.
+        """
+        self._signals_seen.difference_update(numbers)
+        lost = self._signals_seen.intersection(noted)
+        self._signals_seen -= lost
+        for number in (*numbers, *lost):
             handle = self._signal_handlers.get(number)
             if handle is not None:
                 handle.schedule()
@@ -109,5 +125,13 @@ class _SignalHandle:
         self.loop.call_soon(self.callback, *self.args, context=self.context)
 
 
-def _ignore(signum: int, frame: object) -> None:
-    """Keep the signal from its default action; the loop hears of it through the pipe."""
+class _SignalNote:
+    """A Python-level signal handler that notes the signal; it does not keep the loop alive."""
+
+    __slots__ = ("seen",)
+
+    def __init__(self, seen: set[int]) -> None:
+        self.seen = seen
+
+    def __call__(self, signum: int, frame: object) -> None:
+        self.seen.add(signum)

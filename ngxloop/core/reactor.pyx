@@ -42,7 +42,7 @@ from ngxloop.core.event cimport (
 from ngxloop.core.freelist cimport memory_trim
 from ngxloop.core.gate cimport AcceptGate
 from ngxloop.core.handle cimport handle_drop, handle_run
-from ngxloop.core.limits cimport BUSY_POLL_SLICE_MS, RECEIVE_BYTES, WAIT_SECONDS_MAX
+from ngxloop.core.limits cimport BUSY_POLL_SLICE_MS, RECEIVE_BYTES, SIGNAL_BYTES, WAIT_SECONDS_MAX
 from ngxloop.core.linux cimport EPOLLET, EPOLLIN
 from ngxloop.core.polling cimport Polling
 from ngxloop.core.ready cimport (
@@ -56,6 +56,9 @@ from ngxloop.core.stopwatch cimport Stopwatch
 from ngxloop.core.timerqueue cimport timerqueue_init, timerqueue_next
 from ngxloop.core.timers cimport timers_drop, timers_expire
 from ngxloop.core.waker cimport Waker
+
+# What one event reads of the signal pipe: twice what it holds, 64 KiB.
+cdef int SIGNAL_READ_COUNT_MAX = 131072 // SIGNAL_BYTES
 
 
 cdef class Reactor(Polling):
@@ -282,6 +285,11 @@ cdef class Reactor(Polling):
             connection.read.active = 1
         return self.waker.signal_write_fd
 
+    def _leave_signal_pipe(self):
+        """Leave the pipe open for ever: signals are still written to it, and its number is its own.
+        """
+        self.waker.signal_fd = self.waker.signal_write_fd = -1
+
     def _watch_signals(self, watch):
         """Say whether signal handlers are installed, so that every turn looks for signals."""
         self.watches_signals = watch
@@ -346,13 +354,23 @@ cdef Connection* watch_internal(Reactor reactor, int fd, uint32_t mask) except N
 
 
 cdef int signals_run(Event* ev) except -1:
-    """Handle the signals that have come (an EventHandler): Python's handlers, then the loop's."""
+    """Handle the signals that have come (an EventHandler): Python's handlers, then the loop's.
+
+    What is noted before the pipe is read has its byte in it, unless the pipe was full.
+    """
     cdef Reactor reactor = <Reactor>ev.data
-    cdef bytes numbers = reactor.waker.drain_signals()
+    cdef object noted = reactor._signals_noted()
+    cdef bytes last = reactor.waker.drain_signals()
+    cdef list chunks = [last]
+    while len(last) == SIGNAL_BYTES and len(chunks) < SIGNAL_READ_COUNT_MAX:
+        last = reactor.waker.drain_signals()
+        chunks.append(last)
+    if len(last) == SIGNAL_BYTES:
+        noted = ()  # there is more to read
     try:
         PyErr_CheckSignals()
     finally:  # a KeyboardInterrupt must not lose the other signals
-        reactor._process_signals(numbers)
+        reactor._process_signals(b"".join(chunks), noted)
     return 0
 
 

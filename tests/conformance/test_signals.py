@@ -5,9 +5,12 @@ import contextvars
 import os
 import signal
 import threading
+from collections import Counter
 
 import pytest
 
+from tests.support.loops import LOOPS, is_stdlib
+from tests.support.programs import run_program
 from tests.support.waiting import DEADLINE, turns, wait_until, wait_until_main_thread_sleeps
 
 
@@ -269,6 +272,71 @@ async def test_many_signals_at_once_are_all_heard_of():
     await turns(3)
     for number in numbers:
         loop.remove_signal_handler(number)
+
+
+@pytest.mark.parametrize("count", [511, 512, 513, 65_535, 65_536, 100_000])
+async def test_a_signal_is_heard_of_behind_more_of_another_than_the_pipe_holds(count):
+    loop = asyncio.get_running_loop()
+    if is_stdlib(loop):
+        pytest.skip("asyncio's socket takes some 280 signals; what comes then is lost")
+    seen = Counter()
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        loop.add_signal_handler(number, seen.update, [number])
+    for _ in range(count):
+        signal.raise_signal(signal.SIGUSR1)
+    signal.raise_signal(signal.SIGUSR2)
+    await wait_until(lambda: seen[signal.SIGUSR2])
+    await turns(3)
+
+    assert seen[signal.SIGUSR1] == min(count, 65_536)
+    assert seen[signal.SIGUSR2] == 1
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.raise_signal(number)
+    await wait_until(lambda: seen[signal.SIGUSR2] == 2)
+    assert seen[signal.SIGUSR1] == min(count, 65_536) + 1
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        loop.remove_signal_handler(number)
+
+
+CLOSED_IN_A_THREAD = """
+    import asyncio, os, signal, threading, warnings
+    from tests.support.loops import LOOPS
+
+    warnings.simplefilter("ignore")
+    loop = LOOPS["{name}"]()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.add_signal_handler(signal.SIGUSR1, print)
+    loop.add_signal_handler(signal.SIGUSR2, print)
+    open_before = set(os.listdir("/proc/self/fd"))
+    errors = []
+
+    def close():
+        try:
+            loop.close()
+        except ValueError as exc:
+            errors.append(exc)
+
+    thread = threading.Thread(target=close)
+    thread.start()
+    thread.join()
+    assert loop.is_closed()
+    assert len(errors) == 1, errors
+    assert len(os.listdir("/proc/self/fd")) < len(open_before)
+    if "{name}" != "asyncio":  # whose wake-up fd may be another file's by now
+        taken = [os.open("/dev/null", os.O_RDWR) for _ in range(10)]
+        read_end, write_end = os.pipe2(os.O_NONBLOCK)
+        assert signal.set_wakeup_fd(-1) not in (*taken, read_end, write_end)
+    loop.close()
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    signal.signal(signal.SIGUSR2, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    print("closed")
+"""
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_loop_with_handlers_that_is_closed_in_a_thread_is_closed(name):
+    assert run_program(CLOSED_IN_A_THREAD.format(name=name)) == "closed\n"
 
 
 def test_ctrl_c_without_a_handler_leaves_run_forever_at_once(loop):
