@@ -10,6 +10,7 @@ from tests.conformance.descriptors.supply import Supply
 from tests.conformance.descriptors.taking import NOT_TAKING, TAKING, USES
 from tests.support import loops
 from tests.support.loops import is_stdlib
+from tests.support.programs import run_program
 from tests.support.waiting import turns
 
 # Seconds after which a use that asyncio does not serve counts as one that waits.
@@ -51,6 +52,26 @@ async def test_whatever_takes_a_number_works_whatever_had_it_before(before, use,
         pytest.skip("asyncio takes the number for the file it still watches")
 
     assert await outcome(before, USES[use]) == on_unused[use]
+
+
+OPTIMISED = """
+    import asyncio
+    import ngxloop
+    from tests.conformance.descriptors.taking import USES
+    from tests.conformance.test_descriptor_numbers import outcome
+
+    if __debug__:
+        raise SystemExit("asserts are compiled in")
+    with asyncio.Runner(loop_factory=ngxloop.new_event_loop) as runner:
+        for before in ("waited_to_receive", "timed_out_connections_by_name", "had_readers"):
+            for use in USES.values():
+                runner.run(outcome(before, use))
+        print(len(USES))
+"""
+
+
+def test_nothing_depends_on_asserts():
+    assert run_program(OPTIMISED, PYTHONOPTIMIZE="1") == f"{len(USES)}\n"
 
 
 def test_every_public_method_of_every_loop_is_listed():
