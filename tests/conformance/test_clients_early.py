@@ -8,7 +8,13 @@ import socket
 import pytest
 
 from tests.support.protocols import RecordingProtocol
-from tests.support.sockets import receive, receive_until_eof, refused_address, tcp_listener
+from tests.support.sockets import (
+    needs_ipv6,
+    receive,
+    receive_until_eof,
+    refused_address,
+    tcp_listener,
+)
 from tests.support.waiting import turns, wait_until
 
 
@@ -20,13 +26,8 @@ def host(request):
 
 @contextlib.contextmanager
 def listener_v6():
-    if not socket.has_ipv6:
-        pytest.skip("no IPv6")
     with socket.socket(socket.AF_INET6) as listener:
-        try:
-            listener.bind(("::1", 0))
-        except OSError:
-            pytest.skip("no IPv6 loopback")
+        listener.bind(("::1", 0))
         listener.listen()
         yield listener
 
@@ -112,6 +113,7 @@ async def test_a_refused_connection_names_the_address(host):
     assert str(raised.value) == f"[Errno 111] Connect call failed {(host, port)}"
 
 
+@needs_ipv6
 async def test_a_connection_over_ipv6_has_addresses_of_four():
     loop = asyncio.get_running_loop()
     with listener_v6() as listener:
@@ -128,9 +130,9 @@ async def test_a_connection_over_ipv6_has_addresses_of_four():
         await protocol.closed
 
 
+@needs_ipv6
 async def test_a_refused_connection_over_ipv6_names_the_address():
-    with listener_v6() as listener:
-        port = listener.getsockname()[1]
+    port = refused_address()[1]
     with pytest.raises(ConnectionRefusedError) as raised:
         await asyncio.get_running_loop().create_connection(RecordingProtocol, "::1", port)
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.support.addresses import free_address
 from tests.support.loops import is_stdlib
 from tests.support.sockets import LOOPBACK
 from tests.support.waiting import turns, wait_until
@@ -124,9 +125,7 @@ async def test_sendto_refuses_what_is_not_bytes_like(data):
 
 
 async def test_an_icmp_error_is_told_to_error_received_and_closes_nothing():
-    with socket.socket(type=socket.SOCK_DGRAM) as gone:
-        gone.bind((LOOPBACK, 0))
-        address = gone.getsockname()
+    address = free_address(socket.SOCK_DGRAM)
     async with endpoint(remote_addr=address) as (transport, protocol):
         transport.sendto(b"to nobody")
         await wait_until(lambda: protocol.errors)

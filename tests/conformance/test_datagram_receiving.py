@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from tests.support.addresses import free_address
 from tests.support.datagrams import (
     RecordingEndpoint,
     endpoint,
@@ -13,7 +14,7 @@ from tests.support.datagrams import (
     unix_datagram_pair,
 )
 from tests.support.loops import is_stdlib
-from tests.support.sockets import LOOPBACK
+from tests.support.sockets import LOOPBACK, needs_ipv6
 from tests.support.waiting import turns, wait_until
 
 # More than a loop may take at once.
@@ -28,6 +29,7 @@ async def test_a_datagram_comes_with_the_address_of_its_sender():
             assert protocol.received == [(b"hello", peer.getsockname())]
 
 
+@needs_ipv6
 async def test_an_ipv6_datagram_comes_with_flow_info_and_scope():
     async with endpoint(local_addr=("::1", 0)) as (_, protocol, address):
         with udp_socket("::1") as peer:
@@ -191,8 +193,7 @@ async def test_an_exception_in_datagram_received_ends_nothing(reports):
 
 
 async def test_connection_refused_goes_to_error_received_and_closes_nothing():
-    with udp_socket() as gone:
-        nobody = gone.getsockname()
+    nobody = free_address(socket.SOCK_DGRAM)
     async with endpoint(remote_addr=nobody) as (transport, protocol, address):
         transport.sendto(b"is anybody there?")
         await wait_until(lambda: protocol.errors, "the error")

@@ -8,22 +8,13 @@ import sys
 import pytest
 
 from tests.support.protocols import EchoProtocol
+from tests.support.sockets import needs_ipv6
 
 # An address that no interface has: TEST-NET-1, RFC 5737.
 NOBODYS = "192.0.2.1"
 
 
-def has_ipv6() -> bool:
-    """Tell whether the loopback interface has an IPv6 address."""
-    try:
-        with socket.socket(socket.AF_INET6) as sock:
-            sock.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+@needs_ipv6
 async def test_a_server_for_ipv6_leaves_ipv4_alone():
     loop = asyncio.get_running_loop()
     async with await loop.create_server(EchoProtocol, "::", 0) as server:

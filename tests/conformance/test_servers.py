@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.support.addresses import free_address
 from tests.support.loops import is_stdlib
 from tests.support.protocols import EchoProtocol, Protocols, RecordingProtocol
 from tests.support.sockets import LOOPBACK, receive, receive_until_eof
@@ -53,7 +54,7 @@ async def test_a_server_closed_twice_is_closed():
 
 
 async def test_nobody_can_connect_after_close():
-    async with serving(EchoProtocol) as server:
+    async with serving(EchoProtocol, free_address()) as server:
         address = address_of(server)
         server.close()
         await turns(2)

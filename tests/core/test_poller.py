@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.probes.poller import ERR, ET, HUP, IN, OUT, RDHUP, PollerProbe
-from tests.support.sockets import tcp_pair, unix_pair
+from tests.support.sockets import refused_address, tcp_pair, unix_pair
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -92,13 +92,10 @@ def test_hang_up_is_reported_without_being_asked_for(poller, pair):
 
 
 def test_error_of_refused_connect_is_reported(poller):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = free.getsockname()
     with socket.socket() as sock:
         sock.setblocking(False)
         with pytest.raises(BlockingIOError):
-            sock.connect(address)
+            sock.connect(refused_address())
         poller.add(sock.fileno(), OUT)
 
         assert poller.wait(SECOND)[sock.fileno()] & ERR

@@ -16,6 +16,7 @@ from types import ModuleType
 
 import pytest
 
+from tests.support.addresses import free_address
 from tests.support.waiting import wait_until_blocking
 
 NEEDED = bool(os.environ.get("NGXLOOP_NEED_PACKAGES"))
@@ -59,25 +60,18 @@ def accepts(family: int, address: object) -> bool:
         return sock.connect_ex(address) == 0
 
 
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
 @contextlib.contextmanager
-def redis_server(folder: Path) -> Iterator[tuple[int, str]]:
-    """Run Redis; give the port and the socket file on which it listens."""
-    port, path = free_port(), str(folder / "redis")
-    options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
+def redis_server(folder: Path) -> Iterator[tuple[str, int, str]]:
+    """Run Redis; give the host, the port and the socket file on which it listens."""
+    (host, port), path = free_address(), str(folder / "redis")
+    options = ["--bind", host, "--save", "", "--appendonly", "no", "--dir", str(folder)]
     command = [need_program("redis-server"), "--port", str(port), "--unixsocket", path, *options]
     with running(command) as process:
         wait_until_blocking(
             lambda: accepts(socket.AF_UNIX, path) or process.poll() is not None, "redis-server"
         )
         assert process.poll() is None, "redis-server does not start"
-        yield port, path
+        yield host, port, path
 
 
 @contextlib.contextmanager

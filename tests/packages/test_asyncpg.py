@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.packages.peers import need, postgresql_server
+from tests.support.waiting import DEADLINE
 
 asyncpg = need("asyncpg")
 
@@ -53,7 +54,7 @@ async def test_notifications_arrive(options):
     await listener.add_listener("news", lambda *args: heard.put_nowait(args[-1]))
     for number in range(50):
         await speaker.execute(f"notify news, '{number}'")
-    received = [await asyncio.wait_for(heard.get(), 10) for _ in range(50)]
+    received = [await asyncio.wait_for(heard.get(), DEADLINE) for _ in range(50)]
     await listener.close()
     await speaker.close()
 

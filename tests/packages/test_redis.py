@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.packages.peers import need, redis_server
+from tests.support.waiting import DEADLINE
 
 redis = need("redis.asyncio")
 
@@ -12,8 +13,10 @@ redis = need("redis.asyncio")
 @pytest.fixture(params=["tcp", "unix"])
 def options(request, tmp_path):
     """Give what a client must know of a running server."""
-    with redis_server(tmp_path) as (port, path):
-        yield {"port": port} if request.param == "tcp" else {"unix_socket_path": path}
+    with redis_server(tmp_path) as (host, port, path):
+        yield (
+            {"host": host, "port": port} if request.param == "tcp" else {"unix_socket_path": path}
+        )
 
 
 async def test_values_of_every_size_come_back(options):
@@ -39,10 +42,10 @@ async def test_many_commands_at_once(options):
 async def test_messages_reach_those_who_subscribed(options):
     async with redis.Redis(**options) as client, client.pubsub() as subscriber:
         await subscriber.subscribe("news")
-        assert (await subscriber.get_message(timeout=5))["type"] == "subscribe"
+        assert (await subscriber.get_message(timeout=DEADLINE))["type"] == "subscribe"
         for number in range(100):
             await client.publish("news", number)
-        received = [(await subscriber.get_message(timeout=5))["data"] for _ in range(100)]
+        received = [(await subscriber.get_message(timeout=DEADLINE))["data"] for _ in range(100)]
 
     assert received == [b"%d" % number for number in range(100)]
 

@@ -1,12 +1,15 @@
 """Fixtures for tests that run a whole ngxloop-serve."""
 
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.serving.complaints import COMPLAINTS
-from tests.serving.support import APPS, Server
+from tests.serving.support import APPS, Server, public_copy
+from tests.support.addresses import free_bind
 
 Serve = Callable[..., Server]
 
@@ -20,14 +23,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Start ngxloop-serve for an application in apps/, on a free port; kill it after the test."""
+    """Start ngxloop-serve for an application in apps/, at an address that nothing else uses.
+
+    It is killed after the test.
+    """
     servers: list[Server] = []
 
     def start(
         app: str | None,
         *options: str,
         program: bool = False,
-        bind: str | None = "127.0.0.1:0",
+        bind: str | None = "",
         **process: Any,
     ) -> Server:
         arguments = [*([app] if app else []), *options]
@@ -37,10 +43,40 @@ def serve() -> Iterator[Serve]:
         if "--app-dir" not in options:
             arguments += ["--app-dir", str(APPS)]
         if "--bind" not in options and bind is not None:
-            arguments += ["--bind", bind]
+            arguments += ["--bind", bind or free_bind()]
         servers.append(Server(arguments, **process))
         return servers[-1]
 
     yield start
     for server in servers:
         server.close()
+
+
+class ServeAs:
+    """Start ngxloop-serve with a --user, from a folder that every user may read."""
+
+    def __init__(self, serve: Serve, folder: Path) -> None:
+        self._serve = serve
+        self.folder = folder
+        self.apps = folder / "apps"
+        public_copy(folder)
+
+    def __call__(self, user: str, app: str, *options: str) -> Server:
+        where = ("--app-dir", str(self.apps))
+        return self._serve(app, "--user", user, *where, *options, root=self.folder)
+
+
+@pytest.fixture
+def serve_as(serve: Serve) -> Iterator[ServeAs]:
+    """Give ServeAs: neither the project's folder nor those of pytest need be for everybody."""
+    with tempfile.TemporaryDirectory(dir=public_parent()) as name:
+        yield ServeAs(serve, Path(name))
+
+
+def public_parent() -> Path:
+    """Return a folder for temporary files that every user may enter."""
+    for name in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):
+        folder = Path(name)
+        if folder.is_dir() and all(one.stat().st_mode & 0o001 for one in (folder, *folder.parents)):
+            return folder
+    pytest.skip("there is no folder for temporary files that every user may enter")

@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,10 +25,13 @@ DEADLINE = 40.0  # generous: a loaded machine is no failure
 _ROOT = Path(ngxloop.__file__).parent.parent
 
 
-def environment() -> dict[str, str]:
-    """Return ours, so that the program finds the ngxloop under test and leaves no .pyc files."""
-    path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+def environment(root: Path = _ROOT) -> dict[str, str]:
+    """Return ours, so that the program finds the ngxloop in `root` and leaves no .pyc files."""
+    path = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
+    own = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    if root != _ROOT:
+        own["PYTHONSAFEPATH"] = "1"  # not the ngxloop in the current folder
+    return {**os.environ, **own}
 
 
 def command(*arguments: str) -> list[str]:
@@ -59,6 +63,7 @@ class Server:
         wrapper: Sequence[str] = (),
         stdin: int = subprocess.DEVNULL,
         program: Sequence[str] | None = None,
+        root: Path = _ROOT,
     ) -> None:
         self.log = ""
         self._seen = 0  # how much of the log earlier waits have used up
@@ -67,7 +72,7 @@ class Server:
             stdin=stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,
-            env=environment(),
+            env=environment(root),
             pass_fds=pass_fds,
         )
         assert self._process.stderr is not None
@@ -183,6 +188,15 @@ class Server:
     def _drain_log(self) -> None:
         while self._read(0.001):
             pass
+
+
+def public_copy(folder: Path) -> None:
+    """Copy ngxloop and the applications into a folder, readable for every user."""
+    for source in (_ROOT / "ngxloop", APPS):
+        ignored = shutil.ignore_patterns("__pycache__", "*.c", "*.pyx", "*.pxd")
+        shutil.copytree(source, folder / source.name, ignore=ignored)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755)
 
 
 def wait_gone(*pids: int) -> None:

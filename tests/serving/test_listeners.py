@@ -11,6 +11,8 @@ from ngxloop.serving.binds import parse_bind
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import Listeners, Opened
 from ngxloop.serving.opening import open_listeners
+from tests.support.addresses import free_address
+from tests.support.sockets import needs_ipv6
 
 
 def open_all(*texts, mode=0o666, pause=lambda seconds: False, known=None):
@@ -39,16 +41,17 @@ def test_socket_is_bound_listening_nonblocking_and_closed_on_exec(opened):
 
 
 def test_description_names_the_real_port_and_can_be_bound(opened):
-    listeners = opened("127.0.0.1:0", "unix:@ngxloop-test")
+    name = f"unix:@ngxloop-test-{os.getpid()}"
+    listeners = opened("127.0.0.1:0", name)
     first, second = listeners.describe()
     assert parse_bind(first).port == listeners.sockets[0].getsockname()[1]
-    assert second == "unix:@ngxloop-test"
+    assert second == name
 
 
+@needs_ipv6
 def test_ipv4_and_ipv6_wildcards_share_a_port(opened):
-    if not socket.has_dualstack_ipv6():
-        pytest.skip("no IPv6")
-    port = opened("0.0.0.0:0").sockets[0].getsockname()[1]
+    _, port = free_address()
+    assert opened(f"0.0.0.0:{port}").describe() == [f"0.0.0.0:{port}"]
     assert opened(f"[::]:{port}").describe() == [f"[::]:{port}"]
 
 
@@ -199,8 +202,7 @@ def test_folder_without_permission_is_a_clear_error(tmp_path):
     ],
 )
 def test_own_clash_is_told_at_once(tmp_path, texts, words):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        names = {"port": free.getsockname()[1], "path": tmp_path}
+    names = {"port": free_address()[1], "path": tmp_path}
     with pytest.raises(StartError) as caught:
         open_all(*[text.format(**names) for text in texts], pause=None)
     assert words.format(**names) in caught.value.line

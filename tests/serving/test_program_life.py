@@ -8,6 +8,7 @@ import pytest
 
 from tests.serving.programs_support import PROGRAMS, Load, ask_http, spread
 from tests.serving.support import connect, receive_line, wait_gone
+from tests.support.addresses import own_host
 
 ECHO = """\
 import asyncio, os, signal, sys
@@ -86,8 +87,9 @@ def test_an_address_that_the_program_does_not_bind_is_named_once(start, tmp_path
 def test_an_address_that_the_program_binds_is_not_named(start, tmp_path):
     path = tmp_path / "served"
     bind_it = f"other = await asyncio.start_unix_server(echo, {str(path)!r})"
-    server = start("--bind", f"unix:{path}", "--bind", "unix:@ngxloop-unserved", extra=bind_it)
-    server.serving().logged("nobody accepts at unix:@ngxloop-unserved")
+    unserved = f"unix:@ngxloop-unserved-{os.getpid()}"
+    server = start("--bind", f"unix:{path}", "--bind", unserved, extra=bind_it)
+    server.serving().logged(f"nobody accepts at {unserved}")
     assert server.end() == 0
     assert server.log.count("nobody accepts") == 1
 
@@ -206,7 +208,7 @@ def test_a_script_that_serves_nobody_is_ready_when_it_starts(serve, tmp_path):
 def test_another_event_loop_is_told_plainly_and_shares_the_port(serve, argument):
     pytest.importorskip("uvloop")
     script = str(PROGRAMS / "uvicorn_run.py")
-    server = serve("-w", "2", script, "0", argument, program=True).serving()
+    server = serve("-w", "2", script, own_host(), "0", argument, program=True).serving()
     assert "runs on uvloop.Loop and not on ngxloop" in server.log
     with Load(ask_http, server.address).running() as load:
         load.wait_for_answers(20)

@@ -15,18 +15,19 @@ from tests.serving.programs_support import (
     is_refused,
     spread,
 )
+from tests.support.addresses import own_host
 
 WORKERS = 4
 CONNECTIONS = 80
-# name -> package that it needs, its arguments, how to ask
+# name -> package that it needs, its arguments behind host and port, how to ask
 CASES = {
     "echo": (None, [], ask_echo),
-    "uvicorn_run": ("uvicorn", ["0", "asyncio"], ask_http),
-    "aiohttp_run_app": ("aiohttp", ["0"], ask_http),
-    "websockets_serve": ("websockets", ["0"], ask_websocket),
-    "hypercorn_serve": ("hypercorn", ["0"], ask_http),
-    "smtp": ("aiosmtpd", ["0"], ask_smtp),
-    "ssh": ("asyncssh", ["0"], ask_ssh),
+    "uvicorn_run": ("uvicorn", ["asyncio"], ask_http),
+    "aiohttp_run_app": ("aiohttp", [], ask_http),
+    "websockets_serve": ("websockets", [], ask_websocket),
+    "hypercorn_serve": ("hypercorn", [], ask_http),
+    "smtp": ("aiosmtpd", [], ask_smtp),
+    "ssh": ("asyncssh", [], ask_ssh),
 }
 
 
@@ -37,13 +38,13 @@ def program(request, serve, tmp_path):
     if package is not None:
         pytest.importorskip(package)
     path = PROGRAMS / f"{request.param}.py"
-    if request.param == "echo":  # the text of the documentation, but for the port
+    if request.param == "echo":  # the text of the documentation, but for the address
         text = path.read_text()
         path = tmp_path / "echo.py"
-        path.write_text(text.replace("8888", "0"))
-    server = serve(
-        *("--workers", str(WORKERS), "--log-level", "debug", str(path), *arguments), program=True
-    )
+        path.write_text(text.replace("'127.0.0.1', 8888", f"'{own_host()}', 0"))
+    arguments = [str(path), own_host(), "0", *arguments]
+    options = ["--workers", str(WORKERS), "--log-level", "debug"]
+    server = serve(*options, *arguments, program=True)
     return server.serving(), ask
 
 

@@ -14,6 +14,7 @@ import pytest
 from ngxloop.serving.cpus import usable_cpus
 from ngxloop.serving.options.values import MAX_SECONDS
 from tests.serving.support import connect, end_with_a_connection, http_get, receive_line, wait_gone
+from tests.support.sockets import needs_ipv6
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
@@ -130,7 +131,7 @@ def test_several_addresses_are_served_by_the_same_workers(serve, tmp_path):
         assert http_get(address)[0] == 200
 
 
-@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
+@needs_ipv6
 def test_ipv6_address_is_served(serve):
     server = serve("web_asgi:app", "--bind", "[::1]:0").serving()
     assert server.addresses[0].startswith("[::1]:")
@@ -172,7 +173,8 @@ def test_unix_socket_of_a_dead_master_is_replaced(serve, tmp_path):
 
 
 def test_port_0_is_the_same_for_every_worker(serve):
-    server = serve("web_asgi:app", "--workers", "2", "--accept", "plain").serving()
+    options = ["--workers", "2", "--accept", "plain", "--bind", "127.0.0.1:0"]
+    server = serve("web_asgi:app", *options).serving()
     assert len(server.addresses) == 1
 
 

@@ -5,6 +5,9 @@ import socket
 import struct
 from collections.abc import Iterator
 
+import pytest
+
+from tests.support.addresses import free_address
 from tests.support.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
@@ -47,10 +50,21 @@ def tcp_listener() -> Iterator[socket.socket]:
 
 
 def refused_address() -> tuple[str, int]:
-    """Return a loopback address on which nothing listens: it was bound, and is free again."""
-    with socket.socket() as sock:
-        sock.bind((LOOPBACK, 0))
-        return sock.getsockname()
+    """Return a loopback address on which nothing listens, and nothing will."""
+    return free_address()
+
+
+def has_ipv6() -> bool:
+    """Tell whether the loopback interface has an IPv6 address."""
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="the loopback interface has no IPv6 address")
 
 
 def reset(sock: socket.socket) -> None:

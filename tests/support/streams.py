@@ -36,10 +36,12 @@ async def connected(
 
 
 @contextlib.asynccontextmanager
-async def serving(protocol_factory: Callable[[], Any], **options) -> AsyncIterator[asyncio.Server]:
-    """Give a server on a free loopback port; at the end it is closed."""
+async def serving(
+    protocol_factory: Callable[[], Any], address: tuple[str, int] = (LOOPBACK, 0), **options
+) -> AsyncIterator[asyncio.Server]:
+    """Give a server, on a free loopback port unless told otherwise; at the end it is closed."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(protocol_factory, LOOPBACK, 0, **options)
+    server = await loop.create_server(protocol_factory, *address, **options)
     try:
         yield server
     finally:

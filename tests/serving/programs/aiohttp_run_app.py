@@ -11,4 +11,4 @@ app = web.Application()
 app.add_routes([web.get("/", hello)])
 
 if __name__ == "__main__":
-    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None)
+    web.run_app(app, host=sys.argv[1], port=int(sys.argv[2]), print=None)

@@ -13,5 +13,5 @@ async def app(scope, receive, send):
 
 if __name__ == "__main__":
     config = Config()
-    config.bind = [f"127.0.0.1:{sys.argv[1]}"]
+    config.bind = [f"{sys.argv[1]}:{sys.argv[2]}"]
     asyncio.run(serve(app, config))

@@ -7,7 +7,7 @@ from aiosmtpd.handlers import Sink
 if __name__ == "__main__":
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    controller = UnthreadedController(Sink(), "127.0.0.1", int(sys.argv[1]), loop=loop)
+    controller = UnthreadedController(Sink(), sys.argv[1], int(sys.argv[2]), loop=loop)
     controller.begin()
     try:
         loop.run_forever()

@@ -4,11 +4,11 @@ import sys
 import asyncssh
 
 
-async def main(port):
+async def main(host, port):
     key = asyncssh.generate_private_key("ssh-ed25519")
-    async with asyncssh.listen("127.0.0.1", port, server_host_keys=[key]) as server:
+    async with asyncssh.listen(host, port, server_host_keys=[key]) as server:
         await server.wait_closed()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))

@@ -10,4 +10,5 @@ async def app(scope, receive, send):
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, port=int(sys.argv[1]), loop=sys.argv[2], lifespan="off", log_level="warning")
+    host, port, loop = sys.argv[1:]
+    uvicorn.run(app, host=host, port=int(port), loop=loop, lifespan="off", log_level="warning")

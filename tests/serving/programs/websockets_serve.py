@@ -9,10 +9,10 @@ async def echo(websocket):
         await websocket.send(message)
 
 
-async def main(port):
-    async with serve(echo, "127.0.0.1", port) as server:
+async def main(host, port):
+    async with serve(echo, host, port) as server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
