@@ -8,7 +8,6 @@ Rules:
 
 import asyncio
 import gc
-import signal
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -17,15 +16,15 @@ from pytest_asyncio import is_async_test
 
 from tests.support import loops
 from tests.support.leaks import fds_opened_since, open_fds
+from tests.support.surroundings import make_neutral
 
 # Seconds for tasks that a test has ended, but not awaited, to finish.
 TASK_GRACE = 1.0
 
 
 def pytest_configure() -> None:
-    """Let SIGINT interrupt, as tests expect: a shell makes its background jobs ignore it."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Make the tests independent of who starts them."""
+    make_neutral()
 
 
 @pytest.hookimpl(trylast=True)
