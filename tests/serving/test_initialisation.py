@@ -62,8 +62,8 @@ def test_worker_without_options_stays_what_the_master_is(serve):
 
 
 @needs_root
-def test_worker_is_the_user_with_its_groups_and_can_dump_core(serve):
-    state = state_with(serve, "--user", "nobody")
+def test_worker_is_the_user_with_its_groups_and_can_dump_core(serve_as):
+    state = ask(serve_as("nobody", "process_state:State").serving())
     found = pwd.getpwnam("nobody")
     assert state["uids"] == [found.pw_uid] * 3
     assert state["gids"] == [found.pw_gid] * 3
@@ -73,15 +73,15 @@ def test_worker_is_the_user_with_its_groups_and_can_dump_core(serve):
 
 
 @needs_root
-def test_group_may_be_another_than_that_of_the_user(serve):
-    state = state_with(serve, "--user", "nobody", "--group", "daemon")
+def test_group_may_be_another_than_that_of_the_user(serve_as):
+    state = ask(serve_as("nobody", "process_state:State", "--group", "daemon").serving())
     assert state["uids"] == [pwd.getpwnam("nobody").pw_uid] * 3
     assert state["gids"] == [os.getgrouplist("daemon", 1)[0]] * 3
 
 
 @needs_root
-def test_user_without_a_name_is_taken_by_number(serve):
-    state = state_with(serve, "--user", "54321", "--group", "54322")
+def test_user_without_a_name_is_taken_by_number(serve_as):
+    state = ask(serve_as("54321", "process_state:State", "--group", "54322").serving())
     assert (state["uids"], state["gids"], state["groups"]) == ([54321] * 3, [54322] * 3, [54322])
 
 

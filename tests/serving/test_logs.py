@@ -213,15 +213,12 @@ def test_logs_are_opened_again_by_path(serve, tmp_path):
 
 
 @needs_root
-def test_reopened_logs_belong_to_the_user_of_the_workers(serve, tmp_path):
-    error = tmp_path / "error.log"
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.getuid() and str(folder).startswith("/tmp/"):
-            folder.chmod(0o755)
-    server = serve("process_state:State", f"--error-log={error}", "--user", "nobody")
+def test_reopened_logs_belong_to_the_user_of_the_workers(serve_as):
+    error = serve_as.folder / "error.log"
+    server = serve_as("nobody", "process_state:State", f"--error-log={error}")
     wait_until_blocking(lambda: error.exists() and "serving " in error.read_text(), "a start")
     assert error.stat().st_uid == pwd.getpwnam("nobody").pw_uid
-    error.rename(tmp_path / "error.old")
+    error.rename(error.with_suffix(".old"))
     server.send(signal.SIGUSR1)
     (worker,) = children(server.pid)
     wait_until_blocking(lambda: os.readlink(f"/proc/{worker}/fd/2") == str(error), "a new file")

@@ -193,12 +193,10 @@ def test_threads_and_sockets_of_the_application_are_named(serve, application):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_application_is_loaded_as_the_user_of_the_workers(serve, application, tmp_path):
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.getuid() and str(folder).startswith("/tmp/"):
-            folder.chmod(0o755)
-    server = serve(*application(), "--user", "nobody", "--cpu-affinity", "auto", "-w", "2")
-    server.serving()
+def test_application_is_loaded_as_the_user_of_the_workers(serve_as):
+    (serve_as.apps / "preloaded.py").write_text(SOURCE.format(version=1, pages=1))
+    options = ["--preload", "--cpu-affinity", "auto", "-w", "2"]
+    server = serve_as("nobody", "preloaded:Tell", *options).serving()
     found = re.search(r"loaded by \d+ (\d+)", server.log)
     assert found[1] == "65534"
     for pid in server.worker_pids(1):
