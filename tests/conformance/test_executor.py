@@ -8,6 +8,8 @@ import threading
 
 import pytest
 
+from tests.support.waiting import DEADLINE
+
 
 def test_run_in_executor_returns_the_result(loop):
     assert loop.run_until_complete(loop.run_in_executor(None, divmod, 7, 2)) == (3, 1)
@@ -60,7 +62,7 @@ def test_functions_in_the_executor_do_not_block_the_loop(loop):
 
     def block():
         started.set()
-        assert release.wait(10)
+        assert release.wait(DEADLINE)
         return "released"
 
     async def main():
@@ -79,7 +81,7 @@ def test_shutdown_default_executor_waits_for_its_functions(loop):
     finished = []
 
     def block():
-        assert release.wait(10)
+        assert release.wait(DEADLINE)
         finished.append(1)
 
     async def main():
@@ -124,16 +126,16 @@ def test_close_does_not_wait_for_functions_in_the_executor(loop_factory):
 
     def block():
         started.set()
-        release.wait(10)
+        release.wait(DEADLINE)
         ended.set()
 
     loop.run_in_executor(None, block)
-    assert started.wait(10)
+    assert started.wait(DEADLINE)
     loop.close()
     assert not ended.is_set()
 
     release.set()
-    assert ended.wait(10)
+    assert ended.wait(DEADLINE)
 
 
 async def test_getaddrinfo_returns_what_the_socket_module_returns():

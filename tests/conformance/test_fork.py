@@ -7,6 +7,7 @@ from tests.support.processes import Program
 FORK = """
 import asyncio, os, signal, sys, warnings
 from tests.support.loops import LOOPS
+from tests.support.waiting import DEADLINE
 
 new_loop = LOOPS[{name!r}]
 
@@ -33,7 +34,7 @@ async def echo(reader, writer):
 
 async def exchange(reader, writer, message):
     writer.write(message)
-    assert await asyncio.wait_for(reader.readexactly(len(message)), 10) == message
+    assert await asyncio.wait_for(reader.readexactly(len(message)), DEADLINE) == message
 
 async def serve_and_exchange(message):
     async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
@@ -87,7 +88,7 @@ class Endpoint(asyncio.DatagramProtocol):
 
 async def datagram_to_ourselves(transport, protocol, data):
     transport.sendto(data, transport.get_extra_info("sockname"))
-    assert await asyncio.wait_for(protocol.received, 10) == data
+    assert await asyncio.wait_for(protocol.received, DEADLINE) == data
     transport.close()
 
 async def child():
@@ -118,7 +119,7 @@ async def main():
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, heard.set)
     assert in_child(lambda: None) == 0
     os.kill(os.getpid(), signal.SIGUSR1)
-    await asyncio.wait_for(heard.wait(), 10)
+    await asyncio.wait_for(heard.wait(), DEADLINE)
     asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR1)
 run(main())
 """,

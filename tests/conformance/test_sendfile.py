@@ -67,7 +67,7 @@ async def test_a_file_is_sent_whole(way, pair, file):
         (len(CONTENT), None, b""),
         (len(CONTENT) + 5, 10, b""),
     ],
-    ids=repr,
+    ids=["first byte", "all behind", "middle", "beyond the end", "at the end", "behind the end"],
 )
 async def test_offset_and_count_choose_a_part(way, offset, count, expected, file):
     async with sender(way) as (send, peer):

@@ -11,7 +11,7 @@ from tests.support.protocols import EchoProtocol, RecordingProtocol
 from tests.support.sockets import LOOPBACK, tcp_listener, tcp_pair
 from tests.support.streams import address_of, serving
 from tests.support.tls import client_context, server_context, tls_connection
-from tests.support.waiting import turns, wait_until
+from tests.support.waiting import DEADLINE, turns, wait_until
 
 LARGE = bytes(range(256)) * 8_000
 
@@ -159,7 +159,7 @@ async def test_a_client_that_does_not_speak_tls_is_dropped():
         reader, writer = await asyncio.open_connection(*address_of(server))
         writer.write(b"GET / HTTP/1.0\r\n\r\n" * 100)
         with contextlib.suppress(ConnectionResetError):
-            await asyncio.wait_for(reader.read(), 10)
+            await asyncio.wait_for(reader.read(), DEADLINE)
         writer.close()
         with contextlib.suppress(ConnectionResetError):
             await writer.wait_closed()

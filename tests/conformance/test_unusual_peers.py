@@ -11,7 +11,7 @@ from tests.support.loops import is_stdlib
 from tests.support.protocols import RecordingProtocol
 from tests.support.sockets import tcp_pair, unix_pair
 from tests.support.streams import connected
-from tests.support.waiting import turns, wait_until
+from tests.support.waiting import DEADLINE, turns, wait_until
 
 variable = contextvars.ContextVar("variable", default="unset")
 
@@ -105,14 +105,14 @@ async def test_a_callback_from_a_thread_that_the_clock_let_in_ends_the_wait():
     posted = threading.Event()
 
     def post():
-        asked.wait(10)
+        asked.wait(DEADLINE)
         loop.call_soon_threadsafe(ran.set)
         posted.set()
 
     def slow_clock():
         if threading.current_thread() is threading.main_thread() and not asked.is_set():
             asked.set()
-            posted.wait(10)
+            posted.wait(DEADLINE)
         return clock()
 
     thread = threading.Thread(target=post)
@@ -120,7 +120,7 @@ async def test_a_callback_from_a_thread_that_the_clock_let_in_ends_the_wait():
     timer = loop.call_later(3600, print)
     loop.time = slow_clock
     try:
-        await asyncio.wait_for(ran.wait(), 10)
+        await asyncio.wait_for(ran.wait(), DEADLINE)
     finally:
         loop.time = clock
         timer.cancel()

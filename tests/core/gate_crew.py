@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import DEADLINE
+
 MODES = ["fair", "mutex", "exclusive", "plain"]
 EXCLUSIVE_MODES = ["fair", "exclusive"]  # the kernel wakes one worker for a connection
 all_modes = pytest.mark.parametrize("mode", MODES)
 
-DEADLINE = 20.0  # seconds; generous, because a loaded machine is no failure
 ROOT = Path(__file__).parents[2]
 
 Address = tuple[str, int] | str

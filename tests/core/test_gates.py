@@ -15,6 +15,7 @@ from ngxloop.core.mutex_gate import MutexGate
 from ngxloop.core.scoreboard import READY, Scoreboard
 from ngxloop.core.shared_gate import SharedGate
 from tests.core.bells import board_and_bells, was_rung
+from tests.support.waiting import DEADLINE
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_listener_closed_with_a_connection_reported_rings_for_the_others(gate_cl
         servers.append(loop.run_until_complete(start))
     addresses = [server.sockets[0].getsockname() for server in servers]
     clients = [socket.create_connection(address) for address in addresses]
-    loop.run_until_complete(asyncio.wait_for(loop.create_task(until_closed(servers)), 10))
+    loop.run_until_complete(asyncio.wait_for(loop.create_task(until_closed(servers)), DEADLINE))
     assert board.read(0)["accepted"] == 1
     assert was_rung(bells[1])
     for client in clients:

@@ -20,16 +20,15 @@ from tests.serving.support import (
 
 
 @pytest.mark.parametrize("mode", ["fair", "mutex", "exclusive", "plain"])
-def test_killed_worker_loses_only_its_connections_and_is_replaced_within_a_second(serve, mode):
+def test_killed_worker_loses_only_its_connections_and_is_replaced_at_once(serve, mode):
     server = serve("plain:Echo", "--workers", "4", "--accept", mode).serving()
     connections = [connect(server.address) for _ in range(40)]
     homes = [int(receive_line(sock)) for sock in connections]
     victim = homes[0]
     os.kill(victim, signal.SIGKILL)
-    killed_at = time.monotonic()
     server.logged(rf"\(process {victim}\) was killed by SIGKILL")
     replacement = int(server.logged(r"worker 1\.\d ready \(process (\d+)\)").group(1))
-    assert time.monotonic() - killed_at < 1
+    assert "next in" not in server.log  # what the master says of a respawn that waits
     assert_lost_only(victim, connections, homes)
     if mode in ("fair", "exclusive"):  # the others promise nobody a share
         connection_to(server, replacement).close()

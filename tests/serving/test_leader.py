@@ -10,7 +10,14 @@ import sys
 import pytest
 
 from ngxloop import leader
-from tests.serving.support import connect, environment, receive_line, run_to_end, wait_gone
+from tests.serving.support import (
+    DEADLINE,
+    connect,
+    environment,
+    receive_line,
+    run_to_end,
+    wait_gone,
+)
 
 
 @pytest.fixture
@@ -116,10 +123,10 @@ def test_waiting_ends_when_the_other_process_ends():
         env=environment(),
     )
     assert process.stdout.readline() == "child leads\n"
-    output, _ = process.communicate("go\n", timeout=40)
+    output, _ = process.communicate("go\n", timeout=DEADLINE)
     assert output.split() == ["False", "True", "False"]
 
 
 async def test_waiting_is_over_at_once_for_who_leads():
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await leader.wait_until_leader()

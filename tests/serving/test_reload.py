@@ -12,6 +12,7 @@ import pytest
 
 from tests.serving.load import Load
 from tests.serving.support import connect, connection_to, http_get, receive_line, wait_gone
+from tests.support.addresses import free_bind
 
 VERSION = """
 async def app(scope, receive, send):
@@ -93,11 +94,12 @@ def test_reload_with_broken_code_keeps_the_old_workers_and_says_so(serve, tmp_pa
 def test_reload_whose_workers_are_not_ready_in_time_keeps_the_old_ones(serve, tmp_path):
     path = tmp_path / "site_app.py"
     path.write_text(VERSION.format("one"))
-    options = ["--app-dir", str(tmp_path), "--start-timeout", "3"]
+    options = ["--app-dir", str(tmp_path), *configured(tmp_path)]
     server = serve("site_app:app", *options).serving()
     path.write_text("import os\nos.read(os.pipe()[0], 1)\n")
+    configured(tmp_path, start_timeout=0.5)
     server.send(signal.SIGHUP)
-    server.logged("not ready after 3 s")
+    server.logged("not ready after 0.5 s")
     server.logged("reload failed: generation 1 goes on serving")
     assert http_get(server.address)[1] == b"one"
 
@@ -172,15 +174,8 @@ def configured(tmp_path, **values):
     return ["--config", str(path)]
 
 
-def free_ports(count):
-    """Return ports that nobody has at the moment."""
-    with contextlib.ExitStack() as opened:
-        socks = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [sock.getsockname()[1] for sock in socks]
-
-
 def test_reload_reads_the_configuration_and_exchanges_addresses(serve, tmp_path):
-    kept, gone, added = [f"127.0.0.1:{port}" for port in free_ports(3)]
+    kept, gone, added = free_bind(), free_bind(), free_bind()
     options = configured(tmp_path, bind=[kept, gone], workers=1)
     server = serve("plain:echo", *options, bind=None).serving()
     with connect(server.address) as sock:
@@ -194,15 +189,15 @@ def test_reload_reads_the_configuration_and_exchanges_addresses(serve, tmp_path)
     wait_gone(*server.worker_pids(1))
     assert len(server.worker_pids(2)) == 2
     for address in (kept, added):
-        with connected(address) as sock:
+        with connect(parse_address(address)) as sock:
             assert receive_line(sock) in pids_as_lines(server, 2)
-    with socket.create_server(("127.0.0.1", int(gone.rpartition(":")[2]))):
+    with socket.create_server(parse_address(gone)):
         pass
 
 
-def connected(address):
-    host, _, port = address.rpartition(":")
-    return connect((host, int(port)))
+def parse_address(text):
+    host, _, port = text.rpartition(":")
+    return host, int(port)
 
 
 def pids_as_lines(server, generation):
@@ -227,29 +222,29 @@ def pids_as_lines(server, generation):
 def test_reload_with_a_broken_configuration_changes_nothing(serve, tmp_path, values, words):
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
-        (port,) = free_ports(1)
-        options = configured(tmp_path, bind=[f"127.0.0.1:{port}"], app="'plain:Echo'")
+        own = free_bind()
+        options = configured(tmp_path, bind=[own], app="'plain:Echo'")
         server = serve(None, *options, bind=None).serving()
-        bind = [text.format(taken=taken) for text in values.get("bind", [f"127.0.0.1:{port}"])]
+        bind = [text.format(taken=taken) for text in values.get("bind", [own])]
         configured(tmp_path, **{"app": "'plain:Echo'", **values, "bind": bind})
         server.send(signal.SIGHUP)
         server.logged("reload failed: generation 1 goes on serving")
         assert words.format(taken=taken) in server.log
         with connect(server.address) as sock:
             assert int(receive_line(sock)) in server.worker_pids(1)
-        configured(tmp_path, bind=[f"127.0.0.1:{port}"], app="'plain:Echo'")
+        configured(tmp_path, bind=[own], app="'plain:Echo'")
         server.send(signal.SIGHUP)
         server.logged(r"reloaded: generation \d serves")
 
 
 def test_failed_reload_closes_the_addresses_that_were_new_in_it(serve, tmp_path):
-    kept, added = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    kept, added = free_bind(), free_bind()
     options = configured(tmp_path, bind=[kept], app="'plain:Echo'")
     server = serve(None, *options, bind=None).serving()
     configured(tmp_path, bind=[kept, added], app="'nothing:app'")
     server.send(signal.SIGHUP)
     server.logged("reload failed")
-    with socket.create_server(("127.0.0.1", int(added.rpartition(":")[2]))):
+    with socket.create_server(parse_address(added)):
         pass
 
 

@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from ngxloop.serving.signals import MASTER_SIGNALS, SignalPipe, reset_in_worker, signals_blocked
+from tests.support.waiting import DEADLINE
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def pipe():
 def test_signals_are_read_in_the_order_of_their_arrival(pipe):
     for number in MASTER_SIGNALS:
         os.kill(os.getpid(), number)
-    assert pipe.wait(10)
+    assert pipe.wait(DEADLINE)
     assert pipe.read() == list(MASTER_SIGNALS)
     assert pipe.read() == []
 
@@ -33,7 +34,7 @@ def test_signal_makes_the_pipe_readable_for_epoll(pipe):
     with select.epoll() as epoll:
         epoll.register(pipe.fileno(), select.EPOLLIN)
         os.kill(os.getpid(), signal.SIGHUP)
-        assert epoll.poll(10) == [(pipe.fileno(), select.EPOLLIN)]
+        assert epoll.poll(DEADLINE) == [(pipe.fileno(), select.EPOLLIN)]
 
 
 @pytest.mark.complaint(14)
@@ -41,7 +42,7 @@ def test_signal_sent_while_blocked_arrives_afterwards(pipe):
     with signals_blocked():
         os.kill(os.getpid(), signal.SIGTERM)
         assert pipe.read() == []
-    assert pipe.wait(10)
+    assert pipe.wait(DEADLINE)
     assert pipe.read() == [signal.SIGTERM]
 
 
@@ -61,7 +62,7 @@ def test_open_lets_blocked_signals_in_and_close_holds_them_back_again():
     try:
         pipe.open()
         os.kill(os.getpid(), signal.SIGTERM)
-        assert pipe.wait(10)
+        assert pipe.wait(DEADLINE)
         assert pipe.read() == [signal.SIGTERM]
         pipe.close()
         assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
@@ -95,7 +96,7 @@ def test_signal_sent_during_the_fork_meets_the_workers_own_handlers(pipe, number
             reset_in_worker()
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == status
-    assert pipe.wait(10)
+    assert pipe.wait(DEADLINE)
     assert pipe.read() == [signal.SIGCHLD]
 
 

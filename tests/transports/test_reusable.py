@@ -9,7 +9,7 @@ import pytest
 import ngxloop
 from ngxloop.core.gates import make_gate
 from ngxloop.core.scoreboard import READY, Scoreboard
-from tests.support.waiting import turns
+from tests.support.waiting import DEADLINE, turns
 from tests.transports.accepting import Factory, close_all, connect_all
 
 LIMIT = 32  # idle ones are closed while at most 2 are free
@@ -26,7 +26,7 @@ def run():
 
     def run(test):
         with contextlib.ExitStack() as stack:
-            loop.run_until_complete(asyncio.wait_for(test(stack), 20))
+            loop.run_until_complete(asyncio.wait_for(test(stack), DEADLINE))
 
     yield run
     loop.close()

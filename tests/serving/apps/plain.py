@@ -98,3 +98,4 @@ async def sleeps(reader, writer):
     """Answer each line with how often the loop has gone to sleep."""
     async for _ in reader:
         writer.write(b"%d\n" % asyncio.get_running_loop().stats().sleep_count)
+    writer.close()

@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import signal
 import sys
-import time
 
+WAKE = signal.SIGRTMIN + 1
 state = {"started": False}
 
 
@@ -80,11 +81,10 @@ async def block(receive, send):
 
 
 async def nap(receive, send):
-    """Block the whole worker for a while."""
+    """Block the whole worker until it gets the signal WAKE."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {WAKE})
     print("worker naps", file=sys.stderr, flush=True)
-    time.sleep(1.2)
-    print("worker has napped 1.2 s", file=sys.stderr, flush=True)
-    time.sleep(0.3)
+    signal.sigwait({WAKE})
     await start_answer(send)
     await send({"type": "http.response.body", "body": b""})
 
