@@ -7,13 +7,16 @@ Rules:
 """
 
 import asyncio
+import compileall
 import gc
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from pytest_asyncio import fixture as async_fixture
 from pytest_asyncio import is_async_test
 
+import ngxloop
 from tests.support import loops
 from tests.support.leaks import fds_opened_since, open_fds
 from tests.support.surroundings import make_neutral
@@ -23,8 +26,12 @@ TASK_GRACE = 1.0
 
 
 def pytest_configure() -> None:
-    """Make the tests independent of who starts them."""
+    """Make the tests independent of who starts them.
+
+    Hundreds of processes import ngxloop: each would compile it where its bytecode is not kept.
+    """
     make_neutral()
+    compileall.compile_dir(Path(ngxloop.__file__).parent, quiet=2)
 
 
 @pytest.hookimpl(trylast=True)

@@ -14,9 +14,10 @@ TIME_LIMIT = 120
 
 
 @pytest.mark.timeout(TIME_LIMIT + 10)
-def test_compiled_objects_made_by_whatever_means_and_misused_never_crash():
+def test_compiled_objects_made_by_whatever_means_and_misused_never_crash(tmp_path):
+    note = tmp_path / "last tried"
     program = subprocess.run(
-        [sys.executable, "-X", "dev", "-m", "tests.support.half_made"],
+        [sys.executable, "-X", "dev", "-m", "tests.support.half_made", str(note)],
         cwd=PROJECT,
         capture_output=True,
         text=True,
@@ -24,5 +25,6 @@ def test_compiled_objects_made_by_whatever_means_and_misused_never_crash():
         check=False,
     )
 
-    assert program.returncode == 0, f"crashed after: {program.stderr[-1500:]}"
+    last_tried = note.read_text(errors="replace").partition("\n")[0] if note.exists() else "a start"
+    assert program.returncode == 0, f"crashed in: {last_tried}\n{program.stderr[-1500:]}"
     assert re.fullmatch(r"\d+ made and misused\n", program.stdout), program.stdout

@@ -28,10 +28,15 @@ def run_setup(*arguments: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def sdist_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+def sdist_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sdist")
     run_setup("egg_info", "--egg-base", str(folder), "sdist", "--dist-dir", str(folder))
-    (path,) = folder.glob("*.tar.gz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sdist_names(sdist_folder: Path) -> set[str]:
+    (path,) = sdist_folder.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         return {name.partition("/")[2] for name in archive.getnames()}
 
@@ -78,9 +83,9 @@ def test_wheel_has_the_modules_and_what_type_checkers_and_cython_need(wheel_name
     )
 
 
-def test_version_is_that_of_the_sdist(tmp_path: Path):
-    run_setup("egg_info", "--egg-base", str(tmp_path))
-    assert f"\nVersion: {ngxloop.__version__}\n" in next(tmp_path.glob("*/PKG-INFO")).read_text()
+def test_version_is_that_of_the_sdist(sdist_folder: Path):
+    (information,) = sdist_folder.glob("*/PKG-INFO")
+    assert f"\nVersion: {ngxloop.__version__}\n" in information.read_text()
 
 
 MAPPED = """

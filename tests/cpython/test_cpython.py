@@ -1,4 +1,4 @@
-"""The modules of the interpreter's own suite, run on ngxloop, each in a process of its own.
+"""The modules of the interpreter's own suite pass on ngxloop.
 
 By hand: python -m tests.cpython test_streams [--only TEXT]
 """
@@ -6,18 +6,15 @@ By hand: python -m tests.cpython test_streams [--only TEXT]
 import importlib
 import os
 import pkgutil
+import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.cpython.exceptions import NOT_RUN
-
-PROJECT = Path(__file__).parents[2]
-
-# Seconds that a module may take; the slowest takes about 15 on an idle machine.
-TIME_LIMIT = 240
+from tests.cpython.many import PROJECT, TIME_LIMIT
+from tests.support.waiting import wait_until_blocking
 
 
 def installed_modules() -> list[str]:
@@ -38,18 +35,31 @@ def test_what_is_not_run_is_there_to_be_run():
     assert NOT_RUN.keys() <= set(installed_modules())
 
 
-@pytest.mark.timeout(TIME_LIMIT + 10)
-@pytest.mark.parametrize("module", MODULES)
-def test_the_interpreters_own_module_passes_on_ngxloop(module, tmp_path):
-    result = subprocess.run(
-        [sys.executable, "-m", "tests.cpython", module],
-        cwd=tmp_path,  # some of these tests write files into the current folder
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TIME_LIMIT,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def runs(request, tmp_path_factory):
+    """Run the modules that were chosen, a few at once; give the process and its folder.
 
-    assert result.returncode == 0, result.stdout[-6000:]
+    It is a process, so that what it opens while other tests run is not taken for theirs.
+    """
+    chosen = [item for item in request.session.items if item.module is request.module]
+    modules = [item.callspec.params["module"] for item in chosen if hasattr(item, "callspec")]
+    folder = tmp_path_factory.mktemp("cpython")
+    command = [sys.executable, "-m", "tests.cpython.many", str(folder), *modules]
+    process = subprocess.Popen(
+        command, cwd=PROJECT, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    yield process, folder
+    os.killpg(process.pid, signal.SIGKILL)  # modules that were not waited for, too
+    process.wait()
+
+
+@pytest.mark.timeout(2 * TIME_LIMIT)
+@pytest.mark.parametrize("module", MODULES)
+def test_the_interpreters_own_module_passes_on_ngxloop(runs, module):
+    process, folder = runs
+    code = folder / f"{module}.code"
+
+    wait_until_blocking(lambda: code.exists() or process.poll() is not None, module, TIME_LIMIT)
+
+    assert code.exists(), "the process that runs the modules has ended"
+    assert code.read_text() == "0\n", (folder / f"{module}.txt").read_text()[-6000:]

@@ -193,7 +193,7 @@ class Server:
 def public_copy(folder: Path) -> None:
     """Copy ngxloop and the applications into a folder, readable for every user."""
     for source in (_ROOT / "ngxloop", APPS):
-        ignored = shutil.ignore_patterns("__pycache__", "*.c", "*.pyx", "*.pxd")
+        ignored = shutil.ignore_patterns("*.c", "*.pyx", "*.pxd")
         shutil.copytree(source, folder / source.name, ignore=ignored)
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755)
