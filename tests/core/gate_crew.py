@@ -213,11 +213,12 @@ def echo(sock: socket.socket, data: bytes) -> bytes:
 def watched_fds(pid: int) -> str:
     """Return the kernel's list of what the epoll instances of a process watch."""
     folder = Path(f"/proc/{pid}")
-    return "".join(
-        (folder / "fdinfo" / fd).read_text()
-        for fd in os.listdir(folder / "fd")
-        if "[eventpoll]" in os.readlink(folder / "fd" / fd)
-    )
+    watched = ""
+    for fd in os.listdir(folder / "fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            if "[eventpoll]" in os.readlink(folder / "fd" / fd):
+                watched += (folder / "fdinfo" / fd).read_text()
+    return watched
 
 
 def is_asleep(pid: int) -> bool:

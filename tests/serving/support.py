@@ -48,7 +48,7 @@ def run_to_end(line: Sequence[str], **options: Any) -> subprocess.CompletedProce
         timeout=DEADLINE,
         env=environment(),
         check=False,
-        **options,
+        **{"stdin": subprocess.DEVNULL, **options},
     )
 
 

@@ -28,6 +28,7 @@ class Program:
             [sys.executable, *arguments],
             cwd=PROJECT,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )

@@ -26,6 +26,7 @@ def run_program(source: str, **environment: str) -> str:
         [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(source)],
         cwd=ROOT,
         env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=DEADLINE,

@@ -23,6 +23,7 @@ def calls_between_marks(source: str, *names: str) -> Counter[str]:
     program = subprocess.run(
         [*command, sys.executable, "-c", textwrap.dedent(source)],
         cwd=ROOT,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=DEADLINE,
