@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.serving.programs_support import PROGRAMS, Load, ask_http, spread
+from tests.serving.programs_support import EVEN, PROGRAMS, Load, ask_http, spread
 from tests.serving.support import connect, receive_line, wait_gone
 from tests.support.addresses import own_host
 
@@ -51,7 +51,7 @@ def exchange(sock):
 def test_a_program_serves_spreads_reloads_and_ends(start):
     server = start(workers=4).serving()
     homes = spread(server.address, server.worker_pids(1), 80)
-    assert max(homes) <= 22, homes
+    assert max(homes) <= 20 * EVEN, homes
     with Load(ask_once, server.address).running() as load:
         load.wait_for_answers(10)
         server.send(signal.SIGHUP)

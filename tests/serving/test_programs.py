@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from tests.serving.programs_support import (
+    EVEN,
     PROGRAMS,
     Load,
     ask_echo,
@@ -53,7 +54,7 @@ def test_a_program_serves_on_one_port_evenly_and_stops_on_one_signal(program):
     assert len(server.addresses) == 1
     ask(server.address)
     homes = spread(server.address, server.worker_pids(1), CONNECTIONS)
-    assert max(homes) / (CONNECTIONS / WORKERS) <= 1.1, homes
+    assert max(homes) / (CONNECTIONS / WORKERS) <= EVEN, homes
     assert server.end() == 0
     assert is_refused(server.address)
     assert "Traceback" not in server.log
