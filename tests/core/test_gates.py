@@ -150,6 +150,8 @@ def test_listener_closed_with_a_connection_reported_rings_for_the_others(gate_cl
     board.claim(0, os.getpid())
     board.claim(1, os.getpid())
     loop.set_accept_gate(gate_class(board, 0))
+    # Before Python 3.12 a closed server takes no connection, which is reported.
+    loop.set_exception_handler(lambda _loop, _context: None)
     servers: list[asyncio.Server] = []
 
     def close_all_servers() -> asyncio.Protocol:
