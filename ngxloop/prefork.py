@@ -11,31 +11,31 @@ graceful; a respawn backs off.
 
 import contextlib
 import errno
+import functools
 import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import ClassVar
 
 from ngxloop import leader
 from ngxloop.serving.announcement import announce, warn_of_unserved
-from ngxloop.serving.channel import Kind
 from ngxloop.serving.config import UNSERVED_SECONDS, Config
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.filling import SLOTS_PER_WORKER
 from ngxloop.serving.generations import Generations
+from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.health import Health
 from ngxloop.serving.inheritance import LEADER, SHARED, Predecessor, take_inheritance
 from ngxloop.serving.libraries import share_libraries
 from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import complain, log, reopen_for, set_up_logs
 from ngxloop.serving.opening import check_descriptors, open_listeners, queue_limit
-from ngxloop.serving.orders import SIGNAL_ORDERS, Order
+from ngxloop.serving.orders import ENDING_ORDERS, SIGNAL_ORDERS, Order
 from ngxloop.serving.pidfile import Pidfile
 from ngxloop.serving.places import Generation
-from ngxloop.serving.poller import Poller
+from ngxloop.serving.poller import Handler, Poller, ignore
 from ngxloop.serving.reception import Reception
 from ngxloop.serving.reconfiguration import Reconfiguration, count_workers
 from ngxloop.serving.reuseport import spread_listeners
@@ -44,13 +44,13 @@ from ngxloop.serving.shutdown import Shutdown
 from ngxloop.serving.signals import SignalPipe
 from ngxloop.serving.status import Status
 from ngxloop.serving.succession import Succession
+from ngxloop.serving.turn import Turn
 from ngxloop.serving.watching import Watcher
 
 __all__ = ["Config", "Master"]
 
 # Slots are made once, for the workers there are and for those that scale() may add.
 _LEAST_WORKERS_TO_SCALE_TO = 8
-_ENDING = {Order.QUIT, Order.STOP}
 
 
 class Master:
@@ -103,7 +103,7 @@ class Master:
             with contextlib.ExitStack() as opened:
                 self._open(opened)
                 while self._is_serving or self._generations.crew.places:
-                    self._turn()
+                    self._turn.run()
         except StartError as error:
             self._fail(error)
         self._config.hook_functions.call("on_exit", self._exit_code)
@@ -126,7 +126,6 @@ class Master:
         opened.callback(raise_descriptor_limit())
         self._poller = Poller()
         opened.callback(self._poller.close)
-        self._poller.add(self._signals.fileno(), self._handle_signals)
         count = count_workers(config)
         backlog = queue_limit(config.backlog)
         listeners = open_listeners(config.binds, backlog, config.socket_mode, self._pause, known)
@@ -143,6 +142,9 @@ class Master:
             log.info("listening on %s, backlog %d", address, backlog)
         self._shutdown = Shutdown(self._generations, self._poller, self._status, self._reception)
         self._health = Health(self._generations, self._poller)
+        self._turn = Turn(
+            self._poller, self._signals, self._generations, self._find_order, self.obey
+        )
         self._reconfiguration = Reconfiguration(self._read_again, self._most_workers)
         if config.reload:
             self._start_watcher(opened, listeners)
@@ -162,7 +164,7 @@ class Master:
             pidfile = Pidfile(config.pidfile)
             opened.callback(pidfile.close)
             self._succession.add(pidfile)
-        self._status = Status(self._generations, self._succession)
+        self._status = Status(self._generations, self._succession, poller.failures)
         self._reception = Reception(config, poller, self._status, self._succession, predecessor)
         opened.callback(self._reception.close)
         if config.control_socket is not None:
@@ -207,7 +209,7 @@ class Master:
         """Wait between two attempts to bind; True if we are told to end."""
         self._signals.wait(seconds)
         orders = {self._orders.get(number) for number in self._signals.read()}
-        return bool(orders & _ENDING)
+        return bool(orders & ENDING_ORDERS)
 
     # The turn ----------------------------------------------------------------------------------
 
@@ -215,27 +217,27 @@ class Master:
     def _is_serving(self) -> bool:
         return not self._shutdown.is_begun or self._shutdown.is_delayed
 
-    def _turn(self) -> None:
-        deadline = self._generations.next_deadline()
-        self._poller.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        self._generations.act_on_deadlines()
-
-    def _handle_signals(self) -> None:
-        arrived = self._signals.read()
-        orders = [self._orders[number] for number in arrived if number in self._orders]
-        # To end goes first: a worker that died of the same signal is no failure then.
-        for order in orders:
-            if order in _ENDING:
-                self.obey(order)
-        if signal.SIGCHLD in arrived:
-            self._generations.crew.reap()
-        for order in orders:
-            if order not in _ENDING:
-                self.obey(order)
+    def _find_order(self, number: signal.Signals) -> Order | None:
+        return self._orders.get(number)
 
     def obey(self, order: Order) -> object:
         """Do what a signal means; return why that is impossible, if it says so."""
-        return self._ACTIONS[order](self)
+        problem: object = "it failed; see the log of the master"
+
+        def act() -> None:
+            nonlocal problem
+            problem = self._ACTIONS[order](self)
+
+        undo = functools.partial(self._undo, order)
+        self._poller.call(Handler(HandlerName.ORDER, act, undo, order.value))
+        return problem
+
+    def _undo(self, order: Order) -> None:
+        """Leave nothing half done of an order that failed; one to end ends us all the same."""
+        if order in ENDING_ORDERS:
+            self._shutdown.stop()
+        elif order is Order.UPGRADE:
+            self._succession.give_up()
 
     # Orders ------------------------------------------------------------------------------------
 
@@ -256,9 +258,7 @@ class Master:
         """Open the log files again, here and in all workers."""
         log.info("reopening the log files")
         reopen_for(self._config.start_plan.uid)
-        self._generations.crew.zygotes.reopen_logs()
-        for place in self._generations.crew.places:
-            place.order(Kind.REOPEN)
+        self._generations.reopen_logs()
 
     def upgrade(self) -> str:
         """Start a new master on our sockets; return why that is impossible, if it is."""
@@ -328,19 +328,23 @@ class Master:
         is_first = generation.number == 1
         self._config = generation.config
         self._orders = SIGNAL_ORDERS[generation.config.signals]
-        if not is_first:
-            self._set_up_logs_again(generation.config)
-        self._health.configure(generation.config)
+        steps: list[Callable[[], object]] = [lambda: self._health.configure(generation.config)]
         if is_first:
-            announce(generation, self._generations.crew.shared)
-            self._succession.tell_ready()
-            self._reception.tell_first_serving()
-            if self._on_serving is not None:
-                self._on_serving()
+            steps += [
+                lambda: announce(generation, self._generations.crew.shared),
+                self._succession.tell_ready,
+                self._reception.tell_first_serving,
+                self._on_serving or ignore,
+            ]
         else:
-            self._reception.tell_serving()
-        self._poller.call_later(UNSERVED_SECONDS, lambda: self._look_for_unserved(generation))
-        share_libraries(generation.interface)  # last: it takes a while
+            steps.insert(0, lambda: self._set_up_logs_again(generation.config))
+            steps.append(self._reception.tell_serving)
+        steps.append(lambda: share_libraries(generation.interface))  # last: it takes a while
+        for step in steps:
+            self._poller.call(Handler(HandlerName.SERVING_STEP, step))
+        look = functools.partial(self._look_for_unserved, generation)
+        handler = Handler(HandlerName.UNSERVED_CHECK, look, ignore)
+        self._poller.call_later(UNSERVED_SECONDS, handler)
 
     def reload_began(self) -> None:
         """Tell the service manager."""

@@ -1,25 +1,38 @@
-"""The line between the master and one worker: small messages, and an end of file when one dies.
+"""The line between the master and one child: small messages, and an end of file when one dies.
 
 A SOCK_SEQPACKET pair keeps message boundaries, so a message is one send and one receive: there is
 nothing to reassemble and no half message. The first byte is the kind, the rest the payload, whose
 meaning the kind decides (never pickle). A message can carry descriptors. nginx: ngx_channel.c,
 which sends a struct the same way.
 
-Rule: an end that is left open in a third process hides the end of file. Every worker closes, right
-after the fork, the master's ends of all channels.
+Rules.
+1. An end that is left open in a third process hides the end of file. Every worker closes, right
+   after the fork, the master's ends of all channels.
+2. A message is data from a stranger: the application of a worker can write to any descriptor.
+   FORMS says for each kind who sends it, how long its payload is, what it looks like, and how many
+   descriptors come with it. At the first message that does not fit, the channel is deaf: nothing
+   more is received, `fault` says why, and the descriptors that came are closed.
 """
 
 import array
 import dataclasses
 import enum
+import json
+import math
 import os
+import re
+import select
 import socket
-from collections.abc import Sequence
+import stat
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.logs import log
 
 MESSAGE_BYTES = 64 * 1024  # the largest message; below the least send buffer a kernel gives
 MESSAGE_FDS = 64  # the most descriptors in one; the kernel takes 253 (SCM_MAX_FD)
+REQUEST_BYTES = 2048  # the largest BIND or RELEASE: an address, escaped as JSON
 _CONTROL_BYTES = socket.CMSG_LEN(MESSAGE_FDS * array.array("i").itemsize)
 
 
@@ -40,6 +53,58 @@ class Kind(enum.IntEnum):
     REOPEN = 66  # open the log files again: they were renamed
 
 
+class Speaker(enum.Flag):
+    """Who is at the other end of a channel."""
+
+    MASTER = enum.auto()
+    WORKER = enum.auto()
+    ZYGOTE = enum.auto()
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What a message of one kind looks like."""
+
+    speaker: Speaker
+    max_bytes: int = 0
+    matches: Callable[[bytes], object] = bool  # a false value or a ValueError: it does not
+    fd_counts: range = range(1)  # how many descriptors may come with it
+
+
+def _is_empty(payload: bytes) -> bool:
+    return not payload
+
+
+def _is_seconds(payload: bytes) -> bool:
+    return not payload or 0 <= float(payload) < math.inf
+
+
+def _is_json(payload: bytes) -> bool:
+    json.loads(payload.decode())
+    return True
+
+
+def _is_error(payload: bytes) -> bool:
+    return StartError.unpack(payload).code is not ExitCode.OK
+
+
+_CHILD = Speaker.WORKER | Speaker.ZYGOTE
+FORMS: Mapping[Kind, Form] = {
+    Kind.READY: Form(_CHILD, 32, re.compile(rb"[a-z_]*").fullmatch),
+    Kind.DRAINING: Form(Speaker.WORKER, 0, _is_empty),
+    Kind.FAILED: Form(_CHILD, MESSAGE_BYTES - 1, _is_error),
+    Kind.SPAWNED: Form(Speaker.ZYGOTE, 10, re.compile(rb"0|[1-9][0-9]*").fullmatch),
+    Kind.WORN: Form(Speaker.WORKER, 0, _is_empty),
+    Kind.BIND: Form(Speaker.WORKER, REQUEST_BYTES, _is_json, range(2, 3)),
+    Kind.RELEASE: Form(Speaker.WORKER, REQUEST_BYTES, _is_json),
+    Kind.DRAIN: Form(Speaker.MASTER, 32, _is_seconds),
+    Kind.STOP: Form(Speaker.MASTER, 0, _is_empty),
+    Kind.ACCEPT: Form(Speaker.MASTER, 0, _is_empty),
+    Kind.SPAWN: Form(Speaker.MASTER, 4096, _is_json, range(1, MESSAGE_FDS + 1)),
+    Kind.REOPEN: Form(Speaker.MASTER, 0, _is_empty),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Message:
     """One message as it was received."""
@@ -57,14 +122,23 @@ class Message:
 class Channel:
     """One end of the line; close-on-exec and nonblocking."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, speaker: Speaker = Speaker.WORKER) -> None:
+        """Take over a connected socket.
+
+        Args:
+            sock: A SOCK_SEQPACKET one.
+            speaker: Who is at the other end.
+        """
         self._sock = sock
-        self.is_open: bool = True  # False once the other end is known to be gone
+        self._speaker = speaker
+        self.is_open: bool = True  # False once the other end is known to be gone, or at a fault
+        self.fault: str = ""  # why what was received is no message
+        self.lost_count: int = 0  # messages that were dropped: no descriptor was free for theirs
 
     @classmethod
     def of(cls, fd: int) -> "Channel":
-        """Take over an end that came in a message."""
-        return cls(socket.socket(fileno=fd))
+        """Take over an end that came in a message; the master is at the other one."""
+        return cls(socket.socket(fileno=fd), Speaker.MASTER)
 
     def fileno(self) -> int:
         """Return the descriptor, -1 when closed."""
@@ -85,48 +159,101 @@ class Channel:
         return True
 
     def receive(self) -> list[Message]:
-        """Return all messages that have arrived; is_open turns False at the end of file."""
-        messages = []
-        while (message := self._receive_one()) is not None:
-            messages.append(message)
-        return messages
+        """Return what has arrived; is_open turns False at the end of file and at a fault."""
+        return list(self.messages())
+
+    def messages(self, limit: int = sys.maxsize) -> Iterator[Message]:
+        """Yield what has arrived, each message received when it is asked for.
+
+        Args:
+            limit: At most so many: what a sender without end may take of a turn.
+        """
+        for _ in range(limit):
+            message = self._receive_one() if self.is_open else None
+            if message is None:
+                return
+            yield message
+
+    def refuse(self, fault: str) -> None:
+        """Receive nothing more, for what has been received."""
+        self.is_open = False
+        self.fault = fault
 
     def close(self) -> None:
         """Close this end; the other one reads the end of file."""
         self.is_open = False
         self._sock.close()
 
+    # Private -----------------------------------------------------------------------------------
+
     def _receive_one(self) -> Message | None:
-        packet, fds = self._receive_packet()
-        if not packet:
-            return None
+        """Return the next message that is whole and fits its form."""
         try:
-            return Message(Kind(packet[0]), packet[1:], fds)
-        except ValueError:  # the application has written to a descriptor that is not its own
-            log.error("a message of the unknown kind %d; its channel is closed", packet[0])
-            Message(Kind.STOP, fds=fds).discard()
+            packet, fds, flags = _receive_packet(self._sock, MESSAGE_BYTES)
+        except BlockingIOError:
+            return None
+        except ConnectionError:  # reset: the other end died with messages of ours unread
             self.is_open = False
             return None
+        if flags & socket.MSG_CTRUNC and len(fds) < MESSAGE_FDS:  # no descriptor was free
+            _close_all(fds)
+            self.lost_count += 1
+            return None
+        if not packet and not fds and self._is_at_end():
+            self.is_open = False
+            return None
+        return self._check(packet, fds, flags)
 
-    def _receive_packet(self) -> tuple[bytes, tuple[int, ...]]:
-        if not self.is_open:
-            return b"", ()
-        try:
-            packet, fds = receive_fds(self._sock, MESSAGE_BYTES)
-        except BlockingIOError:
-            return b"", ()
-        except ConnectionError:  # reset: the other end died with messages of ours unread
-            packet, fds = b"", ()
-        self.is_open = packet != b""
-        return packet, fds
+    def _check(self, packet: bytes, fds: tuple[int, ...], flags: int) -> Message | None:
+        fault = self._find_fault(packet, fds, flags)
+        if not fault:
+            return Message(Kind(packet[0]), packet[1:], fds)
+        _close_all(fds)
+        self.refuse(fault)
+        if self._speaker is Speaker.MASTER:
+            log.error("what came over the master's channel is no order: %s", fault)
+        return None
+
+    def _find_fault(self, packet: bytes, fds: tuple[int, ...], flags: int) -> str:
+        """Return why a packet is no message of its sender, "" if it is one."""
+        if not packet:
+            return "an empty packet"
+        if flags & socket.MSG_TRUNC:
+            return f"a packet of more than {MESSAGE_BYTES} bytes"
+        if packet[0] not in FORMS:
+            return f"the unknown kind {packet[0]}"
+        kind = Kind(packet[0])
+        if self._speaker not in FORMS[kind].speaker:
+            return f"{kind.name}, which it never sends"
+        fault = _descriptor_fault(FORMS[kind], fds, flags) or _payload_fault(FORMS[kind], packet)
+        return f"{kind.name} with {fault}" if fault else ""
+
+    def _is_at_end(self) -> bool:
+        """Say whether no bytes mean the end of file: an empty packet reads like it."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLRDHUP)
+        return bool(poll.poll(0))
 
 
 def receive_fds(sock: socket.socket, size: int) -> tuple[bytes, tuple[int, ...]]:
     """Receive one message and its descriptors, which are the caller's to close."""
+    packet, fds, _ = _receive_packet(sock, size)
+    return packet, fds
+
+
+def channel_pair(child: Speaker = Speaker.WORKER) -> tuple[Channel, Channel]:
+    """Return the master's end and the child's end."""
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in ends:
+        end.setblocking(False)
+    return Channel(ends[0], child), Channel(ends[1], Speaker.MASTER)
+
+
+def _receive_packet(sock: socket.socket, size: int) -> tuple[bytes, tuple[int, ...], int]:
     # Not socket.recv_fds(), which leaves its flags out: a program that is started now would inherit
     # the descriptors.
-    packet, control, _, _ = sock.recvmsg(size, _CONTROL_BYTES, socket.MSG_CMSG_CLOEXEC)
-    return packet, _passed_fds(control)
+    packet, control, flags, _ = sock.recvmsg(size, _CONTROL_BYTES, socket.MSG_CMSG_CLOEXEC)
+    return packet, _passed_fds(control), flags
 
 
 def _passed_fds(control: list[tuple[int, int, bytes]]) -> tuple[int, ...]:
@@ -137,9 +264,24 @@ def _passed_fds(control: list[tuple[int, int, bytes]]) -> tuple[int, ...]:
     return tuple(fds)
 
 
-def channel_pair() -> tuple[Channel, Channel]:
-    """Return the master's end and the worker's end."""
-    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    for end in ends:
-        end.setblocking(False)
-    return Channel(ends[0]), Channel(ends[1])
+def _descriptor_fault(form: Form, fds: tuple[int, ...], flags: int) -> str:
+    if flags & socket.MSG_CTRUNC or len(fds) not in form.fd_counts:
+        return "the wrong number of descriptors"
+    if not all(stat.S_ISSOCK(os.fstat(fd).st_mode) for fd in fds):
+        return "a descriptor that is no socket"
+    return ""
+
+
+def _payload_fault(form: Form, packet: bytes) -> str:
+    if len(packet) - 1 > form.max_bytes:
+        return f"{len(packet) - 1} bytes"
+    try:
+        fits = bool(form.matches(packet[1:]))
+    except (ValueError, RecursionError):  # a payload of nothing but opening brackets nests deeply
+        fits = False
+    return "" if fits else "a malformed payload"
+
+
+def _close_all(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)

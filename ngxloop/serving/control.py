@@ -3,7 +3,8 @@
     {"command": "scale", "count": 4}
     {"ok": true, "result": null}  or  {"ok": false, "error": "why"}
 
-Only our user can connect: the file has mode 0600 from its first moment.
+Only our user can connect: the file has mode 0600 from its first moment. All the same a command is
+data from outside: it is JSON of RFC 8259, in UTF-8, an object with few and short values.
 """
 
 import json
@@ -13,13 +14,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.namedfile import NamedFile
+from ngxloop.serving.plaintext import one_line
 from ngxloop.serving.poller import Poller
-from ngxloop.serving.sessions import SESSION_COUNT, Sessions
+from ngxloop.serving.sessions import BACKLOG, QUESTION_BYTES, Dialogue, Sessions
 from ngxloop.serving.socketfiles import file_identity, is_dead_socket
 
 Command = Callable[[Mapping[str, Any]], Any]
 _OTHERS = 0o177  # what nobody else may
+_BRACKETS = 16  # opening ones of all commands; that bounds the recursion of the parser
+_DIGITS = 18  # of a number: it fits 64 bits
 
 
 class CommandError(Exception):
@@ -43,7 +48,19 @@ class Control(NamedFile):
             line = f"cannot open the control socket {path}: {reason}; choose another place"
             raise StartError(ExitCode.BAD_ADDRESS, line) from error
         super().__init__(place, file_identity(place))
-        self._sessions = Sessions(poller, self._sock, b"\n", self._answer)
+        dialogue = Dialogue(
+            HandlerName.CONTROL_LISTENER,
+            HandlerName.CONTROL_SESSION,
+            end=b"\n",
+            answer=self._answer,
+            too_long=_refusal(f"a command has at most {QUESTION_BYTES} bytes"),
+        )
+        try:
+            self._sessions = Sessions(poller, self._sock, dialogue)
+        except BaseException:
+            self._sock.close()
+            self.remove()
+            raise
 
     def close(self) -> None:
         """End all conversations, and remove the file if it is still ours."""
@@ -60,19 +77,64 @@ class Control(NamedFile):
         try:
             answer = {"ok": True, "result": self._obey(question)}
         except CommandError as error:
-            answer = {"ok": False, "error": str(error)}
+            return _refusal(str(error))
         return json.dumps(answer).encode() + b"\n"
 
     def _obey(self, question: bytes) -> Any:
-        try:
-            asked = json.loads(question)
-            name = asked["command"]
-        except (ValueError, KeyError, TypeError):
-            raise CommandError('not a command; send {"command": "status"}') from None
+        asked = _parse(question)
+        name = asked.get("command")
         command = self._commands.get(name) if isinstance(name, str) else None
         if command is None:
-            raise CommandError(f"no command {name!r}; there are {', '.join(self._commands)}")
+            known = ", ".join(self._commands)
+            raise CommandError(f"no command {one_line(repr(name), 60)}; there are {known}")
         return command(asked)
+
+
+def _refusal(error: str) -> bytes:
+    return json.dumps({"ok": False, "error": error}).encode() + b"\n"
+
+
+def _parse(question: bytes) -> dict[str, Any]:
+    """Return the object that a command is.
+
+    Raises:
+        CommandError: It is none.
+    """
+    try:
+        if question.count(b"[") + question.count(b"{") > _BRACKETS:
+            raise ValueError("it nests too deeply")
+        asked = json.loads(
+            question.decode(),
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_constant=_refuse_constant,
+        )
+        if not isinstance(asked, dict):
+            raise ValueError("it is not an object")
+    except ValueError as error:
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        line = f'not a command: {one_line(why, 100)}; send {{"command": "status"}}'
+        raise CommandError(line) from None
+    if "command" not in asked:
+        raise CommandError('not a command: it has no "command"; send {"command": "status"}')
+    return asked
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("a key is there twice")
+    return fields
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError(f"a number has more than {_DIGITS} digits")
+    return int(digits)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _listen(path: str) -> socket.socket:
@@ -83,7 +145,7 @@ def _listen(path: str) -> socket.socket:
     old_mask = os.umask(_OTHERS)
     try:
         sock.bind(path)
-        sock.listen(SESSION_COUNT)
+        sock.listen(BACKLOG)
     except BaseException:
         sock.close()
         raise

@@ -4,7 +4,7 @@ What a ready, a draining or a dead worker means for the others is the master's t
 through the methods of Owner.
 """
 
-import contextlib
+import errno
 import functools
 import os
 import random
@@ -17,12 +17,13 @@ from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.assignment import Assignment
 from ngxloop.serving.channel import Channel, Kind, Message, channel_pair
 from ngxloop.serving.config import KILL_SECONDS, STOP_SECONDS, Config
-from ngxloop.serving.errors import StartError
+from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.logs import log
 from ngxloop.serving.options.values import MAX_SECONDS
 from ngxloop.serving.places import Place
-from ngxloop.serving.poller import Poller
-from ngxloop.serving.process import exit_reason, fork_worker
+from ngxloop.serving.poller import Handler, Poller
+from ngxloop.serving.process import exit_code, exit_reason, fork_worker, has_ended, reap_orphans
 from ngxloop.serving.program import INTERRUPTED
 from ngxloop.serving.sharing import Asker, SharedSockets
 from ngxloop.serving.states import Event, State
@@ -56,6 +57,8 @@ class Owner(Protocol):
 
 
 MessageAction = Callable[[Place, Message], None]
+MESSAGES_PER_TURN = 16  # of one worker: the others and the orders come in between
+_LAST_WORDS = 1024  # messages of a dead worker; a queue holds net.unix.max_dgram_qlen
 
 
 class Crew:
@@ -70,6 +73,8 @@ class Crew:
         self.shared: SharedSockets = SharedSockets()
         self.zygotes: Zygotes = Zygotes(poller)
         self._others: dict[int, Callable[[int], None]] = {}  # children that are no workers
+        self._slots_of_disowned: set[int] = set()  # of processes that got no place, and end
+        self.malformed_count: int = 0  # workers that were replaced for what they sent
         self._actions: dict[Kind, MessageAction] = {
             Kind.READY: self._hear_ready,
             Kind.DRAINING: self._hear_draining,
@@ -106,6 +111,11 @@ class Crew:
         """How many more processes there can be."""
         return len(self._free_slots)
 
+    def count_free_slots(self) -> None:
+        """Take back the slots that belong to no process of ours."""
+        taken = {place.slot for place in self._places.values()} | self._slots_of_disowned
+        self._free_slots = set(range(self._board.slot_count)) - taken
+
     def spawn(self, place: Place) -> None:
         """Fork a process for an empty place.
 
@@ -116,23 +126,63 @@ class Crew:
             raise BlockingIOError("too many workers are still draining")
         slot = min(self._free_slots)
         ours, theirs = channel_pair()
-        assignment = self._assign(place, slot, theirs)
         try:
+            assignment = self._assign(place, slot, theirs)
             place.generation.config.hook_functions.call("pre_fork", place.number)
-            pid = self.zygotes.spawn(assignment) or fork_worker(
-                lambda: self._forget_in_worker(place, ours), lambda: run_worker(assignment)
-            )
-        except OSError:
-            ours.close()
+            # before the fork: what fails until then leaves no process behind
+            self._poller.add(ours.fileno(), self._channel_handler(place))
+            pid = self._fork(place, assignment, ours)
+        except BaseException:
+            self._close_channel(ours)
             raise
         finally:
             theirs.close()
+        try:
+            self._settle(place, pid, slot, ours)
+        except BaseException:
+            self._disown(pid, slot)
+            self._close_channel(ours)
+            raise
+        log.debug("%s started, process %d", place, pid)
+
+    def _fork(self, place: Place, assignment: Assignment, ours: Channel) -> int:
+        pid = self.zygotes.spawn(assignment, self.pids | self._others.keys())
+        return pid or fork_worker(
+            lambda: self._forget_in_worker(place, ours), lambda: run_worker(assignment)
+        )
+
+    def _settle(self, place: Place, pid: int, slot: int, ours: Channel) -> None:
         self._free_slots.remove(slot)
         self._places[pid] = place
-        seconds = place.generation.config.start_timeout
-        place.settle(pid, slot, ours, time.monotonic() + seconds)
-        self._poller.add(ours.fileno(), lambda: self._hear(place))
-        log.debug("%s started, process %d", place, pid)
+        place.settle(pid, slot, ours, time.monotonic() + place.generation.config.start_timeout)
+
+    def _disown(self, pid: int, slot: int) -> None:
+        """End a process that could not be given its place; its slot is free when it has ended."""
+        self._places.pop(pid, None)
+        self._free_slots.discard(slot)
+
+        self._slots_of_disowned.add(slot)
+
+        def ended(code: int) -> None:
+            self._slots_of_disowned.discard(slot)
+            self._free_slots.add(slot)
+            self._board.release(slot, pid)
+
+        self._others[pid] = ended
+        os.kill(pid, signal.SIGKILL)
+
+    def _channel_handler(self, place: Place) -> Handler:
+        return Handler(
+            HandlerName.WORKER_CHANNEL,
+            lambda: self._hear(place),
+            lambda: self.expel(place, "a message of it could not be handled"),
+            place,
+        )
+
+    def _close_channel(self, channel: Channel | None) -> None:
+        if channel is not None:
+            self._poller.remove(channel.fileno())
+            channel.close()
 
     def preload(self, place: Place, done: Done) -> None:
         """Load the application of a place's generation once, for all its workers.
@@ -179,6 +229,21 @@ class Crew:
             place.send_signal(signal.SIGTERM)
             place.deadline = time.monotonic() + STOP_SECONDS
 
+    def expel(self, place: Place, reason: str) -> None:
+        """End a worker that is not to be trusted any more, or was not understood.
+
+        Its channel is deaf from now on, but open until it has ended: it still gets its orders.
+        """
+        if place.channel is not None:
+            self._poller.remove(place.channel.fileno())
+            place.channel.is_open = False
+        if place.state is State.STARTING:  # the owner logs it
+            place.failure = StartError(ExitCode.START_FAILED, f"{place} was ended: {reason}")
+        elif place.is_live and place.state is not State.STOPPING:
+            log.error("%s (process %d) is ended: %s", place, place.pid, reason)
+        place.verdict = place.verdict or reason
+        self.stop(place)
+
     def kill(self, place: Place) -> None:
         """End a process that did not end when it was told to."""
         log.warning("%s (process %d) did not end in time: killed", place, place.pid)
@@ -188,17 +253,18 @@ class Crew:
     def reap(self) -> None:
         """Take note of every process that has ended."""
         for pid, place in list(self._places.items()):
-            has_ended, status = _wait_status(pid)
-            if has_ended:
-                self._bury(place, status)
+            if has_ended(pid):
+                bury = functools.partial(self._bury, place)
+                self._guard(HandlerName.REAPING, bury, place)
         for pid, action in list(self._others.items()):
-            has_ended, status = _wait_status(pid)
-            if has_ended:
+            if has_ended(pid):
                 del self._others[pid]
-                action(os.waitstatus_to_exitcode(status or 0))
+                code = exit_code(pid)
+                tell = functools.partial(action, 0 if code is None else code)
+                self._guard(HandlerName.REAPING, tell, f"process {pid}")
         # The first process of a container inherits every orphan in it; who preloads, asks for them.
         if os.getpid() == 1 or self.zygotes.have_been:
-            self._reap_orphans()
+            reap_orphans(self._places.keys() | self._others.keys())
 
     def close(self, leave_files: bool = False) -> None:
         """Give the shared memory back. Workers that are left, after a defect, drain and end."""
@@ -239,23 +305,34 @@ class Crew:
     def _expect_drain(self, place: Place, seconds: float | None = None) -> None:
         if seconds is None:
             seconds = place.generation.config.graceful_timeout
-        place.deadline = time.monotonic() + min(seconds, MAX_SECONDS) + KILL_SECONDS
+        place.put_off(min(seconds, MAX_SECONDS) + KILL_SECONDS)
 
-    def _hear(self, place: Place) -> None:
+    def _guard(self, name: HandlerName, action: Callable[[], object], subject: object) -> bool:
+        return self._poller.call(Handler(name, action, subject=subject))
+
+    def _hear(self, place: Place, limit: int = MESSAGES_PER_TURN) -> None:
         """Act on what a worker says; after the end of file there is nothing more to hear."""
         channel = place.channel
         if channel is None or not channel.is_open:
             return
-        for message in channel.receive():
-            action = self._actions.get(message.kind)
-            if action is None:
-                log.error("%s sent %s, which is no message of a worker", place, message.kind.name)
+        for message in channel.messages(limit):
+            if fault := place.order_fault(message.kind):
                 message.discard()
+                channel.refuse(fault)
             else:
-                action(place, message)
-        if not channel.is_open:
-            self._poller.remove(channel.fileno())
-            channel.close()
+                self._actions[message.kind](place, message)
+        self._note_lost_messages(place, channel)
+        if channel.fault:
+            self.malformed_count += 1
+            self.expel(place, f"it has sent {channel.fault}")
+        elif not channel.is_open:
+            self._close_channel(channel)
+
+    def _note_lost_messages(self, place: Place, channel: Channel) -> None:
+        if channel.lost_count:
+            channel.lost_count = 0
+            error = OSError(errno.EMFILE, "no descriptor is free for those of a message")
+            self._poller.failures.note(HandlerName.LOST_MESSAGE, error, place)
 
     def _hear_ready(self, place: Place, message: Message) -> None:
         if place.advance(Event.READY):
@@ -290,33 +367,23 @@ class Crew:
             oldest = min(place.generation.number for place in self._places.values())
             self.shared.drop_older(oldest)
 
-    def _bury(self, place: Place, status: int | None) -> None:
+    def _bury(self, place: Place) -> None:
         """Take back what a dead process held, and tell the master."""
-        self._hear(place)  # its last words
-        code = None if status is None else os.waitstatus_to_exitcode(status)
-        reason = "was reaped by somebody else" if code is None else exit_reason(code)
-        is_news = place.failure is None and not _is_wanted(place.state, code)
-        (log.warning if is_news else log.debug)("%s (process %d) %s", place, place.pid, reason)
-        if self._board.release(place.slot, place.pid):
-            log.warning("%s held the accept mutex when it died: unlocked", place)
-        self._free_slots.add(place.slot)
-        del self._places[place.pid]
-        if place.channel is not None and place.channel.is_open:
-            self._poller.remove(place.channel.fileno())
-            place.channel.close()
+        # Its last words; before it is reaped, for they may lead to a signal to its process id.
+        self._guard(HandlerName.WORKER_CHANNEL, lambda: self._hear(place, _LAST_WORDS), place)
+        pid, slot, state, code = place.pid, place.slot, place.state, exit_code(place.pid)
+        del self._places[pid]
+        self._free_slots.add(slot)
+        self._close_channel(place.channel)
+        reason = exit_reason(code)
+        is_news = place.failure is None and not _is_wanted(state, code)
+        (log.warning if is_news else log.debug)("%s (process %d) %s", place, pid, reason)
         place.vacate(reason)
-        self._drop_unused_sockets()
+        if self._board.release(slot, pid):
+            log.warning("%s held the accept mutex when it died: unlocked", place)
+        self._guard(HandlerName.WORKER_STEP, self._drop_unused_sockets, place)
         place.generation.config.hook_functions.call("child_exit", place.number, code)
         self._owner.worker_gone(place, reason, code)
-
-    def _reap_orphans(self) -> None:
-        """Reap what was never ours; one of ours that ends meanwhile has a SIGCHLD on its way."""
-        peek = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        ours = self._places.keys() | self._others.keys()
-        with contextlib.suppress(ChildProcessError):  # there are no children at all
-            while (found := os.waitid(os.P_ALL, 0, peek)) and found.si_pid not in ours:
-                os.waitpid(found.si_pid, 0)
-                log.debug("reaped process %d, an orphan", found.si_pid)
 
 
 def _request_limit(config: Config) -> int:
@@ -331,12 +398,3 @@ def _is_wanted(state: State, code: int | None) -> bool:
     if state is State.DRAINING:
         return code in (0, INTERRUPTED, -signal.SIGINT)
     return state is State.STOPPING
-
-
-def _wait_status(pid: int) -> tuple[bool, int | None]:
-    """Return whether a child has ended, and its wait status, None if that is lost."""
-    try:
-        found, status = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:  # somebody else in this program reaped it
-        return True, None
-    return found != 0, status

@@ -3,6 +3,8 @@
 import enum
 import json
 
+from ngxloop.serving.plaintext import many_lines, one_line
+
 
 class ExitCode(enum.IntEnum):
     """How ngxloop-serve ends. The numbers are part of its interface; --help lists them."""
@@ -77,6 +79,15 @@ class StartError(Exception):
 
     @classmethod
     def unpack(cls, payload: bytes) -> "StartError":
-        """Return the error that pack() wrote."""
-        fields = json.loads(payload)
-        return cls(ExitCode(fields["code"]), fields["line"], fields["traceback"])
+        """Return the error that pack() wrote, its texts printable.
+
+        Raises:
+            ValueError: The payload is something else.
+        """
+        fields = json.loads(payload.decode())
+        if not (isinstance(fields, dict) and fields.keys() == {"code", "line", "traceback"}):
+            raise ValueError("not a packed error")
+        code, line, traceback = fields["code"], fields["line"], fields["traceback"]
+        if not (type(code) is int and type(line) is type(traceback) is str):
+            raise ValueError("not a packed error")
+        return cls(ExitCode(code), one_line(line), many_lines(traceback, len(traceback)))

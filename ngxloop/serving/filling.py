@@ -10,6 +10,8 @@ from typing import Protocol
 
 from ngxloop.serving.crew import Crew
 from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.failures import Failures
+from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.logs import log
 from ngxloop.serving.places import Place, respawn_delay
 from ngxloop.serving.states import Event, State
@@ -38,8 +40,9 @@ class Fleet(Protocol):
 class Filling:
     """Gives places their processes."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, failures: Failures) -> None:
         self._fleet = fleet
+        self._failures = failures
 
     @property
     def has_room_for_a_reload(self) -> bool:
@@ -53,8 +56,11 @@ class Filling:
             return
         try:
             self._fleet.crew.spawn(place)
-        except OSError as error:
-            log.error("cannot fork %s: %s", place, error)
+        except Exception as error:
+            if isinstance(error, OSError):
+                log.error("cannot fork %s: %s", place, error)
+            else:  # of no kind that a fork has: the traceback is wanted
+                self._failures.note(HandlerName.SPAWNING, error, place)
             place.history.young_deaths += 1
             line = f"cannot fork {place}: {error}"
             self._fleet.lose(place, StartError(ExitCode.START_FAILED, line))

@@ -7,64 +7,26 @@ a worker that serves dies             another takes its place, later each time i
 a worker is to be replaced            its successor is ready before it drains
 """
 
-import dataclasses
+import functools
 import random
 import signal
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from ngxloop.serving.channel import Kind
 from ngxloop.serving.config import LIFETIME_SPREAD, Config
 from ngxloop.serving.crew import Crew
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.filling import Filling
+from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import log, report
+from ngxloop.serving.owner import Owner, Reloads
 from ngxloop.serving.places import Generation, Place
-from ngxloop.serving.poller import Poller
+from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.recycling import Recycling
 from ngxloop.serving.reuseport import spread_listeners
 from ngxloop.serving.states import State
-
-
-class Owner(Protocol):
-    """Who is told what happens to generations."""
-
-    def prepare_reload(self, current: Listeners) -> tuple[Config, int, Listeners]:
-        """Return what the next generation serves, by how many workers, and where.
-
-        Raises:
-            StartError: It cannot be served; nothing has changed.
-        """
-
-    def generation_serves(self, generation: Generation) -> None:
-        """All of it is ready."""
-
-    def reload_began(self) -> None:
-        """The next one starts."""
-
-    def reload_failed(self) -> None:
-        """The one before goes on."""
-
-    def start_failed(self, error: StartError) -> None:
-        """There is none before it."""
-
-    def forget_in_worker(self) -> None:
-        """Close, in a fresh worker, descriptors that only the master needs."""
-
-    @property
-    def is_sharing(self) -> bool:
-        """Another master uses our sockets too: their files stay."""
-
-
-@dataclasses.dataclass
-class Reloads:
-    """How reloads went."""
-
-    ok: int = 0
-    failed: int = 0
-    error: str = ""  # of the last one that failed
 
 
 class Generations:
@@ -72,6 +34,7 @@ class Generations:
 
     def __init__(self, owner: Owner, poller: Poller, slot_count: int) -> None:
         self._owner = owner
+        self._poller = poller
         self.crew: Crew = Crew(self, poller, slot_count)
         self.serving: Generation | None = None
         self.coming: Generation | None = None  # started, not all of it ready yet
@@ -82,17 +45,26 @@ class Generations:
         self.reloads: Reloads = Reloads()
         self.recycling: Recycling = Recycling(self, poller)
         self.crew.answer(Kind.WORN, self.recycling.want_worn)
-        self._filling = Filling(self)
+        self._filling = Filling(self, poller.failures)
         self._retired: list[Generation] = []  # some of it may still accept
         self._is_reload_wanted = False
         self.is_resting: bool = False  # no workers, as nginx's master after a WINCH
-        self._is_ending = False
+        self.is_ending: bool = False
         self._deadline_actions: dict[State, Callable[[Place], None]] = {
             State.STARTING: self._give_up_start,
             State.BACKOFF: self._filling.spawn,
             State.DRAINING: self.crew.kill,
             State.STOPPING: self.crew.kill,
         }
+
+    def _step(self, action: Callable[[], object]) -> None:
+        """Do one step of several: when it fails, the others follow all the same."""
+        self._poller.call(Handler(HandlerName.SERVING_STEP, action))
+
+    def _order(self, place: Place, action: Callable[[], object]) -> None:
+        """Order one worker of several; one that cannot be ordered is stopped."""
+        stop = functools.partial(self.crew.stop, place)
+        self._poller.call(Handler(HandlerName.WORKER_STEP, action, stop, place))
 
     @property
     def places(self) -> list[Place]:
@@ -122,16 +94,16 @@ class Generations:
             self.crew.preload(coming.places[0], lambda error: self._preloaded(coming, error))
         except OSError as error:
             line = f"cannot fork a process to load {config.app}: {error}"
-            self._reject_generation(coming, StartError(ExitCode.START_FAILED, line))
+            self.reject_generation(coming, StartError(ExitCode.START_FAILED, line))
 
     def _preloaded(self, coming: Generation, error: StartError | None) -> None:
         """Its application is loaded, or cannot be."""
-        if self.coming is not coming or self._is_ending:
+        if self.coming is not coming or self.is_ending:
             return
         if error is None:
             self._fill(coming)
         else:
-            self._reject_generation(coming, error)
+            self.reject_generation(coming, error)
 
     def _fill(self, coming: Generation) -> None:
         for place in coming.places:
@@ -141,13 +113,13 @@ class Generations:
     def reload(self) -> None:
         """Start a new generation; when it is ready, the serving one is drained."""
         self._is_reload_wanted = True
-        self._start_wanted_reload()
+        self.start_wanted_reload()
 
     def scale(self, count: int) -> None:
         """Let that many workers serve."""
         self.count = count
         generation = self.serving
-        if generation is None or self._is_ending:
+        if generation is None or self.is_ending:
             return  # it is done when the coming one serves
         surplus = generation.places[count:]
         self._spread(generation, surplus)
@@ -183,18 +155,25 @@ class Generations:
 
     def end(self, seconds: float | None = None) -> None:
         """Drain everything for good."""
-        self._is_ending = True
-        self.crew.zygotes.close_all()
-        self.listeners.close(leave_files=self._owner.is_sharing)
-        if self.coming is not None:
-            self.coming.listeners.close(leave_files=self._owner.is_sharing)
+        self.is_ending = True
+        is_last = not self._owner.is_sharing
+        self._step(self.crew.zygotes.close_all)
+        for listeners in (self.listeners, *([self.coming.listeners] if self.coming else [])):
+            self._step(functools.partial(listeners.close, leave_files=not is_last))
         for place in self.places:
-            self.crew.retire(place, seconds, is_last=not self._owner.is_sharing)
+            retire = functools.partial(self.crew.retire, place, seconds, is_last=is_last)
+            self._order(place, retire)
 
     def stop(self) -> None:
         """End all workers now."""
         for place in self.places:
-            self.crew.stop(place)
+            self._order(place, functools.partial(self.crew.stop, place))
+
+    def reopen_logs(self) -> None:
+        """Let all workers open their log files again."""
+        self._step(self.crew.zygotes.reopen_logs)
+        for place in self.crew.places:
+            self._order(place, functools.partial(place.order, Kind.REOPEN))
 
     def next_deadline(self) -> float | None:
         """Return when act_on_deadlines() has something to do, in monotonic time."""
@@ -207,24 +186,29 @@ class Generations:
         for place in self.places:
             if place.deadline is not None and place.deadline <= now:
                 place.deadline = None
-                self._deadline_actions[place.state](place)
+                if action := self._deadline_actions.get(place.state):
+                    act = functools.partial(action, place)
+                    self._poller.call(Handler(HandlerName.DEADLINE, act, place.put_off, place))
 
     def dismiss(self, place: Place) -> None:
         """Let a worker go that nobody replaces, or whose successor is there."""
-        self.crew.retire(place)
-        if place.is_live:
+        if place.is_live and place not in self.leaving:
             self.leaving.append(place)
+        self.crew.retire(place)
 
     # Reload ------------------------------------------------------------------------------------
 
-    def _start_wanted_reload(self) -> None:
+    def start_wanted_reload(self) -> None:
         """Begin the reload that was asked for, if the last one is over and there is room."""
-        if not self._is_reload_wanted or self.coming is not None or self._is_ending:
+        if not self._is_reload_wanted or self.coming is not None or self.is_ending:
             return
         if not self._filling.has_room_for_a_reload:
             log.info("the reload waits: %d old workers still drain", len(self.leaving))
             return
         self._is_reload_wanted = False
+        self._poller.call(Handler(HandlerName.RELOAD, self._begin_reload, self._give_up_reload))
+
+    def _begin_reload(self) -> None:
         self._owner.reload_began()
         try:
             config, count, listeners = self._owner.prepare_reload(self.listeners)
@@ -235,26 +219,34 @@ class Generations:
         config.hook_functions.call("on_reload")
         self.start(config, count, listeners)
 
-    def _accept_generation(self, coming: Generation) -> None:
+    def _give_up_reload(self) -> None:
+        """Take back what a reload has begun; it failed for a reason of our own."""
+        error = StartError(ExitCode.INTERNAL, "a defect in ngxloop; the traceback says where")
+        if self.coming is not None:
+            self.reject_generation(self.coming, error)
+        else:
+            self._report_failed_reload(error)
+
+    def accept_generation(self, coming: Generation) -> None:
         """All of the new generation is ready: it serves, the one before leaves."""
         old, self.serving, self.coming = self.serving, coming, None
         self.is_resting = False
         self.listeners = coming.listeners
         if old is not None:
             log.info("reloaded: generation %d serves, %d drains", coming.number, old.number)
-            self._dismiss_all(old)
+            self._step(lambda: self._dismiss_all(old))
         if coming.number > 1:
             self.reloads.ok += 1
-        self._owner.generation_serves(coming)
-        self.scale(self.count)
-        self._start_wanted_reload()
+        self._step(lambda: self._owner.generation_serves(coming))
+        self._step(lambda: self.scale(self.count))
+        self.start_wanted_reload()
 
-    def _reject_generation(self, coming: Generation, error: StartError) -> None:
+    def reject_generation(self, coming: Generation, error: StartError) -> None:
         """The new generation cannot serve: take it back; without one before it, end."""
         self.coming = None
-        self._dismiss_all(coming)
+        self._step(lambda: self._dismiss_all(coming))
         if self.serving is None and not self.is_resting:
-            self._is_ending = True
+            self.is_ending = True
             self.listeners.close(leave_files=self._owner.is_sharing)
             self._owner.start_failed(error)
             return
@@ -262,7 +254,7 @@ class Generations:
             self.count = len(self.serving.places)
         coming.listeners.close(keep=self.listeners)
         self._report_failed_reload(error)
-        self._start_wanted_reload()
+        self.start_wanted_reload()
 
     def _report_failed_reload(self, error: StartError) -> None:
         report(error.line, error.traceback)
@@ -277,15 +269,15 @@ class Generations:
         self._retired.append(generation)
         self.crew.zygotes.close(generation.number)
         for place in generation.places:
-            self.dismiss(place)
-        self._close_unused_listeners()
+            self._order(place, functools.partial(self.dismiss, place))
+        self.close_unused_listeners()
 
-    def _close_unused_listeners(self) -> None:
+    def close_unused_listeners(self) -> None:
         """Close sockets that were removed from the configuration, once nobody accepts on them."""
         for generation in self._retired[:]:
             if not any(place.is_accepting for place in generation.places):
                 self._retired.remove(generation)
-                if not self._is_ending:
+                if not self.is_ending:
                     kept = self._kept_listeners()
                     generation.listeners.close(kept, leave_files=self._owner.is_sharing)
 
@@ -307,7 +299,7 @@ class Generations:
         if self.recycling.has(place):
             self.recycling.successor_ready(place)
         elif self.coming is not None and self.coming.is_ready:
-            self._accept_generation(self.coming)
+            self.accept_generation(self.coming)
 
     def worker_leaves(self, place: Place) -> None:
         """Replace it at once; see crew.Owner."""
@@ -322,7 +314,7 @@ class Generations:
 
     def worker_silent(self, place: Place) -> None:
         """Close what nobody accepts on any more; see crew.Owner."""
-        self._close_unused_listeners()
+        self.close_unused_listeners()
 
     def worker_gone(self, place: Place, reason: str, code: int | None) -> None:
         """Decide what its death means; see crew.Owner."""
@@ -330,11 +322,11 @@ class Generations:
         line = f"{place} {reason} while starting; {advice}"
         error = place.failure or StartError(ExitCode.START_TIMEOUT, line)
         is_first_term = code == -signal.SIGTERM and _is_first_death(place)
-        if is_first_term and self._coming_of(place) and not self._is_ending:
-            self._refill(place)  # no fault of the application; ours may be on its way as well
+        if is_first_term and self._coming_of(place) and not self.is_ending:
+            self.refill(place)  # no fault of the application; ours may be on its way as well
         else:
             self.lose(place, error)
-        self._close_unused_listeners()
+        self.close_unused_listeners()
 
     def forget_in_worker(self, place: Place) -> None:
         """Close the master's descriptors, and sockets of others, in a worker; see crew.Owner.
@@ -363,20 +355,20 @@ class Generations:
             self.leaving.remove(place)
             self._filling.fill_waiting_place()
             self.recycling.advance()
-            self._start_wanted_reload()
-        elif self._is_ending:
+            self.start_wanted_reload()
+        elif self.is_ending:
             return
         elif coming := self._coming_of(place):
-            self._reject_generation(coming, error)
+            self.reject_generation(coming, error)
         elif self.recycling.has(place):
             report(error.line, error.traceback)
             self.recycling.successor_lost(place)
         else:
             if place.failure is not None:
                 report(place.failure.line, place.failure.traceback)
-            self._refill(place)
+            self.refill(place)
 
-    def _refill(self, place: Place) -> None:
+    def refill(self, place: Place) -> None:
         """Give a serving place another process: the successor that comes already, or a new one."""
         successor = self.recycling.promote(place)
         if successor is not None:
@@ -393,7 +385,7 @@ class Generations:
         place.failure = error
         self.crew.stop(place)
         if coming := self._coming_of(place):
-            self._reject_generation(coming, error)
+            self.reject_generation(coming, error)
 
 
 def _is_first_death(place: Place) -> bool:

@@ -10,6 +10,7 @@ DUMP_SECONDS to come back. A master that was itself kept from running for a whil
 when a machine is suspended or throttled, begins to count again.
 """
 
+import functools
 import os
 import signal
 import time
@@ -17,9 +18,10 @@ from pathlib import Path
 
 from ngxloop.serving.config import DUMP_SECONDS, RSS_SECONDS, Config
 from ngxloop.serving.generations import Generations
+from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.logs import log
 from ngxloop.serving.places import Place
-from ngxloop.serving.poller import Alarm, Poller
+from ngxloop.serving.poller import Alarm, Handler, Poller
 from ngxloop.serving.queues import QueueWatch
 from ngxloop.serving.signals import DUMP_SIGNAL
 from ngxloop.serving.states import State
@@ -46,33 +48,39 @@ class Health:
 
     def configure(self, config: Config) -> None:
         """Look as often as the configuration needs."""
-        if self._alarm is not None:
-            self._alarm.cancel()
         period = config.hang_timeout / _LOOKS_PER_TIMEOUT or _LONGEST_PERIOD
         self._period = min(max(period, _SHORTEST_PERIOD), _LONGEST_PERIOD)
         self._looked_at = self._forgiven_at = time.monotonic()
         self._arm()
 
     def _arm(self) -> None:
-        self._alarm = self._poller.call_later(self._period, self._look)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        handler = Handler(HandlerName.HEALTH_CHECK, self._look)
+        self._alarm = self._poller.call_later(self._period, handler)
 
     def _look(self) -> None:
-        self._arm()
+        """Look at all; a worker that cannot be looked at keeps no other from it."""
         now = time.monotonic()
         late = now - self._looked_at - self._period
         self._looked_at = now
         for place in self._generations.places:
-            config = place.generation.config
-            if config.hang_timeout and late > config.hang_timeout / 2:
-                self._forgiven_at = now
-            if place.state in (State.READY, State.DRAINING):
-                self._look_for_hang(place, config.hang_timeout, now)
-            if place.state is State.READY:
-                self._look_at_age(place, now)
+            look = functools.partial(self._look_at, place, now, late)
+            self._poller.call(Handler(HandlerName.WORKER_STEP, look, subject=place))
         if now - self._rss_at >= RSS_SECONDS:
             self._rss_at = now
             self._look_at_sizes()
             self._queues.look(self._generations.listeners.sockets)
+        self._arm()
+
+    def _look_at(self, place: Place, now: float, late: float) -> None:
+        config = place.generation.config
+        if config.hang_timeout and late > config.hang_timeout / 2:
+            self._forgiven_at = now
+        if place.state in (State.READY, State.DRAINING):
+            self._look_for_hang(place, config.hang_timeout, now)
+        if place.state is State.READY:
+            self._look_at_age(place, now)
 
     # Hung --------------------------------------------------------------------------------------
 
@@ -97,11 +105,14 @@ class Health:
         pid = place.pid
         self._accused[pid] = turns
         place.send_signal(DUMP_SIGNAL)
-        self._poller.call_later(DUMP_SECONDS, lambda: self._judge(place, pid, seconds))
+        judge = functools.partial(self._judge, place, pid, seconds)
+        kill = functools.partial(self._kill, place, pid, "hung")
+        handler = Handler(HandlerName.HANG_VERDICT, judge, kill, place)
+        self._poller.call_later(DUMP_SECONDS, handler)
 
     def _judge(self, place: Place, pid: int, seconds: float) -> None:
         """Kill the worker, unless its loop goes on."""
-        turns = self._accused.pop(pid)
+        turns = self._accused.pop(pid, None)
         if place.pid != pid:
             return
         values = self._generations.crew.board.read(place.slot)
@@ -109,8 +120,13 @@ class Health:
             log.warning("%s (process %d) goes on: spared", place, pid)
             return
         log.error("%s (process %d) hangs: killed", place, pid)
-        place.verdict = f"hung for {seconds + DUMP_SECONDS:.1f} s"
-        place.send_signal(signal.SIGKILL)
+        self._kill(place, pid, f"hung for {seconds + DUMP_SECONDS:.1f} s")
+
+    def _kill(self, place: Place, pid: int, verdict: str) -> None:
+        self._accused.pop(pid, None)
+        if place.pid == pid:
+            place.verdict = verdict
+            place.send_signal(signal.SIGKILL)
 
     # Old and large -----------------------------------------------------------------------------
 
@@ -133,5 +149,5 @@ def resident_bytes(pid: int) -> int:
     """Return the resident memory of a process, 0 if it is gone."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
-    except (OSError, IndexError):
+    except (OSError, IndexError, ValueError):
         return 0

@@ -5,13 +5,16 @@ nothing is sent. After an upgrade the new master names itself as the main proces
 service needs NotifyAccess=all for that.
 """
 
+import functools
 import os
+import re
 import socket
 import time
 from collections.abc import Mapping
 
+from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.logs import log
-from ngxloop.serving.poller import Poller
+from ngxloop.serving.poller import Handler, Poller
 
 SOCKET_VARIABLE = "NOTIFY_SOCKET"
 _WATCHDOG_VARIABLE = "WATCHDOG_USEC"
@@ -33,13 +36,15 @@ class Notifier:
         pid = environment.get(_WATCHDOG_PID_VARIABLE, "")
         if is_heir or pid in ("", str(os.getpid())):
             microseconds = environment.get(_WATCHDOG_VARIABLE, "")
-            self._period = int(microseconds) / 2e6 if microseconds.isdigit() else 0.0
+            is_number = re.fullmatch("[0-9]{1,18}", microseconds)
+            self._period = int(microseconds) / 2e6 if is_number else 0.0
 
     def start_watchdog(self, poller: Poller) -> None:
         """Say twice in each period that the master turns, if the service manager wants to know."""
         if self._period and self._address is not None:
             self._send("WATCHDOG=1")
-            poller.call_later(self._period, lambda: self.start_watchdog(poller))
+            feed = functools.partial(self.start_watchdog, poller)
+            poller.call_later(self._period, Handler(HandlerName.WATCHDOG, feed))
 
     def ready(self, status: str) -> None:
         """We serve: after the start, and after a reload."""

@@ -34,3 +34,4 @@ SIGNAL_ORDERS: dict[str, dict[signal.Signals, Order]] = {
     "default": {**_COMMON, signal.SIGTERM: Order.QUIT, signal.SIGINT: Order.QUIT},
     "nginx": {**_COMMON, signal.SIGTERM: Order.STOP, signal.SIGINT: Order.STOP},
 }
+ENDING_ORDERS = frozenset({Order.QUIT, Order.STOP})

@@ -1,5 +1,6 @@
 """The master's records: a place among the workers, and the generation that a reload replaces."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -11,6 +12,11 @@ from ngxloop.serving.config import BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS, YOUNG
 from ngxloop.serving.errors import StartError
 from ngxloop.serving.listeners import Listeners, ListeningSocket, describe_address
 from ngxloop.serving.states import LIVE, Event, State, next_state
+
+_AGAIN_SECONDS = 1.0
+# What a process says once at most, and not after FAILED. The order of the others is not fixed: a
+# signal that means DRAIN can interrupt a program that is about to send READY.
+_ONCE = frozenset({Kind.READY, Kind.DRAINING, Kind.FAILED, Kind.WORN})
 
 
 @dataclasses.dataclass
@@ -38,6 +44,7 @@ class Place:
         self.ready_at: float | None = None
         self.interface = ""  # what the process serves, known once it is ready
         self.failure: StartError | None = None  # what the process reported
+        self.heard: set[Kind] = set()  # what the process has said
         self.is_accepting: bool = False  # False once it says that it drains
         self.lifetime: float = 0.0  # after so many seconds of serving it is replaced; 0: never
         self.verdict: str = ""  # why the master ends it, if it is the master who does
@@ -68,9 +75,14 @@ class Place:
         self.pid, self.slot, self.channel, self.deadline = pid, slot, channel, deadline
         self.started_at = time.monotonic()
         self.ready_at = self.failure = None
+        self.heard = set()
         self.is_accepting = True
         self.verdict = ""
         self.history.spawn_count += 1
+
+    def put_off(self, seconds: float = _AGAIN_SECONDS) -> None:
+        """Have a deadline; by default the one at which what failed is tried again."""
+        self.deadline = time.monotonic() + seconds
 
     def vacate(self, reason: str) -> None:
         """Forget the process, which is gone; count whether it died young."""
@@ -81,6 +93,13 @@ class Place:
         lived = self.ready_at is not None and time.monotonic() - self.ready_at >= YOUNG_SECONDS
         self.history.young_deaths = 0 if lived else self.history.young_deaths + 1
 
+    def order_fault(self, kind: Kind) -> str:
+        """Return why a message cannot come now, "" if it can; and remember that it came."""
+        if kind in _ONCE and self.heard & {kind, Kind.FAILED}:
+            return f"{kind.name} twice" if kind in self.heard else f"{kind.name} after FAILED"
+        self.heard.add(kind)
+        return ""
+
     def order(self, kind: Kind, payload: bytes = b"") -> None:
         """Tell the process; by a signal if it does not read its channel."""
         if self.channel is None or not self.channel.send(kind, payload):
@@ -89,7 +108,8 @@ class Place:
     def send_signal(self, number: int) -> None:
         """Send a signal to the process. Its id cannot be another's: only we reap it."""
         if self.is_live:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # somebody else in this program reaped it
+                os.kill(self.pid, number)
 
 
 class Generation:

@@ -19,7 +19,6 @@ with it (CPython 3.13, Linux 6.18).
 If it dies, workers are forked from the master and load the application themselves.
 """
 
-import contextlib
 import ctypes
 import dataclasses
 import gc
@@ -34,7 +33,15 @@ from typing import NoReturn
 
 from ngxloop.serving.application import load_object
 from ngxloop.serving.assignment import Assignment
-from ngxloop.serving.channel import MESSAGE_BYTES, MESSAGE_FDS, Channel, Kind, Message, channel_pair
+from ngxloop.serving.channel import (
+    MESSAGE_BYTES,
+    MESSAGE_FDS,
+    Channel,
+    Kind,
+    Message,
+    Speaker,
+    channel_pair,
+)
 from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.libraries import take_libraries
@@ -42,12 +49,13 @@ from ngxloop.serving.listeners import ListeningSocket
 from ngxloop.serving.logformats import Writer
 from ngxloop.serving.logs import log, reopen, restore, set_up_logs
 from ngxloop.serving.parent import signal_on_parent_death
-from ngxloop.serving.process import fork_worker
+from ngxloop.serving.process import fork_worker, is_child
 from ngxloop.serving.titles import set_title
 from ngxloop.serving.worker import run_worker
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _FORK_SECONDS = 5.0  # a zygote that has loaded does nothing but fork
+_ANSWERS = 4  # messages of it in one turn: it says one at a time
 _FDS = Path("/proc/self/fd")
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -69,7 +77,7 @@ class Zygote:
     """
 
     def __init__(self, assign: Callable[[Channel], Assignment], forget: Callable[[], None]) -> None:
-        ours, theirs = channel_pair()
+        ours, theirs = channel_pair(Speaker.ZYGOTE)
         self.channel = ours
         self.is_ready: bool = False  # it has loaded the application
         self.cancel: Callable[[], None] = lambda: None  # whatever waits for that
@@ -91,10 +99,12 @@ class Zygote:
 
     def hear(self) -> StartError | None:
         """Take in what it says; return why it could not load, if it says so."""
-        for message in self.channel.receive():
-            if message.kind is Kind.FAILED:
+        for message in self.channel.messages(_ANSWERS):
+            if self.is_ready or message.kind is Kind.SPAWNED:
+                self.channel.refuse(f"{message.kind.name} unasked")
+            elif message.kind is Kind.FAILED:
                 return StartError.unpack(message.payload)
-            if message.kind is Kind.READY:
+            else:
                 self.is_ready = True
         return None
 
@@ -114,7 +124,7 @@ class Zygote:
         poll = select.poll()
         poll.register(self.channel.fileno(), select.POLLIN)
         poll.poll(_FORK_SECONDS * 1000)
-        for message in self.channel.receive():
+        for message in self.channel.messages(_ANSWERS):
             if message.kind is Kind.SPAWNED and int(message.payload):
                 return int(message.payload)
         raise BlockingIOError("the process that has preloaded the application did not fork")
@@ -125,9 +135,8 @@ class Zygote:
 
     def kill(self) -> None:
         """End it now: it does not listen, and what it was asked for must not happen later."""
-        if self.channel.is_open:  # else it has died, and its id may be another's
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+        if is_child(self.pid):  # else it was reaped, and its id may be another's
+            os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Let it end; its workers go on."""

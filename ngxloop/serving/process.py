@@ -6,6 +6,7 @@ the master, and so do exit functions registered before the fork. (multiprocessin
 """
 
 import atexit
+import contextlib
 import logging
 import os
 import signal
@@ -13,9 +14,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import NoReturn
 
 from ngxloop.serving.errors import ExitCode
+from ngxloop.serving.logs import log
 from ngxloop.serving.signals import DUMP_SIGNAL, reset_in_worker, signals_blocked
 from ngxloop.serving.stacks import write_stacks_on
 
@@ -37,14 +40,52 @@ def fork_worker(
     with signals_blocked():
         pid = os.fork()
         if pid == 0:
-            if not keeps_exit_functions:
-                atexit._clear()
-            _run_child(forget, work)
+            _run_child(forget, work, keeps_exit_functions)
     return pid
 
 
-def exit_reason(code: int) -> str:
+def has_ended(pid: int) -> bool:
+    """Say whether a child has ended, or was reaped by somebody else in this program.
+
+    It is not reaped: its id is not given to another process yet.
+    """
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
+
+
+def exit_code(pid: int) -> int | None:
+    """Reap a child that has ended; return its exit code, None if that is lost."""
+    try:
+        found, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return os.waitstatus_to_exitcode(status) if found else None
+
+
+def is_child(pid: int) -> bool:
+    """Say whether a process is our child; while it is, its id cannot be another's."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def reap_orphans(ours: AbstractSet[int]) -> None:
+    """Reap what was never ours; one of ours that ends meanwhile has a SIGCHLD on its way."""
+    peek = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    with contextlib.suppress(ChildProcessError):  # there are no children at all
+        while (found := os.waitid(os.P_ALL, 0, peek)) and found.si_pid not in ours:
+            os.waitpid(found.si_pid, 0)
+            log.debug("reaped process %d, an orphan", found.si_pid)
+
+
+def exit_reason(code: int | None) -> str:
     """Return in words how a process ended: its exit code, below 0 for a signal."""
+    if code is None:
+        return "was reaped by somebody else"
     if code >= 0:
         return f"exited with code {code}"
     try:
@@ -53,9 +94,13 @@ def exit_reason(code: int) -> str:
         return f"was killed by signal {-code}"
 
 
-def _run_child(forget: Callable[[], None], work: Callable[[], int]) -> NoReturn:
+def _run_child(
+    forget: Callable[[], None], work: Callable[[], int], keeps_exit_functions: bool
+) -> NoReturn:
     status: int = ExitCode.INTERNAL
-    try:
+    try:  # from its first moment: what rises out of here would go on as a second master
+        if not keeps_exit_functions:
+            atexit._clear()
         write_stacks_on(DUMP_SIGNAL)
         reset_in_worker()
         forget()

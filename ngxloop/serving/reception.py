@@ -11,6 +11,7 @@ from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import log
 from ngxloop.serving.notify import Notifier
 from ngxloop.serving.orders import Order
+from ngxloop.serving.plaintext import one_line
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.status import Status
 from ngxloop.serving.statuspage import StatusPage
@@ -130,7 +131,9 @@ def _commands(orderly: Orderly, status: Status) -> dict[str, Callable[[Mapping[s
     def scale(asked: Mapping[str, Any]) -> None:
         count = asked.get("count")
         if type(count) is not int:
-            raise CommandError(f"scale to how many workers? {count!r} is no number")
+            raise CommandError(
+                f"scale to how many workers? {one_line(repr(count), 60)} is no number"
+            )
         _check(orderly.scale(count))
 
     orders = (Order.STOP, Order.QUIT, Order.RELOAD, Order.REOPEN, Order.UPGRADE)

@@ -5,13 +5,15 @@ successors start or they drain. So memory grows by a quarter at most, and worker
 together do not leave together.
 """
 
+import functools
 from typing import Protocol
 
 from ngxloop.serving.channel import Message
 from ngxloop.serving.config import BACKOFF_LIMIT_SECONDS
+from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.logs import log
 from ngxloop.serving.places import Generation, Place
-from ngxloop.serving.poller import Poller
+from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.states import State
 
 
@@ -113,12 +115,16 @@ class Recycling:
         place.verdict = reason
         try:
             self._old_of[self._fleet.spawn_successor(place)] = place
-        except OSError as error:
-            log.error("cannot fork a successor of %s: %s", place, error)
+        except Exception as error:
+            if isinstance(error, OSError):
+                log.error("cannot fork a successor of %s: %s", place, error)
+            else:
+                self._poller.failures.note(HandlerName.SPAWNING, error, place)
             self._try_later(place)
 
     def _try_later(self, place: Place) -> None:
         seconds = min(2.0**self._failures, BACKOFF_LIMIT_SECONDS)
         self._failures += 1
         log.warning("%s goes on serving; a successor is tried again in %g s", place, seconds)
-        self._poller.call_later(seconds, lambda: self.want(place, place.verdict))
+        again = functools.partial(self.want, place, place.verdict)
+        self._poller.call_later(seconds, Handler(HandlerName.SUCCESSOR_RETRY, again, subject=place))

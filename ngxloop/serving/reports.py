@@ -66,6 +66,8 @@ def prometheus(snapshot: Snapshot) -> str:
         _metric("worker_rss_bytes", "gauge", _per_worker(live, "rss")),
         _metric("worker_respawns_total", "counter", _per_worker(workers, "respawns")),
         _metric("reload_total", "counter", [(_label(result=r), reloads[r]) for r in _RESULTS]),
+        _metric("handler_failures_total", "counter", _failures(snapshot)),
+        _metric("malformed_messages_total", "counter", [("", _malformed(snapshot))]),
         _metric("listen_queue", "gauge", _queues(snapshot, "queue")),
         _metric("listen_queue_limit", "gauge", _queues(snapshot, "limit")),
     ]
@@ -88,6 +90,11 @@ def _headline(snapshot: Snapshot) -> str:
         line += (
             f"\n{_counted(reloads['failed'], 'reload')} failed, the last one: {reloads['error']}"
         )
+    if failed := sum(count for _, count in _failures(snapshot)):
+        last = snapshot["failures"]["last"]
+        line += f"\n{_counted(failed, 'failure')} of the master's handlers, the last one: {last}"
+    if malformed := _malformed(snapshot):
+        line += f"\n{_counted(malformed, 'worker')} ended for a malformed message"
     if snapshot["successor"]:
         line += f"\nupgrading: the new master is process {snapshot['successor']}"
     return line
@@ -130,6 +137,16 @@ def _per_worker(workers: Iterable[Mapping[str, Any]], key: str) -> list[tuple[st
         )
         for one in workers
     ]
+
+
+def _failures(snapshot: Snapshot) -> list[tuple[str, int]]:
+    counts = snapshot["failures"]["handlers"]
+    return [(_label(handler=name), count) for name, count in counts.items()]
+
+
+def _malformed(snapshot: Snapshot) -> int:
+    count: int = snapshot["failures"]["malformed_messages"]
+    return count
 
 
 def _queues(snapshot: Snapshot, key: str) -> list[tuple[str, Any]]:

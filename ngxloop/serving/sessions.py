@@ -1,49 +1,72 @@
 """One question, one answer, then the end: short conversations on a stream socket in the poller.
 
-Rule: nobody holds the master up. Sockets do not block, a question has a length and a time limit,
-and there are few conversations at a time: while there are enough, new ones wait in the kernel's
-queue, and the time limit makes room for them.
+Rules.
+1. No client holds the master up, nor another client. Sockets do not block; a question has a length
+   and a time limit; so has what follows it.
+2. Connections are accepted as they come. When SESSION_COUNT are open, the oldest that has not asked
+   its question yet is closed for the new one; if all have asked, the oldest. What a new connection
+   has sent is read at once, so a client that asks as soon as it is connected is answered, however
+   many others say nothing.
+3. What a session raises ends that session alone (poller.py).
 """
 
+import dataclasses
+import errno
 import socket
 from collections.abc import Callable
 
+from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.logs import log
-from ngxloop.serving.poller import READABLE, WRITABLE, Poller
+from ngxloop.serving.poller import READABLE, WRITABLE, Handler, Poller
 
 SESSION_COUNT = 16
 SESSION_SECONDS = 2.0
-QUESTION_BYTES = 8192
-_PAUSE_SECONDS = 1.0  # when no conversation can be accepted: out of descriptors, say
+QUESTION_BYTES = 4096
+BACKLOG = 128  # connections that the kernel keeps for us between two turns
+_TRAILING_BYTES = (
+    65536  # what may follow a question: it is read, so that no reset spoils the answer
+)
+_PAUSE_SECONDS = 1.0  # after an accept that failed for want of descriptors or memory
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+@dataclasses.dataclass(frozen=True)
+class Dialogue:
+    """What is spoken on a listening socket.
+
+    Attributes:
+        listener: The name of the handler that accepts.
+        session: The name of the handlers of one connection.
+        end: What a question ends with.
+        answer: Returns the answer to a question, given with its end; it may not block.
+        too_long: The answer to a question of more than QUESTION_BYTES.
+    """
+
+    listener: HandlerName
+    session: HandlerName
+    end: bytes
+    answer: Callable[[bytes], bytes]
+    too_long: bytes
 
 
 class Sessions:
-    """The conversations on one listening socket.
+    """The conversations on one listening socket, which stays its owner's."""
 
-    Args:
-        poller: Where they take place.
-        sock: The listening socket, which stays its owner's.
-        end: What a question ends with.
-        answer: Returns the answer to a whole question; it may not block.
-    """
-
-    def __init__(
-        self, poller: Poller, sock: socket.socket, end: bytes, answer: Callable[[bytes], bytes]
-    ) -> None:
+    def __init__(self, poller: Poller, sock: socket.socket, dialogue: Dialogue) -> None:
         self._poller = poller
         self._sock = sock
-        self._end = end
-        self._answer = answer
-        self._open: set[_Session] = set()
+        self._dialogue = dialogue
+        self._open: dict[_Session, None] = {}  # the oldest first
         self._is_accepting = False
         self._is_closed = False
         sock.setblocking(False)
         self.resume()
 
     def resume(self) -> None:
-        """Accept conversations, if there is room."""
-        if not self._is_accepting and not self._is_closed and len(self._open) < SESSION_COUNT:
-            self._poller.add(self._sock.fileno(), self._accept)
+        """Accept conversations."""
+        if not self._is_accepting and not self._is_closed:
+            handler = Handler(self._dialogue.listener, self._accept)
+            self._poller.add(self._sock.fileno(), handler)
             self._is_accepting = True
 
     def pause(self) -> None:
@@ -67,21 +90,29 @@ class Sessions:
     def _accept(self) -> None:
         try:
             sock, _ = self._sock.accept()
-        except BlockingIOError:
+        except (BlockingIOError, ConnectionError):  # the client is gone again
             return
         except OSError as error:
+            if error.errno not in _SHORTAGES:
+                raise
             log.error("cannot accept a question: %s; again in %g s", error, _PAUSE_SECONDS)
             self.pause()
-            self._poller.call_later(_PAUSE_SECONDS, self.resume)
+            again = Handler(HandlerName.ACCEPT_PAUSE, self.resume)
+            self._poller.call_later(_PAUSE_SECONDS, again)
             return
-        session = _Session(self._poller, sock, self._end, self._answer, self._forget)
-        self._open.add(session)
+        begin = Handler(self._dialogue.session, lambda: self._begin(sock), sock.close)
+        self._poller.call(begin)
+
+    def _begin(self, sock: socket.socket) -> None:
         if len(self._open) >= SESSION_COUNT:
-            self.pause()
+            silent = (session for session in self._open if not session.has_asked)
+            next(silent, next(iter(self._open))).close()
+        session = _Session(self._poller, sock, self._dialogue, self._forget)
+        self._open[session] = None
+        self._poller.call(session.handler(session.read))
 
     def _forget(self, session: "_Session") -> None:
-        self._open.discard(session)
-        self.resume()
+        self._open.pop(session, None)
 
 
 class _Session:
@@ -91,63 +122,82 @@ class _Session:
         self,
         poller: Poller,
         sock: socket.socket,
-        end: bytes,
-        answer: Callable[[bytes], bytes],
+        dialogue: Dialogue,
         closed: Callable[["_Session"], None],
     ) -> None:
         self.sock = sock
+        self.has_asked: bool = False  # its question is whole
         self._poller = poller
-        self._end = end
-        self._answer = answer
+        self._dialogue = dialogue
         self._closed = closed
-        self._question = b""
-        self._rest = b""
+        self._question = bytearray()
+        self._rest = memoryview(b"")  # of the answer
+        self._trailing_count = 0
         sock.setblocking(False)
-        self._alarm = poller.call_later(SESSION_SECONDS, self.close)
-        poller.add(sock.fileno(), self._read)
+        timeout = Handler(HandlerName.SESSION_TIMEOUT, self.close, self.close)
+        self._alarm = poller.call_later(SESSION_SECONDS, timeout)
+        poller.add(sock.fileno(), self.handler(self.read))
+
+    def handler(self, action: Callable[[], None]) -> Handler:
+        """Return a handler of ours: when it raises, the session ends."""
+        return Handler(self._dialogue.session, action, self.close)
 
     def close(self) -> None:
         """End it, whatever is left to say."""
+        self._closed(self)
         self._alarm.cancel()
         self._poller.remove(self.sock.fileno())
         self.sock.close()
-        self._closed(self)
 
-    def _read(self) -> None:
-        try:
-            data = self.sock.recv(QUESTION_BYTES)
-        except BlockingIOError:
+    def read(self) -> None:
+        """Take in what has arrived of the question; answer when it is whole."""
+        data = self._receive(QUESTION_BYTES + 1 - len(self._question))
+        if data is None:
             return
-        except OSError:  # reset
-            data = b""
+        searched = max(0, len(self._question) + 1 - len(self._dialogue.end))
         self._question += data
-        if self._end in self._question:
-            self._rest = self._answer(self._question)
-            self._poller.change(self.sock.fileno(), self._write, WRITABLE)
-            self._write()
-        elif not data or len(self._question) > QUESTION_BYTES:
+        found = self._question.find(self._dialogue.end, searched)
+        length = found + len(self._dialogue.end)
+        if found >= 0 and length <= QUESTION_BYTES:
+            self._tell(self._dialogue.answer(bytes(self._question[:length])))
+        elif len(self._question) > QUESTION_BYTES:
+            self._tell(self._dialogue.too_long)
+        elif not data:
             self.close()
+
+    def _tell(self, answer: bytes) -> None:
+        self.has_asked = True
+        self._rest = memoryview(answer)
+        self._poller.change(self.sock.fileno(), self.handler(self._write), WRITABLE)
+        self._write()
 
     def _write(self) -> None:
         try:
-            sent = self.sock.send(self._rest)
+            self._rest = self._rest[self.sock.send(self._rest) :]
+            if self._rest:
+                return
+            self.sock.shutdown(socket.SHUT_WR)
         except BlockingIOError:
             return
         except OSError:  # nobody waits for it any more
             self.close()
             return
-        self._rest = self._rest[sent:]
-        if not self._rest:
-            # what comes behind the question is read, or the kernel would reset the answer
-            self.sock.shutdown(socket.SHUT_WR)
-            self._poller.change(self.sock.fileno(), self._drain, READABLE)
+        # what comes behind the question is read, or the kernel would reset the answer
+        self._poller.change(self.sock.fileno(), self.handler(self._drain), READABLE)
 
     def _drain(self) -> None:
-        try:
-            if self.sock.recv(QUESTION_BYTES):
-                return
-        except BlockingIOError:
+        data = self._receive(QUESTION_BYTES)
+        if data is None:
             return
+        self._trailing_count += len(data)
+        if not data or self._trailing_count > _TRAILING_BYTES:
+            self.close()
+
+    def _receive(self, size: int) -> bytes | None:
+        """Return what has arrived, b"" at the end, None if there is nothing yet."""
+        try:
+            return self.sock.recv(size)
+        except BlockingIOError:
+            return None
         except OSError:  # reset
-            pass
-        self.close()
+            return b""

@@ -4,9 +4,10 @@ import time
 
 from ngxloop.serving.config import REPEAT_SECONDS, Config
 from ngxloop.serving.generations import Generations
+from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.logs import log
 from ngxloop.serving.options.values import MAX_SECONDS
-from ngxloop.serving.poller import Alarm, Poller
+from ngxloop.serving.poller import Alarm, Handler, Poller
 from ngxloop.serving.reception import Reception
 from ngxloop.serving.status import Status
 
@@ -60,13 +61,14 @@ class Shutdown:
     def _begin(self) -> None:
         self._since = time.monotonic()
         self._status.is_ending = True
-        self._reception.tell_ending()
+        self._poller.call(Handler(HandlerName.SERVING_STEP, self._reception.tell_ending))
 
     def _wait_and_drain(self, config: Config) -> None:
         delay = config.drain_delay
         if delay and self._generations.serving is not None:
             log.info("ending: workers go on accepting for %g s", delay)
-            self._delay = self._poller.call_later(delay, lambda: self._drain(config))
+            handler = Handler(HandlerName.DRAIN_DELAY, lambda: self._drain(config))
+            self._delay = self._poller.call_later(delay, handler)
         else:
             self._drain(config)
 

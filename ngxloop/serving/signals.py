@@ -45,6 +45,7 @@ class SignalPipe:
 
     def __init__(self) -> None:
         self._read_fd = self._write_fd = -1
+        self._identities: list[tuple[int, int]] = []  # device and inode of both ends
         self._old_wakeup_fd = -1
         self._old_handlers: dict[signal.Signals, Any] = {}
         self._old_mask: set[Any] | None = None
@@ -56,12 +57,24 @@ class SignalPipe:
 
     def open(self) -> None:
         """Take the signals over."""
-        self._read_fd, self._write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._make_pipe()
         self._old_wakeup_fd = signal.set_wakeup_fd(self._write_fd)
         for number in MASTER_SIGNALS:
             self._old_handlers[number] = signal.signal(number, _do_nothing)
         # Whoever started us may have left them blocked: none would ever arrive.
         self._old_mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, MASTER_SIGNALS)
+
+    def is_intact(self) -> bool:
+        """Say whether the pipe is still ours; code in this program can close any descriptor."""
+        try:
+            return [_identity(fd) for fd in (self._read_fd, self._write_fd)] == self._identities
+        except OSError:
+            return False
+
+    def renew(self) -> None:
+        """Have another pipe; the numbers of the old one are somebody else's."""
+        self._make_pipe()
+        signal.set_wakeup_fd(self._write_fd)
 
     def close(self) -> None:
         """Give the signals back to whoever had them before."""
@@ -93,6 +106,10 @@ class SignalPipe:
         # a program that runs a Master may handle others, and they come through the same pipe
         return [signal.Signals(number) for number in numbers if number in MASTER_SIGNALS]
 
+    def _make_pipe(self) -> None:
+        self._read_fd, self._write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._identities = [_identity(fd) for fd in (self._read_fd, self._write_fd)]
+
     def wait(self, timeout: float) -> bool:
         """Wait until a signal can be read or the time is over; say which, True for a signal."""
         poll = select.poll()
@@ -119,6 +136,11 @@ def reset_in_worker() -> None:
     for number in _WORKER_DEFAULTS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    found = os.fstat(fd)
+    return found.st_dev, found.st_ino
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:

@@ -8,6 +8,7 @@ import socket
 import time
 from typing import Any
 
+from ngxloop.serving.failures import Failures
 from ngxloop.serving.generations import Generations
 from ngxloop.serving.health import resident_bytes
 from ngxloop.serving.listeners import describe_address
@@ -22,8 +23,11 @@ _COUNTERS = ("accepted", "requests", "missed", "left", "pauses")
 class Status:
     """What there is to tell."""
 
-    def __init__(self, generations: Generations, succession: Succession) -> None:
+    def __init__(
+        self, generations: Generations, succession: Succession, failures: Failures
+    ) -> None:
         self._generations = generations
+        self._failures = failures
         self._succession = succession
         self._started_at = time.monotonic()
         self.is_ending = False
@@ -59,6 +63,11 @@ class Status:
             "generation": generations.serving.number if generations.serving else 0,
             "workers_wanted": generations.count,
             "reloads": {"ok": reloads.ok, "failed": reloads.failed, "error": reloads.error},
+            "failures": {
+                "handlers": {str(name): n for name, n in self._failures.counts.items()},
+                "last": self._failures.last,
+                "malformed_messages": generations.crew.malformed_count,
+            },
             "successor": self._succession.successor_pid,
             "predecessor": self._succession.predecessor_pid,
             "listeners": [queue_of(sock) for sock in self._sockets()],

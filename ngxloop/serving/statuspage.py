@@ -5,22 +5,27 @@ and answers alone while two masters run.
 """
 
 import json
-import re
 import socket
 
 from ngxloop.serving.binds import parse_bind
+from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.inheritance import STATUS, Heirloom
 from ngxloop.serving.listeners import Listeners, describe_address
 from ngxloop.serving.opening import open_listeners
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.reports import prometheus, stub
-from ngxloop.serving.sessions import SESSION_COUNT, Sessions
+from ngxloop.serving.sessions import BACKLOG, QUESTION_BYTES, Dialogue, Sessions
 from ngxloop.serving.status import Status
 
-_REQUEST = re.compile(rb"(?P<method>[A-Z]+) (?P<path>/[!->@-~]*)\S* HTTP/1\.[01]\r\n")
 _TEXT = "text/plain; charset=utf-8"
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
-_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed"}
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    431: "Request Header Fields Too Large",
+}
 
 
 class StatusPage:
@@ -33,10 +38,15 @@ class StatusPage:
     def __init__(self, address: str, poller: Poller, status: Status, known: Listeners) -> None:
         self._status = status
         bind = parse_bind(address)
-        self.listeners: Listeners = open_listeners([bind], SESSION_COUNT, 0o666, known=known)
-        self._sessions = [
-            Sessions(poller, sock, b"\r\n\r\n", self._answer) for sock in self.sockets
-        ]
+        self.listeners: Listeners = open_listeners([bind], BACKLOG, 0o666, known=known)
+        dialogue = Dialogue(
+            HandlerName.STATUS_LISTENER,
+            HandlerName.STATUS_SESSION,
+            end=b"\r\n\r\n",
+            answer=self._answer,
+            too_long=_page(431, _TEXT, f"a request has at most {QUESTION_BYTES} bytes\n"),
+        )
+        self._sessions = [Sessions(poller, sock, dialogue) for sock in self.sockets]
 
     @property
     def sockets(self) -> list[socket.socket]:
@@ -74,13 +84,14 @@ class StatusPage:
         self.listeners.close()
 
     def _answer(self, question: bytes) -> bytes:
-        found = _REQUEST.match(question)
-        if found is None:
+        """Answer a request; only its first line matters, and is taken apart in linear time."""
+        method, path = _parse(question.partition(b"\r\n")[0])
+        if not path:
             return _page(400, _TEXT, "not HTTP\n")
-        if found["method"] not in (b"GET", b"HEAD"):
+        if method not in (b"GET", b"HEAD"):
             return _page(405, _TEXT, "only GET\n")
-        code, kind, text = self._find(found["path"].decode())
-        return _page(code, kind, text, is_head=found["method"] == b"HEAD")
+        code, kind, text = self._find(path)
+        return _page(code, kind, text, is_head=method == b"HEAD")
 
     def _find(self, path: str) -> tuple[int, str, str]:
         status = self._status
@@ -97,6 +108,18 @@ class StatusPage:
                 return (200, _TEXT, "ready\n") if status.is_ready else (503, _TEXT, "not ready\n")
             case _:
                 return 404, _TEXT, "there are /, /status.json, /metrics, /healthz, /readyz\n"
+
+
+def _parse(line: bytes) -> tuple[bytes, str]:
+    """Return method and path of a request line, without the query; no path if it is not one."""
+    method, _, rest = line.partition(b" ")
+    target, _, version = rest.partition(b" ")
+    if version not in (b"HTTP/1.0", b"HTTP/1.1"):
+        return b"", ""
+    text = target.partition(b"?")[0].decode("latin-1")
+    is_path = text.startswith("/") and text.isascii() and text.isprintable()
+    is_method = method.isalpha() and method.isupper()
+    return (method, text) if is_method and is_path else (b"", "")
 
 
 def _page(code: int, kind: str, text: str, is_head: bool = False) -> bytes:

@@ -97,6 +97,11 @@ class Succession:
             return f"cannot start the new master: {error}"
         return ""
 
+    def give_up(self) -> None:
+        """Take the names back, if no new master was started."""
+        if not self.successor_pid:
+            self._take_back()
+
     def tell_ready(self) -> None:
         """We serve: let the master before us know."""
         if self._predecessor is not None:

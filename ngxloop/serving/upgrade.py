@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ngxloop.serving.crew import Crew
+from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.inheritance import VARIABLE, Heirloom, pack
 from ngxloop.serving.logs import log
-from ngxloop.serving.poller import Poller
+from ngxloop.serving.poller import Handler, Poller
 
 
 class Owner(Protocol):
@@ -65,8 +66,13 @@ class Upgrade:
         finally:
             os.close(theirs)
         self.is_ready = False
-        self._poller.add(self._ready_fd, self._hear)
         self._crew.adopt(self._process.pid, self._end)
+        handler = Handler(HandlerName.NEW_MASTER, self._hear, self._process.kill)
+        try:
+            self._poller.add(self._ready_fd, handler)
+        except OSError:
+            self._process.kill()  # its end is heard of as usual
+            raise
         log.info("upgrading: new master started, process %d", self._process.pid)
 
     def close(self) -> None:
@@ -86,7 +92,10 @@ class Upgrade:
             self._process.returncode = 0  # a child of the master, no zombie of the worker
 
     def _hear(self) -> None:
-        data = os.read(self._ready_fd, 1)
+        try:
+            data = os.read(self._ready_fd, 1)
+        except BlockingIOError:
+            return
         self._poller.remove(self._ready_fd)
         os.close(self._ready_fd)
         self._ready_fd = -1

@@ -1,13 +1,16 @@
 """The zygotes of a master (preload.py), one for each generation that is preloaded."""
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 from ngxloop.serving.assignment import Assignment
 from ngxloop.serving.channel import Channel
 from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.logs import log
-from ngxloop.serving.poller import Poller
+from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.preload import Zygote, adopt_orphans
+from ngxloop.serving.process import is_child
 
 Done = Callable[[StartError | None], None]
 
@@ -33,44 +36,60 @@ class Zygotes:
         adopt_orphans(True)
         self.have_been = True
         zygote = Zygote(assign, forget)
-        number, target = zygote.generation, zygote.config.app
-        seconds = zygote.config.start_timeout
-        self._zygotes[number] = zygote
+        number, seconds = zygote.generation, zygote.config.start_timeout
+
+        def end(error: StartError) -> None:
+            is_news = not zygote.is_ready
+            self.close(number)
+            if is_news:
+                done(error)
 
         def give_up() -> None:
             advice = "see where it waits, or raise --start-timeout"
-            line = f"{target} was not loaded after {seconds:g} s; {advice}"
-            self.close(number)
-            done(StartError(ExitCode.START_TIMEOUT, line))
+            line = f"{zygote.config.app} was not loaded after {seconds:g} s; {advice}"
+            end(StartError(ExitCode.START_TIMEOUT, line))
 
-        alarm = self._poller.call_later(seconds, give_up)
+        def fail() -> None:
+            line = f"a message of the process that loads {zygote.config.app} could not be handled"
+            end(StartError(ExitCode.START_FAILED, line))
 
-        def hear() -> None:
-            was_ready = zygote.is_ready
-            failure = zygote.hear()
-            if was_ready:
-                self._watch(number, target)
-            elif zygote.is_ready:
-                alarm.cancel()
-                done(None)
-            elif failure is not None or not zygote.channel.is_open:
-                alarm.cancel()
-                self.close(number)
-                done(failure or _unexpected_end(target))
-
+        try:
+            handler = Handler(
+                HandlerName.ZYGOTE_CHANNEL,
+                lambda: self._hear(zygote, done, end),
+                fail,
+                f"generation {number}",
+            )
+            self._poller.add(zygote.channel.fileno(), handler)
+        except BaseException:
+            zygote.kill()
+            zygote.close()
+            raise
+        self._zygotes[number] = zygote
+        alarm = self._poller.call_later(seconds, Handler(HandlerName.ZYGOTE_TIMEOUT, give_up))
         zygote.cancel = alarm.cancel
-        self._poller.add(zygote.channel.fileno(), hear)
 
-    def spawn(self, assignment: Assignment) -> int | None:
+    def is_loading(self, number: int) -> bool:
+        """Say whether the application of a generation is being loaded."""
+        zygote = self._zygotes.get(number)
+        return zygote is not None and not zygote.is_ready
+
+    def spawn(self, assignment: Assignment, known: AbstractSet[int]) -> int | None:
         """Fork a worker of its generation and return its process id.
 
         None if there is no zygote: then the worker is forked from the master.
+
+        Args:
+            assignment: The worker's.
+            known: Children that there are: an id that the zygote makes up may be one of them.
         """
         zygote = self._zygotes.get(assignment.generation)
         if zygote is None:
             return None
         try:
-            return zygote.spawn(assignment)
+            pid = zygote.spawn(assignment)
+            if pid in known or pid == zygote.pid or not is_child(pid):
+                raise ChildProcessError(f"the process that preloads has named process {pid}")
         except OSError as error:
             log.warning(
                 "%s; generation %d loads its application in each worker from now on",
@@ -80,6 +99,7 @@ class Zygotes:
             zygote.kill()
             self.close(assignment.generation)
             return None
+        return pid
 
     def reopen_logs(self) -> None:
         """Let them write to the new log files."""
@@ -107,19 +127,31 @@ class Zygotes:
         for zygote in self._zygotes.values():
             zygote.close()
 
-    def _watch(self, number: int, target: str) -> None:
-        """Drop a zygote that has died; it was killed, as a rule."""
-        zygote = self._zygotes[number]
-        if not zygote.channel.is_open:
-            log.warning(
-                "the process that had loaded %s for generation %d is gone; new workers load it "
-                "themselves",
-                target,
-                number,
-            )
-            self.close(number)
+    def _hear(self, zygote: Zygote, done: Done, end: Callable[[StartError], None]) -> None:
+        was_ready = zygote.is_ready
+        failure = zygote.hear()
+        if failure is not None or not zygote.channel.is_open:
+            if was_ready:
+                self._warn(zygote)
+            end(failure or _unexpected_end(zygote))
+        elif zygote.is_ready and not was_ready:
+            zygote.cancel()
+            done(None)
+
+    def _warn(self, zygote: Zygote) -> None:
+        """Tell of one that has died; it was killed, as a rule."""
+        fault = zygote.channel.fault
+        log.warning(
+            "the process that had loaded %s for generation %d %s; new workers load it themselves",
+            zygote.config.app,
+            zygote.generation,
+            f"has sent {fault} and is ended" if fault else "is gone",
+        )
+        zygote.kill()
 
 
-def _unexpected_end(target: str) -> StartError:
-    line = f"the process that loads {target} has died"
-    return StartError(ExitCode.START_TIMEOUT, f"{line}; load it by itself to see why")
+def _unexpected_end(zygote: Zygote) -> StartError:
+    line = f"the process that loads {zygote.config.app}"
+    if zygote.channel.fault:
+        return StartError(ExitCode.START_FAILED, f"{line} has sent {zygote.channel.fault}")
+    return StartError(ExitCode.START_TIMEOUT, f"{line} has died; load it by itself to see why")

@@ -1,11 +1,21 @@
 """Messages between master and worker arrive whole, or the end of file does."""
 
+import json
 import os
+import resource
 import socket
 
 import pytest
 
-from ngxloop.serving.channel import MESSAGE_BYTES, Channel, Kind, Message, channel_pair
+from ngxloop.serving.channel import (
+    FORMS,
+    MESSAGE_BYTES,
+    Channel,
+    Kind,
+    Message,
+    Speaker,
+    channel_pair,
+)
 from ngxloop.serving.errors import ExitCode, StartError
 
 
@@ -26,18 +36,25 @@ def test_messages_arrive_whole_and_in_order(ends):
     assert ours.is_open
 
 
+def packed_error(size):
+    """Return a FAILED payload of that many bytes."""
+    empty = len(StartError(ExitCode.INTERNAL, "").pack(MESSAGE_BYTES))
+    return StartError(ExitCode.INTERNAL, "", "x" * (size - empty)).pack(MESSAGE_BYTES)
+
+
 def test_largest_message_arrives_whole(ends):
     ours, theirs = ends
-    payload = bytes(range(256)) * (MESSAGE_BYTES // 256)
-    assert theirs.send(Kind.FAILED, payload[:-1])
-    assert ours.receive() == [Message(Kind.FAILED, payload[:-1])]
+    payload = packed_error(MESSAGE_BYTES - 1)
+    assert len(payload) == MESSAGE_BYTES - 1
+    assert theirs.send(Kind.FAILED, payload)
+    assert ours.receive() == [Message(Kind.FAILED, payload)]
 
 
 def test_last_words_are_heard_before_the_end_of_file(ends):
     ours, theirs = ends
-    theirs.send(Kind.FAILED, b"why")
+    theirs.send(Kind.FAILED, packed_error(100))
     theirs.close()
-    assert ours.receive() == [Message(Kind.FAILED, b"why")]
+    assert ours.receive() == [Message(Kind.FAILED, packed_error(100))]
     assert not ours.is_open
     assert ours.receive() == []
 
@@ -76,6 +93,10 @@ def test_ends_are_closed_on_exec_and_never_block(ends):
         assert not os.get_blocking(end.fileno())
 
 
+def test_every_kind_has_its_form():
+    assert set(FORMS) == set(Kind)
+
+
 def test_master_and_worker_kinds_are_apart():
     assert {Kind.DRAIN, Kind.STOP, Kind.REOPEN} <= {kind for kind in Kind if kind >= 64}
     assert {Kind.READY, Kind.DRAINING, Kind.FAILED, Kind.WORN} <= {k for k in Kind if k < 64}
@@ -83,32 +104,166 @@ def test_master_and_worker_kinds_are_apart():
 
 def test_descriptors_arrive_with_their_message_and_are_closed_on_exec(ends):
     ours, theirs = ends
-    read_fd, write_fd = os.pipe()
-    assert theirs.send(Kind.READY, b"", [write_fd])
-    os.close(write_fd)
+    passed = socket.socketpair()
+    assert theirs.send(Kind.BIND, b"[]", [end.fileno() for end in passed])
     (message,) = ours.receive()
-    (fd,) = message.fds
-    assert not os.get_inheritable(fd)
-    os.write(fd, b"x")
-    assert os.read(read_fd, 1) == b"x"
+    assert len(message.fds) == 2
+    assert not any(os.get_inheritable(fd) for fd in message.fds)
+    assert [os.fstat(fd).st_ino for fd in message.fds] == [
+        os.fstat(end.fileno()).st_ino for end in passed
+    ]
     message.discard()
-    assert os.read(read_fd, 1) == b""
-    os.close(read_fd)
+    for end in passed:
+        end.close()
 
 
-def test_unknown_kind_closes_the_channel_and_its_descriptors(caplog):
-    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    receiver.setblocking(False)
-    channel = Channel(receiver)
-    read_fd, write_fd = os.pipe()
-    socket.send_fds(sender, [bytes([63])], [write_fd])
-    os.close(write_fd)
+@pytest.fixture
+def stranger():
+    """A raw socket, and the channel at its other end, by who is expected there."""
+    opened = []
+
+    def make(speaker):
+        sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        receiver.setblocking(False)
+        channel = Channel(receiver, speaker)
+        opened.extend((sender, channel))
+        return sender, channel
+
+    yield make
+    for end in opened:
+        end.close()
+
+
+def error_with(**fields):
+    return json.dumps({"code": 7, "line": "x", "traceback": "", **fields}).encode()
+
+
+MALFORMED = {
+    "empty": (b"", "an empty packet"),
+    "unknown kind": (b"\x3f", "the unknown kind 63"),
+    "highest kind": (b"\xff", "the unknown kind 255"),
+    "too large": (bytes(MESSAGE_BYTES + 1), "a packet of more than"),
+    "an order": (bytes([Kind.STOP]), "STOP, which it never sends"),
+    "of a zygote": (bytes([Kind.SPAWNED]) + b"1", "SPAWNED, which it never sends"),
+    "READY of controls": (bytes([Kind.READY]) + b"as\x1b[2J", "a malformed payload"),
+    "READY with a newline": (bytes([Kind.READY]) + b"asgi\n", "a malformed payload"),
+    "READY that is long": (bytes([Kind.READY]) + b"a" * 33, "33 bytes"),
+    "READY not of text": (bytes([Kind.READY]) + b"\xff", "a malformed payload"),
+    "DRAINING with a payload": (bytes([Kind.DRAINING]) + b"x" * 60000, "60000 bytes"),
+    "WORN with a payload": (bytes([Kind.WORN]) + b"0", "1 bytes"),
+    "FAILED of nothing": (bytes([Kind.FAILED]), "a malformed payload"),
+    "FAILED of text": (bytes([Kind.FAILED]) + b"why", "a malformed payload"),
+    "FAILED of a list": (bytes([Kind.FAILED]) + b"[]", "a malformed payload"),
+    "FAILED nested": (bytes([Kind.FAILED]) + b"[" * 60000, "a malformed payload"),
+    "FAILED with a code of text": (bytes([3]) + error_with(code="7"), "a malformed payload"),
+    "FAILED with no such code": (bytes([3]) + error_with(code=77), "a malformed payload"),
+    "FAILED with success": (bytes([3]) + error_with(code=0), "a malformed payload"),
+    "FAILED with true": (bytes([3]) + error_with(code=True), "a malformed payload"),
+    "FAILED with a line of numbers": (bytes([3]) + error_with(line=[1]), "a malformed payload"),
+    "FAILED with more": (bytes([3]) + error_with(more=1), "a malformed payload"),
+    "FAILED not of UTF-8": (bytes([3]) + b"\xff\xfe", "a malformed payload"),
+    "BIND without descriptors": (bytes([Kind.BIND]) + b"[]", "the wrong number of descriptors"),
+    "RELEASE of text": (bytes([Kind.RELEASE]) + b"no", "a malformed payload"),
+    "RELEASE nested": (bytes([Kind.RELEASE]) + b"[" * 2000, "a malformed payload"),
+    "RELEASE that is long": (bytes([6]) + b'"' + b"x" * 3000 + b'"', "3002 bytes"),
+}
+
+
+@pytest.mark.parametrize(("packet", "fault"), MALFORMED.values(), ids=MALFORMED)
+def test_malformed_packet_of_a_worker_makes_the_channel_deaf(stranger, packet, fault):
+    sender, channel = stranger(Speaker.WORKER)
+    sender.send(packet)
+    sender.send(bytes([Kind.READY]) + b"asgi")
     assert channel.receive() == []
     assert not channel.is_open
-    assert os.read(read_fd, 1) == b""
-    for end in (sender, channel):
-        end.close()
-    os.close(read_fd)
+    assert fault in channel.fault
+    assert channel.receive() == []
+
+
+@pytest.mark.parametrize("count", [1, 3, 64, 65, 253])
+@pytest.mark.parametrize("kind", sorted(set(Kind) - {Kind.SPAWN}))
+def test_descriptors_where_none_belong_are_closed(stranger, kind, count):
+    speaker = next(one for one in Speaker if one in FORMS[kind].speaker)
+    sender, channel = stranger(speaker)
+    with socket.socket(socket.AF_UNIX) as passed:
+        before = len(os.listdir("/proc/self/fd"))
+        socket.send_fds(sender, [bytes([kind])], [passed.fileno()] * count)
+        assert channel.receive() == []
+        assert len(os.listdir("/proc/self/fd")) == before
+    assert not channel.is_open
+    assert "the wrong number of descriptors" in channel.fault
+
+
+def test_descriptors_that_are_no_sockets_are_closed(stranger):
+    sender, channel = stranger(Speaker.WORKER)
+    with open(os.devnull, "rb") as file, socket.socket(socket.AF_UNIX) as passed:
+        before = len(os.listdir("/proc/self/fd"))
+        socket.send_fds(sender, [b"\x05[]"], [passed.fileno(), file.fileno()])
+        assert channel.receive() == []
+        assert len(os.listdir("/proc/self/fd")) == before
+    assert "a descriptor that is no socket" in channel.fault
+
+
+def test_message_whose_descriptors_find_no_room_is_lost_and_its_sender_sees_it(stranger):
+    sender, channel = stranger(Speaker.WORKER)
+    reply, asker = socket.socketpair()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with asker:
+        with reply:
+            socket.send_fds(sender, [b"\x05[]"], [reply.fileno()] * 2)
+        lowest_free = os.dup(0)
+        os.close(lowest_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
+        try:
+            assert channel.receive() == []
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert channel.lost_count == 1
+        assert channel.is_open
+        assert asker.recv(1) == b""
+
+
+@pytest.mark.parametrize("text", [b"nan", b"inf", b"-1", b"1e999", b"now", b"1" * 40])
+def test_order_to_drain_for_no_time_at_all_is_none(stranger, text):
+    sender, channel = stranger(Speaker.MASTER)
+    sender.send(bytes([Kind.DRAIN]) + text)
+    assert channel.receive() == []
+    assert not channel.is_open
+
+
+@pytest.mark.parametrize("text", [b"", b"0", b"30", b"1e+06", b"0.25"])
+def test_order_to_drain_has_seconds_or_nothing(stranger, text):
+    sender, channel = stranger(Speaker.MASTER)
+    sender.send(bytes([Kind.DRAIN]) + text)
+    assert channel.receive() == [Message(Kind.DRAIN, text)]
+
+
+def test_messages_of_one_turn_are_as_many_as_the_limit(ends):
+    ours, theirs = ends
+    while theirs.send(Kind.DRAINING):
+        continue
+    assert len(list(ours.messages(4))) == 4
+    assert len(list(ours.messages(4))) == 4
+    assert ours.is_open
+
+
+def test_packet_without_bytes_before_the_end_is_the_end(stranger):
+    sender, channel = stranger(Speaker.WORKER)
+    sender.send(b"")
+    sender.close()
+    assert channel.receive() == []
+    assert (channel.is_open, channel.fault) == (False, "")
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1b[2J", "a\nb", "\x9b31m", "\u202e", "\ud800", "\u2028", "\x00", "\r"]
+)
+def test_texts_of_an_error_are_printable(text):
+    fields = {"code": 7, "line": f"<{text}>", "traceback": f"<{text}>\n"}
+    error = StartError.unpack(json.dumps(fields).encode())
+    assert error.line.isprintable()
+    assert error.traceback.replace("\n", "").isprintable()
+    assert error.line.startswith("<")
 
 
 def test_start_error_survives_the_channel():

@@ -10,6 +10,7 @@ SNAPSHOT = {
     "generation": 2,
     "workers_wanted": 1,
     "reloads": {"ok": 1, "failed": 1, "error": "no module named 'x'"},
+    "failures": {"handlers": {"poll": 0, "turn": 0}, "last": "", "malformed_messages": 0},
     "successor": 0,
     "listeners": [{"address": 'unix:/a"b', "queue": 3, "limit": 7}],
     "totals": {"connections": 1, "accepted": 12345678901, "requests": 2, "missed": 0, "pauses": 0},

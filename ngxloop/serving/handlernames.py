@@ -1,0 +1,82 @@
+"""Everything that the master's turn calls, by name: the table of its handlers.
+
+The names stand in log lines and in the status; each failure of a handler is counted under its name.
+REMEDIES says what a failure leads to. A handler that belongs to a connection or to a worker ends
+with its owner. One without an owner is paused, and called again after a delay that doubles.
+"""
+
+import enum
+from collections.abc import Mapping
+
+
+class HandlerName(enum.StrEnum):
+    """What was called when something failed."""
+
+    # Descriptors
+    SIGNALS = "signals"
+    WORKER_CHANNEL = "worker channel"
+    ZYGOTE_CHANNEL = "zygote channel"
+    STATUS_LISTENER = "status listener"
+    STATUS_SESSION = "status session"
+    CONTROL_LISTENER = "control listener"
+    CONTROL_SESSION = "control session"
+    NEW_MASTER = "new master"
+    # Alarms
+    ACCEPT_PAUSE = "accept pause"
+    SESSION_TIMEOUT = "session time-out"
+    ZYGOTE_TIMEOUT = "zygote time-out"
+    HEALTH_CHECK = "health check"
+    HANG_VERDICT = "hang verdict"
+    SUCCESSOR_RETRY = "successor retry"
+    UNSERVED_CHECK = "unserved check"
+    WATCHDOG = "watchdog"
+    DRAIN_DELAY = "drain delay"
+    # Steps of the turn
+    TURN = "turn"
+    POLL = "poll"
+    ORDER = "order"
+    DEADLINE = "deadline"
+    REAPING = "reaping"
+    SPAWNING = "spawning"
+    RELOAD = "reload"
+    SERVING_STEP = "serving step"
+    WORKER_STEP = "worker step"
+    LOST_MESSAGE = "lost message"
+    AUDIT = "audit"
+
+
+_PAUSED = "it is paused and called again"
+_CLOSED = "the connection is closed"
+_REPLACED = "the worker is replaced"
+_LEFT_OUT = "it is left out"
+
+REMEDIES: Mapping[HandlerName, str] = {
+    HandlerName.SIGNALS: _PAUSED,
+    HandlerName.WORKER_CHANNEL: _REPLACED,
+    HandlerName.ZYGOTE_CHANNEL: "workers load the application themselves",
+    HandlerName.STATUS_LISTENER: _PAUSED,
+    HandlerName.STATUS_SESSION: _CLOSED,
+    HandlerName.CONTROL_LISTENER: _PAUSED,
+    HandlerName.CONTROL_SESSION: _CLOSED,
+    HandlerName.NEW_MASTER: "the new master is ended",
+    HandlerName.ACCEPT_PAUSE: _PAUSED,
+    HandlerName.SESSION_TIMEOUT: _CLOSED,
+    HandlerName.ZYGOTE_TIMEOUT: _PAUSED,
+    HandlerName.HEALTH_CHECK: _PAUSED,
+    HandlerName.HANG_VERDICT: "the worker is killed",
+    HandlerName.SUCCESSOR_RETRY: _PAUSED,
+    HandlerName.UNSERVED_CHECK: _LEFT_OUT,
+    HandlerName.WATCHDOG: _PAUSED,
+    HandlerName.DRAIN_DELAY: _PAUSED,
+    HandlerName.TURN: "the next turn begins after a pause",
+    HandlerName.POLL: "the epoll is made anew",
+    HandlerName.ORDER: "the order is not carried out; an order to end stops at once",
+    HandlerName.DEADLINE: "it is tried again",
+    HandlerName.REAPING: "the worker's place is filled again",
+    HandlerName.SPAWNING: "it is tried again",
+    HandlerName.RELOAD: "the generation before goes on serving",
+    HandlerName.SERVING_STEP: _LEFT_OUT,
+    HandlerName.WORKER_STEP: _LEFT_OUT,
+    HandlerName.LOST_MESSAGE: "the message is dropped, and its sender gets an error",
+    HandlerName.AUDIT: "it is done again",
+}
