@@ -1,0 +1,97 @@
+"""ngxloop-serve with handlers that raise: a program for test_guards.py.
+
+The file $FAULTY_PLAN names a handler and how often it raises from now on; while there is none, all
+is as usual. What was raised is counted in $FAULTY_PLAN.count.
+"""
+
+import dataclasses
+import errno
+import os
+import sys
+from pathlib import Path
+
+from ngxloop.cli import main
+from ngxloop.serving import channel, crew, poller
+from ngxloop.serving.handlernames import HandlerName
+
+_PLAN = Path(os.environ["FAULTY_PLAN"])
+_MASTER = os.getpid()
+_raised = [0]
+
+
+def is_due(name):
+    """Say whether a handler of that name is to raise now, and count it."""
+    if os.getpid() != _MASTER:
+        return False
+    try:
+        pid, wanted, times = _PLAN.read_text().split(",")
+    except OSError:  # there is none, or no descriptor to read it with
+        return False
+    if int(pid) != _MASTER or wanted != name or _raised[0] >= int(times):
+        return False
+    _raised[0] += 1
+    (_PLAN.parent / "count").write_text(str(_raised[0]))
+    return True
+
+
+def is_needed_for_audit(name):
+    """Say whether something else has to fail, so that there is an audit."""
+    return name == HandlerName.WATCHDOG and os.getpid() == _MASTER and is_planned("audit")
+
+
+def is_planned(name):
+    """Say whether the plan is about a handler of that name."""
+    return _PLAN.exists() and f",{name}," in _PLAN.read_text()
+
+
+def fail():
+    """Raise what no handler expects."""
+    raise RuntimeError("raised on purpose")
+
+
+class SpoiledEpoll:
+    """An epoll whose poll fails."""
+
+    def __init__(self, epoll):
+        self._epoll = epoll
+
+    def __getattr__(self, name):
+        return getattr(self._epoll, name)
+
+    def poll(self, timeout):
+        if is_due(HandlerName.POLL):
+            raise OSError(errno.ENOMEM, "raised on purpose")
+        return self._epoll.poll(timeout)
+
+
+def spoil():
+    """Wrap the one guard, and what is not called through it."""
+    call, epoll = poller.Poller.call, poller.select.epoll
+    spawn, messages = crew.Crew.spawn, channel.Channel.messages
+
+    def faulty_call(self, handler):
+        if is_due(handler.name) or is_needed_for_audit(handler.name):
+            handler = dataclasses.replace(handler, action=fail)
+        return call(self, handler)
+
+    def faulty_spawn(self, place):
+        if is_due(HandlerName.SPAWNING):
+            fail()
+        spawn(self, place)
+
+    def faulty_messages(self, limit=sys.maxsize):
+        if is_due(HandlerName.LOST_MESSAGE):
+            self.lost_count += 1
+            return iter(())
+        return messages(self, limit)
+
+    poller.Poller.call = faulty_call
+    faulty_select = {**vars(poller.select), "epoll": lambda: SpoiledEpoll(epoll())}
+    poller.select = type("select", (), faulty_select)
+    crew.Crew.spawn = faulty_spawn
+    channel.Channel.messages = faulty_messages
+
+
+if __name__ == "__main__":
+    spoil()
+    sys.exit(main())

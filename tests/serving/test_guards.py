@@ -1,0 +1,331 @@
+"""Every handler of the master raises, once and a thousand times; each time the service goes on.
+
+faulty_master.py lets a handler raise by its name. CASES says for each name what brings the handler
+about, and what must be seen when it has failed; a handler that is not in the table fails the test.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ngxloop.serving.handlernames import HandlerName
+from tests.serving.support import APPS, DEADLINE, Server, connect, http_get, receive_line
+
+PROGRAM = Path(__file__).parent / "faulty_master.py"
+TICKS = os.sysconf("SC_CLK_TCK")
+MANY = 1000
+
+
+class Master:
+    """A running faulty master, and the folder that its handlers and its application obey."""
+
+    def __init__(self, folder, options):
+        self.folder = folder
+        self.control = str(folder / "control")
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind(str(folder / "notify"))
+        self.notify.setblocking(False)
+        variables = [
+            f"FAULTY_FOLDER={folder}",
+            f"FAULTY_PLAN={folder / 'plan'}",
+            f"NOTIFY_SOCKET={folder / 'notify'}",
+            "WATCHDOG_USEC=200000",
+        ]
+        arguments = ["--bind", "127.0.0.1:0", "--app-dir", str(APPS), *options]
+        arguments += ["--status-bind", "127.0.0.1:0", "--control-socket", self.control]
+        if not options or options[-1] != "--":
+            arguments = ["faulty:Obey", *arguments]
+        self.server = Server(
+            arguments, wrapper=["env", *variables], program=[sys.executable, str(PROGRAM)]
+        )
+
+    def close(self):
+        self.server.close()
+        self.notify.close()
+
+    def let_fail(self, name, times):
+        plan = self.folder / "new"
+        plan.write_text(f"{self.server.pid},{name},{times}")
+        plan.rename(self.folder / "plan")
+
+    def let_work(self):
+        (self.folder / "plan").unlink()
+
+    @property
+    def raised(self):
+        """How often the handler has raised."""
+        try:
+            return int((self.folder / "count").read_text() or 0)
+        except FileNotFoundError:
+            return 0
+
+    @property
+    def address(self):
+        return self.server.address
+
+    @property
+    def status_address(self):
+        host, _, port = self.server.status_address.rpartition(":")
+        return host, int(port)
+
+    def command(self, **fields):
+        """Send a command over the control socket; return the answer, None if there is none."""
+        with connect(self.control) as sock:
+            sock.sendall(json.dumps(fields).encode() + b"\n")
+            line = receive_line(sock)
+        return json.loads(line) if line else None
+
+    @property
+    def status(self):
+        return self.command(command="status")["result"]
+
+    def workers(self):
+        return [one["pid"] for one in self.status["workers"] if one["state"] == "ready"]
+
+    def cpu_seconds(self):
+        fields = Path(f"/proc/{self.server.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def tell(self, line):
+        """Let a worker do something; return its process id."""
+        with connect(self.address) as sock:
+            pid = int(receive_line(sock))
+            sock.sendall(line)
+        return pid
+
+
+def until(condition, what):
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def until_ready(master, count=1, other_than=()):
+    def is_ready():
+        with contextlib.suppress(OSError):
+            found = master.workers()
+            return len(found) == count and not set(found) & set(other_than)
+
+    until(is_ready, "workers to be ready")
+
+
+# What brings a handler about ---------------------------------------------------------------------
+
+
+def wait(master):
+    """It comes by itself."""
+
+
+def send(number):
+    return lambda master: master.server.send(number)
+
+
+def term_worker(master):
+    os.kill(master.server.worker_pids(1)[0], signal.SIGTERM)
+
+
+def kill_worker(master):
+    os.kill(master.server.worker_pids(1)[0], signal.SIGKILL)
+
+
+def ask_status(master):
+    with contextlib.suppress(OSError), connect(master.status_address) as sock:
+        sock.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        sock.settimeout(2)
+        sock.recv(100)
+
+
+def ask_control(master):
+    with contextlib.suppress(OSError), connect(master.control) as sock:
+        sock.sendall(b'{"command": "status"}\n')
+        sock.settimeout(2)
+        sock.recv(100)
+
+
+def be_silent(master):
+    with connect(master.status_address) as sock:
+        assert sock.recv(1) == b""
+
+
+def take_descriptors(master):
+    """Let an accept fail for want of descriptors, for a moment."""
+    pid = master.server.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    with connect(master.status_address):
+        master.server.logged("cannot accept a question")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+
+
+def reload_slowly(master):
+    (master.folder / "slow").touch()
+    master.server.send(signal.SIGHUP)
+
+
+def block(master):
+    with connect(master.address) as sock:
+        receive_line(sock)
+        sock.sendall(b"block\n")
+        master.server.logged("has not turned its loop")
+
+
+def break_application(master):
+    (master.folder / "broken").touch()
+
+
+def flood(master):
+    master.tell(b"packet 02 0\n")
+
+
+# What must be seen afterwards --------------------------------------------------------------------
+
+
+def goes_on(master):
+    assert http_get(master.status_address, "/healthz") == (200, b"ok\n")
+
+
+def replaced(master):
+    until_ready(master, other_than=master.server.worker_pids(1)[:1])
+
+
+def reloads(master):
+    master.server.logged(r"reloaded: generation \d+ serves")
+
+
+def reload_is_rejected(master):
+    master.server.logged("reload failed: generation 1 goes on serving")
+    for name in ("slow", "broken"):
+        (master.folder / name).unlink(missing_ok=True)
+    master.server.send(signal.SIGHUP)
+    reloads(master)
+
+
+def reloads_when_asked_again(master):
+    master.server.send(signal.SIGHUP)
+    reloads(master)
+
+
+def upgrade_is_taken_back(master):
+    master.server.logged(r"the new master \(process \d+\) ended .* this one goes on")
+    goes_on(master)
+
+
+def is_fed(master):
+    def fed():
+        with contextlib.suppress(BlockingIOError):
+            return b"WATCHDOG=1" in master.notify.recv(1000)
+
+    until(lambda: not fed(), "an empty queue")
+    until(fed, "the watchdog to be fed")
+
+
+def ends(master):
+    assert master.server.ended() == 0
+
+
+def goes_on_and_ends(master):
+    goes_on(master)
+    assert master.server.end() == 0
+
+
+@dataclasses.dataclass
+class Case:
+    cause: Callable[[Master], object]
+    effect: Callable[[Master], object]
+    options: tuple[str, ...] = ()
+    repeats: bool = False  # it is called again by itself, after pauses, until it succeeds
+    has_ended: bool = False  # the master, by then
+
+
+N = HandlerName
+RECYCLING = ("--max-lifetime", "0.2")
+CASES = {
+    N.SIGNALS: Case(send(signal.SIGHUP), reloads, repeats=True),
+    N.WORKER_CHANNEL: Case(term_worker, replaced),
+    N.ZYGOTE_CHANNEL: Case(send(signal.SIGHUP), reload_is_rejected, ("--preload",)),
+    N.STATUS_LISTENER: Case(ask_status, goes_on, repeats=True),
+    N.STATUS_SESSION: Case(ask_status, goes_on),
+    N.CONTROL_LISTENER: Case(ask_control, goes_on, repeats=True),
+    N.CONTROL_SESSION: Case(ask_control, goes_on),
+    N.NEW_MASTER: Case(send(signal.SIGUSR2), upgrade_is_taken_back),
+    N.ACCEPT_PAUSE: Case(take_descriptors, goes_on, repeats=True),
+    N.SESSION_TIMEOUT: Case(be_silent, goes_on),
+    N.ZYGOTE_TIMEOUT: Case(
+        reload_slowly, reload_is_rejected, ("--preload", "--start-timeout", "1"), repeats=True
+    ),
+    N.HEALTH_CHECK: Case(wait, goes_on, ("--hang-timeout", "0.5"), repeats=True),
+    N.HANG_VERDICT: Case(block, replaced, ("--hang-timeout", "0.5")),
+    N.SUCCESSOR_RETRY: Case(break_application, goes_on, RECYCLING, repeats=True),
+    N.UNSERVED_CHECK: Case(send(signal.SIGHUP), goes_on),
+    N.WATCHDOG: Case(wait, is_fed, repeats=True),
+    N.DRAIN_DELAY: Case(
+        send(signal.SIGTERM), ends, ("--drain-delay", "0.2"), repeats=True, has_ended=True
+    ),
+    N.TURN: Case(wait, goes_on_and_ends, repeats=True, has_ended=True),
+    N.POLL: Case(wait, goes_on_and_ends, repeats=True, has_ended=True),
+    N.ORDER: Case(send(signal.SIGHUP), reloads_when_asked_again),
+    N.DEADLINE: Case(reload_slowly, reload_is_rejected, ("--start-timeout", "1"), repeats=True),
+    N.REAPING: Case(kill_worker, replaced, repeats=True),
+    N.SPAWNING: Case(kill_worker, replaced),
+    N.RELOAD: Case(send(signal.SIGHUP), reload_is_rejected),
+    N.SERVING_STEP: Case(send(signal.SIGHUP), reloads),
+    N.WORKER_STEP: Case(send(signal.SIGHUP), reloads),
+    N.LOST_MESSAGE: Case(flood, goes_on),
+    N.AUDIT: Case(kill_worker, replaced, repeats=True),  # after failures of the watchdog
+}
+
+
+@pytest.fixture
+def start(tmp_path):
+    masters = []
+
+    def start(options):
+        masters.append(Master(tmp_path, options))
+        masters[-1].server.serving()
+        return masters[-1]
+
+    yield start
+    for master in masters:
+        master.close()
+
+
+def test_every_handler_has_its_case():
+    assert set(CASES) == set(HandlerName)
+
+
+@pytest.mark.parametrize("times", [1, MANY])
+@pytest.mark.parametrize("name", CASES)
+def test_handler_that_raises_ends_its_owner_only(start, name, times):
+    case = CASES[name]
+    master = start(case.options)
+    began, cpu = time.monotonic(), master.cpu_seconds()
+    master.let_fail(name, times)
+    case.cause(master)
+    least = min(times, 4) if case.repeats else 1
+    until(lambda: master.raised >= least, f"{name} to raise")
+    count, seconds = master.raised, time.monotonic() - began
+    assert count <= 50 + 10 * seconds  # far from the thousand: it pauses
+    assert master.cpu_seconds() - cpu <= 1.0 + seconds / 2
+    master.let_work()
+    case.effect(master)
+    if not case.has_ended:
+        assert master.status["failures"]["handlers"][name] == master.raised
+    master.server.read_log()
+    lines = len(re.findall(f"the handler '{name}' ", master.server.log))
+    assert 1 <= lines <= 2 + (time.monotonic() - began) / 10
+    if not case.has_ended:
+        until_ready(master)
+        goes_on(master)
+        assert master.server.end() == 0

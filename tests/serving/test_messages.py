@@ -1,0 +1,176 @@
+"""Workers that talk nonsense to their master: each is replaced, and the master goes on."""
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from ngxloop.serving.channel import Kind
+from tests.serving.support import connect, http_get, receive_line, wait_gone
+
+# Some of each sort; test_channel.py has them all.
+BIND = bytes([Kind.BIND])
+NONSENSE = {
+    "an empty packet": (b"", 0),
+    "an unknown kind": (b"\x3f", 0),
+    "READY a second time": (bytes([Kind.READY]) + b"asgi", 0),
+    "READY with a line of its own": (bytes([Kind.READY]) + b"x\nERROR forged", 0),
+    "DRAINING with descriptors": (bytes([Kind.DRAINING]), 253),
+    "FAILED of brackets": (bytes([Kind.FAILED]) + b"[" * 60000, 0),
+    "SPAWNED": (bytes([Kind.SPAWNED]) + b"1", 0),
+    "BIND of brackets": (BIND + b"[" * 2000, 2),
+}
+
+
+@pytest.fixture
+def served(serve):
+    server = serve("faulty:Obey", "--workers", "2", "--status-bind", "127.0.0.1:0").serving()
+    host, _, port = server.status_address.rpartition(":")
+    server.status = (host, int(port))
+    return server
+
+
+def tell(server, line):
+    """Let a worker obey a line; return its process id and the connection to it."""
+    sock = connect(server.address)
+    pid = int(receive_line(sock))
+    sock.sendall(line.encode() + b"\n")
+    return pid, sock
+
+
+def fd_count(server):
+    return len(os.listdir(f"/proc/{server.pid}/fd"))
+
+
+def status_of(server):
+    return json.loads(http_get(server.status, "/status.json")[1])
+
+
+def test_worker_that_talks_nonsense_is_replaced_and_named_once(served):
+    before = fd_count(served)
+    for packet, count in NONSENSE.values():
+        pid, sock = tell(served, f"packet {packet.hex() or '-'} {count}")
+        with sock:
+            served.logged(rf"worker 1\.\d \(process {pid}\) is ended: it has sent [^\n]+\n")
+            wait_gone(pid)
+        served.logged(r"worker 1\.\d ready")
+    served.caught_up()
+    served.read_log()
+    status = status_of(served)
+    assert status["failures"]["malformed_messages"] == len(NONSENSE)
+    assert sum(status["failures"]["handlers"].values()) == 0
+    assert [one["state"] for one in status["workers"]] == ["ready", "ready"]
+    assert fd_count(served) <= before + 2
+    assert served.log.count("is ended: it has sent") == len(NONSENSE)
+    assert "\nERROR forged" not in served.log
+    metrics = http_get(served.status, "/metrics")[1].decode()
+    assert f"ngxloop_malformed_messages_total {len(NONSENSE)}\n" in metrics
+
+
+def test_message_that_no_handler_can_take_ends_its_worker_only(served):
+    pid, sock = tell(served, f"packet {(BIND + b'[2, 1]').hex()} 2")
+    with sock:
+        served.logged(rf"worker 1\.\d \(process {pid}\) is ended")
+    served.logged(r"worker 1\.\d ready")
+    assert http_get(served.status, "/healthz") == (200, b"ok\n")
+
+
+def test_worker_that_floods_its_channel_keeps_nobody_waiting(served):
+    """RELEASE of an address that nobody shares is valid, and there can be any number."""
+    flood = bytes([Kind.RELEASE]) + json.dumps([2, 1, ["127.0.0.1", 1], None]).encode()
+    _, sock = tell(served, f"flood {flood.hex()}")
+    with sock:
+        for _ in range(20):
+            assert http_get(served.status, "/healthz") == (200, b"ok\n")
+        served.send(signal.SIGHUP)
+        served.logged("reloaded: generation 2 serves")
+        for pid in served.worker_pids(1):
+            wait_gone(pid)
+    assert served.end() == 0
+
+
+def test_worker_that_talks_nonsense_as_it_starts_backs_off(serve, tmp_path):
+    text = Path(__file__).with_name("apps").joinpath("faulty.py").read_text()
+    module = tmp_path / "nonsense.py"
+    module.write_text(f"{text}\nif (_FOLDER / 'talk').exists():\n    send_packet(b'?', 0)\n")
+    options = ["--app-dir", str(tmp_path), "--status-bind", "127.0.0.1:0"]
+    server = serve("nonsense:Obey", *options, wrapper=["env", f"FAULTY_FOLDER={tmp_path}"])
+    server.serving()
+    (tmp_path / "talk").touch()
+    os.kill(server.worker_pids(1)[0], signal.SIGKILL)
+    server.logged("was ended: it has sent the unknown kind 63")
+    server.logged(r"died young \d+ times, next in")
+    (tmp_path / "talk").unlink()
+    server.logged(r"worker 1\.0 ready")
+    assert server.end() == 0
+
+
+def test_generation_whose_workers_talk_nonsense_is_rejected(serve, tmp_path):
+    module = tmp_path / "site_app.py"
+    module.write_text("import asyncio\nclass App(asyncio.Protocol): pass\n")
+    server = serve("site_app:App", "--app-dir", str(tmp_path), "--workers", "2").serving()
+    faulty = Path(__file__).with_name("apps").joinpath("faulty.py").read_text()
+    module.write_text(f"{faulty}\nApp = Obey\nsend_packet(b'', 0)\n")
+    server.send(signal.SIGHUP)
+    server.logged(r"worker 2\.\d was ended: it has sent an empty packet")
+    server.logged("reload failed: generation 1 goes on serving")
+    assert server.end() == 0
+
+
+@pytest.mark.parametrize("packet", [b"\x3f", b"\x071", b"\x07-1", b"", b"\x05[]"])
+def test_zygote_that_talks_nonsense_while_it_loads_fails_its_generation(serve, tmp_path, packet):
+    module = tmp_path / "site_app.py"
+    module.write_text("import asyncio\nclass App(asyncio.Protocol): pass\n")
+    server = serve("site_app:App", "--app-dir", str(tmp_path), "--preload").serving()
+    faulty = Path(__file__).with_name("apps").joinpath("faulty.py").read_text()
+    module.write_text(f"{faulty}\nApp = Obey\nsend_packet({packet!r}, 0)\n")
+    server.send(signal.SIGHUP)
+    server.logged("the process that loads site_app:App has sent ")
+    server.logged("reload failed: generation 1 goes on serving")
+    assert server.end() == 0
+
+
+def test_zygote_that_names_a_process_that_is_not_its_worker_is_not_believed(serve, tmp_path):
+    faulty = Path(__file__).with_name("apps").joinpath("faulty.py").read_text()
+    lie = (
+        "from ngxloop.serving import channel\n"
+        "send = channel.Channel.send\n"
+        "def lie(self, kind, payload=b'', fds=()):\n"
+        "    return send(self, kind, b'1' if kind == channel.Kind.SPAWNED else payload, fds)\n"
+        "channel.Channel.send = lie\n"
+    )
+    (tmp_path / "site_app.py").write_text(f"{faulty}\nApp = Obey\n{lie}")
+    server = serve("site_app:App", "--app-dir", str(tmp_path), "--preload").serving()
+    assert "has named process 1; generation 1 loads its application in each worker" in server.log
+    assert re.search(r"worker 1\.0 ready", server.log)
+    assert server.end() == 0
+
+
+def test_death_of_a_worker_and_an_upgrade_in_one_poll_do_not_meet(serve, tmp_path):
+    (tmp_path / "slow_hooks.py").write_text(
+        "import os, time\n"
+        "def on_reload():\n"
+        "    while not os.path.exists(os.environ['GO']): time.sleep(0.01)\n"
+    )
+    go = tmp_path / "go"
+    options = ["--hooks", "slow_hooks", "--workers", "2", "--log-level", "debug"]
+    server = serve("plain:Echo", *options, wrapper=["env", f"PYTHONPATH={tmp_path}", f"GO={go}"])
+    server.serving()
+    first, second = server.worker_pids(1)
+    os.kill(first, signal.SIGKILL)
+    server.logged(r"worker 1\.\d ready")
+    server.send(signal.SIGHUP)
+    server.logged("reloading: generation 2 starts")
+    # The master is in its hook: all of this is one batch of events when it polls again.
+    server.send(signal.SIGUSR2)
+    os.kill(second, signal.SIGKILL)
+    go.touch()
+    new = int(server.logged(r"the new master \(process (\d+)\) serves").group(1))
+    server.read_log()
+    assert "Traceback" not in server.log
+    os.kill(new, signal.SIGQUIT)
+    server.logged("this one goes on")
+    assert server.end() == 0
