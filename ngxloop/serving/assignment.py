@@ -1,6 +1,7 @@
 """What the master gives a worker at the fork."""
 
 import dataclasses
+import random
 from collections.abc import Sequence
 
 from ngxloop import leader
@@ -34,6 +35,13 @@ class Assignment:
             leader.resign()
         if state in _HOOKS:
             self.config.hook_functions.call(_HOOKS[state], self.number)
+
+
+def draw_request_limit(config: Config) -> int:
+    """Return after how many requests a worker asks to be replaced; each after another number."""
+    if not config.max_requests:
+        return 0
+    return config.max_requests + random.randint(0, config.max_requests_jitter)
 
 
 _HOOKS = {State.READY: "worker_ready", State.DRAINING: "worker_draining"}

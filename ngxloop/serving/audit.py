@@ -3,12 +3,13 @@
 A handler that raises has done some of its steps. Instead of an undo for each, the records are
 compared with what must hold between two turns:
 
+a place with a process                             has one that the crew knows, or is empty
 a process that stands nowhere among the places     is stopped
+a worker that leaves, or whose master ends         was told to
 a worker that starts, drains or stops              has a deadline
 a place of the serving generation                  has a process, or waits for one
 a place of the coming generation                   has a process, or the generation is rejected
 a coming generation of which all is ready          serves
-a master that ends                                 has no worker that was not told to
 a slot of the scoreboard                           is free unless a process has it
 
 Each comparison is guarded by itself. It runs in the turn of the failure, and again in the next one
@@ -37,11 +38,12 @@ class Audit:
         self._checks: tuple[Callable[[], None], ...] = (
             generations.crew.reap,  # a SIGCHLD may have been lost
             generations.crew.count_free_slots,
+            self._empty_places,
             self._stop_strangers,
+            self._send_away,
             self._set_deadlines,
             self._fill_serving,
             self._decide_coming,
-            self._end_all,
             generations.recycling.advance,
             generations.close_unused_listeners,
             generations.start_wanted_reload,
@@ -56,6 +58,13 @@ class Audit:
         for check in self._checks:
             self._poller.call(Handler(HandlerName.AUDIT, check))
 
+    def _empty_places(self) -> None:
+        crew = self._generations.crew
+        known = set(crew.places)
+        for place in self._generations.places:
+            if place.is_live and place not in known:
+                self._guard(place, functools.partial(crew.give_up, place))
+
     def _stop_strangers(self) -> None:
         generations = self._generations
         known = set(generations.places)
@@ -64,6 +73,13 @@ class Audit:
                 generations.leaving.append(place)
                 self._guard(place, functools.partial(generations.crew.stop, place))
         generations.leaving[:] = [place for place in generations.leaving if place.is_live]
+
+    def _send_away(self) -> None:
+        generations = self._generations
+        leaving = generations.crew.places if generations.is_ending else generations.leaving
+        for place in leaving[:]:
+            if place.state in (State.STARTING, State.READY):
+                self._guard(place, functools.partial(generations.crew.retire, place))
 
     def _set_deadlines(self) -> None:
         for place in self._generations.crew.places:
@@ -90,13 +106,6 @@ class Audit:
         elif any(place.state is State.DEAD for place in coming.places):
             line = f"generation {coming.number} could not be started; the traceback says why"
             generations.reject_generation(coming, StartError(ExitCode.INTERNAL, line))
-
-    def _end_all(self) -> None:
-        generations = self._generations
-        if generations.is_ending:
-            for place in generations.crew.places:
-                if place.state in (State.STARTING, State.READY):
-                    self._guard(place, functools.partial(generations.crew.retire, place))
 
     def _guard(self, place: Place, action: Callable[[], None]) -> None:
         self._poller.call(Handler(HandlerName.AUDIT, action, subject=place))

@@ -7,16 +7,15 @@ through the methods of Owner.
 import errno
 import functools
 import os
-import random
 import signal
 import time
 from collections.abc import Callable
 from typing import Protocol
 
 from ngxloop.core.scoreboard import Scoreboard
-from ngxloop.serving.assignment import Assignment
+from ngxloop.serving.assignment import Assignment, draw_request_limit
 from ngxloop.serving.channel import Channel, Kind, Message, channel_pair
-from ngxloop.serving.config import KILL_SECONDS, STOP_SECONDS, Config
+from ngxloop.serving.config import KILL_SECONDS, STOP_SECONDS
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.logs import log
@@ -244,6 +243,11 @@ class Crew:
         place.verdict = place.verdict or reason
         self.stop(place)
 
+    def give_up(self, place: Place) -> None:
+        """Empty a place whose process has been reaped already."""
+        self._close_channel(place.channel)
+        place.vacate("its end could not be handled")
+
     def kill(self, place: Place) -> None:
         """End a process that did not end when it was told to."""
         log.warning("%s (process %d) did not end in time: killed", place, place.pid)
@@ -283,7 +287,7 @@ class Crew:
             name=str(place),
             number=place.number,
             generation=place.generation.number,
-            request_limit=_request_limit(place.generation.config),
+            request_limit=draw_request_limit(place.generation.config),
             slot=slot,
             board=self._board,
             channel=channel,
@@ -384,13 +388,6 @@ class Crew:
         self._guard(HandlerName.WORKER_STEP, self._drop_unused_sockets, place)
         place.generation.config.hook_functions.call("child_exit", place.number, code)
         self._owner.worker_gone(place, reason, code)
-
-
-def _request_limit(config: Config) -> int:
-    """Return after how many requests a worker asks to be replaced; each after another number."""
-    if not config.max_requests:
-        return 0
-    return config.max_requests + random.randint(0, config.max_requests_jitter)
 
 
 def _is_wanted(state: State, code: int | None) -> bool:

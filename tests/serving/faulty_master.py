@@ -11,10 +11,19 @@ import sys
 from pathlib import Path
 
 from ngxloop.cli import main
-from ngxloop.serving import channel, crew, poller
+from ngxloop.serving import (
+    channel,
+    crew,
+    filling,
+    generations,
+    listeners,
+    places,
+    poller,
+    recycling,
+)
 from ngxloop.serving.handlernames import HandlerName
 
-_PLAN = Path(os.environ["FAULTY_PLAN"])
+_PLAN = Path(os.environ.get("FAULTY_PLAN", "/nonexistent"))
 _MASTER = os.getpid()
 _raised = [0]
 
@@ -47,6 +56,34 @@ def is_planned(name):
 def fail():
     """Raise what no handler expects."""
     raise RuntimeError("raised on purpose")
+
+
+# Steps in the middle of something, by name: the classes and methods of the master.
+STEPS = {
+    f"{made.__name__}.{name}": (made, name)
+    for made, names in {
+        poller.Poller: ("add", "remove"),
+        crew.Crew: ("_assign", "_fork", "_settle", "stop", "retire", "_drop_unused_sockets"),
+        places.Place: ("settle", "vacate", "order"),
+        places.Generation: ("replace", "successor"),
+        filling.Filling: ("spawn", "spawn_again"),
+        generations.Generations: (
+            "start",
+            "scale",
+            "dismiss",
+            "lose",
+            "refill",
+            "worker_ready",
+            "worker_gone",
+            "accept_generation",
+            "reject_generation",
+            "close_unused_listeners",
+        ),
+        recycling.Recycling: ("advance", "promote", "forget_all"),
+        listeners.Listeners: ("close",),
+    }.items()
+    for name in names
+}
 
 
 class SpoiledEpoll:
@@ -90,6 +127,19 @@ def spoil():
     poller.select = type("select", (), faulty_select)
     crew.Crew.spawn = faulty_spawn
     channel.Channel.messages = faulty_messages
+    for name, (made, method) in STEPS.items():
+        setattr(made, method, faulty_step(name, getattr(made, method)))
+
+
+def faulty_step(name, step):
+    """Return a step that raises if it is due, and else does what it does."""
+
+    def do(*args, **kwargs):
+        if is_due(name):
+            fail()
+        return step(*args, **kwargs)
+
+    return do
 
 
 if __name__ == "__main__":

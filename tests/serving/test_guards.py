@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from ngxloop.serving.handlernames import HandlerName
+from tests.serving.faulty_master import STEPS
 from tests.serving.support import APPS, DEADLINE, Server, connect, http_get, receive_line
 
 PROGRAM = Path(__file__).parent / "faulty_master.py"
@@ -329,3 +330,46 @@ def test_handler_that_raises_ends_its_owner_only(start, name, times):
         until_ready(master)
         goes_on(master)
         assert master.server.end() == 0
+
+
+def children(pid):
+    """Return the live children of a process."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == pid and fields[0] != "Z":
+                found.add(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("after", [1, 3])
+@pytest.mark.parametrize("step", STEPS)
+def test_step_that_raises_leaves_nothing_half_done(start, step, after):
+    """Workers die, the service is reloaded and scaled; in the end it is as it should be."""
+    master = start(["--workers", "2", "--graceful-timeout", "1"])
+    before = len(os.listdir(f"/proc/{master.server.pid}/fd"))
+    master.let_fail(step, after)
+    os.kill(master.server.worker_pids(1)[0], signal.SIGKILL)
+    master.server.send(signal.SIGHUP)
+    until(lambda: master.raised >= 1 or "reloaded" in master.server.read_log(), "something")
+    for count in (3, 2):
+        with contextlib.suppress(ConnectionResetError):
+            master.command(command="scale", count=count)
+    (master.folder / "plan").unlink()
+    until_ready(master, 2)
+
+    def is_settled():
+        workers = master.status["workers"]
+        is_right = [one["state"] for one in workers] == ["ready", "ready"]
+        return is_right and children(master.server.pid) == {one["pid"] for one in workers}
+
+    until(is_settled, "two workers and no other child")
+    master.server.send(signal.SIGHUP)
+    reloads(master)
+    until(is_settled, "two new workers and no other child")
+    until(
+        lambda: len(os.listdir(f"/proc/{master.server.pid}/fd")) <= before + 1,
+        "descriptors to be closed",
+    )
+    assert master.server.end() == 0
