@@ -106,8 +106,16 @@ def describe_address(sock: socket.socket) -> str:
     """Return the address of a listening socket as a --bind value that would name it."""
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
-        return f"unix:@{os.fsdecode(name[1:])}" if isinstance(name, bytes) else f"unix:{name}"
+        text = f"@{os.fsdecode(name[1:])}" if isinstance(name, bytes) else name
+        return f"unix:{_printable(text)}"
     return str(TcpBind(name[0], name[1]))
+
+
+def _printable(text: str) -> str:
+    """Return the text with escapes for what would break, or forge, a line of the log."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _is_same_address(bound: Any, wanted: Any) -> bool:

@@ -18,7 +18,7 @@ from ngxloop.serving.config import BIND_ATTEMPTS, BIND_RETRY_SECONDS
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import Listeners, ListeningSocket, Opened
 from ngxloop.serving.logs import log
-from ngxloop.serving.socketfiles import file_identity, is_dead_socket
+from ngxloop.serving.socketfiles import file_identity, give_socket_file, is_dead_socket
 from ngxloop.serving.systemd import passed_fds
 
 _WILDCARDS = {"0.0.0.0", "::"}
@@ -265,7 +265,7 @@ def _open_unix(bind: UnixBind, backlog: int, mode: int) -> Opened:
         finally:
             os.umask(old_mask)
         if not bind.is_abstract:  # connections are refused until the queue is open
-            os.chown(bind.path, bind.uid, bind.gid)
+            give_socket_file(bind.path, bind.uid, bind.gid)
         sock.open_queue(backlog)
     except BaseException:
         sock.close()

@@ -1,31 +1,87 @@
-"""The files of Unix sockets: whose they are, and when they may be removed."""
+"""The files of Unix sockets: which may be removed, and when.
+
+How a dead socket is known. The kernel finds the socket of a file by its inode, and compares the
+types afterwards: a datagram socket that connects to the file gets ECONNREFUSED if there is none,
+EPROTOTYPE if there is one of another type, whether it listens already or not (unix_find_bsd() of
+net/unix/af_unix.c). No server is disturbed, to which a stream socket would be a client.
+
+Rule: a path is looked at without following a link at its end, as bind(2) does.
+"""
 
 import contextlib
+import errno
 import os
 import socket
 import stat
 
 
 def remove_file(path: str, identity: tuple[int, int]) -> None:
-    """Remove our socket file, if it is still ours."""
+    """Remove our file, if it is still ours.
+
+    Both steps use the same folder, even if another one has its name meanwhile.
+    """
+    folder, name = os.path.split(path)
     with contextlib.suppress(FileNotFoundError):
-        if file_identity(path) == identity:
-            os.unlink(path)
+        folder_fd = os.open(folder or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            found = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+            if (found.st_dev, found.st_ino) == identity:
+                os.unlink(name, dir_fd=folder_fd)
+        finally:
+            os.close(folder_fd)
+
+
+def give_socket_file(path: str, uid: int, gid: int) -> None:
+    """Change owner and group of a socket's file, -1 to leave one.
+
+    Whoever may write to the folder may have put another file there: it is left alone.
+
+    Raises:
+        OSError: EEXIST for another file, or what chown() raises.
+    """
+    if uid == gid == -1:
+        return
+    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISSOCK(found.st_mode) or found.st_nlink != 1:
+            raise OSError(errno.EEXIST, "another file has taken the place of the socket's")
+        os.chown(f"/proc/self/fd/{fd}", uid, gid)  # of that file, whatever its name is now
+    finally:
+        os.close(fd)
 
 
 def is_dead_socket(path: str) -> bool:
-    """Say whether a path is the file of a socket at which nobody listens."""
-    return os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path)
+    """Say whether a path is the file of a socket that no process has open any more."""
+    return is_socket_file(path) and not _has_socket(path)
 
 
-def _answers(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
+def is_socket_file(path: str) -> bool:
+    """Say whether a path is the file of a socket, and no link to one."""
+    try:
+        return stat.S_ISSOCK(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def remove_dead_socket(path: str) -> None:
+    """Remove the file of a socket that no process has open any more; leave all else as it is."""
+    with contextlib.suppress(OSError):  # bind() says what is in the way
+        identity = file_identity(path)
+        if is_dead_socket(path):
+            remove_file(path, identity)
+
+
+def _has_socket(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(path)
         except ConnectionRefusedError:
             return False
-        except BlockingIOError:  # somebody listens, the queue is full
-            return True
+        except OSError as error:
+            if error.errno in (errno.EPROTOTYPE, errno.EACCES):
+                return True
+            raise
     return True
 
 
