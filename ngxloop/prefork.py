@@ -159,7 +159,7 @@ class Master:
         self._succession = Succession(self, crew, poller, predecessor)
         opened.callback(self._succession.close)
         for key, sock in predecessor.sockets(SHARED) if predecessor else ():
-            crew.shared.inherit(key, sock)
+            crew.shared.inherit(key, sock, config.start_plan.identity)
         if config.pidfile is not None:
             pidfile = Pidfile(config.pidfile)
             opened.callback(pidfile.close)

@@ -28,8 +28,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ngxloop.serving.bindrequest import Address, Wanted, can_share
 from ngxloop.serving.channel import Channel, Kind, receive_fds
-from ngxloop.serving.sharing import BOUND, FAILED, Address, Wanted
+from ngxloop.serving.sharing import BOUND, FAILED
 
 ANSWER_SECONDS = 30.0  # how long a master may be busy with something else
 _TCP_CLOSE = 7  # the state of a socket that neither listens nor connects: linux/tcp_states.h
@@ -57,6 +58,9 @@ class Borrower:
         self._undecided: weakref.WeakKeyDictionary[socket.socket, Wanted] = (
             weakref.WeakKeyDictionary()
         )
+        # Those for port 0: descriptor and inode. A program that closes one tells nobody, and asks
+        # for another: passive FTP has one for each transfer.
+        self._numbered_held: dict[Wanted, tuple[int, int]] = {}
         self.is_draining = False  # what the program closes from now on the others still need
         self.on_listen: Callable[[], object] = _do_nothing
 
@@ -119,19 +123,28 @@ class Borrower:
     def released(self, sock: socket.socket) -> None:
         """The program closes a listening socket."""
         wanted = self._held.pop(sock, None)
-        if wanted is not None and not self.is_draining and os.getpid() == self._pid:
-            self._channel.send(Kind.RELEASE, wanted.pack())
+        if wanted is not None:
+            self._release(wanted)
 
     # Private -----------------------------------------------------------------------------------
+
+    def _release(self, wanted: Wanted) -> None:
+        self._numbered_held.pop(wanted, None)
+        if not self.is_draining and os.getpid() == self._pid:
+            self._channel.send(Kind.RELEASE, wanted.pack())
+
+    def _release_closed(self) -> None:
+        """Release the sockets for port 0 that the program has closed by itself."""
+        for wanted, (fd, inode) in list(self._numbered_held.items()):
+            if not _is_open(fd, inode):
+                self._release(wanted)
 
     def _may_share(self, sock: socket.socket) -> bool:
         if os.getpid() != self._pid:
             return False
-        if sock.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
+        if sock.type == socket.SOCK_DGRAM and not self._shares_datagrams:
             return False
-        return sock.type == socket.SOCK_STREAM or (
-            self._shares_datagrams and sock.type == socket.SOCK_DGRAM
-        )
+        return can_share(sock)
 
     def _wanted(self, sock: socket.socket, address: Any) -> Wanted | None:
         """Return what to ask for, None to bind as usual; an address that is none fails there."""
@@ -143,10 +156,16 @@ class Borrower:
         is_port_free = isinstance(plain, tuple) and plain[1] == 0
         if is_port_free and sock.type == socket.SOCK_DGRAM:
             return None
-        return Wanted(sock.family, sock.type, plain, 0 if is_port_free else None)
+        wanted = Wanted(int(sock.family), int(sock.type), plain, 0 if is_port_free else None)
+        try:
+            wanted.check()
+        except ValueError:  # a path that is too long, a port out of range
+            return None
+        return wanted
 
     def _numbered(self, wanted: Wanted) -> Wanted:
         """Return the request for port 0 with its number among the equal ones."""
+        self._release_closed()
         ordinal = next(self._ordinals[wanted])
         return Wanted(wanted.family, wanted.type, wanted.address, ordinal)
 
@@ -167,6 +186,8 @@ class Borrower:
             os.dup2(fd, sock.fileno(), inheritable=False)
             os.close(fd)
         self._held[sock] = wanted
+        if wanted.ordinal is not None:
+            self._numbered_held[wanted] = (sock.fileno(), os.fstat(sock.fileno()).st_ino)
         if sock.type == socket.SOCK_DGRAM:
             self.on_listen()
         elif _is_foreign_loop_running():
@@ -217,6 +238,8 @@ def _plain_address(family: int, address: Any) -> Address | None:
             return _plain_path(os.fsdecode(address))
         host, port, *rest = address
         flags = 0 if host else socket.AI_PASSIVE
+        if not 0 <= int(port) < 2**16:  # of which getaddrinfo() takes the lower half
+            return None
         found = socket.getaddrinfo(host or None, int(port), family, socket.SOCK_STREAM, 0, flags)
     except (TypeError, ValueError, OSError):  # the true bind() says what is wrong
         return None
@@ -243,6 +266,14 @@ def _may_bind_again(sock: socket.socket) -> bool:
 def _is_foreign_loop_running() -> bool:
     loop = asyncio._get_running_loop()
     return loop is not None and not isinstance(loop, asyncio.BaseEventLoop)
+
+
+def _is_open(fd: int, inode: int) -> bool:
+    """Say whether a descriptor still is the same socket."""
+    try:
+        return os.fstat(fd).st_ino == inode
+    except OSError:
+        return False
 
 
 def _is_idle(sock: socket.socket) -> bool:

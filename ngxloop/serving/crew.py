@@ -13,7 +13,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ngxloop.core.scoreboard import Scoreboard
+from ngxloop.serving.asker import Asker
 from ngxloop.serving.assignment import Assignment, draw_request_limit
+from ngxloop.serving.badmessage import BadMessageError
 from ngxloop.serving.channel import Channel, Kind, Message, channel_pair
 from ngxloop.serving.config import KILL_SECONDS, STOP_SECONDS
 from ngxloop.serving.errors import ExitCode, StartError
@@ -24,7 +26,7 @@ from ngxloop.serving.places import Place
 from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.process import exit_code, exit_reason, fork_worker, has_ended, reap_orphans
 from ngxloop.serving.program import INTERRUPTED
-from ngxloop.serving.sharing import Asker, SharedSockets
+from ngxloop.serving.sharing import SharedSockets
 from ngxloop.serving.states import Event, State
 from ngxloop.serving.worker import run_worker
 from ngxloop.serving.zygotes import Done, Zygotes
@@ -324,7 +326,7 @@ class Crew:
                 message.discard()
                 channel.refuse(fault)
             else:
-                self._actions[message.kind](place, message)
+                self._act(channel, place, message)
         self._note_lost_messages(place, channel)
         if channel.fault:
             self.malformed_count += 1
@@ -337,6 +339,12 @@ class Crew:
             channel.lost_count = 0
             error = OSError(errno.EMFILE, "no descriptor is free for those of a message")
             self._poller.failures.note(HandlerName.LOST_MESSAGE, error, place)
+
+    def _act(self, channel: Channel, place: Place, message: Message) -> None:
+        try:
+            self._actions[message.kind](place, message)
+        except BadMessageError as error:  # its descriptors are closed
+            channel.refuse(str(error))
 
     def _hear_ready(self, place: Place, message: Message) -> None:
         if place.advance(Event.READY):
@@ -356,13 +364,22 @@ class Crew:
         place.failure = StartError.unpack(message.payload)
 
     def _hear_bind(self, place: Place, message: Message) -> None:
-        generation = place.generation
-        lend = functools.partial(generation.lend, place.number)
-        asker = Asker(str(place), place.pid, generation.number, lend)
-        self.shared.answer_bind(asker, message)
+        self.shared.answer_bind(self._asker(place), message)
 
     def _hear_release(self, place: Place, message: Message) -> None:
-        self.shared.answer_release(place.pid, message, self._places)
+        self.shared.answer_release(self._asker(place), message)
+
+    def _asker(self, place: Place) -> Asker:
+        generation = place.generation
+        return Asker(
+            name=str(place),
+            pid=place.pid,
+            generation=generation.number,
+            config=generation.config,
+            interface=place.interface or generation.interface,
+            find_listener=functools.partial(generation.lend, place.number),
+            live_pids=self._places,
+        )
 
     def _drop_unused_sockets(self) -> None:
         """Close what the programs of older generations wanted, once those are gone."""

@@ -7,6 +7,7 @@ root. PR_SET_DUMPABLE undoes that, as nginx does; what root had in memory, the w
 
 import ctypes
 import dataclasses
+import functools
 import grp
 import os
 import pwd
@@ -38,6 +39,21 @@ class Identity:
             os.setgroups([self.gid])
         os.setuid(self.uid)
         _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+    def take_on_effectively(self) -> None:
+        """Have this user's rights, and no others; see impersonation.py.
+
+        Raises:
+            OSError: The kernel refuses.
+        """
+        os.setgroups(self.groups)
+        os.setegid(self.gid)
+        os.seteuid(self.uid)
+
+    @functools.cached_property
+    def groups(self) -> list[int]:
+        """All groups, as initgroups() sets them; looked up once, which may ask a server."""
+        return os.getgrouplist(self.name, self.gid) if self.name else [self.gid]
 
 
 def find_identity(user: str | None, group: str | None) -> Identity | None:

@@ -13,56 +13,44 @@ Rules.
 3. Port 0 is one address each time it is asked for: the first request of every worker gets one
    port, the second another one.
 4. --bind goes before: an address that the master opened itself is given as it is.
+5. What is bound here, and each file that is made, looked at or removed for it, is so with the
+   rights of --user (binding.py): a program gets what it could bind by itself, and nothing
+   more. The kernel decides, net.ipv4.ip_unprivileged_port_start included. What needs root's rights
+   is named with --bind.
+6. A worker of an application has nothing to ask for; see Asker.may_ask().
+7. A request that fails is answered with an errno, as bind(2) in the program would have failed; a
+   request that makes no sense raises BadMessageError. Everything is bounded, see limits.py.
 """
 
 import contextlib
 import dataclasses
-import json
+import errno
 import os
+import resource
 import socket
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable
 
+from ngxloop.serving.asker import Account, Asker, os_error
+from ngxloop.serving.badmessage import BadMessageError
+from ngxloop.serving.binding import File, bind_as, find_file_as, remove_as
+from ngxloop.serving.bindrequest import Request, Wanted, let_go
 from ngxloop.serving.channel import Message
+from ngxloop.serving.limits import (
+    BIND_SECONDS,
+    GENERATION_SOCKETS,
+    SHARED_DESCRIPTOR_PART,
+    SHARED_SOCKETS,
+    WORKER_SOCKETS,
+)
 from ngxloop.serving.listeners import describe_address
 from ngxloop.serving.logs import log
-from ngxloop.serving.socketfiles import file_identity, is_dead_socket, remove_file
+from ngxloop.serving.privileges import Identity
 
 # The first byte of an answer.
 BOUND = b"b"  # the socket that was sent is bound now
 SHARED = b"s"  # use the one that comes with this
 FAILED = b"f"  # the errno follows, as text
-
-Address = tuple[Any, ...] | str
-
-
-@dataclasses.dataclass(frozen=True)
-class Wanted:
-    """What a program binds: equal requests get the same socket."""
-
-    family: int
-    type: int
-    address: Address  # as bind() takes it, without names: a path, or a tuple
-    ordinal: int | None = None  # of several requests for port 0
-
-    def pack(self) -> bytes:
-        """Return it as the payload of a message."""
-        return json.dumps(dataclasses.astuple(self)).encode()
-
-    @classmethod
-    def unpack(cls, payload: bytes) -> "Wanted":
-        """Return what pack() wrote."""
-        family, kind, address, ordinal = json.loads(payload)
-        if not isinstance(address, str):
-            address = tuple(address)
-        return cls(family, kind, address, ordinal)
-
-    @property
-    def path(self) -> str | None:
-        """Return the socket file, None if the address is none in the file system."""
-        if isinstance(self.address, str) and not self.address.startswith("\0"):
-            return self.address
-        return None
 
 
 @dataclasses.dataclass
@@ -70,19 +58,10 @@ class _Shared:
     """A socket that programs have asked for."""
 
     sock: socket.socket
-    file: tuple[int, int] | None  # device and inode of a Unix socket's file
+    file: File | None  # device and inode of a Unix socket's file
+    identity: Identity | None  # whose rights it was bound with, None for the master's
     generation: int = 0  # the newest that asked
     holders: set[int] = dataclasses.field(default_factory=set)  # process ids, of the dead too
-
-
-@dataclasses.dataclass(frozen=True)
-class Asker:
-    """The worker whose program asks."""
-
-    name: str
-    pid: int
-    generation: int
-    find_listener: Callable[[int, Any], socket.socket | None]  # among those that --bind opened
 
 
 class SharedSockets:
@@ -90,6 +69,7 @@ class SharedSockets:
 
     def __init__(self) -> None:
         self._sockets: dict[Wanted, _Shared] = {}
+        self._accounts: dict[int, Account] = {}  # by process id
 
     @property
     def sockets(self) -> list[socket.socket]:
@@ -106,53 +86,75 @@ class SharedSockets:
             (wanted.pack().decode(), one.sock.fileno()) for wanted, one in self._sockets.items()
         ]
 
-    def inherit(self, key: str, sock: socket.socket) -> None:
-        """Take a socket over from the master before us; see leave()."""
-        wanted = Wanted.unpack(key.encode())
+    def inherit(self, key: str, sock: socket.socket, identity: Identity | None) -> None:
+        """Take a socket over from the master before us; see leave().
+
+        Args:
+            key: The request.
+            sock: What was bound for it.
+            identity: Whose rights our workers have.
+        """
+        try:
+            wanted = Wanted.unpack(key.encode())
+        except BadMessageError as error:  # of a program that is older than this one
+            log.warning("%s is not taken over: %s", describe_address(sock), error)
+            sock.close()
+            return
         file = None
-        if wanted.path is not None and os.path.lexists(wanted.path):
-            file = file_identity(wanted.path)
-        self._sockets[wanted] = _Shared(sock, file)
+        if wanted.path is not None:
+            with contextlib.suppress(OSError):
+                file = find_file_as(identity, wanted.path)
+        self._sockets[wanted] = _Shared(sock, file, identity)
 
     def answer_bind(self, asker: Asker, message: Message) -> None:
-        """Bind what the program of a worker wants to bind, or hand out what is bound already."""
-        wanted = Wanted.unpack(message.payload)
-        reply = socket.socket(fileno=message.fds[0])
-        offered = socket.socket(fileno=message.fds[1])
-        with reply:
-            reply.setblocking(False)  # an asker that does not read is no reason to wait
-            listener = _find_opened(asker, wanted)
-            if listener is not None:
-                offered.close()
-                _answer(reply, SHARED, [listener.fileno()])
-                return
-            shared = self._sockets.get(wanted)
-            if shared is None:
-                self._bind(asker, wanted, offered, reply)
-            else:
-                offered.close()
-                _lend(asker, shared)
-                _answer(reply, SHARED, [shared.sock.fileno()])
+        """Bind what the program of a worker wants to bind, or hand out what is bound already.
 
-    def answer_release(self, pid: int, message: Message, live_pids: Iterable[int]) -> None:
-        """The program of a worker has closed a socket; the last one closes it for all."""
+        Raises:
+            BadMessageError: No program asks so.
+        """
+        request = Request.take(message, asker.pid)
+        is_kept = False
+        try:
+            if not asker.may_ask(request.wanted):
+                raise BadMessageError("a request to bind, which its application never does")
+            sock = self._find(asker, request.wanted)
+            if sock is not None:
+                request.answer(SHARED, [sock.fileno()])
+                return
+            self._bind(asker, request)
+            is_kept = True
+            request.answer(BOUND)
+        except OSError as error:
+            request.answer(FAILED + str(error.errno or errno.EINVAL).encode())
+        finally:
+            request.close(keep_offered=is_kept)
+
+    def answer_release(self, asker: Asker, message: Message) -> None:
+        """The program of a worker has closed a socket; the last one closes it for all.
+
+        Raises:
+            BadMessageError: No program says so.
+        """
+        for fd in message.fds:
+            let_go(fd)
         wanted = Wanted.unpack(message.payload)
+        if message.fds or not asker.may_ask(wanted):
+            raise BadMessageError("a release of a socket, which its application never has")
         shared = self._sockets.get(wanted)
-        if shared is not None:
-            shared.holders.discard(pid)
-            if shared.holders.isdisjoint(live_pids):
-                self._drop(wanted)
+        if shared is None or asker.pid not in shared.holders:  # dropped meanwhile, or not its own
+            return
+        shared.holders.discard(asker.pid)
+        if not any(pid in asker.live_pids for pid in shared.holders):
+            self._drop([wanted])
 
     def drop_older(self, generation: int) -> None:
         """Close what no worker of this generation or a newer one has asked for."""
-        for wanted, shared in list(self._sockets.items()):
-            if shared.generation < generation:
-                self._drop(wanted)
+        found = self._sockets.items()
+        self._drop([wanted for wanted, shared in found if shared.generation < generation])
 
     def close(self, leave_files: bool = False) -> None:
         """Close all, and remove the Unix socket files that are still ours."""
-        for wanted in list(self._sockets):
-            self._drop(wanted, leave_files)
+        self._drop(list(self._sockets), leave_files)
 
     def close_in_worker(self) -> None:
         """Close the copies that a forked worker has; its program asks for what it needs."""
@@ -162,28 +164,94 @@ class SharedSockets:
 
     # Private -----------------------------------------------------------------------------------
 
-    def _bind(
-        self, asker: Asker, wanted: Wanted, offered: socket.socket, reply: socket.socket
-    ) -> None:
-        try:
-            _bind(wanted, offered)
-        except OSError as error:
-            offered.close()
-            _answer(reply, FAILED + str(error.errno or 0).encode())
-            return
-        file = file_identity(wanted.path) if wanted.path is not None else None
-        self._sockets[wanted] = shared = _Shared(offered, file)
-        _lend(asker, shared)
-        log.info("listening on %s, for %s", describe_address(offered), asker.name)
-        _answer(reply, BOUND)
+    def _find(self, asker: Asker, wanted: Wanted) -> socket.socket | None:
+        """Return the socket that is open at the address, and note that the worker has it.
 
-    def _drop(self, wanted: Wanted, leave_file: bool = False) -> None:
-        shared = self._sockets.pop(wanted)
-        name = describe_address(shared.sock)
-        if shared.file is not None and wanted.path is not None and not leave_file:
-            remove_file(wanted.path, shared.file)
-        shared.sock.close()
-        log.debug("closed %s, for which no program asks any more", name)
+        Raises:
+            OSError: It may not have it.
+        """
+        listener = _find_opened(asker, wanted)
+        if listener is not None:
+            return listener
+        shared = self._sockets.get(wanted)
+        if shared is None:
+            return None
+        identity = asker.identity
+        if identity is not None and os.fstat(shared.sock.fileno()).st_uid != identity.uid:
+            # A generation that ran as another user has it: in use, as by another program.
+            raise os_error(errno.EADDRINUSE)
+        if asker.pid not in shared.holders:
+            self._check_room_of_worker(asker)
+        _lend(asker, shared)
+        return shared.sock
+
+    def _bind(self, asker: Asker, request: Request) -> None:
+        """Bind the socket that was sent.
+
+        Raises:
+            OSError: The kernel refuses, or a limit is reached.
+        """
+        self._check_room(asker)
+        wanted, sock = request.wanted, request.offered
+        file = None
+        if not _is_bound(wanted, sock):
+            file = self._bind_as_worker(asker, wanted, sock)
+        if not wanted.is_name_of(sock):
+            raise os_error(errno.EINVAL)
+        self._sockets[wanted] = shared = _Shared(sock, file, asker.identity)
+        _lend(asker, shared)
+        log.info("listening on %s, for %s", describe_address(sock), asker.name)
+
+    def _bind_as_worker(self, asker: Asker, wanted: Wanted, sock: socket.socket) -> File | None:
+        account = self._account(asker)
+        if asker.identity is not None:
+            account.spend()
+        try:
+            return bind_as(asker.identity, wanted, sock)
+        except TimeoutError:
+            account.is_stalled = True
+            log.warning("%s: no answer to a bind in %g s", asker.name, BIND_SECONDS)
+            raise
+
+    def _account(self, asker: Asker) -> Account:
+        if asker.pid not in self._accounts:  # those of the dead make room
+            found = self._accounts.items()
+            self._accounts = {pid: one for pid, one in found if pid in asker.live_pids}
+        return self._accounts.setdefault(asker.pid, Account())
+
+    def _check_room(self, asker: Asker) -> None:
+        """Refuse to have more sockets than limits.py allows.
+
+        Raises:
+            OSError: There are as many.
+        """
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        most = min(SHARED_SOCKETS, int(descriptors * SHARED_DESCRIPTOR_PART))
+        found = self._sockets.values()
+        same_count = sum(shared.generation == asker.generation for shared in found)
+        if len(self._sockets) >= most or same_count >= GENERATION_SOCKETS:
+            raise os_error(errno.EMFILE)
+        self._check_room_of_worker(asker)
+
+    def _check_room_of_worker(self, asker: Asker) -> None:
+        if sum(asker.pid in one.holders for one in self._sockets.values()) >= WORKER_SOCKETS:
+            raise os_error(errno.EMFILE)
+
+    def _drop(self, wanteds: Iterable[Wanted], leave_files: bool = False) -> None:
+        """Close sockets, and remove their files: with one process for each user, not for each."""
+        files = defaultdict(list)
+        for wanted in wanteds:
+            shared = self._sockets.pop(wanted)
+            name = describe_address(shared.sock)
+            if shared.file is not None and wanted.path is not None and not leave_files:
+                files[shared.identity].append((wanted.path, shared.file))
+            shared.sock.close()
+            log.debug("closed %s, for which no program asks any more", name)
+        for identity, found in files.items():
+            try:
+                remove_as(identity, found)
+            except OSError as error:
+                log.warning("cannot remove %s: %s", " ".join(path for path, _ in found), error)
 
 
 def _find_opened(asker: Asker, wanted: Wanted) -> socket.socket | None:
@@ -198,17 +266,6 @@ def _lend(asker: Asker, shared: _Shared) -> None:
     shared.generation = max(shared.generation, asker.generation)
 
 
-def _bind(wanted: Wanted, sock: socket.socket) -> None:
-    """Bind, unless the program itself has: it did not know yet whether it would listen."""
-    name = sock.getsockname()
-    if isinstance(wanted.address, tuple) and name[1] != 0:
-        return
-    path = wanted.path
-    if path is not None and is_dead_socket(path):
-        os.unlink(path)
-    sock.bind(wanted.address)
-
-
-def _answer(reply: socket.socket, data: bytes, fds: Iterable[int] = ()) -> None:
-    with contextlib.suppress(OSError):  # the asker is gone
-        socket.send_fds(reply, [data], list(fds))
+def _is_bound(wanted: Wanted, sock: socket.socket) -> bool:
+    """Say whether the program itself has bound it: it did not know yet if it would listen."""
+    return wanted.ordinal is not None and sock.getsockname()[1] != 0

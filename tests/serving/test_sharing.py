@@ -273,3 +273,33 @@ def test_an_application_without_bind_listens_at_the_default_address(serve):
     assert server.addresses == ["127.0.0.1:8000"]
     connect(("127.0.0.1", 8000)).close()
     assert server.end() == 0
+
+
+def test_a_program_that_closes_its_sockets_by_itself_has_room_for_more(serve, tmp_path):
+    script = tmp_path / "transfers.py"
+    script.write_text(
+        "import socket, sys, time\n"
+        "for _ in range(1100):\n"  # more than a worker may have at once
+        "    socket.create_server(('127.0.0.1', 0)).close()\n"
+        "print('through', file=sys.stderr, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    server = serve(str(script), program=True)
+    server.logged("through")
+
+
+def test_an_address_that_is_none_is_the_error_of_bind(serve, tmp_path):
+    script = tmp_path / "addresses.py"
+    script.write_text(
+        "import socket, sys\n"
+        "for family, address in [(socket.AF_UNIX, '/' + 'a' * 300), (socket.AF_UNIX, 'a\\0b'),\n"
+        "                        (socket.AF_INET, ('127.0.0.1', 70000))]:\n"
+        "    try:\n"
+        "        socket.socket(family).bind(address)\n"
+        "    except Exception as error:\n"
+        "        print('raised:', error, file=sys.stderr, flush=True)\n"
+    )
+    server = serve("--ready-on", "start", str(script), program=True)
+    server.logged("raised: AF_UNIX path too long")
+    server.logged("raised: ")
+    server.logged("raised: bind.*: port must be 0-65535")

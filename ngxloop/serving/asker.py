@@ -1,0 +1,88 @@
+"""The worker that asks for shared sockets (sharing.py): what it may ask for, and how much."""
+
+import dataclasses
+import errno
+import os
+import socket
+import time
+from collections.abc import Callable, Container
+from typing import Any
+
+from ngxloop.serving.bindrequest import Wanted
+from ngxloop.serving.binds import TcpBind, parse_bind
+from ngxloop.serving.config import Config
+from ngxloop.serving.limits import WORKER_BINDS, WORKER_BINDS_PER_SECOND
+from ngxloop.serving.options.application import PROGRAM_INTERFACES, is_script
+from ngxloop.serving.options.listening import DEFAULT_BIND
+from ngxloop.serving.options.values import AUTO
+from ngxloop.serving.privileges import Identity
+
+
+@dataclasses.dataclass(frozen=True)
+class Asker:
+    """The worker whose program asks."""
+
+    name: str
+    pid: int
+    generation: int
+    config: Config  # of its generation
+    interface: str  # what it serves, as it says itself; empty until it is ready
+    find_listener: Callable[[int, Any], socket.socket | None]  # among those that --bind opened
+    live_pids: Container[int]  # of all workers
+
+    @property
+    def identity(self) -> Identity | None:
+        """The user that it is, None if that is the master's."""
+        return self.config.start_plan.identity
+
+    def may_ask(self, wanted: Wanted) -> bool:
+        """Say whether it may ask for sockets: a program for any, an application for the default.
+
+        Before it is ready, only the worker knows what its APP is (--interface auto).
+        """
+        if wanted.type == socket.SOCK_DGRAM and not self.config.share_datagrams:
+            return False
+        if is_script(self.config.app):
+            return True
+        named = self.config.interface
+        interface = self.interface if named == AUTO else named
+        is_program = interface in PROGRAM_INTERFACES or interface == ""
+        return is_program or (wanted == _DEFAULT and not self.config.bind)
+
+
+@dataclasses.dataclass
+class Account:
+    """What one worker process has cost us."""
+
+    left: float = WORKER_BINDS  # binds with another user's rights that it may ask for now
+    seen_at: float = 0.0  # monotonic, when that was true
+    is_stalled: bool = False  # a file system that it named did not answer in time
+
+    def spend(self) -> None:
+        """Take note of a bind.
+
+        Raises:
+            OSError: There were too many, or it has held us up already.
+        """
+        now = time.monotonic()
+        refill = (now - self.seen_at) * WORKER_BINDS_PER_SECOND if self.seen_at else 0.0
+        self.left, self.seen_at = min(self.left + refill, WORKER_BINDS), now
+        if self.is_stalled:
+            raise os_error(errno.ETIMEDOUT)
+        if self.left < 1:
+            raise os_error(errno.ENOBUFS)
+        self.left -= 1
+
+
+def os_error(number: int) -> OSError:
+    """Return the error as the system call would raise it."""
+    return OSError(number, os.strerror(number))
+
+
+def _default_address() -> Wanted:
+    bind = parse_bind(DEFAULT_BIND)
+    assert isinstance(bind, TcpBind)
+    return Wanted(int(socket.AF_INET), int(socket.SOCK_STREAM), (bind.host, bind.port))
+
+
+_DEFAULT = _default_address()

@@ -1,0 +1,23 @@
+"""Limits of what the master holds and does for its workers."""
+
+# Binding for programs, see sharing.py -------------------------------------------------------------
+
+# Bytes of one request. The longest address is a Unix path of 107 bytes (sun_path in unix(7), less
+# its final zero), of which JSON writes each as up to 6 characters.
+BIND_REQUEST_BYTES = 1024
+# Addresses that one worker process may hold, that one generation shares, and all generations, of
+# which two full ones meet during a reload. The programs that need most have some hundred: FTP
+# servers with a port for each transfer, proxies with a port for each customer.
+WORKER_SOCKETS = 1024
+GENERATION_SOCKETS = 2 * WORKER_SOCKETS
+SHARED_SOCKETS = 2 * GENERATION_SOCKETS
+# And at most this part of the descriptors that the master may open: the others are for its workers'
+# channels, its logs and its clients.
+SHARED_DESCRIPTOR_PART = 1 / 4
+# Binds with the rights of another user that one worker process may ask for in a row, and how many
+# more each second. Each is a fork: 1 to 3 ms of the master's time.
+WORKER_BINDS = WORKER_SOCKETS
+WORKER_BINDS_PER_SECOND = 32.0
+# Seconds for one such bind, or for the removal of files. It takes milliseconds, but for a file
+# system that does not answer: the master waits, so this is the longest that one can hold it up.
+BIND_SECONDS = 2.0

@@ -1,0 +1,99 @@
+"""Workers that do to their channel what a client asks for: a program (main), and an application.
+
+A request is a line of JSON, {"do": NAME, ...}; so is the answer.
+"""
+
+import asyncio
+import collections
+import functools
+import json
+import os
+import socket
+import stat
+
+
+class Hostile(asyncio.Protocol):
+    """Do what a line says, answer and close."""
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        request = json.loads(data)
+        outcome = ACTIONS[request.pop("do")](**request)
+        self.transport.write(json.dumps({"pid": os.getpid(), "outcome": outcome}).encode() + b"\n")
+        self.transport.close()
+
+
+async def main():
+    sock = socket.socket()
+    sock.bind((b"127.0.0.1", 0))  # bytes need no codec: its module may not be nobody's to read
+    server = await asyncio.get_running_loop().create_server(Hostile, sock=sock)
+    await server.serve_forever()
+
+
+def ask_master(payload, kind=(socket.AF_INET, socket.SOCK_STREAM, 0)):
+    """Send a request to bind; return the answer, as text."""
+    channel_fd()  # before there are others that look like it
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        with theirs, socket.socket(*kind) as sock:
+            send(5, payload, theirs.fileno(), sock.fileno())
+        ours.settimeout(30)
+        return ours.recv(64).decode()
+
+
+def flood(payloads):
+    """Send requests one after the other; return how often there was which answer."""
+    return dict(collections.Counter(map(ask_master, payloads)))
+
+
+def flood_ports(count):
+    """Ask for so many free ports."""
+    return flood(json.dumps([2, 1, ["127.0.0.1", 0], 1000 + number]) for number in range(count))
+
+
+def send_raw(kind, payload):
+    """Send a message without descriptors."""
+    send(kind, payload)
+
+
+def bind(path):
+    """Bind a Unix socket as any program does; it stays open."""
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.bind(path)
+    except OSError as error:
+        return error.errno
+    kept.append(sock)
+    return 0
+
+
+ACTIONS = {
+    "ask": ask_master,
+    "flood": flood,
+    "flood_ports": flood_ports,
+    "send": send_raw,
+    "bind": bind,
+}
+kept = []
+
+
+def send(kind, payload, *fds):
+    with socket.socket(fileno=os.dup(channel_fd())) as channel:
+        socket.send_fds(channel, [bytes([kind]) + payload.encode("latin-1")], fds)
+
+
+@functools.cache
+def channel_fd():
+    """Return the only SOCK_SEQPACKET of this process."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                continue
+            with socket.socket(fileno=os.dup(int(name))) as sock:
+                if (sock.family, sock.type) == (socket.AF_UNIX, socket.SOCK_SEQPACKET):
+                    return int(name)
+        except OSError:
+            continue
+    raise LookupError("no channel")

@@ -1,0 +1,250 @@
+"""What a worker of another user cannot get from root's master, and what its programs still get."""
+
+import errno
+import json
+import os
+import signal
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.serving.support import connect, receive_line, wait_gone
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+NOBODY = 65534
+UNIX = (socket.AF_UNIX, socket.SOCK_STREAM, 0)
+BOUND = "b"
+REPLACED = r"worker 1\.0 \(process \d+\) (is replaced|.*malformed|.*sent)"
+
+
+def failed(number):
+    return f"f{number}"
+
+
+@pytest.fixture
+def program(serve):
+    """Start hostile.py as a program of nobody."""
+
+    def start(*options, **process):
+        options = ("--workers", "1", "--user", "nobody", *options)
+        return serve("hostile:main", *options, bind=None, **process).serving()
+
+    return start
+
+
+@pytest.fixture
+def application(serve):
+    """Start hostile.py as an application of nobody."""
+
+    def start(*options):
+        options = ("--workers", "1", "--user", "nobody", *options)
+        return serve("hostile:Hostile", *options).serving()
+
+    return start
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder that nobody can enter, and not write to."""
+    for one in (tmp_path, *tmp_path.parents):
+        if one.stat().st_uid == os.getuid() and str(one).startswith("/tmp/"):
+            one.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture
+def own_folder(folder):
+    """Return a folder of nobody's."""
+    made = folder / "own"
+    made.mkdir()
+    os.chown(made, NOBODY, NOBODY)
+    return made
+
+
+def order(server, **request):
+    """Let a worker do something; return the outcome, None if it ended instead."""
+    with connect(server.address) as sock:
+        sock.sendall(json.dumps(request).encode() + b"\n")
+        line = receive_line(sock)
+    return json.loads(line)["outcome"] if line else None
+
+
+def ask(server, family, kind, address, ordinal=None, sock_kind=None):
+    payload = json.dumps([family, kind, address, ordinal])
+    return order(server, do="ask", payload=payload, kind=sock_kind or (family, kind, 0))
+
+
+def ask_path(server, path):
+    return ask(server, *UNIX[:2], str(path), sock_kind=UNIX)
+
+
+def dead_socket(path, uid=0):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+    os.chown(path, uid, uid)
+    return path.stat().st_ino
+
+
+def serves_again(server):
+    """Wait for the worker that replaces the hostile one, and talk to it."""
+    server.logged(r"worker 1\.0 ready")
+    assert order(server, do="flood", payloads=[]) == {}
+
+
+@pytest.mark.parametrize("protocol", [6, 9, 12], ids=["xfrm", "audit", "netfilter"])
+def test_netlink_groups_are_not_joined_for_a_worker(program, protocol):
+    server = program()
+    kind = (int(socket.AF_NETLINK), int(socket.SOCK_RAW))
+    assert ask(server, *kind, [0, 1], sock_kind=(*kind, protocol)) != BOUND
+    server.logged(REPLACED)
+    serves_again(server)
+
+
+def test_a_socket_of_another_kind_than_the_request_says_is_refused(program):
+    server = program()
+    kind = (socket.AF_NETLINK, socket.SOCK_RAW, 9)
+    assert ask(server, 2, 1, ["127.0.0.1", 0], 0, sock_kind=kind) != BOUND
+    server.logged(REPLACED)
+    serves_again(server)
+
+
+@pytest.mark.parametrize(
+    ("family", "host"), [(2, ["127.0.0.1"]), (10, ["::1"])], ids=["IPv4", "IPv6"]
+)
+@pytest.mark.parametrize("kind", [1, 2], ids=["stream", "datagram"])
+def test_a_port_that_the_user_may_not_bind_is_not_bound(program, family, host, kind):
+    first = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    if first == 0:
+        pytest.skip("every user may bind every port")
+    server = program("--share-datagrams")
+    rest = [0, 0] if family == 10 else []
+    assert ask(server, family, kind, [*host, first - 1, *rest]) == failed(errno.EACCES)
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755], ids=["closed", "readable"])
+def test_a_folder_that_is_not_the_users_gets_no_socket_file(program, folder, mode):
+    place = folder / "roots"
+    place.mkdir()
+    place.chmod(mode)
+    assert ask_path(program(), place / "a.sock") == failed(errno.EACCES)
+    assert not list(place.iterdir())
+
+
+def test_a_file_in_the_way_stays_and_the_address_is_in_use(program, own_folder):
+    text, link = own_folder / "text", own_folder / "link"
+    text.write_text("precious")
+    inode = dead_socket(own_folder / "dead.sock")
+    link.symlink_to(own_folder / "dead.sock")
+    server = program()
+    for path in (text, link):
+        assert ask_path(server, path) == failed(errno.EADDRINUSE)
+    assert text.read_text() == "precious"
+    assert link.is_symlink()
+    assert (own_folder / "dead.sock").stat().st_ino == inode
+
+
+def test_a_dead_socket_of_another_user_is_not_removed(program, folder):
+    public = folder / "public"
+    public.mkdir()
+    public.chmod(0o1777)
+    inode = dead_socket(public / "dead.sock")
+    (public / "dead.sock").chmod(0o666)
+    assert ask_path(program(), public / "dead.sock") == failed(errno.EADDRINUSE)
+    assert (public / "dead.sock").stat().st_ino == inode
+
+
+def test_a_socket_that_does_not_listen_yet_is_not_removed(program, own_folder):
+    path = own_folder / "bound.sock"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        path.chmod(0o666)
+        inode = path.stat().st_ino
+        assert ask_path(program(), path) == failed(errno.EADDRINUSE)
+        assert path.stat().st_ino == inode
+
+
+def test_the_file_of_a_program_is_its_users_and_is_removed_at_the_end(program, own_folder):
+    path = own_folder / "a.sock"
+    dead_socket(path, NOBODY)
+    server = program()
+    assert order(server, do="bind", path=str(path)) == 0
+    found = path.stat()
+    assert (found.st_uid, found.st_gid) == (NOBODY, NOBODY)
+    assert stat.S_ISSOCK(found.st_mode)
+    assert server.end() == 0
+    assert not path.exists()
+
+
+def test_a_folder_that_was_exchanged_for_a_link_loses_no_file(program, folder, own_folder):
+    server = program()
+    path = own_folder / "own" / "a.sock"
+    path.parent.mkdir()
+    os.chown(path.parent, NOBODY, NOBODY)
+    assert order(server, do="bind", path=str(path)) == 0
+    roots = folder / "roots"
+    roots.mkdir()
+    os.link(path, roots / "a.sock")
+    path.unlink()
+    path.parent.rmdir()
+    path.parent.symlink_to(roots)
+    assert server.end() == 0
+    assert (roots / "a.sock").exists()
+
+
+def test_an_application_has_nothing_to_ask_for(application):
+    server = application()
+    assert ask(server, 2, 1, ["127.0.0.1", 0], 0) != BOUND
+    server.logged(REPLACED)
+    serves_again(server)
+
+
+def test_an_application_has_nothing_to_release(application):
+    server = application()
+    order(server, do="send", kind=6, payload='[2, 1, ["127.0.0.1", 0], 0]')
+    server.logged(REPLACED)
+    serves_again(server)
+
+
+@pytest.mark.parametrize(
+    "payload", ["", "nonsense", "[" * 1000, "[1]", "[2, 1, [[]], 0]", '{"a": 1}'], ids=len
+)
+@pytest.mark.parametrize("kind", [5, 6], ids=["bind", "release"])
+def test_garbage_replaces_the_worker_alone(program, kind, payload):
+    server = program()
+    order(server, do="send", kind=kind, payload=payload)
+    server.logged(REPLACED)
+    serves_again(server)
+
+
+def test_ten_thousand_binds_leave_the_master_three_quarters_of_its_descriptors(program):
+    server = program(wrapper=["sh", "-c", 'ulimit -n 256; exec "$@"', "sh"])
+    answers = order(server, do="flood_ports", count=10_000)
+    assert answers == {BOUND: 256 // 4 - 1, failed(errno.EMFILE): 10_000 - 256 // 4 + 1}
+    assert len(os.listdir(f"/proc/{server.pid}/fd")) < 256 / 2
+    server.caught_up()
+    assert server.end() == 0
+
+
+def test_a_program_that_a_zygote_has_forked_binds_as_well(program, own_folder):
+    server = program("--preload")
+    path = own_folder / "a.sock"
+    assert order(server, do="bind", path=str(path)) == 0
+    assert path.stat().st_uid == NOBODY
+
+
+def test_a_new_master_goes_on_with_what_the_user_has_bound(program, own_folder):
+    server = program()
+    path = own_folder / "a.sock"
+    assert order(server, do="bind", path=str(path)) == 0
+    inode = path.stat().st_ino
+    server.send(signal.SIGUSR2)
+    new = int(server.logged(r"the new master \(process (\d+)\) serves")[1])
+    assert server.end(signal.SIGQUIT) == 0
+    assert path.stat().st_ino == inode
+    assert order(server, do="bind", path=str(path)) == 0
+    os.kill(new, signal.SIGTERM)
+    wait_gone(new)
+    assert not path.exists()
