@@ -14,7 +14,7 @@ from ngxloop.serving.config import Config
 from ngxloop.serving.ctl import control
 from ngxloop.serving.daemon import become_daemon
 from ngxloop.serving.errors import ConfigError, ExitCode, StartError
-from ngxloop.serving.inheritance import is_upgrade
+from ngxloop.serving.inheritance import is_strict_upgrade, is_upgrade
 from ngxloop.serving.loading import Loaded, Loader, print_config
 from ngxloop.serving.logs import complain, leave_standard_error, release_terminal
 
@@ -38,7 +38,7 @@ def parse_arguments(arguments: Sequence[str]) -> Config:
 
 def _serve(arguments: Sequence[str]) -> int:
     with _signals_held():
-        loader = Loader(arguments)
+        loader = Loader(arguments, is_strict=is_strict_upgrade(os.environ))
         loaded = _load(loader)
         for line in loaded.warnings:
             complain(line)

@@ -25,12 +25,13 @@ from ngxloop.serving.config import UNSERVED_SECONDS, Config
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.filling import SLOTS_PER_WORKER
 from ngxloop.serving.generations import Generations
+from ngxloop.serving.guard import remove_guard
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.health import Health
 from ngxloop.serving.inheritance import LEADER, SHARED, Predecessor, take_inheritance
 from ngxloop.serving.libraries import share_libraries
 from ngxloop.serving.listeners import Listeners
-from ngxloop.serving.logs import complain, log, reopen_for, set_up_logs
+from ngxloop.serving.logs import complain, log, reopen, set_up_logs
 from ngxloop.serving.opening import check_descriptors, open_listeners, queue_limit
 from ngxloop.serving.orders import ENDING_ORDERS, SIGNAL_ORDERS, Order
 from ngxloop.serving.pidfile import Pidfile
@@ -107,6 +108,7 @@ class Master:
         except StartError as error:
             self._fail(error)
         self._config.hook_functions.call("on_exit", self._exit_code)
+        remove_guard()  # the program that runs a Master may import what it likes
         if self._exit_code == ExitCode.OK:
             log.info("ended")
         return self._exit_code
@@ -257,12 +259,12 @@ class Master:
     def reopen(self) -> None:
         """Open the log files again, here and in all workers."""
         log.info("reopening the log files")
-        reopen_for(self._config.start_plan.uid)
+        reopen()
         self._generations.reopen_logs()
 
     def upgrade(self) -> str:
         """Start a new master on our sockets; return why that is impossible, if it is."""
-        problem = self._succession.problem()
+        problem = self._succession.problem(is_strict=self._config.drops_rights)
         if not problem and not self._shutdown.is_begun:
             problem = self._succession.start(self._generations.listeners, self._reception.leave())
         if problem:

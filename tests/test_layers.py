@@ -83,6 +83,8 @@ LAYERS: dict[int, list[str]] = {
         "leader",
         "serving.plaintext",
         "serving.errors",
+        "serving.trust",
+        "serving.guard",
         "serving.options.values",
         "serving.options.table",
         "serving.options.logging",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ngxloop.serving.binds import Bind, UnixBind, parse_bind
 from ngxloop.serving.cpus import usable_cpus
 from ngxloop.serving.errors import ConfigError
+from ngxloop.serving.guard import import_fault, set_guard
 from ngxloop.serving.hooks import Hooks, load_hooks
 from ngxloop.serving.initialisation import Plan, plan
 from ngxloop.serving.options.application import ApplicationOptions, is_script
@@ -21,7 +22,8 @@ from ngxloop.serving.options.process import ProcessOptions
 from ngxloop.serving.options.running import RunOptions
 from ngxloop.serving.options.table import options_of
 from ngxloop.serving.options.workers import WorkerOptions
-from ngxloop.serving.privileges import find_socket_owner
+from ngxloop.serving.privileges import drops_rights, find_identity, find_socket_owner
+from ngxloop.serving.trust import find_fault, refusal
 from ngxloop.serving.watching import check_watching
 
 # nginx: ngx_open_listening_sockets tries five times, 500 ms apart.
@@ -115,12 +117,34 @@ class Config(
 
     @functools.cached_property
     def _prepared(self) -> Sequence[str]:
+        if self.drops_rights:
+            self._refuse_what_others_can_write()
         if self.reload:
             check_watching(self.watched)
         _ = self.binds  # which looks up their owner
         warnings = self.start_plan.warnings
         self.hook_functions.require("on_config", self)
         return warnings
+
+    @property
+    def drops_rights(self) -> bool:
+        """Say whether we are root and the workers are not: then root obeys root only."""
+        return drops_rights(find_identity(self.user, self.group))
+
+    def _refuse_what_others_can_write(self) -> None:
+        """Refuse folders in which others than root could replace what we import, or our own files.
+
+        What is imported later is examined then, see guard.py.
+        """
+        if fault := import_fault():
+            remedy = "make it root's, or take it off Python's path (PYTHONPATH, python -P)"
+            raise ConfigError("user", refusal(f"on Python's path, {fault}", remedy))
+        for option, path in (("pidfile", self.pidfile), ("control-socket", self.control_socket)):
+            folder = os.path.dirname(os.path.abspath(path)) if path is not None else "/"
+            if fault := find_fault(folder):
+                remedy = f"choose a folder of root's for {path}, /run for example"
+                raise ConfigError(option, refusal(fault, remedy))
+        set_guard()
 
     @property
     def watched(self) -> Sequence[str]:

@@ -7,14 +7,23 @@ working folder. A pyproject.toml without the table says nothing about us.
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.options.table import Option, similar
 from ngxloop.serving.sources import Given
+from ngxloop.serving.trust import Text, read_text
 
 FILE_NAME = "ngxloop.toml"
 PROJECT_FILE_NAME = "pyproject.toml"
+
+
+class FileOptions(NamedTuple):
+    """What a file sets."""
+
+    given: dict[str, Given]  # by the name of the option
+    path: Path
+    fault: str  # why others than root could have written it, see trust.py
 
 
 def find_file(folder: Path) -> Path | None:
@@ -25,20 +34,24 @@ def find_file(folder: Path) -> Path | None:
     return None
 
 
-def read_file(path: Path, where: str, options: Sequence[Option]) -> dict[str, Given]:
-    """Return what the file sets, by the name of the option.
+def read_file(
+    path: Path, where: str, options: Sequence[Option], *, is_regular: bool = False
+) -> FileOptions:
+    """Return what the file sets.
 
     Args:
         path: The file.
         where: What named it, for the error if it cannot be read.
         options: All that there are.
+        is_regular: It may be no pipe: one that would keep the master waiting.
 
     Raises:
         ConfigError: It cannot be read, is no TOML, or has a key that is no option.
     """
-    table = _table(path, _parse(path, where))
+    text = _read(path, where, is_regular)
+    table = _table(path, _parse(path, text.text))
     by_key = {option.key: option for option in options}
-    given = {}
+    given: dict[str, Given] = {}
     for written, value in table.items():
         option = by_key.get(written.replace("_", "-"))
         if option is None:
@@ -47,17 +60,28 @@ def read_file(path: Path, where: str, options: Sequence[Option]) -> dict[str, Gi
         if option.name in given:
             raise ConfigError(written, f"{option.key!r} stands there twice", str(path))
         given[option.name] = Given(option.kind.from_toml(value), f"{path}: {written}")
-    return given
+    return FileOptions(given, path, text.fault)
 
 
-def _parse(path: Path, where: str) -> dict[str, Any]:
+def _read(path: Path, where: str, is_regular: bool) -> Text:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return read_text(path, is_regular=is_regular)
     except OSError as error:
         problem = f"cannot read {path}: {error.strerror}"
         raise ConfigError("config", problem, where) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError("config", f"is not valid TOML: {error}", str(path)) from None
+    except UnicodeDecodeError as error:
+        raise _no_toml(path, error) from None
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:  # the parser has no depth limit
+        raise _no_toml(path, error) from None
+
+
+def _no_toml(path: Path, error: Exception) -> ConfigError:
+    return ConfigError("config", f"is not valid TOML: {error}", str(path))
 
 
 def _table(path: Path, content: dict[str, Any]) -> dict[str, Any]:

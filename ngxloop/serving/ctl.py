@@ -86,7 +86,7 @@ def _read_config(named: str | None) -> dict[str, Any]:
     found = Path(path) if path else find_file(Path.cwd())
     if found is None:
         return {}
-    return {name: one.value for name, one in read_file(found, "--config", OPTIONS).items()}
+    return {name: one.value for name, one in read_file(found, "--config", OPTIONS).given.items()}
 
 
 # Over the control socket ---------------------------------------------------------------------

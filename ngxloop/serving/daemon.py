@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from ngxloop.serving.errors import ExitCode
+from ngxloop.serving.process import close_private, keep_private
 
 _KILLED = 128  # what a shell adds to the number of the signal that has ended a program
 _STANDARD_INPUT, _STANDARD_OUTPUT = 0, 1
@@ -35,11 +36,12 @@ def become_daemon() -> Callable[[], None]:
     for fd in (_STANDARD_INPUT, _STANDARD_OUTPUT):
         os.dup2(nothing, fd)
     os.close(nothing)
+    keep_private(write_fd)  # a worker that held it could say that we serve
 
     def let_parent_go() -> None:
         with contextlib.suppress(OSError):  # it was killed meanwhile
             os.write(write_fd, b"\0")
-        os.close(write_fd)
+        close_private(write_fd)
 
     return let_parent_go
 

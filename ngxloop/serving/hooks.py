@@ -3,20 +3,31 @@
 They stand in a Python module that --hooks names, each under its name in HOOKS, and take its
 arguments. The master's run in its only thread while it does nothing else, so they have to be short
 and start no threads. The module is run anew at every reload.
+
+Where it is found, and what it can import: first in --app-dir, then on Python's path. Modules beside
+it are found while it is run and while a hook is called, through a finder that stands first in
+sys.meta_path for that time; --app-dir never stands on the master's sys.path, where its modules
+would be found by the master's own imports, too. The master keeps what it has imported from there
+out of sys.modules between the calls: the next reload and the workers import new code.
 """
 
+import contextlib
+import importlib.abc
 import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
 from ngxloop.serving.application import user_errors
 from ngxloop.serving.errors import ConfigError, ExitCode, StartError
+from ngxloop.serving.guard import UntrustedError, is_guarded
 from ngxloop.serving.logs import report
 from ngxloop.serving.options.table import similar
+from ngxloop.serving.trust import find_fault, refusal
 
 # Name: arguments, where, when. What `may refuse` raises, ends the start or the reload.
 HOOKS: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -35,11 +46,61 @@ HOOKS: Mapping[str, tuple[tuple[str, ...], str]] = {
 _OPTION = "hooks"
 
 
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds modules in one folder that does not stand on sys.path."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return PathFinder.find_spec(name, [self._folder], target) if path is None else None
+
+
+class Neighbours:
+    """The modules of a folder, which can be imported for a time; see the top of this file."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._pid = os.getpid()
+        self._modules: dict[str, ModuleType] = {}  # what the master has imported from there
+
+    @contextlib.contextmanager
+    def importable(self) -> Iterator[None]:
+        """Let them be imported by what runs inside."""
+        finder = _Finder(self._folder)
+        before = dict(sys.modules)
+        for name, module in self._modules.items():
+            sys.modules.setdefault(name, module)
+        # behind the guard, if there is one: it asks all finders, and examines what they find
+        place = next((i for i, one in enumerate(sys.meta_path) if one is PathFinder), 0)
+        sys.meta_path.insert(place, finder)
+        try:
+            yield
+        finally:
+            sys.meta_path.remove(finder)
+            if os.getpid() == self._pid:  # what a worker imports is the worker's to keep
+                self._take_out(before)
+
+    def _take_out(self, before: Mapping[str, ModuleType]) -> None:
+        for name, module in list(sys.modules.items()):
+            if name not in before and self._is_ours(module):
+                self._modules[name] = sys.modules.pop(name)
+
+    def _is_ours(self, module: ModuleType) -> bool:
+        spec = getattr(module, "__spec__", None)
+        places = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
+        inside = os.path.join(self._folder, "")
+        return any(isinstance(one, str) and one.startswith(inside) for one in places)
+
+
 class Hooks:
     """The functions of one module; none of them has to be there."""
 
-    def __init__(self, functions: Mapping[str, Any]) -> None:
+    def __init__(self, functions: Mapping[str, Any], neighbours: Neighbours | None = None) -> None:
         self._functions = functions
+        self._neighbours = neighbours
 
     def call(self, name: str, *arguments: object) -> None:
         """Call a hook; what it raises is logged, and nothing else happens."""
@@ -56,7 +117,10 @@ class Hooks:
         """
         function = self._functions.get(name)
         if function is not None:
-            with user_errors(ExitCode.START_FAILED, f"the hook {name} raised {{}}"):
+            with (
+                user_errors(ExitCode.START_FAILED, f"the hook {name} raised {{}}"),
+                _importable(self._neighbours),
+            ):
                 function(*arguments)
 
 
@@ -72,33 +136,57 @@ def load_hooks(name: str | None, folder: str) -> Hooks:
     """
     if name is None:
         return Hooks({})
-    module = _run_module(name, os.path.abspath(folder))
+    place = os.path.abspath(folder)
+    beside = Neighbours(place)
+    with beside.importable():
+        spec = _find_module(name, place)
+    # if others can write the folder, it was found elsewhere: what is there stays out of its way
+    is_refused = is_guarded() and find_fault(place, is_searched=True)
+    neighbours = None if is_refused else beside
+    with _importable(neighbours):
+        module = _run_module(name, spec)
     functions = {hook: getattr(module, hook) for hook in HOOKS if hasattr(module, hook)}
     _refuse_slips(name, module)
     for hook, function in functions.items():
         _check_arguments(name, hook, function)
-    return Hooks(functions)
+    return Hooks(functions, neighbours)
 
 
-def _run_module(name: str, folder: str) -> ModuleType:
-    """Run the module's file into a module that is not kept: the next reload sees a new file."""
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+def _importable(neighbours: Neighbours | None) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if neighbours is None else neighbours.importable()
+
+
+def _find_module(name: str, folder: str) -> ModuleSpec:
     importlib.invalidate_caches()
     try:
         spec = importlib.util.find_spec(name)
+    except UntrustedError as error:
+        raise _untrusted(error) from error
     except (ImportError, ValueError):  # of a package around it
         spec = None
     if spec is None or spec.loader is None:
         raise ConfigError(_OPTION, f"no module named {name!r} in {folder} or on Python's path")
+    return spec
+
+
+def _run_module(name: str, spec: ModuleSpec) -> ModuleType:
+    """Run the module's file into a module that is not kept: the next reload sees a new file."""
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
         with user_errors(ExitCode.IMPORT_FAILED, f"importing {name} failed: {{}}"):
             spec.loader.exec_module(module)
     except StartError as error:
+        if isinstance(error.__cause__, UntrustedError):  # of what it imports
+            raise _untrusted(error.__cause__) from error
         report(error.line, error.traceback)
         raise ConfigError(_OPTION, error.line) from error
     return module
+
+
+def _untrusted(error: UntrustedError) -> ConfigError:
+    remedy = "make both root's, or put the module where only root writes, on PYTHONPATH"
+    return ConfigError(_OPTION, refusal(f"{error} and has the module {error.name}", remedy))
 
 
 def _refuse_slips(name: str, module: ModuleType) -> None:

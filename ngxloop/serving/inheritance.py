@@ -35,13 +35,18 @@ class Heirloom:
     fd: int
 
 
-def pack(heirlooms: Sequence[Heirloom], ready_fd: int) -> str:
-    """Return the value of the variable."""
+def pack(heirlooms: Sequence[Heirloom], ready_fd: int, *, is_strict: bool = False) -> str:
+    """Return the value of the variable.
+
+    Args:
+        heirlooms: What the successor gets.
+        ready_fd: The pipe on which it says that it serves.
+        is_strict: We are root and our workers are not: the successor has to be as careful.
+    """
     sockets = [dataclasses.astuple(one) for one in heirlooms]
     inode = os.fstat(ready_fd).st_ino
-    return json.dumps(
-        {"pid": os.getpid(), "ready_fd": ready_fd, "ready_inode": inode, "sockets": sockets}
-    )
+    fields = {"pid": os.getpid(), "ready_fd": ready_fd, "ready_inode": inode, "sockets": sockets}
+    return json.dumps({**fields, "is_strict": is_strict})
 
 
 def is_upgrade(environment: Mapping[str, str]) -> bool:
@@ -55,6 +60,12 @@ def is_upgrade(environment: Mapping[str, str]) -> bool:
     except OSError:  # closed, so the variable was meant for somebody before us
         return False
     return stat.S_ISFIFO(found.st_mode) and bool(found.st_ino == fields["ready_inode"])
+
+
+def is_strict_upgrade(environment: Mapping[str, str]) -> bool:
+    """Say whether a master has started us that is root, and the workers of which are not."""
+    is_ours = is_upgrade(environment)
+    return is_ours and bool(json.loads(environment[VARIABLE]).get("is_strict", False))
 
 
 class Predecessor:

@@ -15,10 +15,16 @@ from pathlib import Path
 from ngxloop.serving.affinity import Affinity, affinity_warning, cpus_of, plan_affinity
 from ngxloop.serving.cpus import cgroup_quota
 from ngxloop.serving.errors import ConfigError, ExitCode, StartError
+from ngxloop.serving.guard import remove_guard
 from ngxloop.serving.logfiles import check_log_file
 from ngxloop.serving.options.logging import STANDARD_OUTPUT, LogOptions
 from ngxloop.serving.options.process import ProcessOptions
-from ngxloop.serving.privileges import Identity, find_identity
+from ngxloop.serving.privileges import (
+    Identity,
+    drops_rights,
+    find_identity,
+    refuse_new_privileges,
+)
 from ngxloop.serving.rlimits import plan_limits, set_limits
 from ngxloop.serving.variables import plan_variables
 
@@ -37,7 +43,7 @@ class Plan:
     @property
     def uid(self) -> int | None:
         """The user that workers become, None if they stay who we are."""
-        return None if self.identity is None else self.identity.uid
+        return _other_uid(self.identity)
 
     def apply(self, number: int) -> None:
         """Take all steps; for the worker of that number, from 0.
@@ -71,9 +77,12 @@ def plan(options: ProcessOptions, logs: LogOptions) -> Plan:
     Raises:
         ConfigError: An option names what does not exist, or what we may not do.
     """
-    check_log_file("error-log", logs.error_log)
+    identity = find_identity(options.user, options.group)
+    uid = _other_uid(identity)
+    variables = plan_variables(options.env, options.env_file, is_strict=drops_rights(identity))
+    check_log_file("error-log", logs.error_log, uid)
     if logs.access_log != STANDARD_OUTPUT:
-        check_log_file("access-log", logs.access_log)
+        check_log_file("access-log", logs.access_log, uid)
     _check_nice(options.nice)
     _check_folder(options.chdir)
     affinity = None if options.cpu_affinity is None else plan_affinity(options.cpu_affinity)
@@ -82,12 +91,16 @@ def plan(options: ProcessOptions, logs: LogOptions) -> Plan:
         warning = affinity_warning(cgroup_quota(), len(os.sched_getaffinity(0)))
     return Plan(
         options=options,
-        variables=plan_variables(options.env, options.env_file),
+        variables=variables,
         limits=plan_limits(options.rlimit_nofile, options.rlimit_core),
-        identity=find_identity(options.user, options.group),
+        identity=identity,
         affinity=affinity,
         warnings=(warning,) if warning else (),
     )
+
+
+def _other_uid(identity: Identity | None) -> int | None:
+    return None if identity is None or identity.uid == os.geteuid() else identity.uid
 
 
 def _check_nice(nice: int | None) -> None:
@@ -109,6 +122,8 @@ def _check_folder(folder: str | None) -> None:
 
 
 def _set_variables(plan: Plan, number: int) -> None:
+    if plan.identity is not None:
+        os.environ.update(plan.identity.variables(os.environ))
     os.environ.update(plan.variables)
 
 
@@ -124,6 +139,10 @@ def _set_limits(plan: Plan, number: int) -> None:
 def _become_user(plan: Plan, number: int) -> None:
     if plan.identity is not None:
         plan.identity.take_on()
+        if drops_rights(plan.identity):
+            remove_guard()  # what is imported from now on runs as that user
+            if not plan.options.allow_new_privileges:
+                refuse_new_privileges()
 
 
 def _pin(plan: Plan, number: int) -> None:

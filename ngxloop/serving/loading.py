@@ -5,15 +5,16 @@ A list (--bind) of a source that goes before another replaces the whole list of 
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ngxloop.serving.command_line import CommandLine, UsageError, parse_command_line
 from ngxloop.serving.config import OPTIONS, Config
-from ngxloop.serving.config_file import find_file, read_file
+from ngxloop.serving.config_file import FILE_NAME, FileOptions, find_file, read_file
 from ngxloop.serving.environment import CONFIG_VARIABLE, environment_slips, read_environment
 from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.sources import Given
+from ngxloop.serving.trust import find_fault, refusal
 
 DEFAULT = "default"
 
@@ -40,11 +41,22 @@ class Loader:
         arguments: Sequence[str],
         environment: Mapping[str, str] | None = None,
         folder: str | None = None,
+        *,
+        is_strict: bool = False,
     ) -> None:
+        """Remember the sources.
+
+        Args:
+            arguments: The command line.
+            environment: Without, that of this process.
+            folder: Without, the working folder.
+            is_strict: We follow a master that is root, and the workers of which are not.
+        """
         self._arguments = list(arguments)
         self._environment = dict(os.environ if environment is None else environment)
         self._folder = Path(folder or os.getcwd())
-        self._piped: dict[str, Given] | None = None  # what a pipe has said
+        self._piped: FileOptions | None = None  # what a pipe has said
+        self._is_strict = is_strict  # workers have had less rights than we have
 
     def load(self) -> Loaded:
         """Read all sources.
@@ -54,14 +66,16 @@ class Loader:
             UsageError: The command line cannot be understood.
         """
         line = parse_command_line(OPTIONS, self._arguments)
+        file = self._read_file(line)
         given = {
-            **self._read_file(line),
+            **file.given,
             **read_environment(OPTIONS, self._environment),
             **line.given,
         }
         origins = {option.name: DEFAULT for option in OPTIONS}
         origins.update((name, one.where) for name, one in given.items())
-        config = _make_config(given)
+        config = _make_config(given, self._check_file, file)
+        self._is_strict = self._is_strict or config.drops_rights
         slips = environment_slips(OPTIONS, self._environment)
         warnings = [*slips, *config.prepare()]
         return Loaded(config, origins, warnings, line.is_print_wanted)
@@ -77,28 +91,43 @@ class Loader:
         except UsageError as error:
             raise ConfigError("app", str(error)) from error
 
-    def _read_file(self, line: CommandLine) -> dict[str, Given]:
+    def _check_file(self, config: Config, file: FileOptions) -> None:
+        """Refuse options that others than root could have written, once --user is or was set.
+
+        A file that sets nothing is harmless, unless what is missing now is --user.
+        """
+        is_harmless = not file.given and config.drops_rights
+        if file.fault and not is_harmless and (config.drops_rights or self._is_strict):
+            remedy = f"make {file.path} and the folders above it root's, or give another --config"
+            raise ConfigError("config", refusal(file.fault, remedy))
+
+    def _read_file(self, line: CommandLine) -> FileOptions:
         if line.config_file is not None:
             return self._read_named(self._folder / line.config_file, "--config")
         if named := self._environment.get(CONFIG_VARIABLE):
             return self._read_named(self._folder / named, CONFIG_VARIABLE)
         found = find_file(self._folder)
-        return {} if found is None else read_file(found, str(found), OPTIONS)
+        if found is not None:
+            return read_file(found, str(found), OPTIONS, is_regular=True)
+        return FileOptions({}, self._folder / FILE_NAME, find_fault(self._folder / FILE_NAME))
 
-    def _read_named(self, path: Path, where: str) -> dict[str, Given]:
+    def _read_named(self, path: Path, where: str) -> FileOptions:
         if path.is_file():
-            return read_file(path, where, OPTIONS)
+            return read_file(path, where, OPTIONS, is_regular=True)
         if self._piped is None:
             self._piped = read_file(path, where, OPTIONS)
         return self._piped
 
 
-def _make_config(given: Mapping[str, Given]) -> Config:
+def _make_config(
+    given: Mapping[str, Given], check: Callable[[Config, FileOptions], None], file: FileOptions
+) -> Config:
     """Return the Config; an error names the place where the value was written."""
     if "app" not in given:
         raise UsageError("required: APP, the application to serve, as MODULE:NAME")
     try:
         config = Config(**{name: one.value for name, one in given.items()})
+        check(config, file)
         config.prepare()
         return config
     except ConfigError as error:

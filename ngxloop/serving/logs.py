@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from ngxloop.serving.logfiles import LogFile
+from ngxloop.serving.logfiles import LogFile, RefusedFileError
 from ngxloop.serving.logformats import Writer, make_formatter
 from ngxloop.serving.options.logging import STANDARD_OUTPUT, LogOptions
 
@@ -84,14 +84,13 @@ def set_up_logs(options: LogOptions, writer: Writer = MASTER, owner_uid: int | N
     Args:
         options: What is to be written where; in the master again after a reload.
         writer: Who we are.
-        owner_uid: Who must be able to open the files again: the user of the workers.
+        owner_uid: The user of the workers, who must be able to open the files again; None if that
+            is our own.
 
     Raises:
         StartError: A file cannot be opened.
     """
-    _open_files(options)
-    if owner_uid is not None:
-        _give_files(owner_uid)
+    _open_files(options, owner_uid)
     _state.options, _state.writer = options, writer
     _state.events = _EventHandler(make_formatter(options.log_format, writer))
     _state.access = None
@@ -128,14 +127,10 @@ def reopen() -> None:
         try:
             file.reopen()
         except OSError as error:
-            log.error("cannot reopen %s: %s; writing on to the old file", file.path, error.strerror)
-
-
-def reopen_for(owner_uid: int | None) -> None:
-    """Open the log files again, in the master; the workers' user may open them then too."""
-    reopen()
-    if owner_uid is not None:
-        _give_files(owner_uid)
+            # the master has logged already what everybody refuses
+            is_known = isinstance(error, RefusedFileError) and _state.writer is not MASTER
+            write = log.debug if is_known else log.error
+            write("cannot reopen %s: %s; writing on to the old file", file.path, error.strerror)
 
 
 def complain(line: str, traceback: str = "") -> None:
@@ -196,24 +191,18 @@ def _files() -> Iterator[LogFile]:
     yield from filter(None, (_state.error_file, _state.access_file))
 
 
-def _give_files(uid: int) -> None:
-    for file in _files():
-        try:
-            file.give_to(uid)
-        except OSError as error:
-            log.error("cannot give %s to user %d: %s", file.path, uid, error.strerror)
-
-
-def _open_files(options: LogOptions) -> None:
+def _open_files(options: LogOptions, owner_uid: int | None) -> None:
     """Open what the options name, unless that is open already; close what they no longer name."""
     wanted = None if options.access_log == STANDARD_OUTPUT else options.access_log
     old = _state.access_file
     if not _is_open(old, wanted):
-        _state.access_file = None if wanted is None else LogFile(wanted)
+        _state.access_file = None if wanted is None else LogFile(wanted, owner_uid=owner_uid)
         if old is not None:
             old.close()
     if not _is_open(_state.error_file, options.error_log):
-        _redirect_standard_error(options.error_log)
+        _redirect_standard_error(options.error_log, owner_uid)
+    for file in _files():
+        file.owner_uid = owner_uid
 
 
 def _is_open(file: LogFile | None, wanted: str | None) -> bool:
@@ -222,7 +211,7 @@ def _is_open(file: LogFile | None, wanted: str | None) -> bool:
     return os.path.abspath(wanted) == file.path
 
 
-def _redirect_standard_error(path: str | None) -> None:
+def _redirect_standard_error(path: str | None, owner_uid: int | None) -> None:
     """Let descriptor 2 be the file, or what it was in the beginning.
 
     So the file gets all that a process can say: warnings, crashes of C code, tracebacks. nginx does
@@ -231,7 +220,7 @@ def _redirect_standard_error(path: str | None) -> None:
     if _state.terminal_fd < 0:
         _state.terminal_fd = os.dup(_STANDARD_ERROR_FD)
     if path is not None:
-        _state.error_file = LogFile(path, _STANDARD_ERROR_FD)
+        _state.error_file = LogFile(path, _STANDARD_ERROR_FD, owner_uid)
         return
     _state.error_file = None
     os.dup2(_state.terminal_fd, _STANDARD_ERROR_FD)

@@ -6,17 +6,21 @@ stays with the file when that is renamed. So whoever reads the file asks the ker
 (F_GETLK) instead of trusting a number that may be another program's by now.
 
 The trap: closing any descriptor of the file in the owner gives the lock up. The owner never opens
-it again; it compares device and inode.
+it again; it compares device and inode. A child may close its copy: the lock is not the child's.
+It does so at once (process.keep_private), or a worker that has given up root could write the file.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 import struct
 import tempfile
 
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.namedfile import NamedFile
+from ngxloop.serving.process import close_private, keep_private
 
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock: l_type, l_whence, l_start, l_len, l_pid
 _MODE = 0o644
@@ -38,23 +42,27 @@ class Pidfile(NamedFile):
             reason = error.strerror or str(error)
             line = f"cannot write the pid file {path}: {reason}; choose another place"
             raise StartError(ExitCode.START_FAILED, line) from error
+        keep_private(self._fd)
         found = os.fstat(self._fd)
         super().__init__(place, (found.st_dev, found.st_ino))
 
     def close(self) -> None:
         """Remove the file if it is still ours, and give up the lock."""
         self.remove()
-        os.close(self._fd)
+        close_private(self._fd)
 
 
 def lock_holder(path: str) -> int:
-    """Return the process that owns a pid file, 0 if nobody does.
+    """Return the process that owns a pid file, 0 if no process does.
 
     Raises:
-        OSError: There is no such file, or we may not read it.
+        OSError: There is no such file, or we may not read it. A link or a FIFO is no pid file: root
+            would signal whichever process has locked what it leads to.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
         asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))
     finally:

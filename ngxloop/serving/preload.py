@@ -170,7 +170,8 @@ class _Loader:
         for sock in self._assignment.sockets:  # they come with each worker
             sock.close()
         set_title(f"preload {generation} [{self._config.app}]")
-        set_up_logs(self._config, Writer(f"preload {generation}", None, generation))
+        writer = Writer(f"preload {generation}", None, generation)
+        set_up_logs(self._config, writer, self._config.start_plan.uid)
         try:
             self._config.start_plan.apply_shared()
             take_libraries(self._config.app_dir, self._config.start_plan.variables)

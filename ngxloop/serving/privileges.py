@@ -11,10 +11,12 @@ import functools
 import grp
 import os
 import pwd
+from collections.abc import Mapping
 
 from ngxloop.serving.errors import ConfigError
 
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
+_PR_SET_NO_NEW_PRIVS = 38
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -54,6 +56,37 @@ class Identity:
     def groups(self) -> list[int]:
         """All groups, as initgroups() sets them; looked up once, which may ask a server."""
         return os.getgrouplist(self.name, self.gid) if self.name else [self.gid]
+
+    def variables(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return HOME, USER and LOGNAME of this user, where the environment has ours or none.
+
+        Others are the operator's choice. A user without a name has the home that login(1) gives.
+        """
+        ours, theirs = _login_of(os.geteuid()), _login_of(self.uid)
+        return {
+            name: value
+            for name, value in theirs.items()
+            if environment.get(name, ours[name]) == ours[name]
+        }
+
+
+def drops_rights(identity: Identity | None) -> bool:
+    """Say whether we are root and the workers are not; for a process that is not one of them yet.
+
+    Only root has an identity to take on.
+    """
+    return identity is not None and identity.uid != 0
+
+
+def refuse_new_privileges() -> None:
+    """Let no program that we or our children execute have more rights: setuid bits do nothing.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, f"prctl(PR_SET_NO_NEW_PRIVS) failed: {os.strerror(errno)}")
 
 
 def find_identity(user: str | None, group: str | None) -> Identity | None:
@@ -134,6 +167,14 @@ def _find_user(user: str, option: str = "user") -> tuple[int, int, str]:
 
 def _current() -> tuple[int, int, str]:
     return _find_user(str(os.geteuid()))
+
+
+def _login_of(uid: int) -> dict[str, str]:
+    try:
+        found = pwd.getpwuid(uid)
+    except KeyError:
+        return {"HOME": "/", "USER": str(uid), "LOGNAME": str(uid)}
+    return {"HOME": found.pw_dir, "USER": found.pw_name, "LOGNAME": found.pw_name}
 
 
 def _number(digits: str, option: str) -> int:

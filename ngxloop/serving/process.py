@@ -3,6 +3,8 @@
 Rules. 1. Every signal is blocked around the fork; the worker resets its handlers before it lets
 any in. 2. The worker leaves by os._exit(): the caller's stack, which it has inherited, belongs to
 the master, and so do exit functions registered before the fork. (multiprocessing does the same.)
+3. What keep_private() was given is closed before anything else happens in the child: workers, the
+processes that preload and watch, whatever is forked here.
 """
 
 import atexit
@@ -21,6 +23,20 @@ from ngxloop.serving.errors import ExitCode
 from ngxloop.serving.logs import log
 from ngxloop.serving.signals import DUMP_SIGNAL, reset_in_worker, signals_blocked
 from ngxloop.serving.stacks import write_stacks_on
+
+_private_fds: set[int] = set()
+
+
+def keep_private(fd: int) -> None:
+    """Close this descriptor in every process that is forked from now on."""
+    _private_fds.add(fd)
+
+
+def close_private(fd: int) -> None:
+    """Close a descriptor that keep_private() was given."""
+    if fd in _private_fds:  # else we are such a child, and the number may be another file's
+        _private_fds.remove(fd)
+        os.close(fd)
 
 
 def fork_worker(
@@ -99,6 +115,7 @@ def _run_child(
 ) -> NoReturn:
     status: int = ExitCode.INTERNAL
     try:  # from its first moment: what rises out of here would go on as a second master
+        _close_private_fds()
         if not keeps_exit_functions:
             atexit._clear()
         write_stacks_on(DUMP_SIGNAL)
@@ -111,6 +128,12 @@ def _run_child(
         traceback.print_exc()
     finally:
         _leave(status)
+
+
+def _close_private_fds() -> None:
+    for fd in _private_fds:
+        os.close(fd)
+    _private_fds.clear()
 
 
 def _status_of(error: SystemExit) -> int:

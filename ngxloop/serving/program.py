@@ -83,7 +83,7 @@ class _Program:
             line = f"there is no script {path!r} in {os.getcwd()}; give its path"
             raise StartError(ExitCode.NO_MODULE, line)
         sys.argv = [path, *self._config.arguments]
-        sys.path[0] = os.path.dirname(os.path.abspath(path))
+        sys.path[: 0 if sys.flags.safe_path else 1] = [os.path.dirname(os.path.abspath(path))]
         try:
             with self._errors_before_ready():
                 runpy.run_path(path, run_name="__main__")

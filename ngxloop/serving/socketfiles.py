@@ -51,6 +51,27 @@ def give_socket_file(path: str, uid: int, gid: int) -> None:
         os.close(fd)
 
 
+def give_socket_file(path: str, uid: int, gid: int) -> None:
+    """Give a socket file that we have just made to user and group; -1 leaves one as it is.
+
+    Who may write the folder can exchange the file meanwhile, even for a link to another one: so it
+    is held by a descriptor, examined, and changed through that.
+
+    Raises:
+        OSError: We may not, or it is not our socket any more.
+    """
+    if (uid, gid) == (-1, -1):
+        return
+    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
+            raise FileExistsError(errno.EEXIST, "the socket file was exchanged by somebody")
+        os.chown(f"/proc/self/fd/{fd}", uid, gid)
+    finally:
+        os.close(fd)
+
+
 def is_dead_socket(path: str) -> bool:
     """Say whether a path is the file of a socket that no process has open any more."""
     return is_socket_file(path) and not _has_socket(path)

@@ -68,15 +68,20 @@ class Succession:
         """Rename this, too, when a new master is started."""
         self._ways.append(way)
 
-    def problem(self) -> str:
-        """Return why there can be no new master now, if there cannot."""
+    def problem(self, *, is_strict: bool = False) -> str:
+        """Return why there can be no new master now, if there cannot.
+
+        Args:
+            is_strict: We are root, and the workers are not.
+        """
+        self._upgrade.set_strict(is_strict)
         if self.successor_pid:
             return f"a new master runs already, process {self.successor_pid}; end one of us first"
         if self.predecessor_pid:
             return f"the master before us still runs, process {self.predecessor_pid}; end it first"
         if os.getpid() == 1:
             return "process 1 of a container takes the container with it; replace the container"
-        return ""
+        return self._upgrade.problem()
 
     def start(self, listeners: Listeners, others: Sequence[Heirloom]) -> str:
         """Start a new master; return why that was impossible, if it was.

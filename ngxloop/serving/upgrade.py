@@ -11,11 +11,14 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
+from ngxloop import version
 from ngxloop.serving.crew import Crew
+from ngxloop.serving.guard import import_fault
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.inheritance import VARIABLE, Heirloom, pack
 from ngxloop.serving.logs import log
 from ngxloop.serving.poller import Handler, Poller
+from ngxloop.serving.trust import find_fault, refusal
 
 
 class Owner(Protocol):
@@ -39,6 +42,25 @@ class Upgrade:
         self._process: subprocess.Popen[bytes] | None = None
         self._ready_fd = -1
         self.is_ready: bool = False
+        self._is_strict = False
+
+    def set_strict(self, is_strict: bool) -> None:
+        """Execute only what root alone can write: we are root, and the workers are not."""
+        self._is_strict = is_strict
+
+    def problem(self) -> str:
+        """Return why the program is not started, if it is not."""
+        if not self._is_strict:
+            return ""
+        folder, name = os.path.split(os.path.abspath(sys.executable))
+        faults = (
+            find_fault(self._folder, is_searched=True),
+            find_fault(os.path.join(folder, name)),
+            _script_fault(self._folder),
+            import_fault(),
+        )
+        fault = next(filter(None, faults), "")
+        return refusal(fault, "make it root's, or start ngxloop-serve elsewhere") if fault else ""
 
     @property
     def pid(self) -> int:
@@ -54,8 +76,8 @@ class Upgrade:
         self._ready_fd, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, *sys.orig_argv[1:]],
-                env={**os.environ, VARIABLE: pack(heirlooms, theirs)},
+                [sys.executable, *self._safe_flags(), *sys.orig_argv[1:]],
+                env={**os.environ, VARIABLE: pack(heirlooms, theirs, is_strict=self._is_strict)},
                 pass_fds=[theirs, *(one.fd for one in heirlooms)],
                 cwd=self._folder,
             )
@@ -91,6 +113,15 @@ class Upgrade:
         if self._process is not None:
             self._process.returncode = 0  # a child of the master, no zombie of the worker
 
+    def _safe_flags(self) -> list[str]:
+        """Keep the working folder, or that of the script, off the path of a master that is root.
+
+        Unless ngxloop itself is found only there: it is root's then, problem() has seen to it.
+        """
+        home = os.path.dirname(os.path.dirname(os.path.abspath(version.__file__)))
+        is_found = home in map(os.path.abspath, sys.path[1:])
+        return ["-P"] if self._is_strict and is_found and not sys.flags.safe_path else []
+
     def _hear(self) -> None:
         try:
             data = os.read(self._ready_fd, 1)
@@ -112,6 +143,13 @@ class Upgrade:
         self._process = None
         self._owner.successor_gone(pid)
         log.error("the new master (process %d) ended with code %d; this one goes on", pid, code)
+
+
+def _script_fault(folder: str) -> str:
+    """Return the fault of the script that we run, if it is one (not python -m)."""
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    return "" if file is None else find_fault(os.path.join(folder, file))
 
 
 def _start_folder() -> str:

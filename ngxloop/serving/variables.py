@@ -6,33 +6,43 @@ value. Nothing is expanded.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from ngxloop.serving.errors import ConfigError
+from ngxloop.serving.trust import read_text, refusal
 
 
-def plan_variables(assignments: Sequence[str], files: Sequence[str]) -> dict[str, str]:
+def plan_variables(
+    assignments: Sequence[str], files: Sequence[str], *, is_strict: bool = False
+) -> dict[str, str]:
     """Return the variables that a worker sets; a later file goes before an earlier one.
 
+    Args:
+        assignments: Of --env.
+        files: Of --env-file.
+        is_strict: We are root and the workers are not.
+
     Raises:
-        ConfigError: A file cannot be read, or has a line that sets no variable.
+        ConfigError: A file cannot be read, has a line that sets no variable, or is not root's.
     """
     variables: dict[str, str] = {}
     for file in files:
-        variables.update(_read_file(file))
+        variables.update(_read_file(file, is_strict=is_strict))
     for assignment in assignments:
         name, _, value = assignment.partition("=")
         variables[name] = value
     return variables
 
 
-def _read_file(file: str) -> Iterator[tuple[str, str]]:
+def _read_file(file: str, *, is_strict: bool) -> Iterator[tuple[str, str]]:
     try:
-        lines = Path(file).read_text("utf-8").splitlines()
+        text, fault = read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError("env-file", f"cannot read {file}: {reason}") from None
-    for number, line in enumerate(lines, 1):
+    if is_strict and fault:
+        remedy = f"make {file} and the folders above it root's, or give another file"
+        raise ConfigError("env-file", refusal(fault, remedy))
+    for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
             yield _assignment(stripped, f"{file}, line {number}")

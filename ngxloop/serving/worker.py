@@ -43,7 +43,8 @@ def run_worker(assignment: Assignment) -> int:
     config = assignment.config
     assignment.board.claim(assignment.slot, os.getpid())
     _set_title(assignment, State.STARTING)
-    set_up_logs(config, Writer(assignment.name, assignment.number, assignment.generation))
+    writer = Writer(assignment.name, assignment.number, assignment.generation)
+    set_up_logs(config, writer, config.start_plan.uid)
     hooks = config.hook_functions
     hooks.call("post_fork", assignment.number)
     try:

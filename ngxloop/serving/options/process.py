@@ -7,6 +7,7 @@ from typing import ClassVar
 from ngxloop.serving.options.table import option
 from ngxloop.serving.options.values import (
     FILE,
+    FLAG,
     FOLDER,
     MASK,
     Kind,
@@ -63,6 +64,12 @@ class ProcessOptions:
     user: str | None = option(None, text("NAME", "a user"), "the user they run as, if we are root")
     group: str | None = option(
         None, text("NAME", "a group"), "the group they run as (that of --user)"
+    )
+    allow_new_privileges: bool = option(
+        False,
+        FLAG,
+        "with --user: let programs that workers execute gain rights by setuid and setgid bits or "
+        "file capabilities, as sudo and sendmail do",
     )
     umask: int | None = option(None, MASK, "file mode bits they leave out of new files, octal")
     chdir: str | None = option(None, FOLDER, "the folder they work in; --app-dir counts from it")

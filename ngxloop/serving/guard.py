@@ -1,0 +1,98 @@
+"""What a master imports while it is root and its workers are not: only what root alone can write.
+
+Two halves. import_fault() examines the folders of sys.path and the modules that are loaded already;
+that is for the moments in which a start, a reload or an upgrade can still be refused. The guard
+stands first among the finders (sys.meta_path) from then on, and examines each module that is found
+before it runs: a folder that is deep in a package, a file of bytecode, what an import hook of an
+editable installation points to. A worker takes it out when it has given up root.
+"""
+
+import importlib.abc
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+from ngxloop.serving.trust import find_fault, first_fault
+
+
+class UntrustedError(ImportError):
+    """A module is not imported, because others than root could have written it."""
+
+
+class _Guard(importlib.abc.MetaPathFinder):
+    """Asks the other finders, and examines what they have found."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        for finder in sys.meta_path:
+            find = None if finder is self else getattr(finder, "find_spec", None)
+            spec: ModuleSpec | None = find(name, path, target) if find else None
+            if spec is not None:
+                if fault := _spec_fault(spec):
+                    raise UntrustedError(fault, name=name)
+                return spec
+        return None
+
+
+_guard = _Guard()
+
+
+def set_guard() -> None:
+    """Examine every module that is imported from now on."""
+    if _guard not in sys.meta_path:
+        sys.meta_path.insert(0, _guard)
+
+
+def is_guarded() -> bool:
+    """Say whether imports are examined."""
+    return _guard in sys.meta_path
+
+
+def remove_guard() -> None:
+    """Import what there is; for a process that has no rights to lose any more."""
+    if _guard in sys.meta_path:
+        sys.meta_path.remove(_guard)
+
+
+def import_fault() -> str:
+    """Return why others than root could have a say in what we import, or have had one."""
+    return first_fault(sys.path) or next(filter(None, _module_faults()), "")
+
+
+# Private -----------------------------------------------------------------------------------------
+
+
+def _module_faults() -> Iterator[str]:
+    """Yield the fault, which may be empty, of each file and folder once."""
+    files, folders = set(), set()
+    for module in list(sys.modules.values()):
+        spec = getattr(module, "__spec__", None)
+        for file in (getattr(module, "__file__", None), *_files_of(spec)):
+            if isinstance(file, str):
+                files.add(file)
+                folders.add(os.path.dirname(os.path.abspath(file)))
+    for folder in folders:
+        yield find_fault(folder, is_searched=True)
+    for file in files:
+        yield find_fault(file)
+
+
+def _spec_fault(spec: ModuleSpec) -> str:
+    """Return what is wrong with the file of a module, or with the folders of a package."""
+    folders = list(spec.submodule_search_locations or ())
+    files = list(_files_of(spec))
+    folders += [os.path.dirname(os.path.abspath(file)) for file in files]
+    return first_fault(folders) or next(filter(None, map(find_fault, files)), "")
+
+
+def _files_of(spec: ModuleSpec | None) -> Iterator[str]:
+    """Yield source or library, and the bytecode that would run in its place."""
+    if spec is None or not spec.has_location:
+        return
+    if isinstance(spec.origin, str):
+        yield spec.origin
+    if isinstance(spec.cached, str) and os.path.exists(spec.cached):
+        yield spec.cached
