@@ -39,11 +39,7 @@ class Plan:
     identity: Identity | None
     affinity: tuple[Affinity, bool] | None
     warnings: tuple[str, ...]
-
-    @property
-    def uid(self) -> int | None:
-        """The user that workers become, None if they stay who we are."""
-        return _other_uid(self.identity)
+    uid: int | None  # the user that workers become, None if they stay who the master is
 
     def apply(self, number: int) -> None:
         """Take all steps; for the worker of that number, from 0.
@@ -96,6 +92,7 @@ def plan(options: ProcessOptions, logs: LogOptions) -> Plan:
         identity=identity,
         affinity=affinity,
         warnings=(warning,) if warning else (),
+        uid=uid,
     )
 
 
