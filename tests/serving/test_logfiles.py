@@ -231,7 +231,8 @@ def test_log_that_a_reload_names_is_opened_as_carefully(serve, tmp_path, folder,
     error = folder / "error.log"
     error.unlink()
     server.send(signal.SIGHUP)
-    wait_until_blocking(lambda: error.exists() and "drains" in error.read_text(), "the new log")
-    assert (folder / "error.log").stat().st_uid == NOBODY
+    server.logged("generation 2 serves, 1 drains")
     assert server.end() == 0
+    assert error.stat().st_uid == NOBODY
+    assert "ended" in error.read_text()
     assert is_untouched(victim)

@@ -120,4 +120,6 @@ def test_file_has_a_largest_size(tmp_path):
 
 def test_path_in_an_archive_is_that_of_the_archive(tmp_path):
     (tmp_path / "modules.zip").touch()
-    assert find_fault(tmp_path / "modules.zip" / "module.py") == find_fault(tmp_path / "modules.zip")
+    assert find_fault(tmp_path / "modules.zip" / "module.py") == find_fault(
+        tmp_path / "modules.zip"
+    )
