@@ -138,7 +138,7 @@ class Config(
         """
         if fault := import_fault():
             remedy = "make it root's, or take it off Python's path (PYTHONPATH, python -P)"
-            raise ConfigError("user", refusal(f"on Python's path, {fault}", remedy))
+            raise ConfigError("user", refusal(f"{fault}, and Python runs what is there", remedy))
         for option, path in (("pidfile", self.pidfile), ("control-socket", self.control_socket)):
             folder = os.path.dirname(os.path.abspath(path)) if path is not None else "/"
             if fault := find_fault(folder):

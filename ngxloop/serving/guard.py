@@ -1,12 +1,14 @@
 """What a master imports while it is root and its workers are not: only what root alone can write.
 
-Two halves. import_fault() examines the folders of sys.path and the modules that are loaded already;
-that is for the moments in which a start, a reload or an upgrade can still be refused. The guard
-stands first among the finders (sys.meta_path) from then on, and examines each module that is found
-before it runs: a folder that is deep in a package, a file of bytecode, what an import hook of an
-editable installation points to. A worker takes it out when it has given up root.
+Two halves. import_fault() examines the folders of sys.path, the modules that are loaded already,
+and what the interpreter obeys when it starts: itself, pyvenv.cfg and .pth files. That is for the
+moments in which a start, a reload or an upgrade can still be refused. The guard stands first among
+the finders (sys.meta_path) from then on, and examines each module that is found before it runs: a
+folder that is deep in a package, a file of bytecode, what an import hook of an editable
+installation points to. A worker takes it out when it has given up root.
 """
 
+import contextlib
 import importlib.abc
 import os
 import sys
@@ -59,10 +61,23 @@ def remove_guard() -> None:
 
 def import_fault() -> str:
     """Return why others than root could have a say in what we import, or have had one."""
-    return first_fault(sys.path) or next(filter(None, _module_faults()), "")
+    folders = first_fault(sys.path)
+    return folders or next(filter(None, (*map(find_fault, _start_files()), *_module_faults())), "")
 
 
 # Private -----------------------------------------------------------------------------------------
+
+
+def _start_files() -> Iterator[str]:
+    """Yield what the interpreter reads before it runs any code of ours; see the module site."""
+    executable = os.path.abspath(sys.executable)
+    yield executable
+    for folder in (os.path.dirname(executable), os.path.dirname(os.path.dirname(executable))):
+        yield os.path.join(folder, "pyvenv.cfg")
+    for folder in sys.path:
+        with contextlib.suppress(OSError):  # missing, or an archive
+            names = os.listdir(folder or ".")
+            yield from (os.path.join(folder, name) for name in names if name.endswith(".pth"))
 
 
 def _module_faults() -> Iterator[str]:

@@ -25,7 +25,7 @@ Every option can stand in four places. The first of them that has it decides:
 
 The file is the one that `--config FILE` or `NGXLOOP_CONFIG` names, else `ngxloop.toml`, else
 `pyproject.toml` in the working folder. It is read again at every reload; command line and
-environment are those of the start. `ngxloop-serve APP --print-config` prints all options as
+environment are those of the start. It has at most 1 MiB. `ngxloop-serve APP --print-config` prints all options as
 such a file, with where each value comes from, but no secrets; `ngxloop-serve check APP` says
 whether serving would begin, and serves nothing.
 
@@ -71,7 +71,9 @@ _HOOKS = """\
 Functions of the module that `--hooks` names. `slot` is the number of the worker, from 0; its
 replacement has the same. A hook that raises is logged, and one that may refuse ends the start,
 or the reload, with its error. The master has one thread: its hooks have to be short. The module is
-run anew at every reload."""
+run anew at every reload. It is looked for in `--app-dir`, then on Python's path, and can import the
+modules beside it; with `--user` and as root, only from folders that root alone can write, see
+[security.md](security.md)."""
 
 
 def page() -> str:

@@ -32,9 +32,10 @@ def remove_file(path: str, identity: tuple[int, int]) -> None:
 
 
 def give_socket_file(path: str, uid: int, gid: int) -> None:
-    """Change owner and group of a socket's file, -1 to leave one.
+    """Give a socket file that we have just made to user and group; -1 leaves one as it is.
 
-    Whoever may write to the folder may have put another file there: it is left alone.
+    A process that may write to the folder can exchange the file meanwhile, even for a link to
+    another one. So the file is held by a descriptor, examined, and changed through that.
 
     Raises:
         OSError: EEXIST for another file, or what chown() raises.
@@ -44,30 +45,9 @@ def give_socket_file(path: str, uid: int, gid: int) -> None:
     fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         found = os.fstat(fd)
-        if not stat.S_ISSOCK(found.st_mode) or found.st_nlink != 1:
+        if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
             raise OSError(errno.EEXIST, "another file has taken the place of the socket's")
         os.chown(f"/proc/self/fd/{fd}", uid, gid)  # of that file, whatever its name is now
-    finally:
-        os.close(fd)
-
-
-def give_socket_file(path: str, uid: int, gid: int) -> None:
-    """Give a socket file that we have just made to user and group; -1 leaves one as it is.
-
-    Who may write the folder can exchange the file meanwhile, even for a link to another one: so it
-    is held by a descriptor, examined, and changed through that.
-
-    Raises:
-        OSError: We may not, or it is not our socket any more.
-    """
-    if (uid, gid) == (-1, -1):
-        return
-    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        found = os.fstat(fd)
-        if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
-            raise FileExistsError(errno.EEXIST, "the socket file was exchanged by somebody")
-        os.chown(f"/proc/self/fd/{fd}", uid, gid)
     finally:
         os.close(fd)
 

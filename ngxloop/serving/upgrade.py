@@ -52,14 +52,8 @@ class Upgrade:
         """Return why the program is not started, if it is not."""
         if not self._is_strict:
             return ""
-        folder, name = os.path.split(os.path.abspath(sys.executable))
-        faults = (
-            find_fault(self._folder, is_searched=True),
-            find_fault(os.path.join(folder, name)),
-            _script_fault(self._folder),
-            import_fault(),
-        )
-        fault = next(filter(None, faults), "")
+        fault = find_fault(self._folder, is_searched=True)
+        fault = fault or _script_fault(self._folder) or import_fault()
         return refusal(fault, "make it root's, or start ngxloop-serve elsewhere") if fault else ""
 
     @property

@@ -29,6 +29,10 @@ def state_with(serve, *options):
     return ask(serve("process_state:State", *options).serving())
 
 
+def state_as(serve_as, user, *options):
+    return ask(serve_as(user, "process_state:State", *options).serving())
+
+
 def as_nobody(function):
     """Call the function in a child without root's rights; return what it raises, as text."""
     read_fd, write_fd = os.pipe()
@@ -70,6 +74,31 @@ def test_worker_is_the_user_with_its_groups_and_can_dump_core(serve_as):
     assert state["groups"] == os.getgrouplist("nobody", found.pw_gid)
     assert state["dumpable"] == 1
     assert state["death_signal"] == signal.SIGTERM  # which setuid() would have undone
+
+
+@needs_root
+@pytest.mark.parametrize("more", [[], ["--preload"]], ids=["forked", "preloaded"])
+def test_worker_that_gave_up_root_gets_no_rights_back_by_executing(serve_as, more):
+    assert state_as(serve_as, "nobody", *more)["no_new_privileges"] == 1
+    allowed = state_as(serve_as, "nobody", "--allow-new-privileges", *more)
+    assert allowed["no_new_privileges"] == 0
+
+
+def test_worker_that_gives_up_nothing_may_execute_what_it_likes(serve):
+    assert state_with(serve)["no_new_privileges"] == 0
+
+
+@needs_root
+def test_worker_has_the_home_of_its_user_unless_the_operator_gave_another(serve_as, monkeypatch):
+    found = pwd.getpwnam("nobody")
+    root = pwd.getpwuid(0)
+    monkeypatch.setenv("HOME", root.pw_dir)
+    monkeypatch.delenv("USER", raising=False)
+    monkeypatch.setenv("LOGNAME", "somebody")
+    state = state_as(serve_as, "nobody")
+    assert state["login"] == {"HOME": found.pw_dir, "USER": "nobody", "LOGNAME": "somebody"}
+    state = state_as(serve_as, "54321", "--env", "HOME=/srv")
+    assert state["login"] == {"HOME": "/srv", "USER": "54321", "LOGNAME": "somebody"}
 
 
 @needs_root

@@ -1,5 +1,6 @@
 """The pid file belongs to whoever holds its lock."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,7 +11,8 @@ import pytest
 from ngxloop.serving.errors import StartError
 from ngxloop.serving.namedfile import OLD_SUFFIX
 from ngxloop.serving.pidfile import Pidfile, lock_holder
-from tests.serving.support import environment
+from ngxloop.serving.process import fork_worker
+from tests.serving.support import environment, run_to_end
 
 HOLD = """
 import sys
@@ -105,3 +107,32 @@ def test_successors_file_is_not_removed(path):
 def test_folder_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(StartError, match=r"cannot write the pid file .*: No such file"):
         Pidfile(str(tmp_path / "no" / "app.pid"))
+
+
+def test_child_of_the_master_has_no_descriptor_of_it_and_the_lock_stays(path):
+    pidfile = Pidfile(path)
+    pid = fork_worker(lambda: None, lambda: int(any("app.pid" in one for one in open_links())))
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert any("app.pid" in one for one in open_links())
+    check = f"from ngxloop.serving.pidfile import lock_holder; print(lock_holder({path!r}))"
+    result = run_to_end([sys.executable, "-c", check])
+    assert result.stdout == f"{os.getpid()}\n"
+    pidfile.close()
+
+
+def open_links():
+    folder = "/proc/self/fd"
+    found = []
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"{folder}/{name}"))
+    return found
+
+
+def test_what_is_no_file_of_a_master_has_no_holder(path, owner, tmp_path):
+    (tmp_path / "link").symlink_to(path)
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("link", "fifo"):
+        with pytest.raises(OSError, match=r"symbolic links|not a regular file"):
+            lock_holder(str(tmp_path / name))

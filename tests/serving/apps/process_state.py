@@ -8,6 +8,7 @@ import resource
 
 _PR_GET_DUMPABLE = 3
 _PR_GET_PDEATHSIG = 2
+_PR_GET_NO_NEW_PRIVS = 39
 
 
 class State(asyncio.Protocol):
@@ -36,6 +37,8 @@ def _state():
         "nofile": resource.getrlimit(resource.RLIMIT_NOFILE),
         "core": resource.getrlimit(resource.RLIMIT_CORE),
         "variables": {name: os.environ.get(name) for name in ("COLOUR", "SIZE", "SHAPE")},
+        "login": {name: os.environ.get(name) for name in ("HOME", "USER", "LOGNAME")},
+        "no_new_privileges": libc.prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
         "dumpable": libc.prctl(_PR_GET_DUMPABLE),
         "death_signal": death_signal.value,
     }

@@ -1,0 +1,109 @@
+"""Which descriptors the processes have that a master forks: what they need, and nothing else."""
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.serving.support import APPS, command, run_to_end, wait_gone
+from tests.support.waiting import wait_until_blocking
+
+# What each is for: input, output and errors, the log of requests, the addresses, the orders, who
+# leads (ngxloop/leader.py). Beside these there are the bells of the scoreboard, as in the master.
+INHERITED = Counter(
+    {"null": 2, "error.log": 1, "access.log": 1, "listening": 2, "channel": 1, "leader": 1}
+)
+# The worker's own: its epoll and waker, and the pipe for the signals of its loop.
+WORKER = INHERITED + Counter({"eventpoll": 1, "bell": 1, "pipe": 2})
+LOADER = INHERITED - Counter({"listening": 2})  # which come with each worker
+_NAMES = {"anon_inode:[eventpoll]": "eventpoll", "anon_inode:[eventfd]": "bell"}
+
+
+def children(pid):
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def links(pid):
+    folder = Path(f"/proc/{pid}/fd")
+    return [os.readlink(folder / name) for name in os.listdir(folder)]
+
+
+def title(pid):
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
+
+
+def kinds(pid, master):
+    """Count what a process has open, by what it is for."""
+    shared = set(links(master))
+
+    def kind(target):
+        if target.startswith("socket:"):
+            return "listening" if target in shared else "channel"
+        if target.startswith("pipe:"):
+            return "master's pipe" if target in shared else "pipe"
+        if "ngxloop-leader" in target:
+            return "leader"
+        return _NAMES.get(target, "null" if target == "/dev/null" else Path(target).name)
+
+    found = Counter(kind(target) for target in links(pid))
+    return found - Counter({"bell": links(master).count("anon_inode:[eventfd]")})
+
+
+@pytest.fixture
+def master(tmp_path):
+    """Start a daemon that has everything for which a master opens something; return its id."""
+    pids = []
+
+    def start(*options):
+        given = [
+            *("plain:Echo", "--app-dir", str(APPS), "--daemon", "--workers", "2"),
+            *("--bind", "127.0.0.1:0", "--bind", f"unix:{tmp_path}/app.sock"),
+            *("--status-bind", f"unix:{tmp_path}/status.sock"),
+            *("--control-socket", str(tmp_path / "control.sock")),
+            *("--pidfile", str(tmp_path / "app.pid")),
+            *(f"--error-log={tmp_path}/error.log", f"--access-log={tmp_path}/access.log"),
+        ]
+        result = run_to_end(command(*given, *options))
+        assert result.returncode == 0, result.stderr
+        pids.append(int((tmp_path / "app.pid").read_text()))
+        return pids[0]  # the command ends when it serves
+
+    yield start
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+        wait_gone(pid)
+
+
+def test_worker_has_what_it_needs_and_nothing_of_the_masters(master):
+    pid = master()
+    assert [kinds(one, pid) for one in children(pid)] == [WORKER, WORKER]
+
+
+def test_process_that_preloads_and_its_workers_have_no_more(master):
+    pytest.importorskip("setproctitle")  # by which the processes are told apart
+    pid = master("--preload")
+    found = sorted((title(one), kinds(one, pid)) for one in children(pid))
+    names = [name.split(" [")[0] for name, _ in found]
+    assert names == ["ngxloop: preload 1", "ngxloop: worker 1.0", "ngxloop: worker 1.1"]
+    assert [one for _, one in found] == [LOADER, WORKER, WORKER]
+
+
+def test_process_that_watches_has_its_logs_only(master):
+    pytest.importorskip("watchfiles")
+    pid = master("--reload", "--preload")
+    (watcher,) = [one for one in children(pid) if "watcher" in title(one)]
+    shared = {name: count for name, count in kinds(watcher, pid).items() if name in INHERITED}
+    assert shared == {"null": 2, "error.log": 1, "access.log": 1}
+
+
+def test_successor_and_its_predecessor_leave_their_workers_no_line_between_them(master, tmp_path):
+    pid = master()
+    os.kill(pid, signal.SIGUSR2)
+    wait_until_blocking(lambda: "the new master" in (tmp_path / "error.log").read_text(), "both")
+    new = int((tmp_path / "app.pid").read_text())
+    workers = [one for one in children(new) if title(one) != "ngxloop: watcher"]
+    assert [kinds(one, new) for one in workers] == [WORKER, WORKER]
+    os.kill(new, signal.SIGTERM)
+    wait_gone(new)
