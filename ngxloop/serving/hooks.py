@@ -18,7 +18,7 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ExtensionFileLoader, ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -51,11 +51,17 @@ class _Finder(importlib.abc.MetaPathFinder):
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
+        self.found: set[str] = set()
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return PathFinder.find_spec(name, [self._folder], target) if path is None else None
+        if path is not None:  # it is in a package, which knows where
+            return None
+        spec = PathFinder.find_spec(name, [self._folder], target)
+        if spec is not None:
+            self.found.add(name)
+        return spec
 
 
 class Neighbours:
@@ -70,7 +76,8 @@ class Neighbours:
     def importable(self) -> Iterator[None]:
         """Let them be imported by what runs inside."""
         finder = _Finder(self._folder)
-        before = dict(sys.modules)
+        before = set(sys.modules)
+        finder.found.update(self._modules)
         for name, module in self._modules.items():
             sys.modules.setdefault(name, module)
         # behind the guard, if there is one: it asks all finders, and examines what they find
@@ -81,18 +88,15 @@ class Neighbours:
         finally:
             sys.meta_path.remove(finder)
             if os.getpid() == self._pid:  # what a worker imports is the worker's to keep
-                self._take_out(before)
+                self._take_out(set(sys.modules) - before, finder.found)
 
-    def _take_out(self, before: Mapping[str, ModuleType]) -> None:
-        for name, module in list(sys.modules.items()):
-            if name not in before and self._is_ours(module):
+    def _take_out(self, new: set[str], found: set[str]) -> None:
+        """Take modules out of sys.modules, but compiled ones, not all of which load twice."""
+        for name in new:
+            loader = getattr(sys.modules[name], "__loader__", None)
+            is_ours = name.partition(".")[0] in found
+            if is_ours and not isinstance(loader, ExtensionFileLoader):
                 self._modules[name] = sys.modules.pop(name)
-
-    def _is_ours(self, module: ModuleType) -> bool:
-        spec = getattr(module, "__spec__", None)
-        places = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
-        inside = os.path.join(self._folder, "")
-        return any(isinstance(one, str) and one.startswith(inside) for one in places)
 
 
 class Hooks:
@@ -136,7 +140,11 @@ def load_hooks(name: str | None, folder: str) -> Hooks:
     """
     if name is None:
         return Hooks({})
-    place = os.path.abspath(folder)
+    try:
+        place = os.path.abspath(folder)
+    except OSError as error:
+        line = f"the working folder, in which {name!r} is looked for, is gone: {error.strerror}"
+        raise ConfigError(_OPTION, line) from None
     beside = Neighbours(place)
     with beside.importable():
         spec = _find_module(name, place)

@@ -24,10 +24,10 @@ Every option can stand in four places. The first of them that has it decides:
 4. the default
 
 The file is the one that `--config FILE` or `NGXLOOP_CONFIG` names, else `ngxloop.toml`, else
-`pyproject.toml` in the working folder. It is read again at every reload; command line and
-environment are those of the start. It has at most 1 MiB. `ngxloop-serve APP --print-config` prints all options as
-such a file, with where each value comes from, but no secrets; `ngxloop-serve check APP` says
-whether serving would begin, and serves nothing.
+`pyproject.toml` in the working folder. It may have up to 1 MiB, and is read again at every
+reload; command line and environment are those of the start. `ngxloop-serve APP --print-config`
+prints all options as such a file, with where each value comes from, but no secrets;
+`ngxloop-serve check APP` says whether serving would begin, and serves nothing.
 
 A list on the command line is given by repeating the option, in the environment with commas, in
 the file as an array; a list of one place replaces the whole list of another. A yes-or-no option

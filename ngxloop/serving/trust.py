@@ -69,7 +69,11 @@ def find_fault(path: str | os.PathLike[str], *, is_searched: bool = False) -> st
         path: A file or folder, which need not be there.
         is_searched: It is a folder in which names are looked up: nobody else may add to it.
     """
-    return _Way(os.path.join(os.getcwd(), path), is_searched).fault
+    try:
+        here = "/" if os.path.isabs(path) else os.getcwd()
+    except FileNotFoundError:
+        return f"the working folder, from which {path} counts, is gone"
+    return _Way(os.path.join(here, path), is_searched).fault
 
 
 def first_fault(folders: Iterable[str]) -> str:

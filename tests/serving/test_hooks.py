@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import pytest
 
@@ -132,6 +133,36 @@ def test_module_is_run_anew_for_each_configuration(tmp_path):
         file.write_text(f"def on_exit(code):\n    raise ValueError({text!r})\n")
         with pytest.raises(StartError, match=f"on_exit raised ValueError: {text}"):
             load_hooks("own_hooks", str(tmp_path)).require("on_exit", 0)
+
+
+def test_hooks_keep_what_they_have_imported_from_beside_them(tmp_path):
+    (tmp_path / "counting.py").write_text("calls = []\n")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").touch()
+    (tmp_path / "package" / "inner.py").write_text("from counting import calls\n")
+    (tmp_path / "own_hooks.py").write_text(
+        "def on_exit(code):\n    import package.inner\n    package.inner.calls.append(code)\n"
+        "def on_reload():\n    from counting import calls\n    raise ValueError(calls)\n"
+    )
+    before = set(sys.modules)
+    for _ in range(2):
+        hooks = load_hooks("own_hooks", str(tmp_path))
+        for code in (1, 2):
+            hooks.require("on_exit", code)
+        with pytest.raises(StartError, match=r"ValueError: \[1, 2\]"):  # anew for each reload
+            hooks.require("on_reload")
+    assert set(sys.modules) == before
+    assert str(tmp_path) not in sys.path
+
+
+def test_hooks_in_a_package_beside_the_application_are_found(tmp_path):
+    (tmp_path / "ops").mkdir()
+    (tmp_path / "ops" / "__init__.py").write_text("CODE = 5\n")
+    source = "from . import CODE\ndef on_exit(code):\n    raise ValueError(CODE)\n"
+    (tmp_path / "ops" / "hooks.py").write_text(source)
+    with pytest.raises(StartError, match="ValueError: 5"):
+        load_hooks("ops.hooks", str(tmp_path)).require("on_exit", 0)
+    assert "ops" not in sys.modules
 
 
 def test_hook_that_is_not_there_is_none():

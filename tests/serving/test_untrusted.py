@@ -257,6 +257,18 @@ def test_hooks_of_root_are_found_past_a_folder_of_others(start, ours, theirs):
     assert not mark.exists()
 
 
+def test_working_folder_that_others_have_removed_ends_no_master(start, ours, theirs):
+    (ours / "hooks_of_ops.py").write_text("def on_reload(): ...\n")
+    path = os.pathsep.join([str(ROOT), str(ours)])
+    options = ["--hooks", "hooks_of_ops", "--app-dir", ".", *AS_NOBODY]
+    (theirs / "process_state.py").write_bytes((APPS / "process_state.py").read_bytes())
+    server = start(*options, folder=theirs, variables={"PYTHONPATH": path}).serving()
+    (theirs / "process_state.py").unlink()
+    theirs.rmdir()
+    refuses_reload(server, "hooks: the working folder, in which 'hooks_of_ops' is looked for, is")
+    assert server.end() == 0
+
+
 def test_folder_of_the_application_is_never_on_the_masters_path(serve, tmp_path):
     (tmp_path / "hooks_of_ops.py").write_text(
         "import sys\nimport beside\n"
