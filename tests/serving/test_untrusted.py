@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import ngxloop
-from ngxloop.serving.errors import ExitCode
+from ngxloop.serving.errors import ConfigError, ExitCode
+from ngxloop.serving.loading import Loader
 from tests.serving.support import APPS, Server, environment, wait_gone
 
 NOBODY = 65534
@@ -176,6 +177,18 @@ def test_other_commands_refuse_it_as_well(theirs, words):
     )
     assert result.returncode == ExitCode.USAGE
     assert f"{theirs} belongs to user nobody; root obeys only" in result.stderr
+
+
+def test_new_master_needs_no_user_of_its_own_to_be_careful(theirs):
+    config = theirs / "ngxloop.toml"
+    for text in ("", "workers = 2\n"):
+        config.write_text(text)
+        Loader(["a:b"], {}, str(theirs)).load()
+        with pytest.raises(ConfigError, match=f"{theirs} belongs to user nobody"):
+            Loader(["a:b"], {}, str(theirs), is_strict=True).load()
+    config.unlink()
+    with pytest.raises(ConfigError, match=f"{theirs} belongs to user nobody"):
+        Loader(["a:b"], {}, str(theirs), is_strict=True).load()
 
 
 # Variables -----------------------------------------------------------------------------------
@@ -391,6 +404,7 @@ def test_new_master_has_a_safe_path_and_is_as_careful(start, ours, program):
     server.send(signal.SIGUSR2)
     server.logged("safe True 1\n")
     new = int(server.logged(r"the new master \(process (\d+)\) serves").group(1))
+    assert b'"is_strict": true' in Path(f"/proc/{new}/environ").read_bytes()
     assert server.end() == 0
     os.chown(folder, NOBODY, -1)
     (folder / "ngxloop.toml").unlink()
