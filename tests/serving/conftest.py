@@ -1,5 +1,6 @@
 """Fixtures for tests that run a whole ngxloop-serve."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from tests.serving.complaints import COMPLAINTS
 from tests.serving.support import APPS, Server, public_copy
+from tests.serving.untrusted import NOBODY, SAFE, SERVE
 from tests.support.addresses import free_bind
 
 Serve = Callable[..., Server]
@@ -80,3 +82,40 @@ def public_parent() -> Path:
         if folder.is_dir() and all(one.stat().st_mode & 0o001 for one in (folder, *folder.parents)):
             return folder
     pytest.skip("there is no folder for temporary files that every user may enter")
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Path:
+    """A folder that only root can write, and everybody can read; for tests as root."""
+    for one in (tmp_path, *tmp_path.parents):
+        if one.stat().st_uid == 0 and str(one).startswith("/tmp/"):
+            one.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture
+def theirs(ours: Path) -> Path:
+    """A folder of the workers' user."""
+    folder = ours / "theirs"
+    folder.mkdir()
+    os.chown(folder, NOBODY, NOBODY)
+    return folder
+
+
+@pytest.fixture
+def start_in(ours, monkeypatch):
+    """Start a master in a folder; it is killed after the test."""
+    servers = []
+
+    def run(*options, folder=ours, program=SAFE, variables=None):
+        with monkeypatch.context() as inside:
+            inside.chdir(folder)
+            inside.delenv("PWD", raising=False)
+            for name, value in (variables or {}).items():
+                inside.setenv(name, value)
+            servers.append(Server([*SERVE, *options], program=program))
+        return servers[-1]
+
+    yield run
+    for server in servers:
+        server.close()
