@@ -1,4 +1,4 @@
-"""blockbuster, which detects blocking calls on a running loop, finds none in the loop's own code."""
+"""blockbuster, which detects blocking calls on a running loop, finds none in the loop itself."""
 
 import asyncio
 import contextlib

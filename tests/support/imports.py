@@ -11,9 +11,7 @@ SUFFIXES = (".py", ".pyx", ".pxd")
 # What must not be taken for an import: strings over several lines, and comments.
 NO_CODE = re.compile(r'(?s:""".*?"""|\'\'\'.*?\'\'\')|#[^\n]*')
 
-IMPORT = re.compile(
-    r"^(?P<indent>\s*)(?:from (?P<module>\S+) )?(?P<verb>c?import) (?P<names>.+)"
-)
+IMPORT = re.compile(r"^(?P<indent>\s*)(?:from (?P<module>\S+) )?(?P<verb>c?import) (?P<names>.+)")
 INCLUDE = re.compile(r"^\s*include\s+[\"']", re.MULTILINE)
 
 # A block that may hold imports without being the body of a function or class.
@@ -22,7 +20,7 @@ CONDITION = re.compile(r"\s*(if|elif|else|try|except|finally)\b")
 
 @dataclasses.dataclass(frozen=True)
 class Import:
-    """One imported name: a module, or something in it; where, and whether Cython's compiler does it."""
+    """One imported name: a module, or something in it; where it stands, and how it is imported."""
 
     module: str
     name: str | None
