@@ -1,7 +1,8 @@
 """Import every compiled module, and what those import, so that a frozen program contains them.
 
-Tools that freeze a program (PyInstaller, Nuitka, cx_Freeze) find modules by reading Python code. What
-only compiled modules import is invisible to them. tests/test_layers.py keeps the list complete.
+Tools that freeze a program (PyInstaller, Nuitka, cx_Freeze) find modules by reading Python code.
+What only compiled modules import is invisible to them. tests/test_layers.py keeps the list
+complete.
 """
 
 # ruff: noqa: F401
