@@ -21,6 +21,7 @@ cdef class ConnectionPool:
     cdef int connection_pass(self, Connection* connection, object owner) except -1
     cdef int connection_free(self, Connection* connection) except -1
     cdef int free_all(self) except -1
+    cdef void disown_all(self) noexcept
     cdef Connection* connection_find(self, uint64_t key) noexcept
     cdef Connection* connection_of_fd(self, int fd) noexcept
     cdef Connection* connection_at(self, uint32_t index) noexcept

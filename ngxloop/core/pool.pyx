@@ -32,6 +32,7 @@ cdef class ConnectionPool:
 
     def __dealloc__(self):
         cdef uint32_t i
+        self.disown_all()
         for i in range(self.chunk_count):
             PyMem_Free(self.chunks[i])
         PyMem_Free(self.chunks)
@@ -113,6 +114,18 @@ cdef class ConnectionPool:
                 (<object>connection.owner)._loop_closed()
                 self.connection_free(connection)
         return 0
+
+    cdef void disown_all(self) noexcept:
+        """Let go of the owners that are left if the loop was never closed: its waker, which has fds."""
+        cdef Connection* connection
+        cdef uint32_t i
+        if self.used_count == 0:
+            return
+        for i in range(self.chunk_count * POOL_CHUNK_SIZE):
+            connection = self.connection_at(i)
+            if connection.fd >= 0:
+                connection.fd = -1
+                Py_DECREF(<object>connection.owner)
 
     cdef Connection* connection_find(self, uint64_t key) noexcept:
         """Return the slot an epoll event was meant for, NULL if it has another user by now."""

@@ -8,10 +8,19 @@ import weakref
 import pytest
 
 from ngxloop import EventLoop
+from ngxloop.core.attributes import LoopAttributes
 from tests.core.conftest import make_loop
 from tests.probes.reactor import ReactorProbe
 from tests.support.leaks import open_fds
 from tests.support.sockets import unix_pair
+
+
+def test_loop_that_was_never_initialised_closes_its_fds_when_it_is_freed():
+    before = open_fds()
+
+    LoopAttributes()
+
+    assert open_fds() == before
 
 
 class Application(asyncio.Protocol):

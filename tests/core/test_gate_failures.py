@@ -6,7 +6,15 @@ from collections import Counter
 import pytest
 
 from ngxloop.core.scoreboard import DRAINING
-from tests.core.gate_crew import EXCLUSIVE_MODES, Crew, all_modes, echo, running_crew, until
+from tests.core.gate_crew import (
+    EXCLUSIVE_MODES,
+    Clients,
+    Crew,
+    all_modes,
+    echo,
+    running_crew,
+    until,
+)
 
 # Blocked and frozen.
 
@@ -19,7 +27,15 @@ def test_blocked_worker_gets_nothing_until_it_runs_again(mode):
         assert 0 not in clients.connect(crew.address, 20)
         assert 0 not in clients.burst(crew.address, count=200)
         assert crew.tell(0, "unblock") == "unblocked"
-        until(lambda: 0 in clients.burst(crew.address, count=8), "worker 0 accepts again")
+        clients.close()
+        until(lambda: 0 in served_once(crew, clients), "worker 0 accepts again")
+
+
+def served_once(crew: Crew, clients: Clients) -> list[int]:
+    """Return who serves a few connections that come and go."""
+    slots = clients.burst(crew.address, count=8)
+    clients.close()
+    return slots
 
 
 def test_fair_counts_no_blocked_worker():

@@ -38,6 +38,12 @@ class Load:
         while not set(pids) & self.answers.keys():
             await asyncio.sleep(0)
 
+    async def answered_more(self, count: int) -> None:
+        """Wait for more answers, of whatever worker."""
+        wanted = sum(self.answers.values()) + count
+        while sum(self.answers.values()) < wanted:
+            await asyncio.sleep(0)
+
     def _kinds(self) -> list[bool]:
         return [True] * self._fresh_count + [False] * self._kept_count
 

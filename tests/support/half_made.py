@@ -12,6 +12,7 @@ Ways that give an object in the same state, __init__ not having run, share the a
 import asyncio
 import copyreg
 import faulthandler
+import gc
 import importlib
 import importlib.machinery
 import importlib.util
@@ -184,8 +185,11 @@ def main() -> None:
     faulthandler.enable()
     signal.signal(signal.SIGALRM, _interrupt)
     made = 0
-    for cls in compiled_classes():
+    classes = compiled_classes()
+    gc.freeze()
+    for cls in classes:
         for way_name, way in WAYS.items():
+            gc.collect()  # loops that were not closed have descriptors
             if attempt(f"make {cls.__name__}: {way_name}", way, cls) is not None:
                 made += 1
                 label = f"{cls.__name__} ({way_name})"
