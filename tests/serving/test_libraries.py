@@ -1,5 +1,6 @@
 """The server library is imported in the master; a worker never notices, but starts sooner."""
 
+import os
 import re
 import shutil
 import signal
@@ -42,7 +43,7 @@ def own_uvicorn(tmp_path, monkeypatch):
     """A uvicorn that the master and its workers find before the installed one; returns its code."""
     code = tmp_path / "libraries" / "uvicorn"
     shutil.copytree(Path(uvicorn.__file__).parent, code)
-    monkeypatch.setenv("PYTHONPATH", str(code.parent))
+    monkeypatch.setenv("PYTHONPATH", str(code.parent), prepend=os.pathsep)
     return code
 
 

@@ -69,7 +69,7 @@ def test_death_of_the_watcher_ends_the_server_with_an_error(serve, tmp_path):
 
 def test_watcher_that_cannot_watch_ends_the_server_with_an_error(serve, tmp_path, monkeypatch):
     (tmp_path / "watchfiles.py").write_text("raise OSError('no more inotify instances')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     server = serve("plain:Echo", "--reload")
     assert server.ended() == ExitCode.WATCHER_GONE
     assert "no more inotify instances" in server.log

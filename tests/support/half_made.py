@@ -21,6 +21,7 @@ import mmap
 import os
 import pickle
 import pkgutil
+import resource
 import signal
 import sys
 import warnings
@@ -181,6 +182,8 @@ def main() -> None:
     """Misuse all; what must not have happened is printed, then how many objects there were."""
     global last_tried  # noqa: PLW0603 - what a crash leaves behind
     last_tried = LastTried(sys.argv[1])
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # loops with callbacks stay, unclosed
     warnings.simplefilter("ignore")
     faulthandler.enable()
     signal.signal(signal.SIGALRM, _interrupt)
