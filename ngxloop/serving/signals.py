@@ -45,7 +45,7 @@ class SignalPipe:
 
     def __init__(self) -> None:
         self._read_fd = self._write_fd = -1
-        self._identities: list[tuple[int, int]] = []  # device and inode of both ends
+        self._identity: tuple[int, int] | None = None  # device and inode, the same of both ends
         self._old_wakeup_fd = -1
         self._old_handlers: dict[signal.Signals, Any] = {}
         self._old_mask: set[Any] | None = None
@@ -66,15 +66,15 @@ class SignalPipe:
 
     def is_intact(self) -> bool:
         """Say whether the pipe is still ours; code in this program can close any descriptor."""
-        try:
-            return [_identity(fd) for fd in (self._read_fd, self._write_fd)] == self._identities
-        except OSError:
-            return False
+        return all(_identity(fd) == self._identity for fd in (self._read_fd, self._write_fd))
 
     def renew(self) -> None:
-        """Have another pipe; the numbers of the old one are somebody else's."""
+        """Have another pipe; a number of the old one that is another file by now is left alone."""
+        ours = [fd for fd in (self._read_fd, self._write_fd) if _identity(fd) == self._identity]
         self._make_pipe()
         signal.set_wakeup_fd(self._write_fd)
+        for fd in ours:
+            os.close(fd)
 
     def close(self) -> None:
         """Give the signals back to whoever had them before."""
@@ -108,7 +108,7 @@ class SignalPipe:
 
     def _make_pipe(self) -> None:
         self._read_fd, self._write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._identities = [_identity(fd) for fd in (self._read_fd, self._write_fd)]
+        self._identity = _identity(self._read_fd)
 
     def wait(self, timeout: float) -> bool:
         """Wait until a signal can be read or the time is over; say which, True for a signal."""
@@ -138,8 +138,12 @@ def reset_in_worker() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _identity(fd: int) -> tuple[int, int]:
-    found = os.fstat(fd)
+def _identity(fd: int) -> tuple[int, int] | None:
+    """Return device and inode of an open file, None if the descriptor is closed."""
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return None
     return found.st_dev, found.st_ino
 
 

@@ -343,13 +343,19 @@ def children(pid):
     return found
 
 
-@pytest.mark.parametrize("after", [1, 3])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+def test_order_to_end_that_raises_ends_the_master_all_the_same(start, number):
+    master = start(())
+    master.let_fail(HandlerName.ORDER, MANY)
+    assert master.server.end(number) == 0
+
+
 @pytest.mark.parametrize("step", STEPS)
-def test_step_that_raises_leaves_nothing_half_done(start, step, after):
+def test_step_that_raises_leaves_nothing_half_done(start, step):
     """Workers die, the service is reloaded and scaled; in the end it is as it should be."""
     master = start(["--workers", "2", "--graceful-timeout", "1"])
     before = len(os.listdir(f"/proc/{master.server.pid}/fd"))
-    master.let_fail(step, after)
+    master.let_fail(step, 3)
     os.kill(master.server.worker_pids(1)[0], signal.SIGKILL)
     master.server.send(signal.SIGHUP)
     until(lambda: master.raised >= 1 or "reloaded" in master.server.read_log(), "something")

@@ -108,3 +108,17 @@ def test_programs_that_a_worker_starts_do_not_ignore_signals(pipe):
             reset_in_worker()
             os.execlp("sh", "sh", "-c", "kill -INT $$; exit 0")
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGINT
+
+
+def test_pipe_one_end_of_which_is_another_file_is_made_anew(pipe):
+    assert pipe.is_intact()
+    number = pipe.fileno()
+    with open(os.devnull, "rb") as other:
+        os.dup2(other.fileno(), number)
+    assert not pipe.is_intact()
+    pipe.renew()
+    assert pipe.is_intact()
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert pipe.wait(10)
+    assert pipe.read() == [signal.SIGHUP]
+    os.close(number)  # that file was left alone
