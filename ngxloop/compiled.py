@@ -6,6 +6,8 @@ complete.
 """
 
 # ruff: noqa: F401
+# mypy: disable-error-code="import-not-found"
+# pyright: reportMissingImports=false
 
 import asyncio
 import functools
