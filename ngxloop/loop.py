@@ -14,6 +14,7 @@ import warnings
 
 import ngxloop.compiled  # noqa: F401  for tools that freeze programs
 from ngxloop.aio.busypoll import BusyPolling
+from ngxloop.aio.coalescing import WriteCoalescing
 from ngxloop.aio.connecting import ClientConnections, remember_hooks
 from ngxloop.aio.datagrams import DatagramHooks
 from ngxloop.aio.files import FileSending
@@ -90,6 +91,7 @@ class EventLoop(
     StreamHooks,
     TlsHooks,
     UnixSockets,
+    WriteCoalescing,
     asyncio.BaseEventLoop,
 ):
     """An asyncio event loop on epoll; see the file header."""

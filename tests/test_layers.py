@@ -150,6 +150,7 @@ LAYERS: dict[int, list[str]] = {
         "transports.datagram_sender",
         "transports.datagram",
         "aio.busypoll",
+        "aio.coalescing",
         "aio.connecting",
         "aio.datagrams",
         "aio.files",

@@ -1,7 +1,8 @@
-"""What becomes of event loops in a forked child.
+"""What becomes of event loops when their process is forked.
 
 A child that goes on with its parent's loop, after daemonizing for example, finds it working: the
 loop gets wake-up fds and an epoll instance of its own, so that it cannot disturb the parent's.
+Output that waits to be joined is sent before the fork, because the child would send its copy, too.
 """
 
 import os
@@ -16,9 +17,14 @@ def remember_loop(loop: Any) -> None:
     _loops.add(loop)
 
 
+def _before_fork() -> None:
+    for loop in list(_loops):
+        loop._before_fork()
+
+
 def _after_fork_in_child() -> None:
     for loop in list(_loops):
         loop._forked()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

@@ -11,7 +11,7 @@ from ngxloop.core.waker cimport Waker
 
 cdef class Reactor(Polling):
     cdef EventQueue batch            # what runs now
-    cdef EventQueue flushes          # connections that were written to in this turn
+    cdef EventQueue flushes          # transports whose output is joined until the turn ends
     cdef TimerQueue timers
     cdef Waker waker
     cdef Stopwatch stopwatch
@@ -20,7 +20,8 @@ cdef class Reactor(Polling):
     cdef dict inboxes                # what datagram endpoints receive into; None until needed
     cdef bint stopping
     cdef bint debugging
-    cdef bint in_turn                # writes may wait for the end of the turn
+    cdef bint coalescing             # set_write_coalescing(): join the writes of a turn
+    cdef bint joining                # coalescing, and a turn is under way that will flush
     cdef bint watches_signals        # a signal handler is installed: its pipe must be polled
     cdef bint clock_overridden       # time() is not ours: test clocks drive the timers
     cdef uint32_t internal_count     # slots that are the loop's own
@@ -43,7 +44,8 @@ cdef class Reactor(Polling):
     cdef int run_accepts(self) except -1
     cdef int expire_timers(self) except -1
     cdef int run_ready(self) except -1
-    cdef int run_flushes(self) except -1
+    cdef int flush(self) except -1
+    cdef int turns_ended(self) except -1
     # for the layers above
     cdef int check_open(self) except -1
     cdef int64_t now_ns(self) except? -1

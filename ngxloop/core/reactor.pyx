@@ -84,20 +84,20 @@ cdef class Reactor(Polling):
     cdef int turn(self) except -1:
         """Run one turn of the loop."""
         self.turn_count += 1
+        self.flush()  # a turn inside a callback of another one may wait
         if self.poller_is_new:
             self.watch_again()
         if self.pool.changed != NULL:
             self.apply_changes()
         self.collect_events()
+        self.joining = self.coalescing
         if not queue_is_empty(&self.accepts):
             self.run_accepts()
         self.gate.after_accepts()
         if self.timers.count:
             self.expire_timers()
         self.run_ready()
-        if not queue_is_empty(&self.flushes):
-            self.run_flushes()
-        return 0
+        return self.flush()
 
     cdef int collect_events(self) except -1:
         """Ask the gate and the timers how long to wait; wait; post what the kernel reports."""
@@ -197,13 +197,23 @@ cdef class Reactor(Polling):
             ev.handler(ev)
         return 0
 
-    cdef int run_flushes(self) except -1:
-        """Send what was written in this turn; what is written meanwhile is sent as well."""
+    cdef int flush(self) except -1:
+        """Send what was joined, and what is written meanwhile; from then on nothing waits.
+
+        So output never waits while the loop sleeps: other threads and signal handlers that write
+        then send at once.
+        """
         cdef Event* ev
+        self.joining = False
         while not queue_is_empty(&self.flushes):
             ev = queue_take(&self.flushes)
             ev.handler(ev)
         return 0
+
+    cdef int turns_ended(self) except -1:
+        """Leave nothing behind; there is output left if an exception ended the turn."""
+        self.gate.turns_ended()
+        return self.flush()
 
     # ---- for the layers above
 
@@ -243,16 +253,13 @@ cdef class Reactor(Polling):
         queue_move(&self.batch, &self.ready)  # what an exception kept from running
         if type(self).time is not Reactor.time:  # patched in the class
             self.clock_overridden = True
-        self.in_turn = True
         try:
             while True:
                 self.turn()
                 if self.stopping:
                     return
         finally:
-            self.in_turn = False
-            self.gate.turns_ended()
-            self.run_flushes()  # nothing to do, unless an exception ended the turn
+            self.turns_ended()
 
     def _run_once(self):
         """Run a single turn; for programs that step a loop by hand."""
@@ -260,7 +267,7 @@ cdef class Reactor(Polling):
         try:
             self.turn()
         finally:
-            self.gate.turns_ended()
+            self.turns_ended()
 
     def set_accept_gate(self, AcceptGate gate not None):
         """Let gate decide when this loop's listeners are watched; before any listener exists."""
@@ -301,6 +308,18 @@ cdef class Reactor(Polling):
     def _set_busy_poll(self, double seconds):
         """Say for how long the loop looks for events before it sleeps."""
         self.busy_poll_ns = ns_from_seconds(seconds)
+
+    def _set_write_coalescing(self, bint enabled):
+        """Join the writes of a turn, or send each in its call."""
+        self.coalescing = enabled
+        if not enabled:
+            self.flush()
+
+    def _before_fork(self):
+        """Send what is joined: the child would have a copy of it. Called in the parent."""
+        cdef bint joining = self.joining
+        self.flush()
+        self.joining = joining
 
     def _counters(self):
         """Return the fields of LoopStats."""

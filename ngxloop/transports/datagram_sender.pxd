@@ -10,7 +10,7 @@ cdef class DatagramSender(SocketTransport):
     cdef DatagramOutbox outbox
     cdef object address              # the only one that sendto() takes, None if it takes any
     cdef int family
-    cdef uint64_t sent_turn          # the turn of the last datagram that was sent at once
+    cdef uint64_t sent_turn          # while joining: the turn of the last that was sent at once
     cdef bint connected              # the socket has a peer
     cdef bint peer_named             # and that has an address: no other is ever looked at
     cdef bint blocked                # the kernel takes no more: wait for OUT, or for a timer
@@ -19,7 +19,7 @@ cdef class DatagramSender(SocketTransport):
 
     cdef int send_bytes(self, bytes data, address) except -1
     cdef int send_now(self, bytes data, address) except -1
-    cdef bint send_resolved(self, bytes data, address) except -1
+    cdef bint send_resolved(self, bytes data, address, bint in_call) except -1
     cdef int append(self, bytes data, address) except -1
     cdef int flush(self) except -1
     cdef int flush_some(self) except -1

@@ -1,10 +1,14 @@
 """DatagramSender: the sending half of an endpoint for datagrams.
 
-The first datagram of a turn leaves at once, as asyncio's do, with its error told from inside
-sendto(). What follows it in the same turn, and what a protocol answers while further datagrams wait
-to be delivered to it, is a burst: it leaves by sendmmsg(), after the last was delivered or at the
-end of the turn, and whoever can see the buffer sends first. Outside a turn nothing waits. Errors go
-to error_received() and close nothing; that of one datagram does not touch the others.
+Rules. With nothing before it, a datagram goes to the kernel in the call, from any thread, and an
+error is passed to error_received() from inside sendto(). What a protocol sends while further
+received datagrams wait to be delivered to it is joined: it leaves by sendmmsg() when the last one
+is delivered, or when there are SEND_DATAGRAM_COUNT. Errors go to error_received() and close
+nothing; an error of one datagram does not affect the others.
+
+While the loop is joining (set_write_coalescing()), this holds for what follows the first datagram
+of a turn, too, until the turn ends. Everything that shows the buffer or ends the endpoint sends
+first.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -75,7 +79,8 @@ cdef class DatagramSender(SocketTransport):
             ValueError: the endpoint has a remote address, and addr is another one.
 
         Notes:
-            An error of the network goes to the protocol's error_received().
+            An error of the network goes to the protocol's error_received(); what that raises for
+            this datagram, sendto() raises.
         """
         if type(data) is not bytes and not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(
@@ -125,9 +130,10 @@ cdef class DatagramSender(SocketTransport):
             address = None
         if self.outbox.count or self.sending or self.more_to_deliver:
             return self.append(data, address)
-        if self.loop.in_turn and self.sent_turn == self.loop.turn_count:
-            return self.append(data, address)
-        self.sent_turn = self.loop.turn_count
+        if self.loop.joining:
+            if self.sent_turn == self.loop.turn_count:
+                return self.append(data, address)
+            self.sent_turn = self.loop.turn_count
         return self.send_now(data, address)
 
     cdef int send_now(self, bytes data, address) except -1:
@@ -146,7 +152,7 @@ cdef class DatagramSender(SocketTransport):
                 name = &storage
                 size = address_fill(self.family, address, &storage)
             if size == 0:
-                if self.send_resolved(data, address):
+                if self.send_resolved(data, address, True):
                     return 0
                 self.wait_writable()
                 return self.append(data, address)
@@ -165,40 +171,51 @@ cdef class DatagramSender(SocketTransport):
             if errno != EINTR:
                 break
         if errno != EAGAIN:
-            return self.tell_error(os_error(errno, None))
+            call_within(self.context, partial(self.protocol.error_received, os_error(errno, None)))
+            return 0
         self.wait_writable()
         return self.append(data, address)
 
-    cdef bint send_resolved(self, bytes data, address) except -1:
+    cdef bint send_resolved(self, bytes data, address, bint in_call) except -1:
         """Send one datagram by the socket module, whose errors for a wrong address are asyncio's.
+
+        Args:
+            in_call: whether sendto() is to raise what error_received() raises.
 
         Returns:
             False if the kernel takes no more now.
         """
+        cdef object error = None
         try:
             self.loop.sent_bytes += self.sock.sendto(data, address)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError as exc:
-            self.tell_error(exc)
+            error = exc
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
             self.fatal_error(exc, "Fatal write error on datagram transport")
+        if error is None:
+            return True
+        if in_call:
+            call_within(self.context, partial(self.protocol.error_received, error))
+        else:
+            self.tell_error(error)
         return True
 
     cdef int append(self, bytes data, address) except -1:
-        """Queue a datagram, and send what waits if it is much."""
+        """Queue a datagram; send what waits unless it is to be joined with more."""
         cdef DatagramOutbox outbox = self.outbox
         outbox.append(data, address)
         if self.sending:
             return 0  # flush() looks again
         if not self.blocked:
             if (
-                outbox.count < SEND_DATAGRAM_COUNT
+                (self.more_to_deliver or self.loop.joining)
+                and outbox.count < SEND_DATAGRAM_COUNT
                 and outbox.size <= FLUSH_BYTES
                 and outbox.size <= self.high_bytes
-                and self.loop.in_turn
             ):
                 if not self.connection.write.posted:
                     event_post(&self.loop.flushes, &self.connection.write)
@@ -236,7 +253,7 @@ cdef class DatagramSender(SocketTransport):
                 self.tell_error(os_error(outbox.error, None))
             else:
                 data, address = outbox.take()
-                if not self.send_resolved(data, address):
+                if not self.send_resolved(data, address, False):
                     outbox.put_back(data, address)
                     return self.wait_writable()
             if self.connection == NULL or self.lost_count:
@@ -267,7 +284,7 @@ cdef class DatagramSender(SocketTransport):
         self.blocked = True
         if self.family == AF_UNIX and not self.connected:
             self.loop.call_later(UNIX_RETRY_MS / 1000.0, self._send_again)
-            return 0
+            return self.loop.waker.wake()  # a thread may be the sender
         connection.write.active = 1
         if connection.interest and not connection.interest & EPOLLOUT:
             self.loop.poller.poll_modify(connection, connection.interest | EPOLLOUT)
@@ -314,7 +331,7 @@ cdef class DatagramSender(SocketTransport):
 
 
 cdef int datagram_write(Event* ev) except -1:
-    """The kernel takes more, or the turn ends."""
+    """The kernel takes more, or the turn ends in which datagrams are joined."""
     cdef DatagramSender transport = <DatagramSender>ev.data
     if ev.active:
         transport.blocked = False

@@ -10,7 +10,8 @@ cdef class StreamTransport(ReadingTransport):
 
     cdef int start(self) except -1
     cdef int write_bytes(self, data) except -1
-    cdef bint collect(self, data) except -1
+    cdef bint collect(self, bytes data) except -1
+    cdef bint may_send(self, bytes data) except -1
     cdef Writer made_writer(self)
     cdef int flush(self) except -1
     cdef bint write_ended(self) noexcept

@@ -1,7 +1,6 @@
 """StreamTransport: TCP and Unix stream connections.
 
-What is read is the affair of the base class, what is written that of the Writer; here they meet: a
-connection's life, and what it wrote while it read leaves when the read handler returns.
+The base class reads, the Writer writes; here they meet, and here is a connection's life.
 """
 
 cimport cython
@@ -166,14 +165,23 @@ cdef class StreamTransport(ReadingTransport):
 
     cdef int write_bytes(self, data) except -1:
         """Do what write() does."""
-        if self.collect(data):
-            return self.writer.send_soon(self)
-        return 0
+        cdef bytes content = data if type(data) is bytes else copied(data)
+        if not self.may_send(content):
+            return 0
+        if self.writer.size == 0 and not self.loop.joining:
+            return self.writer.send_now(self, content)
+        self.writer.append(content)
+        return self.writer.send_soon(self)
 
-    cdef bint collect(self, data) except -1:
+    cdef bint collect(self, bytes data) except -1:
         """Keep data; return whether there is any, and so writer.send_soon() is to follow."""
-        if type(data) is not bytes:
-            data = copied(data)
+        if not self.may_send(data):
+            return False
+        self.writer.append(data)
+        return True
+
+    cdef bint may_send(self, bytes data) except -1:
+        """Return whether there is data, and a connection for it; raise what write() raises."""
         if self.writer is None:
             self.writer = Writer.__new__(Writer)
         if self.writer.ended or self.writer.empty_waiter is not None:
@@ -185,7 +193,6 @@ cdef class StreamTransport(ReadingTransport):
             return False
         if self.connection == NULL:
             raise RuntimeError("Event loop is closed")
-        self.writer.append(data)
         return True
 
     cdef Writer made_writer(self):
@@ -273,7 +280,7 @@ cdef int stream_read(Event* ev) except -1:
 
 
 cdef int stream_write(Event* ev) except -1:
-    """The kernel takes more, or the turn ends."""
+    """The kernel takes more, or a turn ends whose writes are joined."""
     cdef StreamTransport transport = <StreamTransport>ev.data
     if ev.active:
         ev.active = 0

@@ -77,7 +77,7 @@ cdef class TlsTransport(FlowControl):
             return TLS_ANSWERS[name](layer.engine.ssl_object)
         if layer.lower is None:
             return default
-        layer.flush_reported()  # who asks for the socket may shut it down
+        layer.send_joined()  # whoever asks for the socket may shut it down
         return layer.lower.get_extra_info(name, default)
 
     def set_protocol(self, protocol):
@@ -150,11 +150,9 @@ cdef class TlsTransport(FlowControl):
             self.layer.write(content)
 
     def writelines(self, list_of_data):
-        """Send several pieces; see write."""
-        cdef bytes content
-        for content in [d if type(d) is bytes else copied(d) for d in list_of_data]:
-            if PyBytes_GET_SIZE(content):
-                self.layer.write(content)
+        """Send several pieces, in as few records as possible; see write."""
+        pieces = [data if type(data) is bytes else copied(data) for data in list_of_data]
+        self.layer.write_several([data for data in pieces if data])
 
     def write_eof(self):
         """Raise NotImplementedError: TLS connections cannot be closed by halves."""
@@ -197,7 +195,10 @@ cdef class TlsTransport(FlowControl):
             self.layer.close_by_protocol()
 
     def abort(self):
-        """Close at once: what is not sent is lost; connection_lost(None) comes in a later turn."""
+        """Close at once; connection_lost(None) comes in a later turn.
+
+        What the transport below has not taken is lost.
+        """
         self.layer.abort(None)
 
     def _force_close(self, exc):

@@ -1,5 +1,7 @@
 """TlsEngine: one end of a TLS connection, without a socket."""
 
+from cpython.pythread cimport PyThread_type_lock
+
 from ngxloop.transports.outbuf cimport OutBuffer
 from ngxloop.transports.tlsmemory cimport TlsMemory
 from ngxloop.transports.tlsrecords cimport TlsRecords
@@ -26,12 +28,19 @@ cdef class TlsEngine:
     cdef TlsRecords records          # of incoming
     cdef OutBuffer backlog           # plaintext that is not encrypted yet; None until there is some
     cdef object failure              # what reading raised after it had brought something, or None
+    cdef unsigned long owner         # the thread that uses OpenSSL; 0: none
+    cdef int waiter_count            # threads that wait for it
+    # OWNS: what they wait for; NULL until the first has to
+    cdef PyThread_type_lock handover
     cdef TlsState state
     cdef bint peer_closed            # the peer's close_notify was read
     cdef bint dry                    # OpenSSL wants more, nothing has come since
     cdef bint cut                    # the last read filled its room: the record may have a rest
 
     cdef int move(self, TlsState state) except -1
+    cdef bint acquire(self, bint wait) except -1
+    cdef int wait_for_handover(self) except -1
+    cdef void release(self) noexcept
     cdef int feed(self, const char* data, Py_ssize_t size) except -1
     cdef Py_ssize_t feed_slice(self, const char* data, Py_ssize_t size) except -1
     cdef bint readable(self) except -1
@@ -44,7 +53,8 @@ cdef class TlsEngine:
     cdef Py_ssize_t feed_and_read(
         self, const char* data, Py_ssize_t size, char* room, Py_ssize_t room_size
     ) except -1
-    cdef Py_ssize_t read_into(self, char* room, Py_ssize_t total, Py_ssize_t size) except -1
+    cdef Py_ssize_t read_into(self, char* room, Py_ssize_t size) except -1
+    cdef Py_ssize_t read_behind(self, char* room, Py_ssize_t total, Py_ssize_t size) except -1
     cdef Py_ssize_t read_once(self, char* room, Py_ssize_t size) except -2
     cdef int write(self, bytes data) except -1
     cdef Py_ssize_t unencrypted_bytes(self) noexcept
@@ -53,6 +63,7 @@ cdef class TlsEngine:
     cdef bytes encrypt(self)
     cdef bint encrypt_slice(self) except -1
     cdef Py_ssize_t encrypt_once(self) except -2
-    cdef object next_plaintext(self)
+    cdef object next_plaintext(self, TlsMemory memory)
+    cdef TlsMemory free_memory(self)
     cdef bytes take_output(self)
     cdef int drop_output(self) except -1

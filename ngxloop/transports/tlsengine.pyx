@@ -11,6 +11,11 @@ BIO never shrinks. What is written waits in the backlog, so that several small w
 record. Nothing here knows a protocol, a loop or a time-out: the states are kept here, and whoever
 drives the engine moves it.
 
+Threads. The ssl module gives up the GIL inside OpenSSL, before Python 3.14 without a lock, and a
+write() may come from any thread. So one thread at a time uses an engine: acquire(), release(). A
+thread that only has something to encrypt need not wait: the one that has the engine flushes when it
+is done. TlsMemory.lent protects what is joined or decrypted in the loop's memory.
+
 asyncio calls SSLObject.read(n) until it raises, which allocates n bytes each time. We read small
 messages into a buffer that all connections of a loop share, and copy; large ones straight into one
 bytes object. What is left is the price of the BIOs: they clear the memory that they copy into, so
@@ -23,9 +28,18 @@ from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_Clear, PyErr_ExceptionMatches
 from cpython.long cimport PyLong_AsSsize_t
 from cpython.object cimport PyObject
+from cpython.pythread cimport (
+    PyThread_acquire_lock,
+    PyThread_allocate_lock,
+    PyThread_free_lock,
+    PyThread_get_thread_ident,
+    PyThread_release_lock,
+    WAIT_LOCK,
+)
 from cpython.ref cimport Py_DECREF
 
 import ssl
+import types
 
 from ngxloop.core.handle cimport raise_pending
 from ngxloop.core.limits cimport (
@@ -63,8 +77,13 @@ cdef tuple STATE_NAMES = tuple(TRANSITIONS)  # in the order of enum TlsState
 # What OpenSSL says when it wants more ciphertext; asyncio takes the second for the same.
 cdef tuple WANTS_MORE = (ssl.SSLWantReadError, ssl.SSLSyscallError)
 
+# The owner of an engine that has been handed to a waiter which does not run yet.
+cdef enum:
+    NEXT_WAITER = 1
+
 cdef object PYTHON_READ = ssl.SSLObject.read
 cdef object PYTHON_WRITE = ssl.SSLObject.write
+cdef type PYTHON_METHOD = types.MethodType
 
 
 @cython.final
@@ -92,6 +111,12 @@ cdef class TlsEngine:
         self.plain_write = compiled_method(self.ssl_object, "write", PYTHON_WRITE)
         self.incoming_write = self.incoming.write
         self.outgoing_read = self.outgoing.read
+        if PYTHON_METHOD in (type(self.plain_read), type(self.plain_write)):
+            self.memory = TlsMemory()  # its Python code may let another thread in
+
+    def __dealloc__(self):
+        if self.handover != NULL:
+            PyThread_free_lock(self.handover)
 
     @property
     def state_name(self):
@@ -106,15 +131,61 @@ cdef class TlsEngine:
         self.state = state
         return 0
 
+    # ---- one thread at a time
+
+    cdef bint acquire(self, bint wait) except -1:
+        """Take the engine for this thread, until release().
+
+        Args:
+            wait: for another thread that has it.
+
+        Returns:
+            False if it is not taken: this thread has it already, in a callback of OpenSSL's or a
+            signal handler, or another one has it and wait is False.
+        """
+        cdef unsigned long thread = PyThread_get_thread_ident()
+        if self.owner == 0:
+            self.owner = thread
+            return True
+        if self.owner == thread or not wait:
+            return False
+        self.wait_for_handover()
+        self.owner = thread
+        return True
+
+    cdef int wait_for_handover(self) except -1:
+        if self.handover == NULL:
+            self.handover = PyThread_allocate_lock()
+            if self.handover == NULL:
+                raise MemoryError("no memory for a lock")
+            PyThread_acquire_lock(self.handover, WAIT_LOCK)  # free: it is new
+        self.waiter_count += 1
+        with nogil:
+            PyThread_acquire_lock(self.handover, WAIT_LOCK)
+        return 0
+
+    cdef void release(self) noexcept:
+        """Give the engine back, or to a thread that waits for it."""
+        self.owner = 0
+        if self.waiter_count:
+            self.waiter_count -= 1
+            self.owner = NEXT_WAITER
+            PyThread_release_lock(self.handover)
+
     # ---- ciphertext that came
 
     cdef int feed(self, const char* data, Py_ssize_t size) except -1:
         """Keep ciphertext until OpenSSL reads it; data is copied."""
         cdef Py_ssize_t step
-        while size:
-            step = self.feed_slice(data, size)
-            data += step
-            size -= step
+        cdef bint acquired = self.acquire(True)
+        try:
+            while size:
+                step = self.feed_slice(data, size)
+                data += step
+                size -= step
+        finally:
+            if acquired:
+                self.release()
         return 0
 
     cdef Py_ssize_t feed_slice(self, const char* data, Py_ssize_t size) except -1:
@@ -161,11 +232,15 @@ cdef class TlsEngine:
         Raises:
             ssl.SSLError: it has failed; an alert for the peer may be in take_output().
         """
+        cdef bint acquired = self.acquire(True)
         try:
             self.ssl_object.do_handshake()
         except WANTS_MORE:
             self.wants_more()
             return False
+        finally:
+            if acquired:
+                self.release()
         if self.unread_bytes() == 0:
             self.wants_more()
         return True
@@ -176,11 +251,15 @@ cdef class TlsEngine:
         Raises:
             ssl.SSLError: the peer sends other things.
         """
+        cdef bint acquired = self.acquire(True)
         try:
             self.ssl_object.unwrap()
         except WANTS_MORE:
             self.wants_more()
             return False
+        finally:
+            if acquired:
+                self.release()
         return True
 
     # ---- reading
@@ -190,15 +269,30 @@ cdef class TlsEngine:
 
         What is raised after something was read is kept in failure, which the caller must look at.
         """
-        if size > TLS_SLICE_BYTES or self.records.count or self.records.opaque or self.cut:
-            return self.decrypt_several(data, size)
-        return self.decrypt_slice(data, size)
+        cdef bint acquired = self.acquire(True)
+        try:
+            if size > TLS_SLICE_BYTES or self.records.count or self.records.opaque or self.cut:
+                return self.decrypt_several(data, size)
+            return self.decrypt_slice(data, size)
+        finally:
+            if acquired:
+                self.release()
 
     cdef bytes decrypt_slice(self, const char* data, Py_ssize_t size):
         """Decrypt no more than a slice, and the part of a record that came before."""
-        cdef char* plain = self.memory.plain()
-        cdef Py_ssize_t count = self.feed_and_read(data, size, plain, TLS_PLAIN_BYTES)
-        return PyBytes_FromStringAndSize(plain, count) if count else None
+        cdef TlsMemory memory = self.free_memory()
+        cdef char* plain = memory.plain()
+        cdef Py_ssize_t count
+        memory.lent = True
+        try:
+            count = self.feed_and_read(data, size, plain, TLS_PLAIN_BYTES)
+            return PyBytes_FromStringAndSize(plain, count) if count else None
+        finally:
+            memory.lent = False
+
+    cdef TlsMemory free_memory(self):
+        """Return the loop's memory; new memory while another thread uses that."""
+        return TlsMemory() if self.memory.lent else self.memory
 
     cdef bytes decrypt_several(self, const char* data, Py_ssize_t size):
         """Decrypt however much there is, into an object that is cut to its size afterwards."""
@@ -230,11 +324,20 @@ cdef class TlsEngine:
                 step = self.feed_slice(data, size)
                 data += step
                 size -= step
-            total = self.read_into(room, total, room_size)
+            total = self.read_behind(room, total, room_size)
             if size == 0 or self.failure is not None or self.peer_closed:
                 return total
 
-    cdef Py_ssize_t read_into(self, char* room, Py_ssize_t total, Py_ssize_t size) except -1:
+    cdef Py_ssize_t read_into(self, char* room, Py_ssize_t size) except -1:
+        """Read plaintext that was fed, as much as there is and fits; return how much that is."""
+        cdef bint acquired = self.acquire(True)
+        try:
+            return self.read_behind(room, 0, size)
+        finally:
+            if acquired:
+                self.release()
+
+    cdef Py_ssize_t read_behind(self, char* room, Py_ssize_t total, Py_ssize_t size) except -1:
         """Read plaintext that was fed, as much as there is and fits, behind what room has already.
 
         Args:
@@ -297,7 +400,10 @@ cdef class TlsEngine:
         return self.unencrypted_bytes() + self.outgoing.pending
 
     cdef bytes encrypt(self):
-        """Encrypt a slice of what was written; return all ciphertext there is, maybe b""."""
+        """Encrypt a slice of what was written; return all ciphertext there is, maybe b"".
+
+        The caller has acquired the engine, and keeps it until the ciphertext is handed down.
+        """
         if self.state == TLS_WRAPPED or self.state == TLS_FLUSHING:
             self.encrypt_slice()
         return self.take_output()
@@ -319,10 +425,14 @@ cdef class TlsEngine:
     cdef Py_ssize_t encrypt_once(self) except -2:
         """Encrypt the next chunk, or several small ones as one; return -1 if OpenSSL wants more."""
         cdef OutBuffer backlog = self.backlog
+        cdef TlsMemory memory = self.free_memory()
         cdef PyObject* result
         cdef Py_ssize_t count
         _head = backlog.head  # a callback of OpenSSL's may drop the backlog meanwhile
-        result = PyObject_CallOneArg(self.plain_write, self.next_plaintext())
+        plain = self.next_plaintext(memory)
+        memory.lent = True
+        result = PyObject_CallOneArg(self.plain_write, plain)
+        memory.lent = False
         if result == NULL:
             return -1 if wanted_more() else -2
         count = PyLong_AsSsize_t(<object>result)
@@ -333,19 +443,19 @@ cdef class TlsEngine:
             backlog.consume(count)
         return count
 
-    cdef object next_plaintext(self):
+    cdef object next_plaintext(self, TlsMemory memory):
         """Return the bytes to encrypt next, as an object with a buffer."""
         cdef OutBuffer backlog = self.backlog
         cdef Py_ssize_t size = PyBytes_GET_SIZE(backlog.head) - backlog.offset
         if size < TLS_JOIN_BYTES and backlog.rest is not None:
-            size = backlog.copy_first(self.memory.plain(), TLS_JOIN_BYTES)
-            self.memory.window.show(self.memory.plain(), size)
+            size = backlog.copy_first(memory.plain(), TLS_JOIN_BYTES)
+            memory.window.show(memory.plain(), size)
         elif backlog.offset == 0 and size <= TLS_SLICE_BYTES:
             return backlog.head
         else:
             size = min(size, TLS_SLICE_BYTES)
-            self.memory.window.show(PyBytes_AS_STRING(backlog.head) + backlog.offset, size)
-        return self.memory.window
+            memory.window.show(PyBytes_AS_STRING(backlog.head) + backlog.offset, size)
+        return memory.window
 
     cdef bytes take_output(self):
         """Return the ciphertext for the peer; b"" if there is none."""
@@ -358,9 +468,14 @@ cdef class TlsEngine:
 
     cdef int drop_output(self) except -1:
         """Forget what was written and what is encrypted."""
-        if self.backlog is not None:
-            self.backlog.clear()
-        self.take_output()
+        cdef bint acquired = self.acquire(True)
+        try:
+            if self.backlog is not None:
+                self.backlog.clear()
+            self.take_output()
+        finally:
+            if acquired:
+                self.release()
         return 0
 
 

@@ -15,15 +15,15 @@ cdef class TlsFlow(Receiver):
     cdef FlowControl app
     cdef object lower                # the transport below; None before connection_made()
     cdef StreamTransport stream      # the same if it is a stream of ours, else None
-    cdef Event flush_event           # sends what was written, at the end of the turn
+    cdef Event flush_event           # sends what is joined until the turn ends
     cdef Py_ssize_t read_high_bytes
     cdef Py_ssize_t read_low_bytes
     cdef int lost_count              # writes since the connection is closed
     cdef bint buffered               # the protocol is a BufferedProtocol
     cdef bint paused                 # the protocol called pause_reading()
     cdef bint lower_paused           # the transport below wants no more for now
+    cdef bint flushed                # flush() has sent what there was since this was cleared
     cdef bint lower_held             # we have paused reading below
-    cdef bint in_receive             # what is written now is sent when receive() ends
     cdef bint closed                 # close() or abort() was called, or the connection is lost
 
     cdef int use_protocol(self, protocol) except -1
@@ -39,6 +39,10 @@ cdef class TlsFlow(Receiver):
     cdef int resume(self) except -1
     # writing
     cdef int write(self, bytes data) except -1
+    cdef int write_several(self, list pieces) except -1
+    cdef bint may_write(self) except -1
+    cdef int send_soon(self) except -1
+    cdef int send_joined(self) except -1
     cdef int flush_reported(self) except -1
     cdef int flush(self) except -1
     cdef bint lower_is_lost(self) except -1

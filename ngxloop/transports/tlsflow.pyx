@@ -4,10 +4,13 @@
 Reading. What comes is decrypted at once and handed over in one call; while the protocol has paused
 reading it stays ciphertext, and above the read limit the transport below is paused.
 
-Writing. What is written waits, unencrypted, until the read handler or the turn ends, so that
-several writes become one record and one call of the kernel; or until there are FLUSH_BYTES. While
-the transport below is paused it waits, too, and then it counts for the write limits: the protocol
-is paused at the high one. asyncio encrypts in write(), so it counts the same bytes as ciphertext.
+Writing. What is written is encrypted and handed down in the call, a record for each write and as
+few as possible for writelines(). While the transport below is paused it waits, unencrypted, and
+counts for the write limits: the protocol is paused at the high one. asyncio encrypts it at once, so
+it counts the same bytes as ciphertext. What has waited becomes as few records as possible, too.
+
+While the loop is joining (set_write_coalescing()), what is written in a turn is encrypted when the
+read handler returns, else at the end of the turn, or when there are FLUSH_BYTES.
 
 Rules. The transport below may be of any kind: a stream of ours is fed and written to without a
 Python frame, another one (TLS in TLS, foreign transports) through the methods of a Protocol and of
@@ -85,29 +88,27 @@ cdef class TlsFlow(Receiver):
 
     cdef int receive(self, const char* data, Py_ssize_t size) except -1:
         """Take ciphertext from the transport below."""
-        self.in_receive = True
-        try:
-            if self.engine.state == TLS_WRAPPED:
-                self.read(data, size)
-            else:
-                self.step(data, size)
-        finally:
-            self.in_receive = False
-        return 0
+        if self.engine.state == TLS_WRAPPED:
+            return self.read(data, size)
+        return self.step(data, size)
 
     cdef int step(self, const char* data, Py_ssize_t size) except -1:
         """Take ciphertext in any other state."""
         return 0
 
     cdef int read(self, const char* data, Py_ssize_t size) except -1:
-        """Decrypt what has come, now or before, and send what the protocol writes in reply."""
+        """Decrypt what has come, now or before, and send what OpenSSL answers."""
         try:
             if self.paused:
                 if size:
                     self.engine.feed(data, size)
+                if self.engine.unencrypted_bytes():  # a thread wrote while the engine was in use
+                    self.flush()
             else:
+                self.flushed = False
                 self.deliver(data, size)
-                self.flush()
+                if not self.flushed:  # the protocol has written nothing
+                    self.flush()
             self.hold_or_release()
         except (SystemExit, KeyboardInterrupt):
             raise
@@ -148,7 +149,7 @@ cdef class TlsFlow(Receiver):
         try:
             if view.len == 0:
                 raise RuntimeError("get_buffer() returned an empty buffer")
-            count = engine.read_into(<char*>view.buf, 0, view.len)
+            count = engine.read_into(<char*>view.buf, view.len)
         finally:
             PyBuffer_Release(&view)  # the protocol may resize its buffer now
         if count:
@@ -182,26 +183,49 @@ cdef class TlsFlow(Receiver):
     # ---- writing
 
     cdef int write(self, bytes data) except -1:
-        """Send plaintext, soon; data is not empty."""
-        cdef TlsEngine engine = self.engine
-        if engine.state != TLS_WRAPPED and engine.state != TLS_HANDSHAKE:
-            if self.lost_count >= LOST_WRITES_LOGGED:
-                logger.warning("SSL connection is closed")
-            self.lost_count += 1
+        """Send plaintext; data is not empty."""
+        if not self.may_write():
             return 0
-        engine.write(data)
-        if engine.state == TLS_HANDSHAKE:
+        self.engine.write(data)
+        return self.send_soon()
+
+    cdef int write_several(self, list pieces) except -1:
+        """Send several pieces of plaintext, none of them empty, in as few records as possible."""
+        if not pieces or not self.may_write():
+            return 0
+        for data in pieces:
+            self.engine.write(<bytes>data)
+        return self.send_soon()
+
+    cdef bint may_write(self) except -1:
+        """Return whether the connection takes data; count writes to one that does not."""
+        cdef TlsEngine engine = self.engine
+        if engine.state == TLS_WRAPPED or engine.state == TLS_HANDSHAKE:
+            return True
+        if self.lost_count >= LOST_WRITES_LOGGED:
+            logger.warning("SSL connection is closed")
+        self.lost_count += 1
+        return False
+
+    cdef int send_soon(self) except -1:
+        """Encrypt and hand down what was written, as far as the transport below takes it."""
+        if self.engine.state == TLS_HANDSHAKE:
             return 0  # it is sent when the handshake is done
         if self.lower_paused:
             return self.flow()
-        if engine.unencrypted_bytes() <= FLUSH_BYTES:
-            if self.in_receive:
-                return 0
-            if self.loop.in_turn:
-                if not self.flush_event.posted:
-                    event_post(&self.loop.flushes, &self.flush_event)
-                return 0
+        if self.loop.joining and self.engine.unencrypted_bytes() <= FLUSH_BYTES:
+            if not self.flush_event.posted:
+                event_post(&self.loop.flushes, &self.flush_event)
+            return 0
         return self.flush_reported()
+
+    cdef int send_joined(self) except -1:
+        """Send what is joined until the turn ends, down to the kernel."""
+        if self.flush_event.posted:
+            self.flush_reported()
+        if self.stream is not None:
+            self.stream.flush()
+        return 0
 
     cdef int flush_reported(self) except -1:
         """Do what flush() does; what goes wrong ends the connection."""
@@ -217,11 +241,17 @@ cdef class TlsFlow(Receiver):
         """Encrypt what was written and hand it down, as far as the transport below takes it."""
         if self.flush_event.posted:
             event_unpost(&self.flush_event)
-        while not self.lower_paused:
-            if self.encrypt_and_send() == 0:
-                break
-            if self.engine.unencrypted_bytes() == 0 or self.lower_is_lost():
-                break
+        if not self.engine.acquire(False):
+            return self.flow()  # whoever uses the engine flushes next
+        self.flushed = True
+        try:
+            while not self.lower_paused:
+                if self.encrypt_and_send() == 0:
+                    break
+                if self.engine.unencrypted_bytes() == 0 or self.lower_is_lost():
+                    break
+        finally:
+            self.engine.release()
         return self.flow()
 
     cdef Py_ssize_t encrypt_and_send(self) except -1:
@@ -296,6 +326,6 @@ cdef class TlsFlow(Receiver):
 
 
 cdef int tls_flush(Event* ev) except -1:
-    """Send what was written in this turn."""
+    """Send what was written in this turn, whose writes are joined."""
     cdef TlsFlow flow = <TlsFlow>ev.data
     return flow.flush_reported()

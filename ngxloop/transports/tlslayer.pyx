@@ -313,11 +313,17 @@ cdef class TlsLayer(TlsFlow):
     cdef int finish(self) except -1:
         """Encrypt all that was written, then begin the shutdown; in one: go on with it."""
         if self.engine.state == TLS_FLUSHING:
+            acquired = self.engine.acquire(True)
             try:
                 while self.engine.encrypt_slice():
                     pass
             except ssl.SSLError as exc:
                 return self.fatal_error(exc, "Fatal error on SSL protocol")
+            finally:
+                if acquired:
+                    self.engine.release()
+            if self.engine.unencrypted_bytes() and not self.ended:
+                return self.flush()  # a renegotiation must end first
             self.engine.move(TLS_SHUTDOWN)
         if self.engine.state == TLS_SHUTDOWN:
             return self.go_on_with_shutdown()
@@ -334,7 +340,7 @@ cdef class TlsLayer(TlsFlow):
             return self.fatal_error(exc, "Fatal error on transport")
         self.flush()
         if not done:
-            return 0
+            return self.send_joined()
         self.tell_end()
         # the stream below ends behind its output, which a peer that does not read delays for ever
         if self.timer is None and self.app is not None:
@@ -346,8 +352,10 @@ cdef class TlsLayer(TlsFlow):
         return 0
 
     cdef int abort(self, exc) except -1:
-        """Close at once: what is not sent is lost."""
+        """Close at once: what the transport below has not taken is lost."""
         self.closed = True
+        if exc is None and self.app is not None:
+            self.send_joined()
         if self.engine.state != TLS_CLOSED:
             self.engine.move(TLS_CLOSED)
         return self.force_lower(exc)

@@ -6,5 +6,6 @@ cdef class TlsMemory:
     cdef TlsWindow window
     cdef tuple read_arguments        # (size, window): the arguments of every SSLObject.read()
     cdef char* plain_buffer          # OWNS: TLS_PLAIN_BYTES; made when needed
+    cdef bint lent                   # an engine reads or writes plain_buffer, without the GIL
 
     cdef char* plain(self) except NULL

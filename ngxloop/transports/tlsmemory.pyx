@@ -1,8 +1,10 @@
 # cython: nonecheck=True
 """TlsMemory: what all TLS connections of a loop share.
 
-Rules. One a loop. The plaintext buffer is valid from one step of an engine to its end: no code of
-an application runs in between. So an idle connection owns no buffer.
+Rules. One per loop, so that an idle connection owns no buffer. The plaintext buffer is valid for
+one step of an engine, during which the ssl module gives up the GIL: `lent` keeps engines off it
+that other threads use meanwhile. The window is valid for one call of a C function, which looks at
+it first.
 """
 
 cimport cython

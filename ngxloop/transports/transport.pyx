@@ -70,7 +70,11 @@ cdef class Transport(FlowControl):
         return self.protocol
 
     def abort(self):
-        """Close at once: what is not sent is lost; connection_lost(None) comes in the next turn."""
+        """Close at once; connection_lost(None) comes in the next turn.
+
+        What the kernel has not taken is lost.
+        """
+        self.send_output()
         self._force_close(None)
 
     def _force_close(self, exc):
@@ -141,7 +145,7 @@ cdef class Transport(FlowControl):
         connection.read.handler = transport_lost
         self.exception = exc
         self.loop.post(&connection.read)
-        return 0
+        return self.loop.waker.wake()  # a thread has written to it or closed it
 
     cdef int lose(self) except -1:
         """Tell the protocol and give everything back."""
@@ -208,7 +212,7 @@ cdef class Transport(FlowControl):
         return 0
 
     cdef int send_output(self) except -1:
-        """Send what waits for the end of the turn."""
+        """Send what is joined until the turn ends."""
         return 0
 
     cdef int drop_output(self) except -1:

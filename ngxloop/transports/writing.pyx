@@ -1,8 +1,12 @@
 """Writer: the writing half of a stream or pipe: when its output leaves, and what follows then.
 
-Rules. What is written leaves in one call: when the read handler returns, else at the end of the
-turn, at once above FLUSH_BYTES or the high-water mark. Whoever can see the buffer flushes first, so
-that it looks as if everything had been sent at once, as asyncio does. Outside a turn nothing waits.
+Rules. With nothing before it, data goes to the kernel in the call that wrote it, from any thread,
+and only what the kernel did not take is kept. A send that fails ends the connection in a later
+turn: the protocol is not called from inside write(), except pause_writing(), as in asyncio.
+
+While the loop is joining (set_write_coalescing()), what is written in a turn leaves in one call:
+when the read handler returns, else at the end of the turn, at once above FLUSH_BYTES or the
+high-water mark. Everything that shows the buffer or ends the connection flushes first.
 
 A Writer is part of its transport, which makes it for the first write: a connection that only reads
 has none. The transport passes itself to each call, so that there is no reference back to it.
@@ -10,9 +14,12 @@ has none. The transport passes itself to each call, so that there is no referenc
 
 cimport cython
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.errno cimport EAGAIN, EINTR, errno
+
 from ngxloop.core.event cimport Connection
 from ngxloop.core.limits cimport FLUSH_BYTES
-from ngxloop.core.linux cimport EPOLLOUT, SHUT_WR, shutdown
+from ngxloop.core.linux cimport EPOLLOUT, MSG_NOSIGNAL, SHUT_WR, send, shutdown
 from ngxloop.core.ready cimport event_post, event_unpost
 from ngxloop.transports.outbuf cimport SEND_FAILED, SENT_ALL, OutBuffer, SendOutcome
 from ngxloop.transports.transport cimport Transport
@@ -22,13 +29,31 @@ from ngxloop.transports.transport cimport Transport
 cdef class Writer(OutBuffer):
     """The output of one transport; see the file header."""
 
+    cdef int send_now(self, Transport transport, bytes data) except -1:
+        """Send data to a socket that is not lost, with nothing before it; keep what is left."""
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        cdef ssize_t count = send(transport.fd, PyBytes_AS_STRING(data), size, MSG_NOSIGNAL)
+        cdef int error = errno
+        if count == size:
+            transport.loop.sent_bytes += size
+            return 0
+        if count < 0 and error != EAGAIN and error != EINTR:
+            return transport.send_failed(error)
+        self.append(data)
+        if count >= 0:
+            transport.loop.sent_bytes += count
+            self.consume(count)
+        elif error == EAGAIN:
+            self.wait_writable(transport)
+        return self.send_soon(transport)  # until EAGAIN: only then does epoll report OUT again
+
     cdef int send_soon(self, Transport transport) except -1:
-        """Send what was appended, now or when the turn ends; the transport is not lost."""
+        """Send what was appended, as far as the kernel takes it; the transport is not lost."""
         if not self.blocked:
             if (
-                self.size <= transport.high_bytes
+                transport.loop.joining
+                and self.size <= transport.high_bytes
                 and self.size <= FLUSH_BYTES
-                and transport.loop.in_turn
             ):
                 if not transport.connection.write.posted:
                     event_post(&transport.loop.flushes, &transport.connection.write)

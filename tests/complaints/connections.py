@@ -107,7 +107,7 @@ COMPLAINTS = {
     ),
     17: row(
         "each datagram costs a system call, and a flood of them starves the rest",
-        "a_burst_of_datagrams_costs_few_calls",
+        "answers_to_a_burst_of_datagrams_cost_few_calls",
         "a_single_datagram_leaves_at_once",
         "a_flood_does_not_keep_others_from_running",
     ),

@@ -204,3 +204,42 @@ async def test_two_loops_exchange_much_data(server_loop, version):
         await sending
         writer.close()
         await writer.wait_closed()
+
+
+@NEEDS_OPENSSL
+@pytest.mark.parametrize("amount", [0, 1_000_000], ids=["nothing_waits", "output_waits"])
+async def test_output_goes_on_in_order_around_a_key_update(amount):
+    loop = asyncio.get_running_loop()
+    printed = bytearray()
+    protocols = []
+
+    def factory():
+        protocols.append(RecordingProtocol())
+        return protocols[-1]
+
+    async def type_and_read_until(line, expected):
+        process.stdin.write(line)
+        process.stdin.flush()
+        while expected not in printed:
+            text = await loop.run_in_executor(None, process.stdout.read1)
+            assert text, "the command has ended"
+            printed.extend(text)
+
+    async with serving(factory, ssl=server_context()) as server:
+        host, port = address_of(server)
+        arguments = ["s_client", "-tls1_3", "-connect", f"{host}:{port}"]
+        with openssl(*arguments, "-CAfile", str(CERTIFICATE)) as process:
+            await wait_until(lambda: protocols and protocols[0].transport)
+            transport = protocols[0].transport
+            transport.write(b"." * amount + b"before|")
+            await type_and_read_until(b"K\n", b"KEYUPDATE\n")  # it asks us for one, too
+            transport.write(b"after|")
+            await type_and_read_until(b"text\n", b"after|")
+            await wait_until(lambda: protocols[0].received == b"text\n")
+            transport.writelines([b"en", b"d|"])
+            await type_and_read_until(b"", b"end|")
+            transport.close()
+            await protocols[0].closed
+
+    text = printed.replace(b"KEYUPDATE\n", b"")
+    assert text.endswith(b"." * amount + b"before|after|end|")

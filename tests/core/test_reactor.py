@@ -26,8 +26,7 @@ def test_turn_runs_its_phases_in_order(loop, pair):
     peer.send(b"x")
 
     loop.call_later(0, log.append, "timer")
-    loop.call_soon(log.append, "ready")
-    flush.post_flush(loop)
+    loop.call_soon(lambda: (log.append("ready"), flush.post_flush(loop)))
     accept.post_accept(loop)
     run_turns(loop, 1)
 
@@ -83,7 +82,7 @@ def test_flushes_posted_by_a_flush_run_in_the_same_turn(loop):
     seen = []
     second = PythonEvent(lambda: seen.append("second"))
     first = PythonEvent(lambda: second.post_flush(loop))
-    first.post_flush(loop)
+    loop.call_soon(first.post_flush, loop)
 
     run_turns(loop, 1)
 

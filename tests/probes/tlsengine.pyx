@@ -62,7 +62,7 @@ cdef class EngineProbe:
         """Read into a buffer of size bytes; return what came."""
         cdef bytearray room = bytearray(size)
         cdef char* start = room
-        return bytes(room[:self.engine.read_into(start, 0, size)])
+        return bytes(room[:self.engine.read_into(start, size)])
 
     def handshake(self):
         return self.engine.handshake()

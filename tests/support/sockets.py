@@ -4,6 +4,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,9 @@ LOOPBACK = "127.0.0.1"
 # Size of the kernel's buffers of a TCP pair, in bytes (Linux doubles it). Left to itself the kernel
 # lets them grow to several megabytes, and then it takes what a test expects to have to wait.
 KERNEL_BUFFER_SIZE = 64 * 1024
+
+# Where struct tcp_info has tcpi_data_segs_out: segments with data that were sent (linux/tcp.h).
+DATA_SEGMENTS_OFFSET = 156
 
 
 @contextlib.contextmanager
@@ -71,6 +75,12 @@ def reset(sock: socket.socket) -> None:
     """Close a TCP socket so that its peer sees ECONNRESET: lingering for zero seconds."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
+
+
+def segments_sent(transport: Any) -> int:
+    """Return how many segments with data a TCP transport has sent."""
+    info = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    return struct.unpack_from("I", info, DATA_SEGMENTS_OFFSET)[0]
 
 
 def fill(sock: socket.socket) -> int:

@@ -1,64 +1,27 @@
 """StreamTransport, writing: when output leaves, in how many pieces, when the protocol pauses."""
 
 import asyncio
-import socket
-import struct
 
 import pytest
 
 from tests.probes.poller import ET, IN, OUT, PRI, RDHUP
 from tests.probes.reactor import ReactorProbe
 from tests.support.protocols import RecordingProtocol
-from tests.support.sockets import drain, fill, receive, receive_until_eof
+from tests.support.sockets import drain, fill, receive, receive_until_eof, segments_sent
 from tests.support.streams import connected
 from tests.support.syscalls import calls_between_marks, needs_strace
 from tests.support.waiting import turns, wait_until
 
-# Above this much collected output leaves at once; it is also the default high-water mark.
-FLUSH_BYTES = 65536
-
-# Where struct tcp_info has tcpi_data_segs_out: segments with data that were sent (linux/tcp.h).
-DATA_SEGMENTS_OFFSET = 156
+# ---- when output leaves: see conformance/test_when_output_leaves.py, too
 
 
-def segments_sent(transport) -> int:
-    info = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-    return struct.unpack_from("I", info, DATA_SEGMENTS_OFFSET)[0]
-
-
-class Answering(RecordingProtocol):
-    """Answer what arrives in three writes, then call `then`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.then = lambda: None
-
-    def data_received(self, data):
-        super().data_received(data)
-        for part in (b"head", b"body", b"tail"):
-            self.transport.write(part)
-        self.then()
-
-
-# ---- when output leaves
-
-
-async def test_writes_of_one_data_received_leave_in_one_segment():
-    async with connected(Answering) as (transport, _, peer):
-        peer.send(b"question")
-
-        assert await receive(peer, 12) == b"headbodytail"
-        assert segments_sent(transport) == 1
-
-
-async def test_writes_of_several_callbacks_of_one_turn_leave_in_one_segment():
+async def test_each_write_leaves_in_a_segment_of_its_own():
     async with connected() as (transport, _, peer):
-        loop = asyncio.get_running_loop()
-        for number in range(10):
-            loop.call_soon(transport.write, b"%d" % number)
+        for part in (b"one", b"two", b"three"):
+            transport.write(part)
 
-        assert await receive(peer, 10) == b"0123456789"
-        assert segments_sent(transport) == 1
+        assert drain(peer) == b"onetwothree"
+        assert segments_sent(transport) == 3
 
 
 async def test_writelines_leaves_in_one_segment():
@@ -69,120 +32,11 @@ async def test_writelines_leaves_in_one_segment():
         assert segments_sent(transport) == 1
 
 
-async def test_writes_of_different_turns_leave_each_in_its_turn():
-    async with connected() as (transport, _, peer):
-        received = []
-        for part in (b"one", b"two", b"three"):
-            transport.write(part)
-            await turns(1)
-            received.append(drain(peer))
-
-        assert received == [b"one", b"two", b"three"]
-
-
-async def test_answer_leaves_before_the_next_callback_of_the_turn():
-    async with connected(Answering) as (_, protocol, peer):
-        loop = asyncio.get_running_loop()
-        seen = []
-        protocol.then = lambda: seen.append(drain(peer))
-        other, other_peer = socket.socketpair()
-        with other, other_peer:
-            peer.send(b"question")
-            other_peer.send(b"x")
-            loop.add_reader(other, lambda: (seen.append(drain(peer)), loop.remove_reader(other)))
-            await wait_until(lambda: len(seen) == 2)
-
-        # neither while data_received() runs, nor as late as the end of the turn
-        assert seen == [b"", b"headbodytail"]
-
-
-async def test_write_waits_for_the_end_of_the_turn():
-    probe = ReactorProbe(asyncio.get_running_loop())
-    async with connected() as (transport, _, peer):
-        transport.write(b"x")
-        during = (drain(peer), probe.flush_count)
-
-        await turns(1)
-
-        assert during == (b"", 1)
-        assert (drain(peer), probe.flush_count) == (b"x", 0)
-
-
-@pytest.mark.parametrize(
-    ("size", "at_once"), [(FLUSH_BYTES, False), (FLUSH_BYTES + 1, True)], ids=["64_KiB", "one_more"]
-)
-@pytest.mark.parametrize("high", [FLUSH_BYTES, 10 * FLUSH_BYTES])
-async def test_write_above_64_kib_leaves_at_once(size, at_once, high):
-    async with connected() as (transport, _, peer):
-        transport.set_write_buffer_limits(high)
-        transport.write(bytes(size - 1))
-        transport.write(b"x")
-
-        assert bool(drain(peer)) is at_once
-        transport.abort()
-
-
-def test_write_outside_a_turn_leaves_at_once(loop):
-    async def open_pair():
-        context = connected()
-        return context, await context.__aenter__()
-
-    context, (transport, _, peer) = loop.run_until_complete(open_pair())
-
-    transport.write(b"x")
-
-    assert drain(peer) == b"x"
-    loop.run_until_complete(context.__aexit__(None, None, None))
-
-
-@pytest.mark.parametrize(
-    "look",
-    [
-        lambda transport: transport.get_write_buffer_size(),
-        lambda transport: transport.set_write_buffer_limits(high=1000),
-        lambda transport: transport.close(),
-        lambda transport: transport.write_eof(),
-        lambda transport: (transport._make_empty_waiter(), transport._reset_empty_waiter()),
-    ],
-    ids=["get_write_buffer_size", "set_write_buffer_limits", "close", "write_eof", "sendfile"],
-)
-async def test_output_leaves_before_anybody_looks_at_it(look):
-    async with connected() as (transport, _, peer):
-        transport.write(b"x")
-
-        look(transport)
-
-        assert drain(peer) == b"x"
-
-
 async def test_buffer_size_is_zero_when_the_kernel_took_everything():
     async with connected() as (transport, _, _):
         transport.write(b"x" * 1000)
 
         assert transport.get_write_buffer_size() == 0
-
-
-async def test_abort_drops_what_waits_for_the_end_of_the_turn():
-    probe = ReactorProbe(asyncio.get_running_loop())
-    async with connected() as (transport, protocol, peer):
-        transport.write(b"x")
-        transport.abort()
-
-        assert probe.flush_count == 0
-        await protocol.closed
-        assert drain(peer) == b""
-
-
-async def test_write_in_connection_made_leaves_in_its_turn():
-    class Greeting(RecordingProtocol):
-        def connection_made(self, transport):
-            super().connection_made(transport)
-            transport.write(b"hello")
-
-    async with connected(Greeting) as (_, protocol, peer):
-        await protocol.connected
-        await turns(1)
-        assert drain(peer) == b"hello"
 
 
 async def test_large_write_in_connection_made_goes_on_after_the_start():
@@ -274,19 +128,16 @@ def test_writelines_costs_one_call_however_much_it_is():
 
 
 @needs_strace
-@pytest.mark.parametrize(
-    ("size", "call"), [(1, "sendto"), (1000, "sendmsg")], ids=["joined", "vector"]
-)
-def test_writes_of_one_turn_cost_one_call(size, call):
+def test_each_write_costs_one_call_and_nothing_else():
     program = BLOCKED_WRITES.format(
         before="pass",
-        repeat=f"for _ in range(5): transport.write(bytes({size}))"
+        repeat="for _ in range(5): transport.write(bytes(1000))"
         "\n            await asyncio.sleep(0); peer.recv(10_000)",
     )
 
-    calls = calls_between_marks(program, "sendto", "sendmsg", "epoll_ctl")
+    calls = calls_between_marks(program, "sendto", "sendmsg", "epoll_ctl", "write")
 
-    assert calls == {call: 100}
+    assert calls == {"sendto": 500}
 
 
 # ---- pausing the protocol
