@@ -60,7 +60,10 @@ class _Program:
             assignment.channel, self._config.backlog, self._config.share_datagrams
         )
         self._sharing = Sharing(
-            self._borrower, lambda: make_worker_gate(assignment), self._config.busy_poll
+            self._borrower,
+            lambda: make_worker_gate(assignment),
+            busy_poll=self._config.busy_poll,
+            coalesce_writes=self._config.coalesce_writes,
         )
 
     def run(self) -> int:

@@ -76,7 +76,12 @@ def _initialise(assignment: Assignment) -> None:
 def _run_loop(assignment: Assignment) -> int:
     config = assignment.config
     borrower = Borrower(assignment.channel, config.backlog, config.share_datagrams)
-    sharing = Sharing(borrower, lambda: make_worker_gate(assignment), config.busy_poll)
+    sharing = Sharing(
+        borrower,
+        lambda: make_worker_gate(assignment),
+        busy_poll=config.busy_poll,
+        coalesce_writes=config.coalesce_writes,
+    )
     with asyncio.Runner(loop_factory=loop_class(sharing)) as runner:
         loop: Any = runner.get_loop()
         asyncio.set_event_loop(loop)  # modules that ask for the loop while they are imported

@@ -28,12 +28,18 @@ class Sharing:
     """What the loops of one worker have in common."""
 
     def __init__(
-        self, borrower: Borrower, make_gate: Callable[[], SharedGate], busy_poll: float = 0.0
+        self,
+        borrower: Borrower,
+        make_gate: Callable[[], SharedGate],
+        *,
+        busy_poll: float = 0.0,
+        coalesce_writes: bool = False,
     ) -> None:
         self.borrower = borrower
         self.serving: WorkerLoop | None = None  # has the accept gate
         self._make_gate = make_gate
         self._busy_poll = busy_poll
+        self._coalesce_writes = coalesce_writes
         self._pid = os.getpid()
 
     def begin_serving(self, loop: "WorkerLoop") -> None:
@@ -45,6 +51,7 @@ class Sharing:
             return
         loop.set_accept_gate(self._make_gate())
         loop.set_busy_poll(self._busy_poll)
+        loop.set_write_coalescing(self._coalesce_writes)
         self.serving = loop
 
 

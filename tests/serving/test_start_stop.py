@@ -247,6 +247,20 @@ def test_signal_before_the_master_has_begun_waits_for_it(serve, tmp_path, number
     assert "Traceback" not in server.log
 
 
+@pytest.mark.parametrize(
+    ("options", "step"), [((), 2), (("--coalesce-writes",), 1)], ids=["default", "coalescing"]
+)
+def test_worker_joins_the_writes_of_a_turn_on_demand(serve, options, step):
+    server = serve("plain:segments", *options).serving()
+    with connect(server.address) as sock:
+        counts = []
+        for _ in range(5):
+            sock.sendall(b"\n")
+            counts.append(int(receive_line(sock)))
+    assert counts == [step * number for number in range(5)]
+    assert server.end() == 0
+
+
 @pytest.mark.parametrize(("seconds", "is_awake"), [("1000", True), ("0", False)])
 def test_worker_sleeps_only_after_it_has_looked_for_events(serve, seconds, is_awake):
     server = serve("plain:sleeps", "--busy-poll", seconds).serving()

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from ngxloop.serving.options.table import option
 from ngxloop.serving.options.values import (
+    FLAG,
     MEBIBYTES,
     SECONDS,
     SOME_SECONDS,
@@ -48,6 +49,12 @@ class WorkerOptions:
         SECONDS,
         "how long a worker that has nothing to do looks for events before it sleeps, 0.00005 say: "
         "earlier answers for a busier core",
+    )
+    coalesce_writes: bool = option(
+        False,
+        FLAG,
+        "what is written to a connection in one turn of the loop is sent in one call: fewer system "
+        "calls, but a handler that writes and then blocks holds its output back",
     )
     max_requests: int = option(
         0, whole_number("a number of requests", 0), "a worker is replaced after so many; 0: never"

@@ -3,6 +3,8 @@
 import asyncio
 import ctypes
 import os
+import socket
+import struct
 import subprocess
 import sys
 
@@ -92,6 +94,16 @@ async def many(*streams):
 
 
 number = 42
+
+
+async def segments(reader, writer):
+    """Answer each line, in two writes, with how many segments were sent before."""
+    async for _ in reader:
+        tcp_info = writer.get_extra_info("socket").getsockopt(
+            socket.IPPROTO_TCP, socket.TCP_INFO, 256
+        )
+        writer.write(b"%d" % struct.unpack_from("I", tcp_info, 156))  # tcpi_data_segs_out
+        writer.write(b"\n")
 
 
 async def sleeps(reader, writer):
