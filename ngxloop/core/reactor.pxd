@@ -51,4 +51,3 @@ cdef class Reactor(Polling):
     cdef int64_t now_ns(self) except? -1
     cdef char* shared_buffer(self) except NULL
     cdef object time_now(self)
-

@@ -135,6 +135,8 @@ async def test_the_protocol_is_paused_inside_the_call(kind, place):
         output.send(LARGE)
         return list(calls)
 
+    if kind == "writelines" and is_stdlib(asyncio.get_running_loop()):
+        pytest.skip("asyncio's writelines() pauses nothing in 3.12 and 3.13")
     async with output_of(kind, write, place) as output:
         assert output.result.result()[-1] == "pause_writing"
         await asyncio.to_thread(output.take, 2 * len(LARGE))
