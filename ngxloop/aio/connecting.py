@@ -82,8 +82,8 @@ class ClientConnections:
     ) -> tuple[Any, Any]:
         """Return the transport and the protocol of a connected socket, or close the socket."""
         try:
-            return await asyncio.BaseEventLoop._create_connection_transport(
-                self, sock, *args, **options
+            return await super()._create_connection_transport(  # type: ignore[misc]
+                sock, *args, **options
             )
         except BaseException as exc:
             _clear_frames(exc)

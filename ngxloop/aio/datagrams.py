@@ -25,7 +25,7 @@ class DatagramHooks:
         Returns:
             The transport and the protocol, after connection_made().
         """
-        deferred = _DeferredProtocol(protocol_factory)
+        deferred: Any = _DeferredProtocol(protocol_factory)
         transport, _ = await asyncio.BaseEventLoop.create_datagram_endpoint(
             self, lambda: deferred, *args, **options
         )

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from asyncio import Future, StreamReader, base_subprocess
-from typing import Any
+from typing import Any, cast
 
 from ngxloop.aio.children import ChildWatching, chosen_watcher
 
@@ -48,6 +48,7 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
     """
 
     _loop: Any
+    _proc: Any
     _protocol: Any
     _pipes: dict[int, Any]
     _returncode: int | None
@@ -130,7 +131,7 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         for waiter in waiters:
             _complete(waiter)
 
-    async def _wait(self) -> int | None:
+    async def _wait(self) -> int:
         """Wait until the process has ended; return its exit code, or minus the signal's number."""
         if self._returncode is None:
             waiter = self._loop.create_future()
@@ -140,7 +141,7 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
             finally:
                 if waiter in self._waiters:  # cancelled
                     self._waiters.remove(waiter)
-        return self._returncode
+        return cast(int, self._returncode)
 
     async def _until_settled(self) -> None:
         if not self._is_settled:
