@@ -46,7 +46,12 @@ def remember_hooks(loop_class: type) -> None:
     _own_hooks = _hooks_of(loop_class)
 
 
-def _looks_like(method: Any, original: Any) -> None:
+def check_arguments(coroutine_function: Callable[..., Any], *args: Any, **options: Any) -> None:
+    """Raise TypeError in the call, as a coroutine function does, for arguments that it lacks."""
+    coroutine_function(*args, **options).close()
+
+
+def look_like(method: Any, original: Any) -> None:
     """Let a method that returns a coroutine have the signature of a coroutine function."""
     method.__signature__ = inspect.signature(original)
     if hasattr(inspect, "markcoroutinefunction"):  # Python 3.12
@@ -74,6 +79,14 @@ class ClientConnections:
             OSError: "Connect call failed ADDRESS", of the subclass that belongs to the errno.
         """
         if options:
+            check_arguments(
+                asyncio.BaseEventLoop.create_connection,
+                self,
+                protocol_factory,
+                host,
+                port,
+                **options,
+            )
             return _create_connection(self, protocol_factory, host, port, options)
         return _create_plain_connection(self, protocol_factory, host, port)
 
@@ -101,7 +114,7 @@ class ClientConnections:
         sock.close()
 
 
-_looks_like(ClientConnections.create_connection, asyncio.BaseEventLoop.create_connection)
+look_like(ClientConnections.create_connection, asyncio.BaseEventLoop.create_connection)
 
 
 async def _create_connection(

@@ -8,28 +8,27 @@ import asyncio
 import contextvars
 import socket
 from asyncio import futures
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from ngxloop.aio.connecting import check_arguments, look_like
 from ngxloop.transports.datagram import connect_datagrams
 
 
 class DatagramHooks:
     """Endpoints of UDP and of Unix datagram sockets."""
 
-    async def create_datagram_endpoint(
+    def create_datagram_endpoint(
         self: Any, protocol_factory: Callable[[], Any], *args: Any, **options: Any
-    ) -> tuple[Any, Any]:
+    ) -> Coroutine[Any, Any, tuple[Any, Any]]:
         """Create a datagram endpoint; see asyncio's documentation for all that it takes.
 
         Returns:
             The transport and the protocol, after connection_made().
         """
-        deferred: Any = _DeferredProtocol(protocol_factory)
-        transport, _ = await asyncio.BaseEventLoop.create_datagram_endpoint(
-            self, lambda: deferred, *args, **options
-        )
-        return transport, deferred.protocol
+        create = asyncio.BaseEventLoop.create_datagram_endpoint
+        check_arguments(create, self, protocol_factory, *args, **options)
+        return _create_endpoint(self, protocol_factory, args, options)
 
     def _make_datagram_transport(
         self: Any,
@@ -49,6 +48,21 @@ class DatagramHooks:
         if waiter is not None:
             self.call_soon(futures._set_result_unless_cancelled, waiter, None)  # type: ignore[attr-defined]
         return transport
+
+
+look_like(
+    DatagramHooks.create_datagram_endpoint, asyncio.BaseEventLoop.create_datagram_endpoint
+)
+
+
+async def _create_endpoint(
+    loop: Any, protocol_factory: Callable[[], Any], args: tuple[Any, ...], options: dict[str, Any]
+) -> tuple[Any, Any]:
+    deferred: Any = _DeferredProtocol(protocol_factory)
+    transport, _ = await asyncio.BaseEventLoop.create_datagram_endpoint(
+        loop, lambda: deferred, *args, **options
+    )
+    return transport, deferred.protocol
 
 
 class _DeferredProtocol:

@@ -356,6 +356,7 @@ NOT_TAKING = {
     "set_exception_handler",
     "set_slow_callback_hook",
     "set_task_factory",
+    "set_write_coalescing",
     "shutdown_asyncgens",
     "shutdown_default_executor",
     "stats",

@@ -160,9 +160,9 @@ SERVERS = {
         "connections_that_wait_in_the_backlog_are_all_accepted",
     ),
     66: row(
-        "a protocol factory that raises closes the connection, reported in debug mode only",
+        "a protocol factory that raises closes the connection and is reported",
         "a_factory_that_raises_ends_the_connection_and_not_the_server",
-        "a_factory_that_raises_is_reported_in_debug_mode",
+        "a_factory_that_raises_is_reported",
     ),
     67: row(
         "each address is bound once, IPv6 alone, and named when it cannot be bound",
