@@ -9,6 +9,7 @@ complete.
 # mypy: disable-error-code="import-not-found"
 # pyright: reportMissingImports=false
 
+import _thread
 import asyncio
 import functools
 import logging
@@ -43,6 +44,7 @@ import ngxloop.core.shared_gate
 import ngxloop.core.sockaddr
 import ngxloop.core.sockops
 import ngxloop.core.stopwatch
+import ngxloop.core.threadsafe_handle
 import ngxloop.core.timerqueue
 import ngxloop.core.timers
 import ngxloop.core.waker

@@ -30,6 +30,7 @@ from ngxloop.aio.statistics import Statistics
 from ngxloop.aio.streams import StreamHooks
 from ngxloop.aio.tls import TlsHooks
 from ngxloop.aio.unixsockets import UnixSockets
+from ngxloop.core.attributes import LoopAttributes
 from ngxloop.core.methods import adopt_methods
 from ngxloop.core.sockops import SockCalls
 from ngxloop.transports.listener import Listener
@@ -100,6 +101,10 @@ class EventLoop(
     # the interpreter must look before it calls a method: a turn went from 2,522 instructions to
     # 2,238.
     __slots__ = (*_OWN_ATTRIBUTES, *_BASE_ATTRIBUTES)
+
+    # The interpreter would give this class a descriptor of its own, which does not tell that there
+    # is a dictionary from now on.
+    __dict__ = vars(LoopAttributes)["__dict__"]
 
     def __init__(self) -> None:
         self._signal_handlers: dict[int, object] = {}

@@ -43,6 +43,7 @@ LAYERS: dict[int, list[str]] = {
     2: [
         "core.ready",
         "core.handle",
+        "core.threadsafe_handle",
         "core.timers",
         "core.pool",
         "core.poller",

@@ -105,12 +105,12 @@ class ClientConnections:
 
     def _close_unless_transported(self: Any, sock: socket.socket) -> None:
         """Close a socket that has not been given to a transport: the transport closes its own."""
-        if sock.fileno() < 0:
-            return
         try:
             self._ensure_fd_no_transport(sock)
         except RuntimeError:
             return
+        except ValueError:  # an object of the program's that has no number
+            pass
         sock.close()
 
 
@@ -165,7 +165,7 @@ async def _create_plain_connection(
 ) -> tuple[Any, Any]:
     """Connect without options: by the short way if that is one."""
     connecting = None
-    if not (loop.is_closed() or loop.get_debug() or _is_replaced(loop)):
+    if not (loop.is_closed() or loop.get_debug() or is_replaced(loop)):
         connecting = connect_begin(loop, host, port)
     if connecting is None:
         return await _create_connection(loop, protocol_factory, host, port, {})
@@ -191,10 +191,10 @@ def _next_turn() -> Generator[None, None, None]:
     yield
 
 
-def _is_replaced(loop: Any) -> bool:
-    """Tell whether a program or a test wants to see the steps."""
+def is_replaced(loop: Any) -> bool:
+    """Return whether a program or a test has replaced a step of asyncio's way to connect."""
     return (
         _hooks_of(type(loop)) != _own_hooks
-        or not vars(loop).keys().isdisjoint(HOOKS)  # looks for few in many, not the reverse
+        or not loop._own_attributes.keys().isdisjoint(HOOKS)
         or _socket_of(socket) != _own_socket
     )

@@ -3,4 +3,4 @@
 from ngxloop.core.reactor cimport Reactor
 
 cdef class LoopAttributes(Reactor):
-    pass
+    cdef bint dictionary_made        # the loop has, or may have, attributes that have no slot

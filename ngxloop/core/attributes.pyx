@@ -2,9 +2,19 @@
 
 Its code, that of test suites and of other packages reads and sets `_debug`, `_closed`, `_stopping`
 and others; here they are views of what the reactor knows.
+
+A loop has slots for what it keeps, and no dictionary as long as the program sets no attribute of
+its own. Asking for `__dict__`, as vars() does, makes one, and from then on every call of a method
+looks into it first, which costs 10 %. So nothing of ours asks before the program has.
 """
 
-from cpython.object cimport PyObject_GenericSetAttr
+from cpython.object cimport PyObject, PyObject_GenericSetAttr, PyTypeObject
+
+cdef extern from "Python.h":
+    PyObject* _PyType_Lookup(PyTypeObject* type, object name)  # BORROWED
+    int PyDescr_IsData(PyObject* attribute)
+    object PyObject_GenericGetDict(object owner, void* context)
+    int PyObject_GenericSetDict(object owner, object value, void* context) except -1
 
 
 cdef class LoopAttributes(Reactor):
@@ -66,4 +76,38 @@ cdef class LoopAttributes(Reactor):
     def __setattr__(self, name, value):
         if name == "time":  # a test clock
             self.clock_overridden = True
+        elif name == "call_at":
+            self.call_at_overridden = True
         PyObject_GenericSetAttr(self, name, value)
+        if not self.dictionary_made and not has_place(self, name):
+            self.dictionary_made = True
+
+    @property
+    def __dict__(self):
+        self.dictionary_made = True
+        return PyObject_GenericGetDict(self, NULL)
+
+    @__dict__.setter
+    def __dict__(self, value):
+        self.dictionary_made = True
+        PyObject_GenericSetDict(self, value, NULL)
+
+    def _inner_fast_paths(self):
+        """Return the names of those of LoopStats.fast_paths that the compiled loop decides on."""
+        active = {
+            "attributes": not self.dictionary_made,
+            "clock": not self.clock_overridden,
+            "handles": not self.stopwatch.running,
+        }
+        return {name for name, is_active in active.items() if is_active}
+
+    @property
+    def _own_attributes(self):
+        """The attributes that the program has set and that have no slot; do not change it."""
+        return PyObject_GenericGetDict(self, NULL) if self.dictionary_made else {}
+
+
+cdef bint has_place(loop, name) noexcept:
+    """Tell whether the class has a slot or a property for an attribute: no dictionary is needed."""
+    cdef PyObject* attribute = _PyType_Lookup((<PyObject*>loop).ob_type, name)
+    return attribute != NULL and PyDescr_IsData(attribute)

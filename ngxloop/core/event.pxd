@@ -33,6 +33,7 @@ cdef struct Event:
 # A ring with a head of its own, so that nothing is a special case. Model: ngx_queue_t.
 cdef struct EventQueue:
     Event head
+    size_t count             # at least the number of its events, see queue_settle
 
 cdef struct Connection:
     Event read

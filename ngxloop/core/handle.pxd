@@ -27,6 +27,8 @@ cdef void handle_hide(Handle handle) noexcept
 cdef int handle_post(Handle handle, EventQueue* queue) except -1
 cdef int handle_run(Event* ev) except -1
 cdef int handle_call(Handle handle) except -1
+cdef int handle_call_with(Handle handle, run) except -1
+cdef object handle_patched_run()
 cdef int handle_drop(Event* ev) except -1
 cdef int handle_clear(Handle handle) except -1
 cdef int handle_forget(Handle handle) except -1

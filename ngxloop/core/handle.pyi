@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Callable
 from contextvars import Context
 from traceback import StackSummary
 from typing import Any, final
@@ -21,4 +22,6 @@ class Handle(asyncio.Handle):
 @final
 class TracedHandle(Handle): ...
 
-def bind_handle_class(public_class: type[asyncio.Handle]) -> None: ...
+def bind_handle_class(
+    public_class: type[asyncio.Handle], own_run: Callable[[asyncio.Handle], None] | None
+) -> None: ...

@@ -10,6 +10,9 @@ the copy of the context that a handle makes: see handle_hide.
 isinstance(handle, asyncio.Handle) holds although a compiled class cannot inherit from it: __class__
 answers with the Python class that bind_handle_class was given, and its per-version methods (texts
 above all) work on our attributes.
+
+Profilers and watchdogs replace asyncio.Handle._run by a function of their own, which calls the
+original one. handle_patched_run() tells; a loop asks when it starts and before it sleeps.
 """
 
 cimport cython
@@ -38,6 +41,7 @@ cdef extern from "Python.h":
     Py_ssize_t PyTuple_GET_SIZE(object args)
     int PyContext_Enter(object context)
     int PyContext_Exit(object context)
+    PyObject* _PyType_Lookup(PyTypeObject* type, object name)  # BORROWED; O(1), by the method cache
     PyObject* PyErr_Occurred()
     void PyErr_SetString(object kind, const char* message)
     Py_ssize_t Py_REFCNT(object owner)
@@ -45,12 +49,27 @@ cdef extern from "Python.h":
     void PyObject_GC_UnTrack(void* owner)
 
 cdef object PUBLIC_CLASS = object
+cdef object OWN_RUN = None
+cdef str RUN_NAME = "_run"
 
 
-def bind_handle_class(public_class: type) -> None:
-    """Say which Python class handles appear to be: asyncio.Handle."""
-    global PUBLIC_CLASS
+def bind_handle_class(public_class: type, own_run) -> None:
+    """Set the Python class handles appear to be, asyncio.Handle, and its own method _run.
+
+    Args:
+        own_run: None if the method was replaced before it could be seen.
+    """
+    global PUBLIC_CLASS, OWN_RUN
     PUBLIC_CLASS = public_class
+    OWN_RUN = own_run
+
+
+cdef object handle_patched_run():
+    """Return what the program has put into the place of asyncio.Handle._run, or None."""
+    cdef PyObject* run = _PyType_Lookup(<PyTypeObject*>PUBLIC_CLASS, RUN_NAME)
+    if run == NULL or run == <PyObject*>OWN_RUN:
+        return None
+    return <object>run
 
 
 @cython.no_gc
@@ -251,6 +270,17 @@ cdef int handle_call(Handle handle) except -1:
         PyContext_Exit(context)
         return 0
     return report_failure(handle, context if entered else None)
+
+
+cdef int handle_call_with(Handle handle, run) except -1:
+    """Call the callback as handle._run() would, if asyncio.Handle had run in the place of _run."""
+    if run is None:
+        return handle_call(handle)
+    if handle._callback is not None:
+        if hasattr(run, "__get__"):  # a function, above all
+            run = run.__get__(handle, PUBLIC_CLASS)
+        run()
+    return 0
 
 
 cdef inline PyObject* call(object callback, object args) noexcept:

@@ -24,6 +24,7 @@ cdef class Reactor(Polling):
     cdef bint joining                # coalescing, and a turn is under way that will flush
     cdef bint watches_signals        # a signal handler is installed: its pipe must be polled
     cdef bint clock_overridden       # time() is not ours: test clocks drive the timers
+    cdef bint call_at_overridden     # call_at() is not ours: call_later() must call it
     cdef uint32_t internal_count     # slots that are the loop's own
     cdef int64_t busy_poll_ns        # how long to look for events before sleeping; 0: not at all
     cdef readonly uint64_t turn_count
@@ -51,3 +52,4 @@ cdef class Reactor(Polling):
     cdef int64_t now_ns(self) except? -1
     cdef char* shared_buffer(self) except NULL
     cdef object time_now(self)
+    cdef int look_for_overrides(self) except -1

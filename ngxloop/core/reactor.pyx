@@ -25,6 +25,8 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int64_t, uint32_t
 
+from types import MethodDescriptorType
+
 from ngxloop.core.clock cimport (
     NS_PER_MS,
     NS_PER_SECOND,
@@ -49,10 +51,11 @@ from ngxloop.core.ready cimport (
     queue_init,
     queue_is_empty,
     queue_move,
-    queue_size,
+    queue_settle,
     queue_take,
 )
 from ngxloop.core.stopwatch cimport Stopwatch
+from ngxloop.core.threadsafe_handle cimport threadsafe_run
 from ngxloop.core.timerqueue cimport timerqueue_init, timerqueue_next
 from ngxloop.core.timers cimport timers_drop, timers_expire
 from ngxloop.core.waker cimport Waker
@@ -69,7 +72,7 @@ cdef class Reactor(Polling):
         queue_init(&self.flushes)
         timerqueue_init(&self.timers, clock_ns())
         self.stopwatch = Stopwatch()
-        self.clock_overridden = type(self).time is not Reactor.time
+        self.look_for_overrides()
         self.waker = Waker()
         self.gate = AcceptGate()
         self.gate.attach(self.poller, NULL)
@@ -127,6 +130,7 @@ cdef class Reactor(Polling):
         """Wait for kernel events; signals that came meanwhile are handled before them."""
         cdef int count
         memory_trim(clock_coarse_ns())
+        self.stopwatch.settle()
         self.poll_count += 1
         self.waker.woken = False
         self.waker.sleeping = True
@@ -191,10 +195,11 @@ cdef class Reactor(Polling):
         cdef Event* ev
         queue_move(&self.ready, &self.batch)
         if self.stopwatch.running:
-            return self.stopwatch.run_queue(self, &self.batch)
+            self.stopwatch.run_queue(self, &self.batch)
         while not queue_is_empty(&self.batch):
             ev = queue_take(&self.batch)
             ev.handler(ev)
+        queue_settle(&self.batch)
         return 0
 
     cdef int flush(self) except -1:
@@ -239,6 +244,14 @@ cdef class Reactor(Polling):
         """Return the loop's clock, in seconds: that of time.monotonic()."""
         return seconds_from_ns(clock_ns())
 
+    cdef int look_for_overrides(self) except -1:
+        """Find out whether a subclass has a clock of its own, or a call_at()."""
+        if type(self).time is not Reactor.time:
+            self.clock_overridden = True
+        if type(getattr(type(self), "call_at", None)) is not MethodDescriptorType:
+            self.call_at_overridden = True
+        return 0
+
     cdef object time_now(self):
         return self.time() if self.clock_overridden else seconds_from_ns(clock_ns())
 
@@ -251,8 +264,8 @@ cdef class Reactor(Polling):
     def _run_turns(self):
         """Run turns until stop() is called."""
         queue_move(&self.batch, &self.ready)  # what an exception kept from running
-        if type(self).time is not Reactor.time:  # patched in the class
-            self.clock_overridden = True
+        self.look_for_overrides()  # a class may have been patched
+        self.stopwatch.settle()
         try:
             while True:
                 self.turn()
@@ -264,6 +277,7 @@ cdef class Reactor(Polling):
     def _run_once(self):
         """Run a single turn; for programs that step a loop by hand."""
         queue_move(&self.batch, &self.ready)
+        self.stopwatch.settle()
         try:
             self.turn()
         finally:
@@ -328,7 +342,7 @@ cdef class Reactor(Polling):
             "poll_count": self.poll_count,
             "skipped_poll_count": self.turn_count - self.poll_count,
             "sleep_count": self.sleep_count,
-            "ready_count": queue_size(&self.ready) + queue_size(&self.batch),
+            "ready_count": self.ready.count + self.batch.count,
             "timer_count": self.timers.count,
             "connection_count": 0 if self.closed else (
                 self.pool.used_count - self.pool.idle_count - self.internal_count
@@ -398,6 +412,7 @@ cdef int drop_events(EventQueue* queue) except -1:
     cdef Event* ev
     while not queue_is_empty(queue):
         ev = queue_take(queue)
-        if ev.handler == handle_run:
+        if ev.handler == handle_run or ev.handler == threadsafe_run:
             handle_drop(ev)
+    queue_settle(queue)
     return 0

@@ -3,6 +3,9 @@
 Model: ngx_post_event, ngx_delete_posted_event and ngx_queue.h of nginx. All functions are
 one-liners but for their lists of pointers; a turn calls each of them for every event, so they are
 inline.
+
+Rules. `count` is for statistics. An event that is taken out of the middle does not know its queue,
+so the queue goes on counting it until queue_settle() is called, when it is empty: once a turn.
 """
 
 from ngxloop.core.event cimport Event, EventQueue
@@ -10,6 +13,7 @@ from ngxloop.core.event cimport Event, EventQueue
 
 cdef inline void queue_init(EventQueue* queue) noexcept nogil:
     queue.head.previous = queue.head.next = &queue.head
+    queue.count = 0
 
 
 cdef inline bint queue_is_empty(EventQueue* queue) noexcept nogil:
@@ -23,6 +27,7 @@ cdef inline void event_post(EventQueue* queue, Event* ev) noexcept nogil:
     ev.previous = queue.head.previous
     ev.previous.next = ev
     queue.head.previous = ev
+    queue.count += 1
 
 
 cdef inline void event_unpost(Event* ev) noexcept nogil:
@@ -36,21 +41,19 @@ cdef inline Event* queue_take(EventQueue* queue) noexcept nogil:
     """Take the first event out of a queue that is not empty."""
     cdef Event* ev = queue.head.next
     event_unpost(ev)
+    queue.count -= 1
     return ev
 
 
-cdef inline size_t queue_size(EventQueue* queue) noexcept nogil:
-    """Count the events, in O(n)."""
-    cdef Event* ev = queue.head.next
-    cdef size_t size = 0
-    while ev != &queue.head:
-        size += 1
-        ev = ev.next
-    return size
+cdef inline void queue_settle(EventQueue* queue) noexcept nogil:
+    """Forget the events that were taken out of the middle; the queue is empty."""
+    queue.count = 0
 
 
 cdef inline void queue_move(EventQueue* source, EventQueue* target) noexcept nogil:
     """Move all events of source in front of those of target, in O(1)."""
+    target.count += source.count
+    source.count = 0
     if queue_is_empty(source):
         return
     source.head.previous.next = target.head.next

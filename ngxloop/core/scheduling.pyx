@@ -7,6 +7,7 @@ the calls is kept, and wakes the loop only if it sleeps.
 from sys import _getframe
 
 from ngxloop.core.handle cimport Handle, handle_new, handle_post
+from ngxloop.core.threadsafe_handle cimport threadsafe_new
 from ngxloop.core.timers cimport TimerHandle, timer_arm, timer_new
 
 
@@ -65,14 +66,19 @@ cdef class Scheduling(LoopAttributes):
         return handle
 
     def call_soon_threadsafe(self, callback, *args, context=None):
-        """Like call_soon, from any thread and from signal handlers; wakes the loop if it waits."""
+        """Like call_soon, from any thread and from signal handlers; wakes the loop if it waits.
+
+        Returns:
+            A Handle. In another thread than the loop's its cancel() and cancelled() wait for the
+            end of a callback that has begun.
+        """
         cdef Handle handle
         if self.closed:
             self.check_open()
         if self.debugging:
             self.check_call(callback, "call_soon_threadsafe")
         origin = self.origin() if self.debugging else None
-        handle = handle_new(self, callback, args, context, origin)
+        handle = threadsafe_new(self, callback, args, context, origin)
         handle_post(handle, &self.ready)
         self.waker.wake()
         return handle
@@ -85,6 +91,8 @@ cdef class Scheduling(LoopAttributes):
         """
         if delay is None:
             raise TypeError("delay must not be None")
+        if self.call_at_overridden:
+            return self.call_at(self.time() + delay, callback, *args, context=context)
         return schedule(self, self.time_now() + delay, callback, args, context, "call_later")
 
     def call_at(self, when, callback, *args, context=None):

@@ -9,8 +9,9 @@ cdef class Stopwatch:
     cdef double slow_seconds         # from here on debug mode reports an event
     cdef double hook_seconds         # from here on the program's hook is called
     cdef object hook                 # None, or a callable: hook(source, seconds)
+    cdef object patched_run          # None, or what is in the place of asyncio.Handle._run
     cdef bint debugging
-    cdef bint running                # somebody wants to know: a turn is to let it run its batch
+    cdef bint running                # events must be watched: a turn is to let it run its batch
     cdef object current_handle       # what runs right now, for those who ask in debug mode
     cdef readonly uint64_t slow_count
 
@@ -19,4 +20,5 @@ cdef class Stopwatch:
     cdef int run_event(self, loop, Event* ev) except -1
     cdef int set_debugging(self, bint debugging) except -1
     cdef int set_hook(self, hook, double seconds) except -1
+    cdef int settle(self) except -1
     cdef int took(self, loop, source, double seconds) except -1

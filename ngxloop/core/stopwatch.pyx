@@ -1,7 +1,7 @@
 """Stopwatch: runs events with an eye on the clock.
 
-A turn hands its events to the stopwatch only while somebody wants to know what is slow, in debug
-mode or with a hook, so that all others pay nothing for it: one flag a turn.
+A turn hands its events to the stopwatch only in debug mode, with a hook for what is slow, or while
+asyncio.Handle._run is replaced, so that all others pay nothing for it: one flag a turn.
 """
 
 cimport cython
@@ -9,8 +9,15 @@ from libc.stdint cimport int64_t
 
 from ngxloop.core.clock cimport clock_ns, seconds_from_ns
 from ngxloop.core.event cimport Event, EventQueue
-from ngxloop.core.handle cimport Handle, handle_call, handle_drop, handle_run
+from ngxloop.core.handle cimport (
+    Handle,
+    handle_call_with,
+    handle_drop,
+    handle_patched_run,
+    handle_run,
+)
 from ngxloop.core.ready cimport queue_is_empty, queue_take
+from ngxloop.core.threadsafe_handle cimport ThreadsafeHandle, threadsafe_call, threadsafe_run
 
 
 @cython.final
@@ -25,7 +32,7 @@ cdef class Stopwatch:
         cdef Event* ev
         while not queue_is_empty(queue):
             ev = queue_take(queue)
-            if ev.handler == handle_run:
+            if ev.handler == handle_run or ev.handler == threadsafe_run:
                 self.run_handle(loop, ev)
             else:
                 self.run_event(loop, ev)
@@ -38,7 +45,10 @@ cdef class Stopwatch:
         if self.debugging:
             self.current_handle = handle
         try:
-            handle_call(handle)
+            if ev.handler == threadsafe_run:
+                threadsafe_call(<ThreadsafeHandle>handle, self.patched_run)
+            else:
+                handle_call_with(handle, self.patched_run)
             self.took(loop, handle, seconds_from_ns(clock_ns() - start_ns))
         finally:
             self.current_handle = None
@@ -66,11 +76,15 @@ cdef class Stopwatch:
 
     cdef int set_debugging(self, bint debugging) except -1:
         self.debugging = debugging
-        self.running = debugging or self.hook is not None
-        return 0
+        return self.settle()
 
     cdef int set_hook(self, hook, double seconds) except -1:
         self.hook = hook
         self.hook_seconds = seconds
-        self.running = self.debugging or hook is not None
+        return self.settle()
+
+    cdef int settle(self) except -1:
+        """Find out whether events must be watched; O(1), a few nanoseconds."""
+        self.patched_run = handle_patched_run()
+        self.running = self.debugging or self.hook is not None or self.patched_run is not None
         return 0

@@ -18,7 +18,13 @@ from libc.stdint cimport uint32_t
 from weakref import ref
 
 from ngxloop.core.event cimport KIND_LISTENER, KIND_TRANSPORT, KIND_WATCHER, Connection, Event
-from ngxloop.core.handle cimport Handle, handle_call, handle_cancel, handle_forget, handle_new
+from ngxloop.core.handle cimport (
+    Handle,
+    handle_call_with,
+    handle_cancel,
+    handle_forget,
+    handle_new,
+)
 from ngxloop.core.linux cimport EPOLLIN, EPOLLOUT
 from ngxloop.core.polling cimport watch_changed
 from ngxloop.core.ready cimport event_unpost
@@ -316,7 +322,7 @@ cdef int watcher_run(Watcher watcher, Handle handle, bint writing) except -1:
         return 0
     handle.event.active = 1
     try:
-        handle_call(handle)
+        handle_call_with(handle, watcher.loop.stopwatch.patched_run)
     finally:
         handle.event.active = 0
         if handle is not watcher.reader and handle is not watcher.writer:
@@ -339,10 +345,7 @@ cdef int fileobj_to_fd(fileobj) except -1:
 
 cdef int socket_to_fd(sock) except -1:
     """Return the file descriptor of a socket object, which may be of a class of the user's."""
-    cdef object number = sock.fileno()
-    if not isinstance(number, int):
-        raise ValueError(f"Invalid file object: {number!r}")
-    return fd_of_number(number)
+    return fd_of_number(number_of_fileobj(sock.fileno()))  # asyncio asks for fileno() twice, too
 
 
 cdef object number_of_fileobj(fileobj):

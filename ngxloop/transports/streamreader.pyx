@@ -76,6 +76,17 @@ cdef bint uses(function, list names) except -1:
     return code is not None and [name for name in code.co_names if name != "_eof"] == names
 
 
+def feeds_readers() -> bool:
+    """Return whether a StreamReader of asyncio's own classes is fed without a Python frame."""
+    return (
+        KNOWN
+        and vars(PROTOCOL).get("data_received") is DATA_RECEIVED
+        and vars(PROTOCOL).get("_stream_reader") is STREAM_READER
+        and vars(READER).get("feed_data") is FEED_DATA
+        and vars(READER).get("_wakeup_waiter") is WAKEUP_WAITER
+    )
+
+
 cdef bint may_feed_reader(protocol) except -1:
     """Tell whether it is worth calling reader_feed() for this protocol."""
     return KNOWN and isinstance(protocol, PROTOCOL)

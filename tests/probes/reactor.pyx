@@ -9,9 +9,9 @@ from ngxloop.core.event cimport (
     KIND_WATCHER,
     Connection,
     Event,
+    EventQueue,
 )
 from ngxloop.core.pool cimport connection_key
-from ngxloop.core.ready cimport queue_size
 from ngxloop.core.reactor cimport Reactor
 
 KIND_NAMES = {
@@ -38,6 +38,20 @@ cdef class ReactorProbe:
     def ready_count(self):
         """Events that run in the next batch."""
         return queue_size(&self.loop.ready)
+
+    def call_with_endless_queue(self, function):
+        """Return function(); whoever follows the links of the ready queue meanwhile never returns.
+
+        Two events are ready, at least.
+        """
+        cdef Event* first = self.loop.ready.head.next
+        cdef Event* second = first.next
+        assert second != &self.loop.ready.head
+        first.next = first
+        try:
+            return function()
+        finally:
+            first.next = second
 
     @property
     def flush_count(self):
@@ -127,3 +141,13 @@ cdef object event_state(Event* ev):
     return SimpleNamespace(
         posted=bool(ev.posted), ready=bool(ev.ready), active=bool(ev.active), drain=bool(ev.drain)
     )
+
+
+cdef size_t queue_size(EventQueue* queue):
+    """Count the events of a queue one by one."""
+    cdef Event* ev = queue.head.next
+    cdef size_t size = 0
+    while ev != &queue.head:
+        size += 1
+        ev = ev.next
+    return size
