@@ -99,6 +99,24 @@ cdef class DatagramTransport(DatagramSender):
         """Give the endpoint to another protocol, at any time."""
         self.protocol = protocol
 
+    # ---- what asyncio.Transport has and datagrams have not: callable, and refused as in asyncio
+
+    def write(self, data):
+        """Raise NotImplementedError: datagrams are sent by sendto()."""
+        raise NotImplementedError
+
+    def writelines(self, list_of_data):
+        """Raise NotImplementedError: datagrams are sent by sendto()."""
+        raise NotImplementedError
+
+    def write_eof(self):
+        """Raise NotImplementedError: datagrams have no end."""
+        raise NotImplementedError
+
+    def can_write_eof(self):
+        """Raise NotImplementedError: datagrams have no end."""
+        raise NotImplementedError
+
     # ---- attributes that other packages and test suites look at
 
     @property

@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import Iterable
 from contextvars import Context
-from typing import Any, final
+from typing import Any, Never, final
 
 from ngxloop.core.reactor import Reactor
 from ngxloop.transports.pipe import PipeTransport
@@ -10,6 +10,9 @@ from ngxloop.transports.pipe import PipeTransport
 @final
 class WritePipeTransport(PipeTransport, asyncio.WriteTransport):
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None: ...
+    def is_reading(self) -> Never: ...
+    def pause_reading(self) -> Never: ...
+    def resume_reading(self) -> Never: ...
     @property
     def _buffer(self) -> bytes: ...
 

@@ -77,6 +77,20 @@ cdef class WritePipeTransport(PipeTransport):
         """Return how many bytes wait because the kernel takes no more."""
         return self.writer.size
 
+    # ---- what asyncio's class has as well: callable, and refused as there
+
+    def is_reading(self):
+        """Raise NotImplementedError: nothing is read."""
+        raise NotImplementedError
+
+    def pause_reading(self):
+        """Raise NotImplementedError: nothing is read."""
+        raise NotImplementedError
+
+    def resume_reading(self):
+        """Raise NotImplementedError: nothing is read."""
+        raise NotImplementedError
+
     @property
     def _buffer(self):
         """What waits to be written, as bytes."""
