@@ -25,6 +25,8 @@ cdef class DatagramSender(SocketTransport):
     cdef int flush_some(self) except -1
     cdef int after_flush(self) except -1
     cdef int wait_writable(self) except -1
+    cdef int keep_datagram(self, bytes data, address) except -1
+    cdef int send_late(self, bytes data, address) except -1
     cdef int send_lost(self) except -1
     cdef int tell_error(self, exc) except -1
 

@@ -123,7 +123,7 @@ cdef class DatagramSender(SocketTransport):
     cdef int send_bytes(self, bytes data, address) except -1:
         """Send at once, or queue what is part of a burst."""
         if self.lost_count:
-            return self.send_lost()
+            return self.send_late(data, address)
         if self.connection == NULL:
             raise RuntimeError("Event loop is closed")
         if self.peer_named:
@@ -154,8 +154,7 @@ cdef class DatagramSender(SocketTransport):
             if size == 0:
                 if self.send_resolved(data, address, True):
                     return 0
-                self.wait_writable()
-                return self.append(data, address)
+                return self.keep_datagram(data, address)
         while True:
             sent = sendto(
                 self.fd,
@@ -173,6 +172,12 @@ cdef class DatagramSender(SocketTransport):
         if errno != EAGAIN:
             call_within(self.context, partial(self.protocol.error_received, os_error(errno, None)))
             return 0
+        return self.keep_datagram(data, address)
+
+    cdef int keep_datagram(self, bytes data, address) except -1:
+        """The kernel takes no more: queue a datagram, unless the endpoint is closed."""
+        if self.lost_count:
+            return self.send_lost()
         self.wait_writable()
         return self.append(data, address)
 
@@ -294,6 +299,12 @@ cdef class DatagramSender(SocketTransport):
         """The timer of wait_writable() is over."""
         self.blocked = False
         self.flush()
+
+    cdef int send_late(self, bytes data, address) except -1:
+        """Send after close(): without a remote address it goes on until connection_lost()."""
+        if self.address is not None or self.connection == NULL:
+            return self.send_lost()
+        return self.send_now(data, None if self.peer_named else address)
 
     cdef int send_lost(self) except -1:
         """A datagram for an endpoint that is gone is dropped, as asyncio does with a remote one."""
