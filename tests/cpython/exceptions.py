@@ -42,16 +42,13 @@ NOT_RUN = {
 # Modules that need no loop, and would pass on any.
 LOOPLESS = {"test_pep492", "test_protocols", "test_runners", "test_tools", "test_transports"}
 
-PRIVATE_ACCEPT = "calls _accept_connection, or serves a mock of a socket: private to CPython's loop"
+PRIVATE_ACCEPT = "calls _accept_connection: private to CPython's loop"
 PRIVATE_SIGNALS = "puts mocks into asyncio.unix_events, or calls _handle_signal: private to it"
 PRIVATE_SENDFILE = "calls _sock_sendfile_native_impl: private to CPython's loop"
 PRIVATE_LAYER = "wraps asyncio.sslproto.SSLProtocol.connection_made to find a transport"
 PRIVATE_PIPES = "takes asyncio's private pipe transports apart; watches whatever has the number 5"
 PRIVATE_WATCHER = "looks into loop._watcher, where CPython's own loop keeps its child watcher"
-DROPPED_DATAGRAMS = (
-    "counts errors of datagrams sent after close(), which ngxloop drops (docs/differences.md)"
-)
-PRIVATE_THREADSAFE = "wants an asyncio.events._ThreadSafeHandle, a private class, or waits for ever"
+WRONG_NUMBER = "gives a transport the number of no file, which is refused (docs/differences.md)"
 
 LISTED: list[Listed] = [
     Listed(
@@ -59,7 +56,6 @@ LISTED: list[Listed] = [
         "counts calls of _run_once, and names _selector: private to CPython's loop",
     ),
     Listed("test_base_events.*.test_accept_connection_*", PRIVATE_ACCEPT),
-    Listed("test_base_events.*.test_create_server_soreuseport_only_defined", PRIVATE_ACCEPT),
     Listed(
         "test_unix_events.SelectorEventLoopSignalTests.test_add_signal_handler", PRIVATE_SIGNALS
     ),
@@ -85,17 +81,6 @@ LISTED: list[Listed] = [
         since=(3, 14, 10),
         runs=False,
     ),
-    Listed(
-        "test_events.*.test_datagram_write_error_close_from_callback",
-        DROPPED_DATAGRAMS,
-        since=(3, 13, 18),
-        before=(3, 14),
-    ),
-    Listed(
-        "test_events.*.test_datagram_write_error_close_from_callback",
-        DROPPED_DATAGRAMS,
-        since=(3, 14, 10),
-    ),
     Listed("test_subprocess.*WatcherTests.test_watcher_implementation", PRIVATE_WATCHER, (3, 14)),
     Listed(
         "test_subprocess.SubprocessThreadedWatcherTests.test_pid_not_reaped_before_exit_published",
@@ -103,20 +88,15 @@ LISTED: list[Listed] = [
         since=(3, 14, 10),
     ),
     Listed(
-        "test_events.*.test_call_soon_threadsafe_handle_block_*",
-        PRIVATE_THREADSAFE,
-        since=(3, 14),
-        runs=False,
-    ),
-    Listed(
-        "test_events.*.test_call_soon_threadsafe_handle_cancel_*",
-        PRIVATE_THREADSAFE,
-        since=(3, 14),
-        runs=False,
-    ),
-    Listed(
         "test_sslproto.*.test_create_connection_ssl_failed_certificate_no_cycles",
         PRIVATE_LAYER,
         since=(3, 14, 10),
     ),
+    Listed(
+        "test_sslproto.*.test_connection_lost_when_busy",
+        WRONG_NUMBER,
+        since=(3, 12, 8),
+        before=(3, 13),
+    ),
+    Listed("test_sslproto.*.test_connection_lost_when_busy", WRONG_NUMBER, since=(3, 13, 1)),
 ]
