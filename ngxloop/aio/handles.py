@@ -14,7 +14,7 @@ _CODE_FILE = asyncio.Handle.cancel.__code__.co_filename
 
 def _own_run() -> Any:
     """Return asyncio.Handle._run; None if it was replaced before this module was imported."""
-    run = asyncio.Handle._run  # type: ignore[attr-defined]
+    run = asyncio.Handle._run
     code = getattr(run, "__code__", None)
     return run if code is not None and code.co_filename == _CODE_FILE else None
 
