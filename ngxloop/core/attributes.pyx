@@ -1,7 +1,7 @@
 """LoopAttributes: the state that BaseEventLoop keeps in attributes.
 
 Its code, that of test suites and of other packages reads and sets `_debug`, `_closed`, `_stopping`
-and others; here they are views of what the reactor knows.
+and others; here they are views of what the reactor knows, as is what stats() shows.
 
 A loop has slots for what it keeps, and no dictionary as long as the program sets no attribute of
 its own. Asking for `__dict__`, as vars() does, makes one, and from then on every call of a method
@@ -92,6 +92,34 @@ cdef class LoopAttributes(Reactor):
         self.dictionary_made = True
         PyObject_GenericSetDict(self, value, NULL)
 
+    @property
+    def _own_attributes(self):
+        """The attributes that the program has set and that have no slot; do not change it."""
+        return PyObject_GenericGetDict(self, NULL) if self.dictionary_made else {}
+
+    # ---- what stats() shows
+
+    def _counters(self):
+        """Return the fields of LoopStats that are numbers."""
+        return {
+            "turn_count": self.turn_count,
+            "poll_count": self.poll_count,
+            "skipped_poll_count": self.turn_count - self.poll_count,
+            "sleep_count": self.sleep_count,
+            "ready_count": self.ready.count + self.batch.count,
+            "timer_count": self.timers.count,
+            "connection_count": 0 if self.closed else (
+                self.pool.used_count - self.pool.idle_count - self.internal_count
+            ),
+            "connection_count_max": self.pool.used_count_max - self.internal_count,
+            "free_connection_count": self.pool.free_count,
+            "accept_count": self.accept_count,
+            "accept_pause_count": self.accept_pause_count,
+            "slow_callback_count": self.stopwatch.slow_count,
+            "received_bytes": self.received_bytes,
+            "sent_bytes": self.sent_bytes,
+        }
+
     def _inner_fast_paths(self):
         """Return the names of those of LoopStats.fast_paths that the compiled loop decides on."""
         active = {
@@ -100,11 +128,6 @@ cdef class LoopAttributes(Reactor):
             "handles": not self.stopwatch.running,
         }
         return {name for name, is_active in active.items() if is_active}
-
-    @property
-    def _own_attributes(self):
-        """The attributes that the program has set and that have no slot; do not change it."""
-        return PyObject_GenericGetDict(self, NULL) if self.dictionary_made else {}
 
 
 cdef bint has_place(loop, name) noexcept:

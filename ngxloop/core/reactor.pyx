@@ -335,27 +335,6 @@ cdef class Reactor(Polling):
         self.flush()
         self.joining = joining
 
-    def _counters(self):
-        """Return the fields of LoopStats."""
-        return {
-            "turn_count": self.turn_count,
-            "poll_count": self.poll_count,
-            "skipped_poll_count": self.turn_count - self.poll_count,
-            "sleep_count": self.sleep_count,
-            "ready_count": self.ready.count + self.batch.count,
-            "timer_count": self.timers.count,
-            "connection_count": 0 if self.closed else (
-                self.pool.used_count - self.pool.idle_count - self.internal_count
-            ),
-            "connection_count_max": self.pool.used_count_max - self.internal_count,
-            "free_connection_count": self.pool.free_count,
-            "accept_count": self.accept_count,
-            "accept_pause_count": self.accept_pause_count,
-            "slow_callback_count": self.stopwatch.slow_count,
-            "received_bytes": self.received_bytes,
-            "sent_bytes": self.sent_bytes,
-        }
-
     def _drop_everything(self):
         """Forget all that is scheduled or watched and close the loop's own fds."""
         drop_events(&self.batch)
