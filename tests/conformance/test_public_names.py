@@ -47,6 +47,7 @@ ADDED = {
         "set_accept_gate",
         "set_busy_poll",
         "set_slow_callback_hook",
+        "set_write_coalescing",
         "slow_callback_duration",  # asyncio sets it in __init__
         "stats",
         "turn_count",
