@@ -66,14 +66,16 @@ cdef extern from "<poll.h>" nogil:
         short revents
     enum:
         POLLIN
+        POLLOUT
     int poll(pollfd* fds, unsigned long count, int timeout_ms)
 
 cdef extern from "<fcntl.h>" nogil:
     enum:
         F_GETFD
+        F_SETFL
         O_CLOEXEC
         O_NONBLOCK
-    int fcntl(int fd, int operation)
+    int fcntl(int fd, int operation, ...)
 
 cdef extern from "<unistd.h>" nogil:
     int dup3(int source, int target, int flags)

@@ -59,6 +59,7 @@ cdef class Scoreboard:
     cdef readonly int slot_count
 
     cdef Slot* slot_at(self, index) except NULL
+    cdef int repair_bells(self) noexcept
     cdef int ring(self, int index) noexcept
     cdef int ring_left(self) noexcept
     cdef int ring_all(self) noexcept

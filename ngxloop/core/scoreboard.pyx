@@ -10,6 +10,11 @@ Counters belong to the slot and go on when a new worker has it; gauges begin at 
 The bells are eventfds, one a slot, that end a worker's wait: it then looks again at what its gate
 decided. They are rung when a decision may have become wrong; nobody ever reads them, because they
 are watched edge-triggered.
+
+The trap: O_NONBLOCK belongs to the open file, not to the process. Any worker can clear it and fill
+a bell, and the next to ring it waits for ever. So a master whose workers are not trusted rings
+none (is_ringing=False) and sends each worker a message, at which it rings its own (wake()). A
+worker that begins puts all of them in order.
 Models: the shared zone of ngx_event_module_init, ngx_unlock_mutexes (nginx).
 """
 
@@ -22,7 +27,20 @@ from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_SHARED, PROT_READ, PROT_W
 
 from ngxloop.core.atomic cimport fence, word_read, word_swap
 from ngxloop.core.limits cimport SLOT_COUNT_MAX
-from ngxloop.core.linux cimport EFD_CLOEXEC, EFD_NONBLOCK, close, eventfd, write
+from ngxloop.core.linux cimport (
+    EFD_CLOEXEC,
+    EFD_NONBLOCK,
+    F_SETFL,
+    O_NONBLOCK,
+    POLLOUT,
+    close,
+    eventfd,
+    fcntl,
+    poll,
+    pollfd,
+    read,
+    write,
+)
 from ngxloop.core.oserr cimport raise_os_error
 
 DEAD = STATE_DEAD
@@ -93,17 +111,32 @@ cdef class Scoreboard:
         entry.state = STATE_STARTING
         clear_gauges(entry)
         entry.pid = process
+        self.repair_bells()
 
-    def set_state(self, slot, state):
-        """Say how far a worker is: one of STARTING, READY, DRAINING, STOPPING; or DEAD."""
+    def set_state(self, slot, state, *, is_ringing=True):
+        """Say how far a worker is: one of STARTING, READY, DRAINING, STOPPING; or DEAD.
+
+        Args:
+            slot: The worker's.
+            state: One of these.
+            is_ringing: Ring the bells; without, all workers must be woken in another way.
+        """
         cdef Slot* entry = self.slot_at(slot)
         cdef Py_ssize_t code = PyNumber_AsSsize_t(state, ValueError)
         if not 0 <= code < STATE_COUNT:
             raise ValueError(f"state must be from 0 to {STATE_COUNT - 1}, not {code}")
         entry.state = code
         fence()
-        self.ring(<int>(entry - self.slots))  # its gate acts on it, even if the worker sleeps
-        self.ring_left()
+        if is_ringing:
+            self.ring(<int>(entry - self.slots))  # its gate acts on it, even if the worker sleeps
+            self.ring_left()
+
+    def wake(self, slot):
+        """End the wait of a slot's worker: its gate looks again at what it decided.
+
+        For the worker itself: with another's bell this may wait for ever.
+        """
+        self.ring(<int>(self.slot_at(slot) - self.slots))
 
     def add_request(self, slot):
         """Count a request that the slot's worker has answered, and return how many those are now.
@@ -114,8 +147,14 @@ cdef class Scoreboard:
         entry.requests += 1
         return entry.requests
 
-    def release(self, slot, pid):
+    def release(self, slot, pid, *, is_ringing=True):
         """Take a slot back from a process that has ended; call it when the process is reaped.
+
+        Args:
+            slot: The slot.
+            pid: The process.
+            is_ringing: Ring the bells: the kernel may have woken the dead process, and no other,
+                for a connection. Without, all workers must be woken in another way.
 
         Returns:
             True if the process held the accept mutex, which is free now.
@@ -128,7 +167,8 @@ cdef class Scoreboard:
             entry.pid = 0
             clear_gauges(entry)
         held = word_swap(&self.header.mutex_pid, process, 0)
-        self.ring_all()  # the kernel may have woken the dead one, and nobody else, for a connection
+        if is_ringing:
+            self.ring_all()
         return held
 
     def read(self, slot):
@@ -172,6 +212,19 @@ cdef class Scoreboard:
         if not 0 <= number < self.slot_count:
             raise ValueError(f"slot must be from 0 to {self.slot_count - 1}, not {number}")
         return &self.slots[number]
+
+    cdef int repair_bells(self) noexcept:
+        """Let no bell block, and empty those that are full: they ring for nothing any more."""
+        cdef pollfd query
+        cdef uint64_t count
+        cdef int i
+        query.events = POLLOUT
+        for i in range(self.slot_count):
+            query.fd = self.bells[i]
+            fcntl(query.fd, F_SETFL, O_NONBLOCK)
+            if poll(&query, 1, 0) == 0 or not query.revents & POLLOUT:
+                read(query.fd, &count, sizeof(count))
+        return 0
 
     cdef int ring(self, int index) noexcept:
         """End the wait of a slot's worker. A full bell (2**64 rings) is as good as a rung one."""

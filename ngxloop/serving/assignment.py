@@ -28,6 +28,10 @@ class Assignment:
     request_limit: int = 0  # after so many it asks to be replaced; 0: never
     is_preloaded: bool = False  # forked by a zygote, which has become the workers' user
 
+    def look(self) -> None:
+        """Have the gate look again whether a connection waits; in the worker."""
+        self.board.wake(self.slot)
+
     def enter(self, state: State) -> None:
         """Tell the scoreboard and the operator's hooks that the worker has got to a state."""
         self.board.set_state(self.slot, state.value)

@@ -17,6 +17,7 @@ Rules.
 import array
 import dataclasses
 import enum
+import fcntl
 import json
 import math
 import os
@@ -25,6 +26,7 @@ import select
 import socket
 import stat
 import sys
+import termios
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ngxloop.serving.errors import ExitCode, StartError
@@ -49,6 +51,7 @@ class Kind(enum.IntEnum):
     DRAIN = 64  # finish what you have, then exit; the payload is the time for it in seconds
     STOP = 65  # exit now
     ACCEPT = 67  # take every connection that waits: nobody will accept after this worker
+    LOOK = 68  # look again whether a connection waits; every order means this, too
     SPAWN = 69  # to a zygote: fork a worker for this channel; see preload.py
     REOPEN = 66  # open the log files again: they were renamed
 
@@ -100,6 +103,7 @@ FORMS: Mapping[Kind, Form] = {
     Kind.DRAIN: Form(Speaker.MASTER, 32, _is_seconds),
     Kind.STOP: Form(Speaker.MASTER, 0, _is_empty),
     Kind.ACCEPT: Form(Speaker.MASTER, 0, _is_empty),
+    Kind.LOOK: Form(Speaker.MASTER, 0, _is_empty),
     Kind.SPAWN: Form(Speaker.MASTER, 4096, _is_json, range(1, MESSAGE_FDS + 1)),
     Kind.REOPEN: Form(Speaker.MASTER, 0, _is_empty),
 }
@@ -157,6 +161,14 @@ class Channel:
         except OSError:  # EPIPE, ECONNRESET, EAGAIN: the caller has a signal to fall back on
             return False
         return True
+
+    def has_unread(self) -> bool:
+        """Say whether the other end has still to receive something that was sent."""
+        try:
+            count = fcntl.ioctl(self._sock, termios.TIOCOUTQ, bytes(4))  # SIOCOUTQ, unix(7)
+        except (OSError, ValueError):  # it is closed
+            return False
+        return any(count)
 
     def receive(self) -> list[Message]:
         """Return what has arrived; is_open turns False at the end of file and at a fault."""

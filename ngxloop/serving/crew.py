@@ -167,7 +167,8 @@ class Crew:
         def ended(code: int) -> None:
             self._slots_of_disowned.discard(slot)
             self._free_slots.add(slot)
-            self._board.release(slot, pid)
+            self._board.release(slot, pid, is_ringing=False)
+            self._nudge_all()
 
         self._others[pid] = ended
         os.kill(pid, signal.SIGKILL)
@@ -225,7 +226,8 @@ class Crew:
             return
         place.deadline = None
         if place.is_live:
-            self._board.set_state(place.slot, place.state.value)
+            self._board.set_state(place.slot, place.state.value, is_ringing=False)
+            self._nudge_all()
             place.order(Kind.STOP)
             place.send_signal(signal.SIGTERM)
             place.deadline = time.monotonic() + STOP_SECONDS
@@ -381,6 +383,14 @@ class Crew:
             live_pids=self._places,
         )
 
+    def _nudge_all(self) -> None:
+        """Let every worker look for connections: one that was woken for them accepts no more.
+
+        With a message, not with the bells, at which a hostile worker could make us wait.
+        """
+        for place in self._places.values():
+            place.nudge()
+
     def _drop_unused_sockets(self) -> None:
         """Close what the programs of older generations wanted, once those are gone."""
         states = {place.state for place in self._places.values()}
@@ -400,7 +410,9 @@ class Crew:
         is_news = place.failure is None and not _is_wanted(state, code)
         (log.warning if is_news else log.debug)("%s (process %d) %s", place, pid, reason)
         place.vacate(reason)
-        if self._board.release(slot, pid):
+        was_held = self._board.release(slot, pid, is_ringing=False)
+        self._nudge_all()
+        if was_held:
             log.warning("%s held the accept mutex when it died: unlocked", place)
         self._guard(HandlerName.WORKER_STEP, self._drop_unused_sockets, place)
         place.generation.config.hook_functions.call("child_exit", place.number, code)

@@ -105,6 +105,11 @@ class Place:
         if self.channel is None or not self.channel.send(kind, payload):
             self.send_signal(signal.SIGTERM)
 
+    def nudge(self) -> None:
+        """Let the worker look for connections; an order that it has not read yet does that, too."""
+        if self.channel is not None and not self.channel.has_unread():
+            self.channel.send(Kind.LOOK)
+
     def send_signal(self, number: int) -> None:
         """Send a signal to the process. Its id cannot be another's: only we reap it."""
         if self.is_live:

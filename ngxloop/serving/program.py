@@ -185,6 +185,7 @@ class _Program:
         if not self._channel.is_open:
             return
         for message in self._channel.receive():
+            self._assignment.look()
             if message.kind is Kind.ACCEPT:
                 self._accept_waiting()
             elif message.kind is Kind.DRAIN:

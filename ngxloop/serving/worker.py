@@ -139,6 +139,7 @@ class _Worker:
 
     def _read_channel(self) -> None:
         for message in self._channel.receive():
+            self._assignment.look()
             if message.kind is Kind.ACCEPT:
                 self._loop.accept_waiting()
             elif message.kind is Kind.DRAIN:

@@ -144,6 +144,33 @@ def test_release_rings_for_the_workers_that_are_left():
     assert [was_rung(bell) for bell in bells] == [False, True, False]
 
 
+def test_worker_rings_its_own_bell():
+    board, bells = board_and_bells(2)
+    board.wake(1)
+    assert [was_rung(bell) for bell in bells] == [False, True]
+
+
+def test_state_and_release_ring_no_bell_when_told_so():
+    board, bells = board_and_bells(2)
+    board.claim(0, 4711)
+    board.claim(1, 4712)
+    board.set_state(0, DRAINING, is_ringing=False)
+    board.release(0, 4711, is_ringing=False)
+    assert [was_rung(bell) for bell in bells] == [False, False]
+
+
+def test_claim_repairs_bells_that_would_block_or_are_full():
+    board, bells = board_and_bells(3)
+    os.eventfd_write(bells[0], 2**64 - 2)
+    os.eventfd_write(bells[1], 1)
+    for bell in bells[:2]:
+        os.set_blocking(bell, True)
+    board.claim(2, 4711)
+    assert not any(map(os.get_blocking, bells))
+    board.wake(0)
+    assert [was_rung(bell) for bell in bells] == [True, True, False]
+
+
 def test_board_gives_back_its_fds_and_memory():
     fds = os.listdir("/proc/self/fd")
     maps = Path("/proc/self/maps").read_text().count("/dev/zero")

@@ -248,3 +248,15 @@ def test_a_new_master_goes_on_with_what_the_user_has_bound(program, own_folder):
     os.kill(new, signal.SIGTERM)
     wait_gone(new)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("count", ["1", "2"])
+def test_bells_that_a_worker_has_filled_hold_no_master_up(application, count):
+    server = application("--workers", count)
+    assert order(server, do="fill_bells") is None
+    server.logged(r"worker 1\.\d .*exited with code 3")
+    server.logged(r"worker 1\.\d ready")
+    assert order(server, do="fill_bells") is None  # a worker that is left, or the new one
+    server.logged(r"worker 1\.\d .*exited with code 3")
+    server.logged(r"worker 1\.\d ready")
+    assert server.end() == 0

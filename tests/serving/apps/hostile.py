@@ -5,6 +5,7 @@ A request is a line of JSON, {"do": NAME, ...}; so is the answer.
 
 import asyncio
 import collections
+import contextlib
 import functools
 import json
 import os
@@ -69,7 +70,25 @@ def bind(path):
     return 0
 
 
+def fill_bells():
+    """Let every process wait that rings a bell of the scoreboard, and end."""
+    for fd in bells():
+        with contextlib.suppress(BlockingIOError):  # it was not rung yet
+            os.eventfd_read(fd)
+        os.eventfd_write(fd, 2**64 - 2)
+        os.set_blocking(fd, True)
+    os._exit(3)
+
+
+def bells():
+    """Return all eventfds of this process."""
+    folder = "/proc/self/fd"
+    names = [name for name in os.listdir(folder) if os.path.lexists(f"{folder}/{name}")]
+    return [int(name) for name in names if "[eventfd]" in os.readlink(f"{folder}/{name}")]
+
+
 ACTIONS = {
+    "fill_bells": fill_bells,
     "ask": ask_master,
     "flood": flood,
     "flood_ports": flood_ports,
