@@ -52,6 +52,7 @@ class Kind(enum.IntEnum):
     STOP = 65  # exit now
     ACCEPT = 67  # take every connection that waits: nobody will accept after this worker
     LOOK = 68  # look again whether a connection waits; every order means this, too
+    BEGIN = 70  # to a worker of a zygote: you have been handed over to the master
     SPAWN = 69  # to a zygote: fork a worker for this channel; see preload.py
     REOPEN = 66  # open the log files again: they were renamed
 
@@ -104,6 +105,7 @@ FORMS: Mapping[Kind, Form] = {
     Kind.STOP: Form(Speaker.MASTER, 0, _is_empty),
     Kind.ACCEPT: Form(Speaker.MASTER, 0, _is_empty),
     Kind.LOOK: Form(Speaker.MASTER, 0, _is_empty),
+    Kind.BEGIN: Form(Speaker.MASTER, 0, _is_empty),
     Kind.SPAWN: Form(Speaker.MASTER, 4096, _is_json, range(1, MESSAGE_FDS + 1)),
     Kind.REOPEN: Form(Speaker.MASTER, 0, _is_empty),
 }
@@ -169,6 +171,12 @@ class Channel:
         except (OSError, ValueError):  # it is closed
             return False
         return any(count)
+
+    def wait_for_message(self) -> bool:
+        """Wait until there is a message to receive; False if the other end is closed instead."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return all(not events & select.POLLHUP for _, events in poll.poll())
 
     def receive(self) -> list[Message]:
         """Return what has arrived; is_open turns False at the end of file and at a fault."""

@@ -29,7 +29,7 @@ from ngxloop.serving.program import INTERRUPTED
 from ngxloop.serving.sharing import SharedSockets
 from ngxloop.serving.states import Event, State
 from ngxloop.serving.worker import run_worker
-from ngxloop.serving.zygotes import Done, Zygotes
+from ngxloop.serving.zygotes import Done, LostError, Zygotes
 
 
 class Owner(Protocol):
@@ -126,10 +126,16 @@ class Crew:
         if not self._free_slots:
             raise BlockingIOError("too many workers are still draining")
         slot = min(self._free_slots)
+        place.generation.config.hook_functions.call("pre_fork", place.number)
+        try:
+            self._spawn(place, slot)
+        except LostError:  # from now on it is forked here
+            self._spawn(place, slot)
+
+    def _spawn(self, place: Place, slot: int) -> None:
         ours, theirs = channel_pair()
         try:
             assignment = self._assign(place, slot, theirs)
-            place.generation.config.hook_functions.call("pre_fork", place.number)
             # before the fork: what fails until then leaves no process behind
             self._poller.add(ours.fileno(), self._channel_handler(place))
             pid = self._fork(place, assignment, ours)
@@ -148,7 +154,10 @@ class Crew:
 
     def _fork(self, place: Place, assignment: Assignment, ours: Channel) -> int:
         pid = self.zygotes.spawn(assignment, self.pids | self._others.keys())
-        return pid or fork_worker(
+        if pid is not None:
+            ours.send(Kind.BEGIN)
+            return pid
+        return fork_worker(
             lambda: self._forget_in_worker(place, ours), lambda: run_worker(assignment)
         )
 

@@ -7,10 +7,10 @@ ends with its generation.
 
 How a worker of the zygote becomes a child of the master, who has to wait for it. The zygote forks a
 process in between, which forks the worker and ends; an orphan goes to the nearest ancestor that
-has asked for orphans (prctl(2), PR_SET_CHILD_SUBREAPER): the master has. The worker begins when it
-has been handed over: a pipe ends, of which the zygote holds the last end until it has reaped the
-process in between, and the kernel hands orphans over before that. Why not clone(CLONE_PARENT):
-glibc does not know of such children, whose thread id it then has wrong.
+has asked for orphans (prctl(2), PR_SET_CHILD_SUBREAPER): the master has. The worker begins when the
+master says so over its channel (BEGIN), and ends if that is closed: a zygote that dies can leave a
+worker behind of which the master does not know. Why not clone(CLONE_PARENT): glibc does not know of
+such children, whose thread id it then has wrong.
 
 The zygote becomes the workers' user before it loads anything. When it has loaded, it collects
 garbage and freezes what is left (gc.freeze): a collection in a worker leaves those pages shared.
@@ -214,33 +214,28 @@ class _Loader:
         assignment = dataclasses.replace(
             self._assignment, channel=theirs, sockets=sockets, is_preloaded=True, **own
         )
-        handed_over, end = os.pipe()
         answer, tell = os.pipe()
         between = os.fork()
         if between == 0:
-            _fork_and_end(assignment, self._channel, (handed_over, end, answer, tell))
+            _fork_and_end(assignment, self._channel, (answer, tell))
         os.close(tell)
         with open(answer, "rb") as told:
             pid = told.read() or b"0"
-        os.waitpid(between, 0)
-        os.close(end)  # now the worker is the master's
-        os.close(handed_over)
+        os.waitpid(between, 0)  # now the worker is the master's
         theirs.close()
         for sock in sockets:
             sock.close()
         self._channel.send(Kind.SPAWNED, pid)
 
 
-def _fork_and_end(
-    assignment: Assignment, channel: Channel, fds: tuple[int, int, int, int]
-) -> NoReturn:
-    handed_over, end, answer, tell = fds
+def _fork_and_end(assignment: Assignment, channel: Channel, fds: tuple[int, int]) -> NoReturn:
+    _, tell = fds
 
     def work() -> int:
-        for fd in (end, answer, tell):
+        for fd in fds:
             os.close(fd)
-        os.read(handed_over, 1)
-        os.close(handed_over)
+        if not assignment.channel.wait_for_message():
+            os._exit(ExitCode.OK)  # it has not begun: nothing is to be cleaned up
         return run_worker(assignment)
 
     try:

@@ -15,6 +15,10 @@ from ngxloop.serving.process import is_child
 Done = Callable[[StartError | None], None]
 
 
+class LostError(OSError):
+    """A zygote could not fork; a worker that it has forked all the same waits for its BEGIN."""
+
+
 class Zygotes:
     """Started with a generation, asked for its workers, closed with it."""
 
@@ -36,13 +40,18 @@ class Zygotes:
         adopt_orphans(True)
         self.have_been = True
         zygote = Zygote(assign, forget)
+        is_told = False  # it can be ready and dead in the same moment
         number, seconds = zygote.generation, zygote.config.start_timeout
 
-        def end(error: StartError) -> None:
-            is_news = not zygote.is_ready
-            self.close(number)
-            if is_news:
+        def tell(error: StartError | None) -> None:
+            nonlocal is_told
+            if not is_told:
+                is_told = True
                 done(error)
+
+        def end(error: StartError) -> None:
+            self.close(number)
+            tell(error)
 
         def give_up() -> None:
             advice = "see where it waits, or raise --start-timeout"
@@ -56,7 +65,7 @@ class Zygotes:
         try:
             handler = Handler(
                 HandlerName.ZYGOTE_CHANNEL,
-                lambda: self._hear(zygote, done, end),
+                lambda: self._hear(zygote, tell, end),
                 fail,
                 f"generation {number}",
             )
@@ -82,6 +91,9 @@ class Zygotes:
         Args:
             assignment: The worker's.
             known: Children that there are: an id that the zygote makes up may be one of them.
+
+        Raises:
+            LostError: There is none any more. The channel must not be another worker's, too.
         """
         zygote = self._zygotes.get(assignment.generation)
         if zygote is None:
@@ -98,7 +110,7 @@ class Zygotes:
             )
             zygote.kill()
             self.close(assignment.generation)
-            return None
+            raise LostError(*error.args) from error
         return pid
 
     def reopen_logs(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ConfigError, ExitCode
 from tests.serving.support import connect, receive_line, wait_gone
+from tests.support.waiting import wait_until_blocking
 
 SOURCE = """
 import asyncio, gc, os, sys
@@ -128,6 +129,59 @@ def test_process_that_has_loaded_and_hangs_is_killed(serve, application):
     server.logged("worker 1.0 ready")
     wait_gone(loader)
     assert server.end() == 0
+
+
+def test_worker_of_a_process_that_dies_before_it_names_it_never_begins(serve, application):
+    extra = (
+        "def die():\n    if os.getppid() == LOADED_BY:\n"  # in the process that forks the worker
+        "        print('forked by', os.getpid(), file=sys.stderr, flush=True)\n"
+        "        os.kill(LOADED_BY, 9)\n"
+        "os.register_at_fork(after_in_parent=die)\n"
+    )
+    server = serve(*application(extra=extra), "--workers", "1").serving()
+    assert "forked by" in server.log
+    _, pid, parent, loaded_by = ask(server)
+    assert (pid, parent, loaded_by) == (server.worker_pids(1)[0], server.pid, pid)
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+    wait_until_blocking(lambda: children.read_text().split() == [str(pid)], "no other child")
+    assert server.end() == 0
+    assert "READY twice" not in server.log
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["start", "reload"])
+def test_process_that_dies_as_soon_as_it_has_loaded_is_one_line(
+    serve, application, tmp_path, is_first
+):
+    """Both are one event of its channel if the master does not look in between."""
+    wait = (
+        "import pathlib, time\n"
+        f"folder = pathlib.Path({str(tmp_path)!r})\n"
+        "(folder / 'loading').touch()\n"
+        "while not (folder / 'go').exists():\n    time.sleep(0.001)\n"
+    )
+    if is_first:
+        server = serve(*application(extra=wait))
+    else:
+        server = serve(*application()).serving()
+        application(extra=wait)
+        server.send(signal.SIGHUP)
+    wait_until_blocking((tmp_path / "loading").exists)
+    server.logged("loaded by")
+    loader = loads(server)[-1]
+    server.send(signal.SIGSTOP)
+    (tmp_path / "go").touch()
+    where = Path(f"/proc/{loader}/wchan")
+    wait_until_blocking(lambda: "poll" in where.read_text(), "it waits for the master")
+    os.kill(loader, signal.SIGKILL)
+    state = Path(f"/proc/{loader}/stat")
+    wait_until_blocking(lambda: state.read_text().rpartition(")")[2].split()[0] == "Z")
+    server.send(signal.SIGCONT)
+    if is_first:
+        assert server.ended() == ExitCode.START_TIMEOUT
+        assert "ngxloop-serve: the process that loads preloaded:Tell has died" in server.log
+    else:
+        server.logged("reload failed: generation 1 goes on serving")
+        assert server.end() == 0
 
 
 def test_application_that_cannot_be_loaded_is_one_line(serve, application):
