@@ -56,6 +56,7 @@ class Account:
 
     left: float = WORKER_BINDS  # binds with another user's rights that it may ask for now
     seen_at: float = 0.0  # monotonic, when that was true
+    logged_count: int = 0  # addresses that it has bound
     is_stalled: bool = False  # a file system that it named did not answer in time
 
     def spend(self) -> None:

@@ -18,6 +18,8 @@ SHARED_DESCRIPTOR_PART = 1 / 4
 # more each second. Each is a fork: 1 to 3 ms of the master's time.
 WORKER_BINDS = WORKER_SOCKETS
 WORKER_BINDS_PER_SECOND = 32.0
+# Addresses of one worker process that are logged; those after them would flood the log.
+LOGGED_ADDRESSES = 100
 # Seconds for one such bind, or for the removal of files. It takes milliseconds, but for a file
 # system that does not answer: the master waits, so this is the longest that one can hold it up.
 BIND_SECONDS = 2.0

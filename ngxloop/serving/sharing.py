@@ -39,6 +39,7 @@ from ngxloop.serving.channel import Message
 from ngxloop.serving.limits import (
     BIND_SECONDS,
     GENERATION_SOCKETS,
+    LOGGED_ADDRESSES,
     SHARED_DESCRIPTOR_PART,
     SHARED_SOCKETS,
     WORKER_SOCKETS,
@@ -200,7 +201,15 @@ class SharedSockets:
             raise os_error(errno.EINVAL)
         self._sockets[wanted] = shared = _Shared(sock, file, asker.identity)
         _lend(asker, shared)
-        log.info("listening on %s, for %s", describe_address(sock), asker.name)
+        self._log_address(asker, sock)
+
+    def _log_address(self, asker: Asker, sock: socket.socket) -> None:
+        account = self._account(asker)
+        account.logged_count += 1
+        if account.logged_count <= LOGGED_ADDRESSES:
+            log.info("listening on %s, for %s", describe_address(sock), asker.name)
+        elif account.logged_count == LOGGED_ADDRESSES + 1:
+            log.warning("%s binds many addresses: further ones are not logged", asker.name)
 
     def _bind_as_worker(self, asker: Asker, wanted: Wanted, sock: socket.socket) -> File | None:
         account = self._account(asker)

@@ -250,6 +250,14 @@ def test_a_new_master_goes_on_with_what_the_user_has_bound(program, own_folder):
     assert not path.exists()
 
 
+def test_worker_that_binds_again_and_again_does_not_flood_the_log(program):
+    server = program()
+    assert order(server, do="bind_and_release", count=150) == {BOUND: 150}
+    server.logged(r"worker 1\.0 binds many addresses: further ones are not logged")
+    assert server.end() == 0
+    assert server.log.count("listening on") <= 101
+
+
 @pytest.mark.parametrize("count", ["1", "2"])
 def test_bells_that_a_worker_has_filled_hold_no_master_up(application, count):
     server = application("--workers", count)

@@ -54,6 +54,16 @@ def flood_ports(count):
     return flood(json.dumps([2, 1, ["127.0.0.1", 0], 1000 + number]) for number in range(count))
 
 
+def bind_and_release(count):
+    """Have ports shared and give each back, one after the other; return the answers."""
+    payload = json.dumps([2, 1, ["127.0.0.1", 0], 1000])
+    answers = collections.Counter()
+    for _ in range(count):
+        answers[ask_master(payload)] += 1
+        send(6, payload)
+    return dict(answers)
+
+
 def send_raw(kind, payload):
     """Send a message without descriptors."""
     send(kind, payload)
@@ -92,6 +102,7 @@ ACTIONS = {
     "ask": ask_master,
     "flood": flood,
     "flood_ports": flood_ports,
+    "bind_and_release": bind_and_release,
     "send": send_raw,
     "bind": bind,
 }
