@@ -302,7 +302,7 @@ class Generations:
             self.accept_generation(self.coming)
 
     def worker_leaves(self, place: Place) -> None:
-        """Replace it at once; see crew.Owner."""
+        """Replace it, at once if it has not left young; see crew.Owner."""
         log.info("%s (process %d) drains by itself and is replaced", place, place.pid)
         successor = self.recycling.promote(place)
         for generation in (self.serving, self.coming):
@@ -310,7 +310,7 @@ class Generations:
                 self.leaving.append(place)
                 fresh = generation.replace(place, successor)
                 if successor is None:
-                    self._filling.spawn(fresh)
+                    self._filling.spawn_again(fresh)  # later, if others left as young
 
     def worker_silent(self, place: Place) -> None:
         """Close what nobody accepts on any more; see crew.Owner."""

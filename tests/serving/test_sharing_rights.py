@@ -258,6 +258,15 @@ def test_worker_that_binds_again_and_again_does_not_flood_the_log(program):
     assert server.log.count("listening on") <= 101
 
 
+def test_workers_that_leave_as_soon_as_they_serve_are_replaced_later_each_time(application):
+    server = application()
+    for _ in range(6):
+        assert order(server, do="leave") is None
+    server.logged(r"worker 1\.0 died young 2 times, next in")
+    server.logged(r"worker 1\.0 died young 3 times, next in")
+    assert server.end() == 0
+
+
 @pytest.mark.parametrize("count", ["1", "2"])
 def test_bells_that_a_worker_has_filled_hold_no_master_up(application, count):
     server = application("--workers", count)

@@ -97,7 +97,14 @@ def bells():
     return [int(name) for name in names if "[eventfd]" in os.readlink(f"{folder}/{name}")]
 
 
+def leave():
+    """Say that this worker drains, and end."""
+    send(2, "")
+    os._exit(0)
+
+
 ACTIONS = {
+    "leave": leave,
     "fill_bells": fill_bells,
     "ask": ask_master,
     "flood": flood,
