@@ -22,7 +22,7 @@ from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.logs import log
 from ngxloop.serving.places import Place
 from ngxloop.serving.poller import Alarm, Handler, Poller
-from ngxloop.serving.queues import QueueWatch
+from ngxloop.serving.queues import QueueWatch, find_closed
 from ngxloop.serving.signals import DUMP_SIGNAL
 from ngxloop.serving.states import State
 
@@ -30,6 +30,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 _LOOKS_PER_TIMEOUT = 4
 _LONGEST_PERIOD = 1.0
 _SHORTEST_PERIOD = 0.01
+_RELISTEN_SECONDS = 10.0  # between two reloads for listeners that were shut down
 
 
 class Health:
@@ -43,6 +44,7 @@ class Health:
         self._looked_at = 0.0
         self._forgiven_at = 0.0  # beats before this are not held against anybody
         self._rss_at = 0.0
+        self._relisten_at = 0.0
         self._queues = QueueWatch()
         self._accused: dict[int, int] = {}  # process id -> its turns when it was told to dump
 
@@ -71,6 +73,7 @@ class Health:
             self._rss_at = now
             self._look_at_sizes()
             self._queues.look(self._generations.listeners.sockets)
+            self._look_at_listeners(now)
         self._arm()
 
     def _look_at(self, place: Place, now: float, late: float) -> None:
@@ -81,6 +84,17 @@ class Health:
             self._look_for_hang(place, config.hang_timeout, now)
         if place.state is State.READY:
             self._look_at_age(place, now)
+
+    def _look_at_listeners(self, now: float) -> None:
+        """Reload if a worker has shut a listener down; all others have stopped accepting there."""
+        generations = self._generations
+        if now < self._relisten_at or generations.serving is None or generations.coming is not None:
+            return
+        if closed := find_closed(generations.listeners.sockets):
+            self._relisten_at = now + _RELISTEN_SECONDS
+            addresses = " ".join(closed)
+            log.error("%s: a worker has shut the listener down; reloading", addresses)
+            generations.reload()
 
     # Hung --------------------------------------------------------------------------------------
 

@@ -25,6 +25,21 @@ def read_queue(sock: socket.socket) -> tuple[int, int] | None:
     return words[_UNACKED], words[_SACKED]
 
 
+def find_closed(socks: Iterable[socket.socket]) -> list[str]:
+    """Return the addresses of those that do not listen any more.
+
+    Workers share the socket: when one shuts it down, no other can accept. For TCP only: a Unix
+    socket that was shut down cannot listen again.
+    """
+    return [
+        describe_address(sock)
+        for sock in socks
+        if sock.family != socket.AF_UNIX
+        and sock.type == socket.SOCK_STREAM
+        and not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    ]
+
+
 class QueueWatch:
     """Warns when a queue fills, once until it has been emptied."""
 

@@ -267,6 +267,15 @@ def test_workers_that_leave_as_soon_as_they_serve_are_replaced_later_each_time(a
     assert server.end() == 0
 
 
+def test_listener_that_a_worker_has_shut_down_listens_again(application):
+    server = application("--workers", "2")
+    assert order(server, do="shut_listeners") == 1
+    server.logged(r"[0-9.]+:\d+: a worker has shut the listener down; reloading")
+    server.logged("reloaded: generation 2 serves")
+    assert order(server, do="flood", payloads=[]) == {}
+    assert server.end() == 0
+
+
 @pytest.mark.parametrize("count", ["1", "2"])
 def test_bells_that_a_worker_has_filled_hold_no_master_up(application, count):
     server = application("--workers", count)

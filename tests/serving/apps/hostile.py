@@ -103,7 +103,19 @@ def leave():
     os._exit(0)
 
 
+def shut_listeners():
+    """Shut down the sockets that all workers accept from."""
+    count = 0
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(name))) as sock:
+            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                sock.shutdown(socket.SHUT_RDWR)
+                count += 1
+    return count
+
+
 ACTIONS = {
+    "shut_listeners": shut_listeners,
     "leave": leave,
     "fill_bells": fill_bells,
     "ask": ask_master,
