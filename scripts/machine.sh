@@ -54,7 +54,8 @@ install_python() {
     install_packages "a Python from 3.11 to 3.15" "$name" "$name-venv" "$name-dev"
 }
 
-# need_python: set `python` to the interpreter to use and `version` to its X.Y.
+# need_python: set `python` to the interpreter to use, `version` to its X.Y and `python_build` to all
+# that it says about itself.
 need_python() {
     local wanted=${PYTHON:-}
     if ! python=$(scripts/find-python "$wanted"); then
@@ -64,7 +65,8 @@ need_python() {
         install_python
         python=$(scripts/find-python) || stop "Debian's Python does not start; set PYTHON to another"
     fi
-    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    python_build=$("$python" -IS -c 'import sys; print("%d.%d" % sys.version_info[:2], sys.version)')
+    version=${python_build%% *}
 }
 
 # A Python of Debian's comes in parts; another one is whole or cannot be mended from here.
@@ -78,11 +80,29 @@ need_venv() {
     install_packages "the module venv of $python" "python$version-venv"
 }
 
+# The command of the C compiler: CC, else what Python was compiled with.
+compiler() {
+    echo "${CC:-$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("CC"))')}"
+}
+
+# Have the compiler called through ccache where that is installed. CC has the last word, and a
+# compiler that is ccache's link already is left alone.
+use_ccache() {
+    local command name
+    if [[ -n ${CC:-} ]] || ! command -v ccache >/dev/null; then
+        return
+    fi
+    command=$(compiler)
+    name=$(command -v "${command%% *}") || return 0
+    if [[ $(readlink -f "$name") != */ccache ]]; then
+        export CC="ccache $command"
+    fi
+}
+
 has_compiler() {
     local settings
-    settings=$("$python" -c '
-import os, sysconfig
-print(os.environ.get("CC") or sysconfig.get_config_var("CC"), "-I" + sysconfig.get_paths()["include"])')
+    settings=$(compiler)
+    settings+=" -I$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["include"])')"
     # shellcheck disable=SC2086 # words: the compiler, its options, and where Python.h is
     echo '#include <Python.h>' | $settings -E - >/dev/null 2>&1
 }
