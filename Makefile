@@ -5,12 +5,15 @@
 # make test ARGS="-k timers"     arguments for pytest, and for the benchmarks
 
 ARGS =
+# What `make asan` and `make debug` run without ARGS: the tests of what is compiled.
+COMPILED_TESTS = tests/core tests/transports tests/conformance
 STUBS = $(shell find ngxloop -name '*.pyi')
 STUBBED_MODULES = $(subst /,.,$(STUBS:.pyi=))
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help run test test-packages lint format types docs bench bench-report bench-smoke sdist clean
+.PHONY: help run test asan debug test-packages lint format types docs bench bench-report bench-smoke sdist clean \
+	remove-made
 
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +27,13 @@ run: ## serve examples/asgi_app.py with 4 workers on http://127.0.0.1:8000
 test: ## run the whole test suite
 	@scripts/with test python -m pytest $(ARGS)
 
+asan: ## run tests with AddressSanitizer and UBSan (ARGS: which, as for test; in build/asan)
+	@scripts/with asan python -m tests.sanitizers.check
+	@scripts/with asan python -m pytest $(or $(ARGS),$(COMPILED_TESTS))
+
+debug: ## run tests with unoptimised modules and all checks (ARGS: which; in build/debug)
+	@scripts/with debug python -m pytest $(or $(ARGS),$(COMPILED_TESTS))
+
 test-packages: ## try other packages on ngxloop: exchanges with real servers, and their own tests
 	@NGXLOOP_NEED_PACKAGES=1 scripts/with packages python -m pytest -p no:hypothesispytest tests/packages
 	@scripts/with packages python -m tests.packages.own_tests
@@ -33,7 +43,7 @@ lint: ## check style: ruff, ruff format, cython-lint
 	@scripts/with lint ruff format --check .
 	@scripts/with lint cython-lint ngxloop tests
 
-format: ## let ruff mend what it can
+format: ## let ruff fix and format what it can
 	@scripts/with lint ruff check --fix .
 	@scripts/with lint ruff format .
 
@@ -47,7 +57,9 @@ types: ## check types: mypy and pyright on the package and users' programs, stub
 	@PYTHONPATH=. scripts/with lint pyright --level warning tests/typing
 
 docs: ## write docs/configuration.md anew, from the table of options
-	@scripts/with run python -m ngxloop.serving.reference > docs/configuration.md
+	@scripts/with test python -m ngxloop.serving.reference >docs/configuration.md.new \
+		|| { rm -f docs/configuration.md.new; exit 1; }
+	@mv docs/configuration.md.new docs/configuration.md
 
 bench: ## compare event loops: asyncio, ngxloop and all others that can be installed
 	@scripts/with bench python -m benchmarks $(ARGS)
@@ -62,6 +74,10 @@ sdist: ## build the source distribution into dist/
 	@scripts/with test python setup.py --quiet sdist
 
 clean: ## remove everything that was made here, environments too
+	@flock .build.lock $(MAKE) --no-print-directory remove-made
+
+# .build.lock stays: a new file would be another lock.
+remove-made:
 	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .pyright.log .ruff_cache .hypothesis
 	find ngxloop tests -name '*.so' -delete
 	find . -name __pycache__ -prune -exec rm -rf {} +
