@@ -118,9 +118,9 @@ def _replace(result: Path, made: Path, key: str) -> None:
 
 
 def report(text: str) -> None:
-    """Tell a person what is going on.
+    """Write a line of progress to the file that NGXLOOP_PROGRESS names.
 
-    NGXLOOP_PROGRESS is the path of what to write to: pip shows nothing of what a build prints.
+    pip hides what a build prints.
     """
     with (
         contextlib.suppress(OSError),
@@ -149,7 +149,7 @@ def _run_job(job: Job, log: Path) -> None:
 
 
 def run_jobs(jobs: Mapping[str, Job], logs: Path, at_once: int) -> None:
-    """Run each job in a process of its own, so many at once; raise what the failed ones printed."""
+    """Run each job in its own process; raise an error with the output of those that failed."""
     waiting = list(jobs)
     running: dict[int, str] = {}
     failed: list[str] = []
@@ -178,10 +178,15 @@ def run_jobs(jobs: Mapping[str, Job], logs: Path, at_once: int) -> None:
 # --- the command of setuptools ---
 
 
-def _compiler_identity(command: Sequence[str]) -> str:
-    """Return what tells one compiler from another. ccache names the compiler behind it."""
+def _without_ccache(command: Sequence[str]) -> Sequence[str]:
+    """Return the compiler's command: ccache in front of it changes no result."""
+    return command[1:] if Path(command[0]).name == "ccache" else command
+
+
+def _compiler_version(command: Sequence[str]) -> str:
+    """Return what the compiler prints about itself: its name alone does not identify it."""
     done = subprocess.run(
-        [*command[: 2 if Path(command[0]).name == "ccache" else 1], "--version"],
+        [command[0], "--version"],
         capture_output=True,
         text=True,
         check=False,
@@ -237,14 +242,9 @@ class BuildModules(build_ext):
         The folder of headers in a virtual environment is left out, as they share the modules.
         """
         folders = [path for path in self.compiler.include_dirs if not path.startswith(sys.prefix)]
-        return _digest(
-            _FORMAT,
-            sys.version,
-            self.compiler.compiler_so,
-            self.compiler.linker_so,
-            folders,
-            _compiler_identity(self.compiler.compiler_so),
-        )
+        compiler = _without_ccache(self.compiler.compiler_so)
+        linker = _without_ccache(self.compiler.linker_so)
+        return _digest(_FORMAT, sys.version, compiler, linker, folders, _compiler_version(compiler))
 
     def _c_key(self, source: str) -> str:
         files = sorted(create_dependency_tree(quiet=True).all_dependencies(source))
