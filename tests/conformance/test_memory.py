@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.support.leaks import needs_block_count
 from tests.support.sockets import LOOPBACK, unix_pair
 from tests.support.streams import address_of
 from tests.support.tls import client_context, server_context, speak_no_tls
@@ -128,6 +129,7 @@ def loses_memory(loop_factory, work) -> bool:
     return all(blocks_taken() > NOISE for _ in range(ATTEMPTS))
 
 
+@needs_block_count
 @pytest.mark.parametrize(
     "work",
     [
@@ -146,6 +148,7 @@ def test_no_memory_is_lost(loop_factory, work):
     assert not loses_memory(loop_factory, work)
 
 
+@needs_block_count
 def test_no_memory_is_lost_by_loops(loop_factory):
     async def make_loops(rounds):
         for _ in range(rounds):

@@ -11,7 +11,7 @@ from ngxloop import EventLoop
 from ngxloop.core.attributes import LoopAttributes
 from tests.core.conftest import make_loop
 from tests.probes.reactor import ReactorProbe
-from tests.support.leaks import open_fds
+from tests.support.leaks import needs_block_count, open_fds
 from tests.support.sockets import unix_pair
 
 
@@ -89,6 +89,7 @@ def test_loop_that_was_never_closed_closes_itself():
     assert open_fds() == before
 
 
+@needs_block_count
 def test_loops_come_and_go_without_growth():
     def use_loop() -> None:
         loop = EventLoop()

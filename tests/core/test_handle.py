@@ -10,6 +10,7 @@ import weakref
 import pytest
 
 from tests.core.conftest import make_loop
+from tests.support.leaks import needs_block_count
 from tests.support.loops import Context, run_turns
 
 
@@ -329,6 +330,7 @@ def test_timer_made_by_hand_is_harmless(loop):
     assert timer != other
 
 
+@needs_block_count
 def test_handles_come_and_go_without_growth(no_collector, loop):
     def schedule_all() -> None:
         for _ in range(1000):

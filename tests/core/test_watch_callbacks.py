@@ -9,6 +9,7 @@ import weakref
 import pytest
 
 from tests.core.watching import connect
+from tests.support.leaks import needs_block_count
 from tests.support.loops import run_turns
 
 
@@ -135,6 +136,7 @@ def forget_and_connect(loop, ours):
     return connect(loop, ours)[0]
 
 
+@needs_block_count
 def test_watching_over_and_over_leaves_no_growth(loop, probe, pair):
     def watch_all() -> None:
         for _ in range(500):

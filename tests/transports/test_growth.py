@@ -5,6 +5,7 @@ The programs are on their own, so that nothing of pytest's is measured.
 
 import pytest
 
+from tests.support.leaks import needs_block_count
 from tests.support.programs import run_program
 
 CONNECTIONS = """
@@ -96,6 +97,7 @@ FAILING = """Echo(asyncio.Protocol):
 """
 
 
+@needs_block_count
 @pytest.mark.parametrize(
     ("protocol", "factory"),
     [
