@@ -4,15 +4,15 @@
 # STAGES           the stages that run without arguments, in their order
 # FULL_SUITES      `ends`: the whole suite on the oldest and the newest Python, CORE_TESTS on the
 #                  others; `all`: the whole suite on each
-# SANITIZED_TESTS  what `make asan` runs
-# DEBUGGED_TESTS   what `make debug` runs
+# SANITIZED_TESTS  what `make asan` runs: files, folders and options of pytest
+# DEBUGGED_TESTS   the same for `make debug`
 
 readonly PACKAGES_TIME_LIMIT=600 # seconds
 readonly PYTHONS=(3.11 3.12 3.13 3.14 3.15)
 # What depends on the Python version most: everything that is compiled, and asyncio's promises.
 readonly CORE_TESTS=(tests/core tests/transports tests/aio tests/conformance)
-# The tests wait more than they compute: three suites at once keep two cores busy.
-readonly SUITES_AT_ONCE=3
+# The tests wait more than they compute: two suites at once keep two cores busy.
+readonly SUITES_AT_ONCE=2
 
 work=$(mktemp --directory)
 stage=start
