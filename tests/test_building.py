@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -213,6 +214,43 @@ def test_killed_build_is_completed_by_the_next(project: Project, compiled_count:
     project.build()
     assert project.value("sample.alone.one()") == 2
     assert project.value("sample.area.size()") == project.value("sample.edge.size()") == 8
+
+
+# Tells that it runs, and never ends.
+COMPILER = """\
+#!/bin/sh
+case "$*" in *--version*) exec {compiler} "$@" ;; esac
+echo started >{started}
+exec sleep 1000
+"""
+
+
+@pytest.fixture
+def endless_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a compiler into PATH that never ends; give the pipe that it writes to when it starts."""
+    monkeypatch.delenv("CC", raising=False)
+    name = sysconfig.get_config_var("CC").split()[0]
+    started = tmp_path / "started"
+    os.mkfifo(started)
+    script = tmp_path / "bin" / name
+    script.parent.mkdir()
+    script.write_text(COMPILER.format(compiler=shutil.which(name), started=started))
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    return started
+
+
+def test_build_killed_in_the_compiler_is_completed_by_the_next(
+    project: Project, endless_compiler: Path, monkeypatch: pytest.MonkeyPatch
+):
+    project.replace("alone.pyx", "return 1", "return 2")
+    with project.start(Path(os.devnull), start_new_session=True) as process:
+        endless_compiler.read_text()
+        os.killpg(process.pid, signal.SIGKILL)
+    monkeypatch.setenv("PATH", os.environ["PATH"].partition(":")[2])
+
+    project.build()
+    assert project.value("sample.alone.one()") == 2
 
 
 @pytest.fixture
