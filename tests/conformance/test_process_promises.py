@@ -90,8 +90,9 @@ async def test_wait_ends_while_a_grandchild_holds_a_pipe():
     if is_stdlib(asyncio.get_running_loop()) and sys.version_info < (3, 13, 1):
         pytest.skip("asyncio waits for the pipes, too")
     process = await asyncio.create_subprocess_exec(
-        "sh", "-c", "sleep 60 & wait", stdout=subprocess.PIPE, start_new_session=True
+        "sh", "-c", "sleep 60 & echo; wait", stdout=subprocess.PIPE, start_new_session=True
     )
+    await process.stdout.readline()  # the grandchild exists
     process.kill()
     assert await asyncio.wait_for(process.wait(), DEADLINE) == -signal.SIGKILL
     os.killpg(process.pid, signal.SIGKILL)
