@@ -70,8 +70,8 @@ cdef enum:
     TRIM_SECONDS = 1
     TRIM_COUNT = 8192
 
-    # How long a loop sleeps, without looking for events, while epoll goes on reporting a closed file
-    # and there is no fd for a new epoll instance: what such an event costs is 1 % of a core.
+    # How long a loop sleeps, without polling, while epoll goes on reporting a closed file and there
+    # is no fd for a new epoll instance: such an event then costs 1 % of a core.
     STALE_REST_MS = 5
 
     # A wait never lasts longer than a day. asyncio: MAXIMUM_SELECT_TIMEOUT.

@@ -319,9 +319,8 @@ def connect_datagrams(Reactor loop not None, sock, protocol, address, extra, con
     transport.receive_count = 1 if transport.has_end else RECEIVE_DATAGRAM_COUNT
     transport.address = address or None
     transport.socket_kind = (sock.family, sock.type, sock.proto)
-    transport.open(
-        loop, socket_to_fd(sock), protocol, PyContext_CopyCurrent() if context is None else context, None
-    )
+    context = PyContext_CopyCurrent() if context is None else context
+    transport.open(loop, socket_to_fd(sock), protocol, context, None)
     transport.sock = sock
     transport.extra = extra
     transport.local = own_address(sock.getsockname)
