@@ -9,18 +9,20 @@ import contextvars
 import socket
 from asyncio import futures
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from ngxloop.aio.connecting import check_arguments, look_like
 from ngxloop.transports.datagram import connect_datagrams
+
+_Protocol = TypeVar("_Protocol", bound=asyncio.BaseProtocol)
 
 
 class DatagramHooks:
     """Endpoints of UDP and of Unix datagram sockets."""
 
     def create_datagram_endpoint(
-        self: Any, protocol_factory: Callable[[], Any], *args: Any, **options: Any
-    ) -> Coroutine[Any, Any, tuple[Any, Any]]:
+        self: Any, protocol_factory: Callable[[], _Protocol], *args: Any, **options: Any
+    ) -> Coroutine[Any, Any, tuple[asyncio.DatagramTransport, _Protocol]]:
         """Create a datagram endpoint; see asyncio's documentation for all that it takes.
 
         Returns:
