@@ -116,7 +116,7 @@ cdef class ConnectionPool:
         return 0
 
     cdef void disown_all(self) noexcept:
-        """Let go of the owners that are left if the loop was never closed: its waker, which has fds."""
+        """Drop the owners that are left if the loop was never closed: its waker, which has fds."""
         cdef Connection* connection
         cdef uint32_t i
         if self.used_count == 0:
