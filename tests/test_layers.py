@@ -100,6 +100,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.titles",
         "serving.limits",
         "serving.badmessage",
+        "serving.closing",
         "serving.channel",
         "serving.cpus",
         "serving.binds",

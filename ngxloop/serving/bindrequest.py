@@ -21,6 +21,7 @@ from typing import Any
 
 from ngxloop.serving.badmessage import BadMessageError
 from ngxloop.serving.channel import Message
+from ngxloop.serving.closing import close_socket, close_with_queue
 from ngxloop.serving.limits import BIND_REQUEST_BYTES
 
 Address = tuple[Any, ...] | str
@@ -43,7 +44,6 @@ _ABSTRACT_BYTES = 108  # with the zero in front, which is part of it
 # The upper ends of port, flow information and scope, as bind() takes them.
 _RANGES = {socket.AF_INET: (2**16,), socket.AF_INET6: (2**16, 2**20, 2**32)}
 _ORDINALS = 2**31
-_NO_LINGER = struct.pack("ii", 0, 0)
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: process, user, group; unix(7)
 
 
@@ -155,9 +155,8 @@ class Request:
                 case (reply_fd, offered_fd):
                     return cls(wanted, *_open_sockets(reply_fd, offered_fd, wanted, pid))
             raise BadMessageError(f"{len(message.fds)} descriptors with a request to bind")
-        except BadMessageError:
-            for fd in message.fds:
-                let_go(fd)
+        except BaseException:
+            message.discard()
             raise
 
     def answer(self, data: bytes, fds: Iterable[int] = ()) -> None:
@@ -168,28 +167,9 @@ class Request:
 
     def close(self, keep_offered: bool = False) -> None:
         """Close the sockets."""
-        close_socket(self.reply)
+        close_with_queue(self.reply)
         if not keep_offered:
-            close_socket(self.offered)
-
-
-def let_go(fd: int) -> None:
-    """Close a descriptor that a worker has sent."""
-    try:
-        sock = socket.socket(fileno=fd)
-    except OSError:  # not a socket
-        with contextlib.suppress(OSError):
-            os.close(fd)
-    else:
-        close_socket(sock)
-
-
-def close_socket(sock: socket.socket) -> None:
-    """Close a socket of a worker; without waiting for its data to be sent, as SO_LINGER might."""
-    with contextlib.suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-    with contextlib.suppress(OSError):
-        sock.close()
+            close_socket(self.offered)  # the program may go on with its copy
 
 
 # Private -------------------------------------------------------------------------------------

@@ -14,28 +14,26 @@ Rules.
    more is received, `fault` says why, and the descriptors that came are closed.
 """
 
-import array
 import dataclasses
 import enum
 import fcntl
 import json
 import math
-import os
 import re
 import select
 import socket
-import stat
 import sys
 import termios
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from ngxloop.serving.closing import close_fds, close_with_queue, receive_with_fds
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.logs import log
 
 MESSAGE_BYTES = 64 * 1024  # the largest message; below the least send buffer a kernel gives
-MESSAGE_FDS = 64  # the most descriptors in one; the kernel takes 253 (SCM_MAX_FD)
+MESSAGE_FDS = 64  # the most descriptors in one that fits its form
 REQUEST_BYTES = 2048  # the largest BIND or RELEASE: an address, escaped as JSON
-_CONTROL_BYTES = socket.CMSG_LEN(MESSAGE_FDS * array.array("i").itemsize)
+PID_MAX = 2**22  # the highest process id: PID_MAX_LIMIT, include/linux/threads.h
 
 
 class Kind(enum.IntEnum):
@@ -88,6 +86,10 @@ def _is_json(payload: bytes) -> bool:
     return True
 
 
+def _is_pid(payload: bytes) -> bool:
+    return re.fullmatch(rb"0|[1-9][0-9]*", payload) is not None and int(payload) <= PID_MAX
+
+
 def _is_error(payload: bytes) -> bool:
     return StartError.unpack(payload).code is not ExitCode.OK
 
@@ -97,7 +99,7 @@ FORMS: Mapping[Kind, Form] = {
     Kind.READY: Form(_CHILD, 32, re.compile(rb"[a-z_]*").fullmatch),
     Kind.DRAINING: Form(Speaker.WORKER, 0, _is_empty),
     Kind.FAILED: Form(_CHILD, MESSAGE_BYTES - 1, _is_error),
-    Kind.SPAWNED: Form(Speaker.ZYGOTE, 10, re.compile(rb"0|[1-9][0-9]*").fullmatch),
+    Kind.SPAWNED: Form(Speaker.ZYGOTE, 7, _is_pid),
     Kind.WORN: Form(Speaker.WORKER, 0, _is_empty),
     Kind.BIND: Form(Speaker.WORKER, REQUEST_BYTES, _is_json, range(2, 3)),
     Kind.RELEASE: Form(Speaker.WORKER, REQUEST_BYTES, _is_json),
@@ -120,9 +122,8 @@ class Message:
     fds: tuple[int, ...] = ()  # OWNS: whoever takes the message closes them
 
     def discard(self) -> None:
-        """Close the descriptors of a message that nobody wants."""
-        for fd in self.fds:
-            os.close(fd)
+        """Close the descriptors of a message that is not used."""
+        close_fds(self.fds)
 
 
 class Channel:
@@ -200,23 +201,28 @@ class Channel:
         self.fault = fault
 
     def close(self) -> None:
-        """Close this end; the other one reads the end of file."""
+        """Close this end; the other one reads the end of file when no copy is left."""
         self.is_open = False
         self._sock.close()
+
+    def end(self) -> None:
+        """Close the master's end, and what the child has sent last; not a copy in a fork."""
+        self.is_open = False
+        close_with_queue(self._sock)
 
     # Private -----------------------------------------------------------------------------------
 
     def _receive_one(self) -> Message | None:
         """Return the next message that is whole and fits its form."""
         try:
-            packet, fds, flags = _receive_packet(self._sock, MESSAGE_BYTES)
+            packet, fds, flags = receive_with_fds(self._sock, MESSAGE_BYTES)
         except BlockingIOError:
             return None
         except ConnectionError:  # reset: the other end died with messages of ours unread
             self.is_open = False
             return None
-        if flags & socket.MSG_CTRUNC and len(fds) < MESSAGE_FDS:  # no descriptor was free
-            _close_all(fds)
+        if flags & socket.MSG_CTRUNC:  # no descriptor was free
+            close_fds(fds)
             self.lost_count += 1
             return None
         if not packet and not fds and self._is_at_end():
@@ -228,7 +234,7 @@ class Channel:
         fault = self._find_fault(packet, fds, flags)
         if not fault:
             return Message(Kind(packet[0]), packet[1:], fds)
-        _close_all(fds)
+        close_fds(fds)
         self.refuse(fault)
         if self._speaker is Speaker.MASTER:
             log.error("what came over the master's channel is no order: %s", fault)
@@ -245,7 +251,7 @@ class Channel:
         kind = Kind(packet[0])
         if self._speaker not in FORMS[kind].speaker:
             return f"{kind.name}, which it never sends"
-        fault = _descriptor_fault(FORMS[kind], fds, flags) or _payload_fault(FORMS[kind], packet)
+        fault = _descriptor_fault(FORMS[kind], fds) or _payload_fault(FORMS[kind], packet)
         return f"{kind.name} with {fault}" if fault else ""
 
     def _is_at_end(self) -> bool:
@@ -257,7 +263,7 @@ class Channel:
 
 def receive_fds(sock: socket.socket, size: int) -> tuple[bytes, tuple[int, ...]]:
     """Receive one message and its descriptors, which are the caller's to close."""
-    packet, fds, _ = _receive_packet(sock, size)
+    packet, fds, _ = receive_with_fds(sock, size)
     return packet, fds
 
 
@@ -269,27 +275,21 @@ def channel_pair(child: Speaker = Speaker.WORKER) -> tuple[Channel, Channel]:
     return Channel(ends[0], child), Channel(ends[1], Speaker.MASTER)
 
 
-def _receive_packet(sock: socket.socket, size: int) -> tuple[bytes, tuple[int, ...], int]:
-    # Not socket.recv_fds(), which leaves its flags out: a program that is started now would inherit
-    # the descriptors.
-    packet, control, flags, _ = sock.recvmsg(size, _CONTROL_BYTES, socket.MSG_CMSG_CLOEXEC)
-    return packet, _passed_fds(control), flags
-
-
-def _passed_fds(control: list[tuple[int, int, bytes]]) -> tuple[int, ...]:
-    fds = array.array("i")
-    for level, kind, data in control:
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-    return tuple(fds)
-
-
-def _descriptor_fault(form: Form, fds: tuple[int, ...], flags: int) -> str:
-    if flags & socket.MSG_CTRUNC or len(fds) not in form.fd_counts:
+def _descriptor_fault(form: Form, fds: tuple[int, ...]) -> str:
+    if len(fds) not in form.fd_counts:
         return "the wrong number of descriptors"
-    if not all(stat.S_ISSOCK(os.fstat(fd).st_mode) for fd in fds):
-        return "a descriptor that is no socket"
+    if not all(map(_is_socket, fds)):
+        return "a descriptor that is not a socket"
     return ""
+
+
+def _is_socket(fd: int) -> bool:
+    """Detect a socket by a call that is for sockets only: stat() of a file may wait for FUSE."""
+    try:
+        socket.socket(fileno=fd).detach()
+    except OSError:
+        return False
+    return True
 
 
 def _payload_fault(form: Form, packet: bytes) -> str:
@@ -300,8 +300,3 @@ def _payload_fault(form: Form, packet: bytes) -> str:
     except (ValueError, RecursionError):  # a payload of nothing but opening brackets nests deeply
         fits = False
     return "" if fits else "a malformed payload"
-
-
-def _close_all(fds: Sequence[int]) -> None:
-    for fd in fds:
-        os.close(fd)

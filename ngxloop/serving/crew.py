@@ -193,7 +193,7 @@ class Crew:
     def _close_channel(self, channel: Channel | None) -> None:
         if channel is not None:
             self._poller.remove(channel.fileno())
-            channel.close()
+            channel.end()
 
     def preload(self, place: Place, done: Done) -> None:
         """Load the application of a place's generation once, for all its workers.
@@ -287,7 +287,7 @@ class Crew:
         """Give the shared memory back. Workers that are left, after a defect, drain and end."""
         for place in self._places.values():
             if place.channel is not None:
-                place.channel.close()
+                place.channel.end()
         self.shared.close(leave_files)
         self.zygotes.close_all()
         del self._board

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ngxloop.serving.binds import TcpBind
+from ngxloop.serving.closing import close_socket
 from ngxloop.serving.socketfiles import remove_file
 
 
@@ -94,7 +95,7 @@ class Listeners:
             if opened.sock not in kept and is_open:
                 if opened.file is not None and not leave_files and os.getpid() == self._owner_pid:
                     remove_file(opened.sock.getsockname(), opened.file)
-                opened.sock.close()
+                close_socket(opened.sock)
         self.opened = [opened for opened in self.opened if opened.sock in kept]
 
     def describe(self) -> list[str]:

@@ -140,6 +140,10 @@ class Zygote:
 
     def close(self) -> None:
         """Let it end; its workers go on."""
+        self.channel.end()
+
+    def close_in_child(self) -> None:
+        """Close the copy of another child: it ends when the last one is closed."""
         self.channel.close()
 
 

@@ -7,7 +7,8 @@ Rules.
    its question yet is closed for the new one; if all have asked, the oldest. What a new connection
    has sent is read at once, so a client that asks as soon as it is connected is answered, however
    many others say nothing.
-3. What a session raises ends that session alone (poller.py).
+3. Descriptors that a client of a Unix socket sends are closed; see closing.py.
+4. What a session raises ends that session alone (poller.py).
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ import errno
 import socket
 from collections.abc import Callable
 
+from ngxloop.serving.closing import close_fds, close_with_queue, receive_with_fds
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.logs import log
 from ngxloop.serving.poller import READABLE, WRITABLE, Handler, Poller
@@ -100,7 +102,9 @@ class Sessions:
             again = Handler(HandlerName.ACCEPT_PAUSE, self.resume)
             self._poller.call_later(_PAUSE_SECONDS, again)
             return
-        begin = Handler(self._dialogue.session, lambda: self._begin(sock), sock.close)
+        begin = Handler(
+            self._dialogue.session, lambda: self._begin(sock), lambda: close_with_queue(sock)
+        )
         self._poller.call(begin)
 
     def _begin(self, sock: socket.socket) -> None:
@@ -147,7 +151,7 @@ class _Session:
         self._closed(self)
         self._alarm.cancel()
         self._poller.remove(self.sock.fileno())
-        self.sock.close()
+        close_with_queue(self.sock)
 
     def read(self) -> None:
         """Take in what has arrived of the question; answer when it is whole."""
@@ -196,7 +200,9 @@ class _Session:
     def _receive(self, size: int) -> bytes | None:
         """Return what has arrived, b"" at the end, None if there is nothing yet."""
         try:
-            return self.sock.recv(size)
+            data, fds, _ = receive_with_fds(self.sock, size)
+            close_fds(fds)  # a client of a Unix socket can send some
+            return data
         except BlockingIOError:
             return None
         except OSError:  # reset

@@ -34,8 +34,9 @@ from collections.abc import Iterable
 from ngxloop.serving.asker import Account, Asker, os_error
 from ngxloop.serving.badmessage import BadMessageError
 from ngxloop.serving.binding import File, bind_as, find_file_as, remove_as
-from ngxloop.serving.bindrequest import Request, Wanted, let_go
+from ngxloop.serving.bindrequest import Request, Wanted
 from ngxloop.serving.channel import Message
+from ngxloop.serving.closing import close_socket
 from ngxloop.serving.limits import (
     BIND_SECONDS,
     GENERATION_SOCKETS,
@@ -62,7 +63,7 @@ class _Shared:
     file: File | None  # device and inode of a Unix socket's file
     identity: Identity | None  # whose rights it was bound with, None for the master's
     generation: int = 0  # the newest that asked
-    holders: set[int] = dataclasses.field(default_factory=set)  # process ids, of the dead too
+    holders: set[int] = dataclasses.field(default_factory=set)  # process ids, also of dead ones
 
 
 class SharedSockets:
@@ -99,7 +100,7 @@ class SharedSockets:
             wanted = Wanted.unpack(key.encode())
         except BadMessageError as error:  # of a program that is older than this one
             log.warning("%s is not taken over: %s", describe_address(sock), error)
-            sock.close()
+            close_socket(sock)
             return
         file = None
         if wanted.path is not None:
@@ -136,8 +137,7 @@ class SharedSockets:
         Raises:
             BadMessageError: No program says so.
         """
-        for fd in message.fds:
-            let_go(fd)
+        message.discard()
         wanted = Wanted.unpack(message.payload)
         if message.fds or not asker.may_ask(wanted):
             raise BadMessageError("a release of a socket, which its application never has")
@@ -254,7 +254,7 @@ class SharedSockets:
             name = describe_address(shared.sock)
             if shared.file is not None and wanted.path is not None and not leave_files:
                 files[shared.identity].append((wanted.path, shared.file))
-            shared.sock.close()
+            close_socket(shared.sock)
             log.debug("closed %s, for which no program asks any more", name)
         for identity, found in files.items():
             try:
@@ -271,7 +271,7 @@ def _find_opened(asker: Asker, wanted: Wanted) -> socket.socket | None:
 
 
 def _lend(asker: Asker, shared: _Shared) -> None:
-    shared.holders.add(asker.pid)
+    shared.holders = {pid for pid in shared.holders if pid in asker.live_pids} | {asker.pid}
     shared.generation = max(shared.generation, asker.generation)
 
 

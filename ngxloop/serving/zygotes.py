@@ -135,9 +135,9 @@ class Zygotes:
             self.close(number)
 
     def forget_in_child(self) -> None:
-        """Close our ends in another child: a zygote ends when the last one is closed."""
+        """Close the copies of our ends in another child."""
         for zygote in self._zygotes.values():
-            zygote.close()
+            zygote.close_in_child()
 
     def _hear(self, zygote: Zygote, done: Done, end: Callable[[StartError], None]) -> None:
         was_ready = zygote.is_ready

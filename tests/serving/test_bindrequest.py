@@ -5,12 +5,11 @@ import json
 import os
 import random
 import socket
-import struct
 
 import pytest
 
 from ngxloop.serving.badmessage import BadMessageError
-from ngxloop.serving.bindrequest import Request, Wanted, let_go
+from ngxloop.serving.bindrequest import Request, Wanted
 from ngxloop.serving.channel import Kind, Message
 from tests.support.leaks import fds_opened_since, open_fds
 
@@ -206,16 +205,6 @@ def test_an_answer_to_a_full_queue_is_dropped_without_waiting(descriptors):
     request = Request.take(message_of(GOOD["port"], *fds), os.getpid())
     request.answer(b"b")
     request.close()
-
-
-def test_a_socket_that_would_linger_is_closed_without_waiting(descriptors):
-    server = socket.create_server(("127.0.0.1", 0))
-    client = socket.create_connection(server.getsockname())
-    peer, _ = server.accept()  # which reads nothing, so the end is never acknowledged
-    descriptors(server, peer)
-    fill(client, b"x" * 65536)
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
-    let_go(client.detach())  # an hour, if the option counted
 
 
 def fill(sock, data):

@@ -180,6 +180,14 @@ def test_malformed_packet_of_a_worker_makes_the_channel_deaf(stranger, packet, f
     assert channel.receive() == []
 
 
+@pytest.mark.parametrize("number", [b"-1", b"01", b"4194305", b"4294967296", b"9999999999", b"1.0"])
+def test_number_that_is_not_of_a_process_is_refused(stranger, number):
+    sender, channel = stranger(Speaker.ZYGOTE)
+    sender.send(bytes([Kind.SPAWNED]) + number)
+    assert channel.receive() == []
+    assert "SPAWNED with" in channel.fault
+
+
 @pytest.mark.parametrize("count", [1, 3, 64, 65, 253])
 @pytest.mark.parametrize("kind", sorted(set(Kind) - {Kind.SPAWN}))
 def test_descriptors_where_none_belong_are_closed(stranger, kind, count):
@@ -201,7 +209,7 @@ def test_descriptors_that_are_no_sockets_are_closed(stranger):
         socket.send_fds(sender, [b"\x05[]"], [passed.fileno(), file.fileno()])
         assert channel.receive() == []
         assert len(os.listdir("/proc/self/fd")) == before
-    assert "a descriptor that is no socket" in channel.fault
+    assert "a descriptor that is not a socket" in channel.fault
 
 
 def test_message_whose_descriptors_find_no_room_is_lost_and_its_sender_sees_it(stranger):
