@@ -209,6 +209,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.worker",
         "serving.preload",
         "serving.zygotes",
+        "serving.messages",
         "serving.crew",
         "serving.owner",
         "serving.recycling",

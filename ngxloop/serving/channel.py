@@ -140,7 +140,7 @@ class Channel:
         self._speaker = speaker
         self.is_open: bool = True  # False once the other end is known to be gone, or at a fault
         self.fault: str = ""  # why what was received is no message
-        self.lost_count: int = 0  # messages that were dropped: no descriptor was free for theirs
+        self._lost_count = 0  # messages that were dropped: no descriptor was free for theirs
 
     @classmethod
     def of(cls, fd: int) -> "Channel":
@@ -195,6 +195,11 @@ class Channel:
                 return
             yield message
 
+    def take_lost_count(self) -> int:
+        """Return how many messages were dropped since the last call, for want of descriptors."""
+        count, self._lost_count = self._lost_count, 0
+        return count
+
     def refuse(self, fault: str) -> None:
         """Receive nothing more, for what has been received."""
         self.is_open = False
@@ -223,7 +228,7 @@ class Channel:
             return None
         if flags & socket.MSG_CTRUNC:  # no descriptor was free
             close_fds(fds)
-            self.lost_count += 1
+            self._lost_count += 1
             return None
         if not packet and not fds and self._is_at_end():
             self.is_open = False

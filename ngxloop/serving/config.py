@@ -36,9 +36,10 @@ KILL_SECONDS = 5.0
 # A worker that was told to stop at once is killed after this long. nginx: the sum of its delays
 # 50, 100, 200, 400, 800 ms in ngx_master_process_cycle.
 STOP_SECONDS = 1.55
-# A worker that dies within this time of becoming ready has died young: the next one waits.
+# A worker that ends, leaves or is worn within this time of becoming ready is young: the next one in
+# a row waits.
 YOUNG_SECONDS = 5.0
-# Delay before the second process in a row that died young, then doubled each time, up to the limit.
+# Delay after the second young end in a row, then doubled each time, up to the limit.
 BACKOFF_SECONDS = 0.1
 BACKOFF_LIMIT_SECONDS = 30.0
 # The same signal that ends us may come twice for one stop: to us, and to our process group, as

@@ -1,10 +1,9 @@
-"""The worker processes of a master: forked, ordered about, heard, reaped.
+"""The worker processes of a master: fork, command and reap them.
 
-What a ready, a draining or a dead worker means for the others is the master's to decide: it is told
-through the methods of Owner.
+What a ready, a draining or a dead worker means for the others is decided by the Owner, whose
+methods are called.
 """
 
-import errno
 import functools
 import os
 import signal
@@ -13,15 +12,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ngxloop.core.scoreboard import Scoreboard
-from ngxloop.serving.asker import Asker
 from ngxloop.serving.assignment import Assignment, draw_request_limit
-from ngxloop.serving.badmessage import BadMessageError
-from ngxloop.serving.channel import Channel, Kind, Message, channel_pair
-from ngxloop.serving.config import KILL_SECONDS, STOP_SECONDS
+from ngxloop.serving.channel import Channel, Kind, channel_pair
+from ngxloop.serving.config import STOP_SECONDS
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.logs import log
-from ngxloop.serving.options.values import MAX_SECONDS
+from ngxloop.serving.messages import Listener, Messages
 from ngxloop.serving.places import Place
 from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.process import exit_code, exit_reason, fork_worker, has_ended, reap_orphans
@@ -32,17 +29,8 @@ from ngxloop.serving.worker import run_worker
 from ngxloop.serving.zygotes import Done, LostError, Zygotes
 
 
-class Owner(Protocol):
-    """Who is told what happens in the crew."""
-
-    def worker_ready(self, place: Place) -> None:
-        """The worker serves."""
-
-    def worker_leaves(self, place: Place) -> None:
-        """The worker drains without an order: it was sent a TERM of its own."""
-
-    def worker_silent(self, place: Place) -> None:
-        """The worker has stopped accepting."""
+class Owner(Listener, Protocol):
+    """Receives what happens in the crew."""
 
     def worker_gone(self, place: Place, reason: str, code: int | None) -> None:
         """The process has ended; the place is empty and place.failure says more, if it is set.
@@ -57,11 +45,6 @@ class Owner(Protocol):
         """Close, in a fresh worker, descriptors that only the master and others need."""
 
 
-MessageAction = Callable[[Place, Message], None]
-MESSAGES_PER_TURN = 16  # of one worker: the others and the orders come in between
-_LAST_WORDS = 1024  # messages of a dead worker; a queue holds net.unix.max_dgram_qlen
-
-
 class Crew:
     """All live worker processes, of every generation."""
 
@@ -73,20 +56,9 @@ class Crew:
         self._places: dict[int, Place] = {}  # by process id
         self.shared: SharedSockets = SharedSockets()
         self.zygotes: Zygotes = Zygotes(poller)
-        self._others: dict[int, Callable[[int], None]] = {}  # children that are no workers
+        self._others: dict[int, Callable[[int], None]] = {}  # children that are not workers
         self._slots_of_disowned: set[int] = set()  # of processes that got no place, and end
-        self.malformed_count: int = 0  # workers that were replaced for what they sent
-        self._actions: dict[Kind, MessageAction] = {
-            Kind.READY: self._hear_ready,
-            Kind.DRAINING: self._hear_draining,
-            Kind.FAILED: self._hear_failed,
-            Kind.BIND: self._hear_bind,
-            Kind.RELEASE: self._hear_release,
-        }
-
-    def answer(self, kind: Kind, action: MessageAction) -> None:
-        """Call the action for every message of this kind; it owns the message's descriptors."""
-        self._actions[kind] = action
+        self.messages: Messages = Messages(owner, poller, self.shared, self._places, self.expel)
 
     def adopt(self, pid: int, ended: Callable[[int], None]) -> None:
         """Watch a child of ours that is no worker; ended() is called with its exit code."""
@@ -137,10 +109,10 @@ class Crew:
         try:
             assignment = self._assign(place, slot, theirs)
             # before the fork: what fails until then leaves no process behind
-            self._poller.add(ours.fileno(), self._channel_handler(place))
+            self.messages.watch(place, ours)
             pid = self._fork(place, assignment, ours)
         except BaseException:
-            self._close_channel(ours)
+            self.messages.end(ours)
             raise
         finally:
             theirs.close()
@@ -148,7 +120,7 @@ class Crew:
             self._settle(place, pid, slot, ours)
         except BaseException:
             self._disown(pid, slot)
-            self._close_channel(ours)
+            self.messages.end(ours)
             raise
         log.debug("%s started, process %d", place, pid)
 
@@ -170,7 +142,6 @@ class Crew:
         """End a process that could not be given its place; its slot is free when it has ended."""
         self._places.pop(pid, None)
         self._free_slots.discard(slot)
-
         self._slots_of_disowned.add(slot)
 
         def ended(code: int) -> None:
@@ -181,19 +152,6 @@ class Crew:
 
         self._others[pid] = ended
         os.kill(pid, signal.SIGKILL)
-
-    def _channel_handler(self, place: Place) -> Handler:
-        return Handler(
-            HandlerName.WORKER_CHANNEL,
-            lambda: self._hear(place),
-            lambda: self.expel(place, "a message of it could not be handled"),
-            place,
-        )
-
-    def _close_channel(self, channel: Channel | None) -> None:
-        if channel is not None:
-            self._poller.remove(channel.fileno())
-            channel.end()
 
     def preload(self, place: Place, done: Done) -> None:
         """Load the application of a place's generation once, for all its workers.
@@ -227,7 +185,7 @@ class Crew:
                 if is_last:
                     place.order(Kind.ACCEPT)
                 place.order(Kind.DRAIN, b"" if seconds is None else f"{seconds:g}".encode())
-                self._expect_drain(place, seconds)
+                place.limit_drain(seconds)
 
     def stop(self, place: Place) -> None:
         """Let a worker end now: an order for its loop, a signal if it has none yet, then KILL."""
@@ -244,11 +202,10 @@ class Crew:
     def expel(self, place: Place, reason: str) -> None:
         """End a worker that is not to be trusted any more, or was not understood.
 
-        Its channel is deaf from now on, but open until it has ended: it still gets its orders.
+        Its messages are ignored from now on; it still gets its orders.
         """
         if place.channel is not None:
-            self._poller.remove(place.channel.fileno())
-            place.channel.is_open = False
+            self.messages.ignore(place.channel)
         if place.state is State.STARTING:  # the owner logs it
             place.failure = StartError(ExitCode.START_FAILED, f"{place} was ended: {reason}")
         elif place.is_live and place.state is not State.STOPPING:
@@ -257,8 +214,8 @@ class Crew:
         self.stop(place)
 
     def give_up(self, place: Place) -> None:
-        """Empty a place whose process has been reaped already."""
-        self._close_channel(place.channel)
+        """Empty a place after its process was reaped."""
+        self._close_channel(place)
         place.vacate("its end could not be handled")
 
     def kill(self, place: Place) -> None:
@@ -319,78 +276,12 @@ class Crew:
         self.shared.close_in_worker()
         self._owner.forget_in_worker(mine)
 
-    def _expect_drain(self, place: Place, seconds: float | None = None) -> None:
-        if seconds is None:
-            seconds = place.generation.config.graceful_timeout
-        place.put_off(min(seconds, MAX_SECONDS) + KILL_SECONDS)
-
     def _guard(self, name: HandlerName, action: Callable[[], object], subject: object) -> bool:
         return self._poller.call(Handler(name, action, subject=subject))
 
-    def _hear(self, place: Place, limit: int = MESSAGES_PER_TURN) -> None:
-        """Act on what a worker says; after the end of file there is nothing more to hear."""
-        channel = place.channel
-        if channel is None or not channel.is_open:
-            return
-        for message in channel.messages(limit):
-            if fault := place.order_fault(message.kind):
-                message.discard()
-                channel.refuse(fault)
-            else:
-                self._act(channel, place, message)
-        self._note_lost_messages(place, channel)
-        if channel.fault:
-            self.malformed_count += 1
-            self.expel(place, f"it has sent {channel.fault}")
-        elif not channel.is_open:
-            self._close_channel(channel)
-
-    def _note_lost_messages(self, place: Place, channel: Channel) -> None:
-        if channel.lost_count:
-            channel.lost_count = 0
-            error = OSError(errno.EMFILE, "no descriptor is free for those of a message")
-            self._poller.failures.note(HandlerName.LOST_MESSAGE, error, place)
-
-    def _act(self, channel: Channel, place: Place, message: Message) -> None:
-        try:
-            self._actions[message.kind](place, message)
-        except BadMessageError as error:  # its descriptors are closed
-            channel.refuse(str(error))
-
-    def _hear_ready(self, place: Place, message: Message) -> None:
-        if place.advance(Event.READY):
-            place.deadline = None
-            place.ready_at = time.monotonic()
-            place.interface = message.payload.decode()
-            self._owner.worker_ready(place)
-
-    def _hear_draining(self, place: Place, message: Message) -> None:
-        if place.advance(Event.DRAIN):  # else it was ordered to
-            self._expect_drain(place)
-            self._owner.worker_leaves(place)
-        place.is_accepting = False
-        self._owner.worker_silent(place)
-
-    def _hear_failed(self, place: Place, message: Message) -> None:
-        place.failure = StartError.unpack(message.payload)
-
-    def _hear_bind(self, place: Place, message: Message) -> None:
-        self.shared.answer_bind(self._asker(place), message)
-
-    def _hear_release(self, place: Place, message: Message) -> None:
-        self.shared.answer_release(self._asker(place), message)
-
-    def _asker(self, place: Place) -> Asker:
-        generation = place.generation
-        return Asker(
-            name=str(place),
-            pid=place.pid,
-            generation=generation.number,
-            config=generation.config,
-            interface=place.interface or generation.interface,
-            find_listener=functools.partial(generation.lend, place.number),
-            live_pids=self._places,
-        )
+    def _close_channel(self, place: Place) -> None:
+        if place.channel is not None:
+            self.messages.end(place.channel)
 
     def _nudge_all(self) -> None:
         """Let every worker look for connections: one that was woken for them accepts no more.
@@ -409,12 +300,11 @@ class Crew:
 
     def _bury(self, place: Place) -> None:
         """Take back what a dead process held, and tell the master."""
-        # Its last words; before it is reaped, for they may lead to a signal to its process id.
-        self._guard(HandlerName.WORKER_CHANNEL, lambda: self._hear(place, _LAST_WORDS), place)
+        self.messages.receive_last(place)  # not reaped yet: it may lead to a signal to its id
         pid, slot, state, code = place.pid, place.slot, place.state, exit_code(place.pid)
         del self._places[pid]
         self._free_slots.add(slot)
-        self._close_channel(place.channel)
+        self._close_channel(place)
         reason = exit_reason(code)
         is_news = place.failure is None and not _is_wanted(state, code)
         (log.warning if is_news else log.debug)("%s (process %d) %s", place, pid, reason)

@@ -1,4 +1,4 @@
-"""Places without a process are filled: at once, later if one dies young, or when there is room.
+"""Places without a process are filled: at once, with back-off after a young end, or with room.
 
 How much room there is. A reload never uses up the last slots of the scoreboard: a worker that
 leaves by itself has one. When even that is taken, serving goes before draining: who has been
@@ -8,6 +8,7 @@ leaving for the longest is stopped.
 import time
 from typing import Protocol
 
+from ngxloop.serving.config import YOUNG_SECONDS
 from ngxloop.serving.crew import Crew
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.failures import Failures
@@ -61,18 +62,23 @@ class Filling:
                 log.error("cannot fork %s: %s", place, error)
             else:  # of no kind that a fork has: the traceback is wanted
                 self._failures.note(HandlerName.SPAWNING, error, place)
-            place.history.young_deaths += 1
+            place.history.young_ends += 1
             line = f"cannot fork {place}: {error}"
             self._fleet.lose(place, StartError(ExitCode.START_FAILED, line))
 
     def spawn_again(self, place: Place) -> None:
         """Give a place whose process has died another one, now or later."""
-        delay = respawn_delay(place.history.young_deaths)
+        delay = respawn_delay(place.history.young_ends)
         if delay == 0:
             self.spawn(place)
             return
-        deaths = place.history.young_deaths
-        log.warning("%s died young %d times, next in %g s", place, deaths, delay)
+        log.warning(
+            "%s ended %d times in a row within %g s of starting; next start in %g s",
+            place,
+            place.history.young_ends,
+            YOUNG_SECONDS,
+            delay,
+        )
         place.advance(Event.WAIT)
         place.deadline = time.monotonic() + delay
 

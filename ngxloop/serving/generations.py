@@ -44,7 +44,7 @@ class Generations:
         self.count: int = 0  # of the workers that are wanted
         self.reloads: Reloads = Reloads()
         self.recycling: Recycling = Recycling(self, poller)
-        self.crew.answer(Kind.WORN, self.recycling.want_worn)
+        self.crew.messages.set_action(Kind.WORN, self.recycling.want_worn)
         self._filling = Filling(self, poller.failures)
         self._retired: list[Generation] = []  # some of it may still accept
         self._is_reload_wanted = False
@@ -292,7 +292,7 @@ class Generations:
     # What the crew tells -----------------------------------------------------------------------
 
     def worker_ready(self, place: Place) -> None:
-        """Count it; see crew.Owner."""
+        """Count it; see messages.Listener."""
         log.info("%s ready (process %d)", place, place.pid)
         spread = 1 + LIFETIME_SPREAD * random.random()  # each lives for another time
         place.lifetime = place.generation.config.max_lifetime * spread
@@ -302,18 +302,19 @@ class Generations:
             self.accept_generation(self.coming)
 
     def worker_leaves(self, place: Place) -> None:
-        """Replace it, at once if it has not left young; see crew.Owner."""
+        """Replace it, later if workers leave young again and again; see messages.Listener."""
         log.info("%s (process %d) drains by itself and is replaced", place, place.pid)
+        place.count_end()
         successor = self.recycling.promote(place)
         for generation in (self.serving, self.coming):
             if generation is not None and place in generation.places:
                 self.leaving.append(place)
                 fresh = generation.replace(place, successor)
                 if successor is None:
-                    self._filling.spawn_again(fresh)  # later, if others left as young
+                    self._filling.spawn_again(fresh)
 
     def worker_silent(self, place: Place) -> None:
-        """Close what nobody accepts on any more; see crew.Owner."""
+        """Close what nobody accepts on any more; see messages.Listener."""
         self.close_unused_listeners()
 
     def worker_gone(self, place: Place, reason: str, code: int | None) -> None:
@@ -389,4 +390,4 @@ class Generations:
 
 
 def _is_first_death(place: Place) -> bool:
-    return place.failure is None and place.history.young_deaths == 1
+    return place.failure is None and place.history.young_ends == 1

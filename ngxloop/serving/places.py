@@ -8,9 +8,16 @@ import time
 from typing import Any
 
 from ngxloop.serving.channel import Channel, Kind
-from ngxloop.serving.config import BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS, YOUNG_SECONDS, Config
+from ngxloop.serving.config import (
+    BACKOFF_LIMIT_SECONDS,
+    BACKOFF_SECONDS,
+    KILL_SECONDS,
+    YOUNG_SECONDS,
+    Config,
+)
 from ngxloop.serving.errors import StartError
 from ngxloop.serving.listeners import Listeners, ListeningSocket, describe_address
+from ngxloop.serving.options.values import MAX_SECONDS
 from ngxloop.serving.states import LIVE, Event, State, next_state
 
 _AGAIN_SECONDS = 1.0
@@ -24,7 +31,8 @@ class History:
     """What is told of the processes that had a place before; a successor goes on with it."""
 
     spawn_count: int = 0
-    young_deaths: int = 0  # in a row
+    young_ends: int = 0  # of processes in a row that ended soon after they were ready, or before
+    young_worn: int = 0  # of those in a row that had served --max-requests by then
     last_exit: str = ""  # how and why the last process ended
 
 
@@ -47,7 +55,8 @@ class Place:
         self.heard: set[Kind] = set()  # what the process has said
         self.is_accepting: bool = False  # False once it says that it drains
         self.lifetime: float = 0.0  # after so many seconds of serving it is replaced; 0: never
-        self.verdict: str = ""  # why the master ends it, if it is the master who does
+        self.verdict: str = ""  # why the master ends it, if it does
+        self._is_end_counted = False
 
     def __str__(self) -> str:
         return f"worker {self.generation.number}.{self.number}"
@@ -78,20 +87,41 @@ class Place:
         self.heard = set()
         self.is_accepting = True
         self.verdict = ""
+        self._is_end_counted = False
         self.history.spawn_count += 1
 
     def put_off(self, seconds: float = _AGAIN_SECONDS) -> None:
         """Have a deadline; by default the one at which what failed is tried again."""
         self.deadline = time.monotonic() + seconds
 
+    def limit_drain(self, seconds: float | None = None) -> None:
+        """Have a deadline for the end of a drain; without seconds, that of its configuration."""
+        if seconds is None:
+            seconds = self.generation.config.graceful_timeout
+        self.put_off(min(seconds, MAX_SECONDS) + KILL_SECONDS)
+
+    @property
+    def is_young(self) -> bool:
+        """Say whether the process is not ready yet, or was not ready YOUNG_SECONDS ago."""
+        return self.ready_at is None or time.monotonic() - self.ready_at < YOUNG_SECONDS
+
+    def count_end(self) -> None:
+        """Count a process that ends young; once for each, when it ends or leaves by itself."""
+        if not self._is_end_counted:
+            self._is_end_counted = True
+            self.history.young_ends = self.history.young_ends + 1 if self.is_young else 0
+
+    def count_worn(self) -> None:
+        """Count a process that has served --max-requests while it is young."""
+        self.history.young_worn = self.history.young_worn + 1 if self.is_young else 0
+
     def vacate(self, reason: str) -> None:
-        """Forget the process, which is gone; count whether it died young."""
+        """Forget the process, which has ended."""
         self.history.last_exit = f"{self.verdict}: {reason}" if self.verdict else reason
         self.advance(Event.EXIT)
         self.pid, self.slot, self.channel, self.deadline = 0, -1, None, None
         self.is_accepting = False
-        lived = self.ready_at is not None and time.monotonic() - self.ready_at >= YOUNG_SECONDS
-        self.history.young_deaths = 0 if lived else self.history.young_deaths + 1
+        self.count_end()
 
     def order_fault(self, kind: Kind) -> str:
         """Return why a message cannot come now, "" if it can; and remember that it came."""
@@ -162,8 +192,8 @@ class Generation:
         return Place(place.number, self, place.history)
 
 
-def respawn_delay(young_deaths: int) -> float:
+def respawn_delay(young_ends: int) -> float:
     """Return how long to wait before the next process: not at all, then longer each time."""
-    if young_deaths <= 1:
+    if young_ends <= 1:
         return 0.0
-    return float(min(BACKOFF_SECONDS * 2 ** min(young_deaths - 2, 30), BACKOFF_LIMIT_SECONDS))
+    return float(min(BACKOFF_SECONDS * 2 ** min(young_ends - 2, 30), BACKOFF_LIMIT_SECONDS))

@@ -8,11 +8,12 @@ together do not leave together.
 import functools
 from typing import Protocol
 
+from ngxloop.serving.badmessage import BadMessageError
 from ngxloop.serving.channel import Message
-from ngxloop.serving.config import BACKOFF_LIMIT_SECONDS
+from ngxloop.serving.config import BACKOFF_LIMIT_SECONDS, YOUNG_SECONDS
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.logs import log
-from ngxloop.serving.places import Generation, Place
+from ngxloop.serving.places import Generation, Place, respawn_delay
 from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.states import State
 
@@ -58,9 +59,29 @@ class Recycling:
             self.advance()
 
     def want_worn(self, place: Place, message: Message) -> None:
-        """Replace a worker that asks for it; see channel.Kind."""
-        message.discard()
-        self.want(place, "it has served as many requests as it may")
+        """Replace a worker that asks for it, with back-off: only it knows how much it has served.
+
+        Raises:
+            BadMessageError: Its configuration has no --max-requests.
+        """
+        if not place.generation.config.max_requests:
+            raise BadMessageError("WORN without --max-requests")
+        place.count_worn()
+        delay = min(respawn_delay(place.history.young_worn), YOUNG_SECONDS)
+        want = functools.partial(self.want, place, "it has served as many requests as it may")
+        if delay:
+            log.warning(
+                "%s has served --max-requests within %g s of starting, %d times in a row; a "
+                "successor starts in %g s",
+                place,
+                YOUNG_SECONDS,
+                place.history.young_worn,
+                delay,
+            )
+            handler = Handler(HandlerName.SUCCESSOR_RETRY, want, subject=place)
+            self._poller.call_later(delay, handler)
+        else:
+            want()
 
     def advance(self) -> None:
         """Start as many successors as there may be."""

@@ -66,7 +66,7 @@ class Status:
             "failures": {
                 "handlers": {str(name): n for name, n in self._failures.counts.items()},
                 "last": self._failures.last,
-                "malformed_messages": generations.crew.malformed_count,
+                "malformed_messages": generations.crew.messages.malformed_count,
             },
             "successor": self._succession.successor_pid,
             "predecessor": self._succession.predecessor_pid,

@@ -118,7 +118,9 @@ def spoil():
 
     def faulty_messages(self, limit=sys.maxsize):
         if is_due(HandlerName.LOST_MESSAGE):
-            self.lost_count += 1
+            for message in messages(self, limit):
+                message.discard()
+            self._lost_count += 1
             return iter(())
         return messages(self, limit)
 

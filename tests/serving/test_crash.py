@@ -127,7 +127,7 @@ def test_worker_that_leaves_is_replaced_though_many_still_drain(serve, count):
             found = server.logged(r"worker 1\.\d ready \(process (\d+)\)")
             serving.append(int(found.group(1)))
     assert "still drains and is stopped" in server.log
-    assert "died young" not in server.log
+    assert "was killed by" not in server.log
 
 
 def test_worker_that_gets_a_second_term_ends_at_once(serve):
@@ -149,8 +149,8 @@ def test_worker_that_dies_young_again_and_again_waits_longer_and_others_serve(se
     for _ in range(3):
         os.kill(victim, signal.SIGKILL)
         victim = int(server.logged(r"worker 1\.\d ready \(process (\d+)\)").group(1))
-    assert "died young 2 times, next in 0.1 s" in server.log
-    assert "died young 3 times, next in 0.2 s" in server.log
+    assert "ended 2 times in a row within 5 s of starting; next start in 0.1 s" in server.log
+    assert "ended 3 times in a row within 5 s of starting; next start in 0.2 s" in server.log
     with connect(server.address) as sock:
         assert receive_line(sock)
 

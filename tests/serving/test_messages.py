@@ -18,6 +18,7 @@ NONSENSE = {
     "an unknown kind": (b"\x3f", 0),
     "READY a second time": (bytes([Kind.READY]) + b"asgi", 0),
     "READY with a line of its own": (bytes([Kind.READY]) + b"x\nERROR forged", 0),
+    "WORN without --max-requests": (bytes([Kind.WORN]), 0),
     "DRAINING with descriptors": (bytes([Kind.DRAINING]), 253),
     "FAILED of brackets": (bytes([Kind.FAILED]) + b"[" * 60000, 0),
     "SPAWNED": (bytes([Kind.SPAWNED]) + b"1", 0),
@@ -102,8 +103,51 @@ def test_worker_that_talks_nonsense_as_it_starts_backs_off(serve, tmp_path):
     (tmp_path / "talk").touch()
     os.kill(server.worker_pids(1)[0], signal.SIGKILL)
     server.logged("was ended: it has sent the unknown kind 63")
-    server.logged(r"died young \d+ times, next in")
+    server.logged(r"ended \d+ times in a row within 5 s of starting; next start in")
     (tmp_path / "talk").unlink()
+    server.logged(r"worker 1\.0 ready")
+    assert server.end() == 0
+
+
+@pytest.mark.parametrize("interface", ["auto", "protocol"])
+def test_worker_that_claims_to_serve_something_else_is_ended(serve, tmp_path, interface):
+    """The master imports what serves the interface."""
+    text = Path(__file__).with_name("apps").joinpath("faulty.py").read_text()
+    lie = "nothing" if interface == "auto" else "aiohttp"
+    talk = f"if (_FOLDER / 'talk').exists():\n    send_packet(b'\x01{lie}', 0)\n"
+    (tmp_path / "nonsense.py").write_text(f"{text}\n{talk}")
+    options = ["--app-dir", str(tmp_path), "--interface", interface]
+    server = serve("nonsense:Obey", *options, wrapper=["env", f"FAULTY_FOLDER={tmp_path}"])
+    server.serving()
+    (tmp_path / "talk").touch()
+    os.kill(server.worker_pids(1)[0], signal.SIGKILL)
+    server.logged(f"was ended: it has sent READY with interface '{lie}', not ")
+    (tmp_path / "talk").unlink()
+    server.logged(r"worker 1\.0 ready")
+    assert server.end() == 0
+
+
+WORN = "asyncio.get_running_loop().call_later(0.01, send_packet, bytes([4]), 0)"
+LEAVES = "os.kill(os.getpid(), signal.SIGTERM)"
+
+
+@pytest.mark.parametrize(
+    ("action", "options", "line"),
+    [
+        (WORN, ["--max-requests", "1000"], "3 times in a row; a successor starts in 0.2 s"),
+        (LEAVES, [], "ended 3 times in a row within 5 s of starting; next start in 0.2 s"),
+    ],
+    ids=["worn", "leaves"],
+)
+def test_workers_that_want_to_be_replaced_at_once_are_replaced_with_back_off(
+    serve, tmp_path, action, options, line
+):
+    text = Path(__file__).with_name("apps").joinpath("faulty.py").read_text()
+    more = f"import signal\n\ndef worker_ready(slot):\n    {action}\n"
+    (tmp_path / "eager.py").write_text(f"{text}\n{more}")
+    options = ["--app-dir", str(tmp_path), "--hooks", "eager", *options]
+    server = serve("eager:Obey", *options).serving()
+    server.logged(line)
     server.logged(r"worker 1\.0 ready")
     assert server.end() == 0
 

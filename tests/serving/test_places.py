@@ -47,13 +47,13 @@ def test_generation_is_ready_when_all_its_workers_are():
     assert generation.is_ready
 
 
-def test_replacement_takes_number_and_young_deaths_of_the_place():
+def test_replacement_takes_number_and_young_ends_of_the_place():
     generation = generation_of(3, 2)
     old = generation.places[1]
-    old.history.young_deaths = 4
+    old.history.young_ends = 4
     fresh = generation.replace(old)
     assert generation.places[1] is fresh
-    assert (str(fresh), fresh.history.young_deaths, fresh.state) == ("worker 3.1", 4, State.DEAD)
+    assert (str(fresh), fresh.history.young_ends, fresh.state) == ("worker 3.1", 4, State.DEAD)
 
 
 def test_empty_place_sends_no_signal():

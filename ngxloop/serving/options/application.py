@@ -17,6 +17,13 @@ def is_script(app: str) -> bool:
     return app.endswith(".py")
 
 
+def possible_interfaces(app: str, interface: str) -> Sequence[str]:
+    """Return what a worker can find APP to be, of which --interface names one or leaves all."""
+    if is_script(app):
+        return ("script",)
+    return INTERFACES[1:] if interface == AUTO else (interface,)
+
+
 def _check_app(value: object) -> None:
     module, _, attribute = value.partition(":") if isinstance(value, str) else ("", "", "")
     if isinstance(value, str) and is_script(value) and "\0" not in value:
