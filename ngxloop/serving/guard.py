@@ -96,10 +96,15 @@ def _module_faults() -> Iterator[str]:
 
 
 def _spec_fault(spec: ModuleSpec) -> str:
-    """Return what is wrong with the file of a module, or with the folders of a package."""
+    """Return what is wrong with the file of a module, or with the folders of a package.
+
+    The folder of the bytecode counts even if there is none: others could put it there before the
+    module is loaded.
+    """
     folders = list(spec.submodule_search_locations or ())
     files = list(_files_of(spec))
-    folders += [os.path.dirname(os.path.abspath(file)) for file in files]
+    places = [*files, spec.cached] if files and isinstance(spec.cached, str) else files
+    folders += [os.path.dirname(os.path.abspath(file)) for file in places]
     return first_fault(folders) or next(filter(None, map(find_fault, files)), "")
 
 

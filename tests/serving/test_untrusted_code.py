@@ -70,6 +70,14 @@ def test_bytecode_of_others_is_not_run(start_in, ours):
     assert f"{cached} belongs to user nobody" in line
 
 
+def test_folder_into_which_others_can_put_bytecode_is_refused(start_in, ours):
+    (ours / "hooks_of_ops.py").write_text("")
+    (ours / "__pycache__").mkdir()
+    (ours / "__pycache__").chmod(0o777)
+    line = refusal(start_in(*AS_NOBODY, "--hooks", "hooks_of_ops", "--app-dir", str(ours)))
+    assert f"{ours}/__pycache__ can be written by everybody" in line
+
+
 def test_hooks_of_root_are_found_past_a_folder_of_others(start_in, ours, theirs):
     (ours / "hooks_of_ops.py").write_text(
         "import os, sys\ndef post_fork(slot):\n"
