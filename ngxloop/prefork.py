@@ -10,7 +10,6 @@ graceful; a respawn backs off.
 """
 
 import contextlib
-import errno
 import functools
 import os
 import signal
@@ -21,10 +20,9 @@ from typing import ClassVar
 
 from ngxloop import leader
 from ngxloop.serving.announcement import announce, warn_of_unserved
+from ngxloop.serving.capacity import open_generations
 from ngxloop.serving.config import UNSERVED_SECONDS, Config
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.filling import SLOTS_PER_WORKER
-from ngxloop.serving.generations import Generations
 from ngxloop.serving.guard import remove_guard
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.health import Health
@@ -49,9 +47,6 @@ from ngxloop.serving.turn import Turn
 from ngxloop.serving.watching import Watcher
 
 __all__ = ["Config", "Master"]
-
-# Slots are made once, for the workers there are and for those that scale() may add.
-_LEAST_WORKERS_TO_SCALE_TO = 8
 
 
 class Master:
@@ -136,7 +131,7 @@ class Master:
         with contextlib.ExitStack() as bound:
             bound.callback(listeners.close, leave_files=predecessor is not None)
             config.hook_functions.require("on_bind", listeners.describe())
-            self._generations = self._make_generations(count)
+            self._generations, self._most_workers = open_generations(self, self._poller, count)
             bound.pop_all()
         opened.callback(self._generations.close)
         self._open_relations(opened, predecessor)
@@ -189,23 +184,6 @@ class Master:
         if not self._shutdown.is_begun:
             self._fail(error)
             self.end()
-
-    def _make_generations(self, count: int) -> Generations:
-        """Make what all workers share: with room to scale, or without if there are no fds for it.
-
-        Raises:
-            StartError: There are none for the workers themselves.
-        """
-        for most in (max(_LEAST_WORKERS_TO_SCALE_TO, 2 * count), count):
-            with contextlib.suppress(OSError):
-                generations = Generations(self, self._poller, SLOTS_PER_WORKER * most)
-                self._most_workers = most
-                return generations
-        raise StartError(
-            ExitCode.START_FAILED,
-            f"cannot prepare {count} workers: {os.strerror(errno.EMFILE)}; "
-            "raise the open file limit (ulimit -n), or lower --workers",
-        )
 
     def _pause(self, seconds: float) -> bool:
         """Wait between two attempts to bind; True if we are told to end."""

@@ -215,6 +215,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.recycling",
         "serving.filling",
         "serving.generations",
+        "serving.capacity",
         "serving.audit",
         "serving.turn",
         "serving.health",

@@ -5,6 +5,7 @@ ask for `loop`, or for `loop_factory` when they need several.
 """
 
 import asyncio
+import signal
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -30,3 +31,13 @@ def loop(loop_factory: loops.LoopFactory) -> Iterator[asyncio.AbstractEventLoop]
     loop = loop_factory()
     yield loop
     loop.close()
+
+
+@pytest.fixture
+def signals_are_put_back() -> Iterator[None]:
+    """Check that a test leaves the handlers and the wake-up fd as they were."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)}
+    yield
+    for number, handler in before.items():
+        assert signal.getsignal(number) == handler, f"signal {number} was not put back"
+    assert signal.set_wakeup_fd(-1) == -1, "the wake-up fd was not put back"

@@ -1,7 +1,8 @@
 """ngxloop-serve with handlers that raise: a program for test_guards.py.
 
-The file $FAULTY_PLAN names a handler and how often it raises from now on; while there is none, all
-is as usual. What was raised is counted in $FAULTY_PLAN.count.
+The file $FAULTY_PLAN has the process id of the master, the name of a handler, how often it raises
+from now on, and the number of the plan. Without the file nothing fails. How often the handler has
+raised for a plan is counted in the file "count-NUMBER" beside it.
 """
 
 import dataclasses
@@ -10,22 +11,25 @@ import os
 import sys
 from pathlib import Path
 
+from ngxloop import prefork
 from ngxloop.cli import main
 from ngxloop.serving import (
     channel,
     crew,
     filling,
     generations,
+    health,
     listeners,
     places,
     poller,
     recycling,
+    sessions,
 )
 from ngxloop.serving.handlernames import HandlerName
 
 _PLAN = Path(os.environ.get("FAULTY_PLAN", "/nonexistent"))
 _MASTER = os.getpid()
-_raised = [0]
+_raised = {}  # by the number of the plan
 
 
 def is_due(name):
@@ -33,13 +37,14 @@ def is_due(name):
     if os.getpid() != _MASTER:
         return False
     try:
-        pid, wanted, times = _PLAN.read_text().split(",")
+        pid, wanted, times, number = _PLAN.read_text().split(",")
     except OSError:  # there is none, or no descriptor to read it with
         return False
-    if int(pid) != _MASTER or wanted != name or _raised[0] >= int(times):
+    raised = _raised.setdefault(number, 0)
+    if int(pid) != _MASTER or wanted != name or raised >= int(times):
         return False
-    _raised[0] += 1
-    (_PLAN.parent / "count").write_text(str(_raised[0]))
+    _raised[number] += 1
+    (_PLAN.parent / f"count-{number}").write_text(str(raised + 1))
     return True
 
 
@@ -101,6 +106,13 @@ class SpoiledEpoll:
         return self._epoll.poll(timeout)
 
 
+def shorten_waits():
+    """Let what happens by itself, or is tried again, happen soon."""
+    sessions.SESSION_SECONDS = 1.0
+    sessions._PAUSE_SECONDS = health.DUMP_SECONDS = prefork.UNSERVED_SECONDS = 0.3
+    places.Place.put_off.__defaults__ = (0.1,)
+
+
 def spoil():
     """Wrap the one guard, and what is not called through it."""
     call, epoll = poller.Poller.call, poller.select.epoll
@@ -145,5 +157,6 @@ def faulty_step(name, step):
 
 
 if __name__ == "__main__":
+    shorten_waits()
     spoil()
     sys.exit(main())
