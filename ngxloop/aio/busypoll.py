@@ -16,7 +16,7 @@ class BusyPolling:
             seconds: 50e-6 suits clients that answer at once; math.inf never sleeps.
 
         Raises:
-            TypeError: seconds is no number.
+            TypeError: seconds is not a number.
             ValueError: seconds is negative or nan.
 
         Notes:

@@ -1,4 +1,4 @@
-"""The worker that asks for shared sockets (sharing.py): what it may ask for, and how much."""
+"""A worker that requests shared sockets (sharing.py): what it may request, and how much."""
 
 import dataclasses
 import errno
@@ -20,23 +20,23 @@ from ngxloop.serving.privileges import Identity
 
 @dataclasses.dataclass(frozen=True)
 class Asker:
-    """The worker whose program asks."""
+    """A worker that runs a program."""
 
     name: str
     pid: int
     generation: int
     config: Config  # of its generation
-    interface: str  # what it serves, as it says itself; empty until it is ready
+    interface: str  # what it serves, according to its READY; empty until it is ready
     find_listener: Callable[[int, Any], socket.socket | None]  # among those that --bind opened
     live_pids: Container[int]  # of all workers
 
     @property
     def identity(self) -> Identity | None:
-        """The user that it is, None if that is the master's."""
+        """The user that it runs as, None for that of the master."""
         return self.config.start_plan.identity
 
     def may_ask(self, wanted: Wanted) -> bool:
-        """Say whether it may ask for sockets: a program for any, an application for the default.
+        """Say whether it may request a socket: a program any, an application the default address.
 
         Before it is ready, only the worker knows what its APP is (--interface auto).
         """
@@ -52,18 +52,18 @@ class Asker:
 
 @dataclasses.dataclass
 class Account:
-    """What one worker process has cost us."""
+    """The binds that one worker process has used up."""
 
-    left: float = WORKER_BINDS  # binds with another user's rights that it may ask for now
+    left: float = WORKER_BINDS  # binds with the rights of another user that it may request now
     seen_at: float = 0.0  # monotonic, when that was true
     logged_count: int = 0  # addresses that it has bound
     is_stalled: bool = False  # a file system that it named did not answer in time
 
     def spend(self) -> None:
-        """Take note of a bind.
+        """Count a bind.
 
         Raises:
-            OSError: There were too many, or it has held us up already.
+            OSError: There were too many, or one has timed out before.
         """
         now = time.monotonic()
         refill = (now - self.seen_at) * WORKER_BINDS_PER_SECOND if self.seen_at else 0.0

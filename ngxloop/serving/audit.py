@@ -1,11 +1,11 @@
-"""After a failure: what the handler left half done is found and finished, or taken back.
+"""Repair the records of the workers after a failure of a handler.
 
-A handler that raises has done some of its steps. Instead of an undo for each, the records are
-compared with what must hold between two turns:
+A handler that raises may have done some of its steps. Instead of an undo for each step, the records
+are compared with what must hold between two turns:
 
 a place with a process                             has one that the crew knows, or is empty
-a process that stands nowhere among the places     is stopped
-a worker that leaves, or whose master ends         was told to
+a process that has no place                        is stopped
+a worker that leaves, and each one at the end      has been told to drain
 a worker that starts, drains or stops              has a deadline
 a place of the serving generation                  has a process, or waits for one
 a place of the coming generation                   has a process, or the generation is rejected
@@ -50,7 +50,7 @@ class Audit:
         )
 
     def run(self) -> None:
-        """Do it, if something has failed since the last time."""
+        """Check everything if a handler has failed since the last time."""
         failed = self._poller.failures.total
         if failed == self._seen:
             return

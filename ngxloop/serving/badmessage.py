@@ -1,8 +1,8 @@
-"""The error for a message that no worker of ours sends: the worker that sent it is replaced."""
+"""The error for a message that a correct worker never sends; its sender is replaced."""
 
 
 class BadMessageError(Exception):
-    """A message of a worker makes no sense; the text says why.
+    """A message of a worker is invalid; the text says why.
 
     A handler that raises it has closed the descriptors of the message, and has changed nothing.
     """

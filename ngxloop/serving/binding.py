@@ -1,7 +1,7 @@
 """Bind sockets, and find and remove their files, with the rights of the workers.
 
-A path that a worker has named leads through folders that its user may own: a link or another file
-can stand there at any moment. With that user's rights it gains nothing by that.
+A path from a worker leads through folders that its user may own: a symbolic link or another file
+can replace a part of it at any time. With the rights of that user nothing is gained by this.
 """
 
 import contextlib
@@ -72,7 +72,7 @@ def _bind(wanted: Wanted, sock: socket.socket) -> bytes:
 
 
 def _identify(path: str) -> bytes:
-    """Return device and inode of a socket's file, nothing if there is none any more."""
+    """Return device and inode of a socket's file, nothing if it is gone."""
     with contextlib.suppress(FileNotFoundError):
         identity = file_identity(path)
         if is_socket_file(path):

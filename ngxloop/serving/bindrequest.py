@@ -1,8 +1,8 @@
-"""A program's request to bind: what it may name, and how it travels from a worker to the master.
+"""A program's request to bind: its fields, and the message from a worker to the master.
 
 The message of a request carries two sockets: the one to bind, and one end of a pair at which the
-worker waits for the answer. All of it is data from a stranger: the payload is bounded, each field
-has one type and a range, and the sockets are checked before they are used.
+worker waits for the answer. None of it is trusted: the payload is bounded, each field has one type
+and a range, and the sockets are checked before they are used.
 
 Rule: what a worker's Borrower (borrowing.py) never sends is refused here, as malformed. Whether an
 address is free, and a port allowed, the kernel says later, at bind(2).
@@ -80,10 +80,10 @@ class Wanted:
         return wanted
 
     def check(self) -> None:
-        """Refuse what cannot be shared, or is no address.
+        """Check the fields.
 
         Raises:
-            ValueError: It is such.
+            ValueError: The address is invalid, or the kind of socket cannot be shared.
         """
         if not _is_number(self.family, 2**16) or not _is_number(self.type, 2**16):
             raise ValueError("not a family and a type")
@@ -96,17 +96,17 @@ class Wanted:
         self._check_ordinal()
 
     def _check_ordinal(self) -> None:
-        """Refuse a number where there is no choice of ports, and its lack where there is."""
+        """Require a number for port 0, and none for other addresses."""
         is_port_free = isinstance(self.address, tuple) and self.address[1] == 0
         is_right = self.ordinal is None
         if is_port_free:
             is_right = self.type == socket.SOCK_STREAM and _is_number(self.ordinal, _ORDINALS)
         if not is_right:
-            raise ValueError("a wrong number of the request")
+            raise ValueError("the number of the request is missing, wrong or out of range")
 
     @property
     def path(self) -> str | None:
-        """Return the socket file, None if the address is none in the file system."""
+        """Return the socket file, None for other addresses."""
         if isinstance(self.address, str) and not self.address.startswith("\0"):
             return self.address
         return None
@@ -147,7 +147,7 @@ class Request:
             pid: The worker's.
 
         Raises:
-            BadMessageError: It is no request; the descriptors are closed.
+            BadMessageError: It is not a request; the descriptors are closed.
         """
         try:
             wanted = Wanted.unpack(message.payload)
@@ -176,7 +176,7 @@ class Request:
 
 
 def _is_number(value: Any, end: int) -> bool:
-    """Say whether it is an integer from 0 to below the end; True is none."""
+    """Say whether it is an integer from 0 to below the end, and not a bool."""
     return type(value) is int and 0 <= value < end
 
 
@@ -209,7 +209,7 @@ def _check_host_and_port(family: int, address: Any) -> None:
     try:
         socket.inet_pton(family, host)  # no names, no zones
     except (TypeError, ValueError, OSError):
-        raise ValueError("not a numerical host") from None
+        raise ValueError("not a numeric host") from None
 
 
 def _is_same_host(one: str, other: str) -> bool:
@@ -236,22 +236,24 @@ def _open_sockets(
             sock.detach()
         if isinstance(error, BadMessageError):
             raise
-        raise BadMessageError(f"a request to bind with no socket: {error.strerror}") from None
+        raise BadMessageError(
+            f"a request to bind with a descriptor that is not a socket: {error.strerror}"
+        ) from None
     return reply, offered
 
 
 def _check_reply(sock: socket.socket, pid: int) -> None:
-    """Refuse a socket at which another process may listen: an answer has root's credentials."""
+    """Refuse a socket of another process: an answer has the credentials of root."""
     if (sock.family, sock.type) != (socket.AF_UNIX, socket.SOCK_SEQPACKET):
-        raise BadMessageError("a request to bind without a socket to answer at")
+        raise BadMessageError("a request to bind without a reply socket")
     credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     if _CREDENTIALS.unpack(credentials)[0] != pid:
-        raise BadMessageError("a request to bind that is to be answered to another process")
+        raise BadMessageError("a request to bind with the reply socket of another process")
 
 
 def _check_offered(sock: socket.socket, wanted: Wanted) -> None:
     if (sock.family, sock.type) != (wanted.family, wanted.type) or not can_share(sock):
-        raise BadMessageError("a request to bind with a socket of another kind than it says")
+        raise BadMessageError("a request to bind with a socket that does not match it")
     try:
         sock.getpeername()
     except OSError:  # ENOTCONN

@@ -58,8 +58,8 @@ class Borrower:
         self._undecided: weakref.WeakKeyDictionary[socket.socket, Wanted] = (
             weakref.WeakKeyDictionary()
         )
-        # Those for port 0: descriptor and inode. A program that closes one tells nobody, and asks
-        # for another: passive FTP has one for each transfer.
+        # Those for port 0: descriptor and inode. Passive FTP has one for each transfer; closing
+        # one is not noticed at once.
         self._numbered_held: dict[Wanted, tuple[int, int]] = {}
         self.is_draining = False  # what the program closes from now on the others still need
         self.on_listen: Callable[[], object] = _do_nothing

@@ -8,10 +8,10 @@ which sends a struct the same way.
 Rules.
 1. An end that is left open in a third process hides the end of file. Every worker closes, right
    after the fork, the master's ends of all channels.
-2. A message is data from a stranger: the application of a worker can write to any descriptor.
-   FORMS says for each kind who sends it, how long its payload is, what it looks like, and how many
-   descriptors come with it. At the first message that does not fit, the channel is deaf: nothing
-   more is received, `fault` says why, and the descriptors that came are closed.
+2. A message is not trusted: the application of a worker can write to any descriptor. FORMS has for
+   each kind the sender, the size and pattern of the payload, and the number of descriptors. After
+   the first message that does not fit, nothing more is received, `fault` says why, and its
+   descriptors are closed.
 """
 
 import dataclasses
@@ -56,7 +56,7 @@ class Kind(enum.IntEnum):
 
 
 class Speaker(enum.Flag):
-    """Who is at the other end of a channel."""
+    """The process at the other end of a channel."""
 
     MASTER = enum.auto()
     WORKER = enum.auto()
@@ -119,7 +119,7 @@ class Message:
 
     kind: Kind
     payload: bytes = b""
-    fds: tuple[int, ...] = ()  # OWNS: whoever takes the message closes them
+    fds: tuple[int, ...] = ()  # OWNS: the receiver closes them
 
     def discard(self) -> None:
         """Close the descriptors of a message that is not used."""
@@ -134,12 +134,12 @@ class Channel:
 
         Args:
             sock: A SOCK_SEQPACKET one.
-            speaker: Who is at the other end.
+            speaker: The process at the other end.
         """
         self._sock = sock
         self._speaker = speaker
         self.is_open: bool = True  # False once the other end is known to be gone, or at a fault
-        self.fault: str = ""  # why what was received is no message
+        self.fault: str = ""  # why a message was refused
         self._lost_count = 0  # messages that were dropped: no descriptor was free for theirs
 
     @classmethod
@@ -187,7 +187,7 @@ class Channel:
         """Yield what has arrived, each message received when it is asked for.
 
         Args:
-            limit: At most so many: what a sender without end may take of a turn.
+            limit: The most messages to receive now: a sender may never stop.
         """
         for _ in range(limit):
             message = self._receive_one() if self.is_open else None
@@ -242,11 +242,11 @@ class Channel:
         close_fds(fds)
         self.refuse(fault)
         if self._speaker is Speaker.MASTER:
-            log.error("what came over the master's channel is no order: %s", fault)
+            log.error("invalid message from the master: %s", fault)
         return None
 
     def _find_fault(self, packet: bytes, fds: tuple[int, ...], flags: int) -> str:
-        """Return why a packet is no message of its sender, "" if it is one."""
+        """Return what is wrong with a packet, "" if it is a message of its sender."""
         if not packet:
             return "an empty packet"
         if flags & socket.MSG_TRUNC:

@@ -138,12 +138,12 @@ class Config(
         What is imported later is examined then, see guard.py.
         """
         if fault := import_fault():
-            remedy = "make it root's, or take it off Python's path (PYTHONPATH, python -P)"
+            remedy = "chown it to root, or remove it from Python's path (PYTHONPATH, python -P)"
             raise ConfigError("user", refusal(f"{fault}, and Python runs what is there", remedy))
         for option, path in (("pidfile", self.pidfile), ("control-socket", self.control_socket)):
             folder = os.path.dirname(os.path.abspath(path)) if path is not None else "/"
             if fault := find_fault(folder):
-                remedy = f"choose a folder of root's for {path}, /run for example"
+                remedy = f"choose a folder that only root can write for {path}, for example /run"
                 raise ConfigError(option, refusal(fault, remedy))
         set_guard()
 

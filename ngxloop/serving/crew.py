@@ -1,7 +1,6 @@
 """The worker processes of a master: fork, command and reap them.
 
-What a ready, a draining or a dead worker means for the others is decided by the Owner, whose
-methods are called.
+The Owner, which is called when one is ready, drains or ends, decides what follows.
 """
 
 import functools
@@ -200,7 +199,7 @@ class Crew:
             place.deadline = time.monotonic() + STOP_SECONDS
 
     def expel(self, place: Place, reason: str) -> None:
-        """End a worker that is not to be trusted any more, or was not understood.
+        """End a worker that has sent an invalid message.
 
         Its messages are ignored from now on; it still gets its orders.
         """
@@ -214,7 +213,7 @@ class Crew:
         self.stop(place)
 
     def give_up(self, place: Place) -> None:
-        """Empty a place after its process was reaped."""
+        """Empty a place after its process was reaped elsewhere."""
         self._close_channel(place)
         place.vacate("its end could not be handled")
 

@@ -1,7 +1,7 @@
 """Failures of the master's handlers: counted for the status, logged at a limited rate.
 
-Rule. At most one line in LOG_SECONDS for each name; the next one says how many were left out. The
-number of names is fixed, so is the rate of the log, however often a handler fails.
+Rule. At most one line in LOG_SECONDS for each name; the next line says how many were left out. The
+number of names is fixed, so the rate of the log is bounded, however often a handler fails.
 """
 
 import time
@@ -31,12 +31,12 @@ class Failures:
         return sum(self.counts.values())
 
     def note(self, name: HandlerName, error: BaseException, subject: object = None) -> None:
-        """Count a failure, and log it if it is time to; never raises.
+        """Count a failure, and log it unless the last line is too recent; never raises.
 
         Args:
             name: Of the handler.
             error: What it raised.
-            subject: Whose event it was, for the log.
+            subject: The worker or process that it was about, for the log.
         """
         self.counts[name] += 1
         try:
@@ -55,12 +55,12 @@ class Failures:
         self._quiet_until[name] = now + LOG_SECONDS
         left_out, self._left_out[name] = self._left_out[name], 0
         before = f" ({left_out} more since the last line)" if left_out else ""
-        whose = f" of {subject}" if subject is not None else ""
+        owner = f" of {subject}" if subject is not None else ""
         frames = traceback.format_exception(error, limit=-_TRACEBACK_FRAMES)
         log.error(
             "the handler %r%s failed: %s; %s%s",
             str(name),
-            whose,
+            owner,
             text,
             REMEDIES[name],
             before,

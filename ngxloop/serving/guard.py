@@ -1,11 +1,11 @@
-"""What a master imports while it is root and its workers are not: only what root alone can write.
+"""Import only what root alone can write, in a master that is root with workers that are not.
 
-Two halves. import_fault() examines the folders of sys.path, the modules that are loaded already,
-and what the interpreter obeys when it starts: itself, pyvenv.cfg and .pth files. That is for the
-moments in which a start, a reload or an upgrade can still be refused. The guard stands first among
-the finders (sys.meta_path) from then on, and examines each module that is found before it runs: a
-folder that is deep in a package, a file of bytecode, what an import hook of an editable
-installation points to. A worker takes it out when it has given up root.
+Two parts. import_fault() examines the folders of sys.path, the modules that are already loaded, and
+the files that the interpreter reads when it starts: itself, pyvenv.cfg and .pth files. It is called
+before a start, a reload or an upgrade, which can then be refused. From then on the guard is the
+first finder (sys.meta_path) and examines each module before it is executed: folders deep in a
+package, bytecode, the targets of an import hook of an editable installation. A worker removes the
+guard when it has given up root.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from ngxloop.serving.trust import find_fault, first_fault
 
 
 class UntrustedError(ImportError):
-    """A module is not imported, because others than root could have written it."""
+    """A module is not imported: users other than root could have written it."""
 
 
 class _Guard(importlib.abc.MetaPathFinder):
@@ -54,13 +54,13 @@ def is_guarded() -> bool:
 
 
 def remove_guard() -> None:
-    """Import what there is; for a process that has no rights to lose any more."""
+    """Examine nothing any more; for a process that has given up root."""
     if _guard in sys.meta_path:
         sys.meta_path.remove(_guard)
 
 
 def import_fault() -> str:
-    """Return why others than root could have a say in what we import, or have had one."""
+    """Return what lets users other than root change what we import; empty if only root can."""
     folders = first_fault(sys.path)
     return folders or next(filter(None, (*map(find_fault, _start_files()), *_module_faults())), "")
 

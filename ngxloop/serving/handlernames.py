@@ -1,8 +1,8 @@
-"""Everything that the master's turn calls, by name: the table of its handlers.
+"""The names of the master's handlers, which log lines and the status show.
 
-The names stand in log lines and in the status; each failure of a handler is counted under its name.
-REMEDIES says what a failure leads to. A handler that belongs to a connection or to a worker ends
-with its owner. One without an owner is paused, and called again after a delay that doubles.
+Each failure is counted under the name of its handler; REMEDIES says what follows it. A failure of a
+handler that belongs to a connection or a worker ends that. Any other handler is paused, and called
+again after a delay that doubles.
 """
 
 import enum
@@ -48,7 +48,7 @@ class HandlerName(enum.StrEnum):
 _PAUSED = "it is paused and called again"
 _CLOSED = "the connection is closed"
 _REPLACED = "the worker is replaced"
-_LEFT_OUT = "it is left out"
+_LEFT_OUT = "it is skipped"
 
 REMEDIES: Mapping[HandlerName, str] = {
     HandlerName.SIGNALS: _PAUSED,
@@ -69,10 +69,10 @@ REMEDIES: Mapping[HandlerName, str] = {
     HandlerName.WATCHDOG: _PAUSED,
     HandlerName.DRAIN_DELAY: _PAUSED,
     HandlerName.TURN: "the next turn begins after a pause",
-    HandlerName.POLL: "the epoll is made anew",
-    HandlerName.ORDER: "the order is not carried out; an order to end stops at once",
+    HandlerName.POLL: "a new epoll instance is created",
+    HandlerName.ORDER: "the order is dropped; an order to end stops the workers at once",
     HandlerName.DEADLINE: "it is tried again",
-    HandlerName.REAPING: "the worker's place is filled again",
+    HandlerName.REAPING: "the worker is respawned",
     HandlerName.SPAWNING: "it is tried again",
     HandlerName.RELOAD: "the generation before goes on serving",
     HandlerName.SERVING_STEP: _LEFT_OUT,

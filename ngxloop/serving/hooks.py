@@ -143,12 +143,12 @@ def load_hooks(name: str | None, folder: str) -> Hooks:
     try:
         place = os.path.abspath(folder)
     except OSError as error:
-        line = f"the working folder, in which {name!r} is looked for, is gone: {error.strerror}"
+        line = f"cannot look for {name!r}, the working folder no longer exists: {error.strerror}"
         raise ConfigError(_OPTION, line) from None
     beside = Neighbours(place)
     with beside.importable():
         spec = _find_module(name, place)
-    # if others can write the folder, it was found elsewhere: what is there stays out of its way
+    # If others can write the folder, the module was found elsewhere, and must not import from it.
     is_refused = is_guarded() and find_fault(place, is_searched=True)
     neighbours = None if is_refused else beside
     with _importable(neighbours):
@@ -193,7 +193,9 @@ def _run_module(name: str, spec: ModuleSpec) -> ModuleType:
 
 
 def _untrusted(error: UntrustedError) -> ConfigError:
-    remedy = "make both root's, or put the module where only root writes, on PYTHONPATH"
+    remedy = (
+        "chown both to root, or move the module to a folder of PYTHONPATH that only root can write"
+    )
     return ConfigError(_OPTION, refusal(f"{error} and has the module {error.name}", remedy))
 
 

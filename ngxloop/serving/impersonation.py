@@ -5,7 +5,7 @@ the effective user and groups, does the one thing, sends the outcome through a p
 
 Why not seteuid() in the master. A failure to come back, the umask, the death signal and
 PR_SET_DUMPABLE, which every change of the effective user resets, would be the master's problem; and
-a file system that does not answer would hold the master up for ever. A child can be killed.
+a file system that does not answer would block the master. A child can be killed.
 
 Why the real user stays root. kill(2) and ptrace(2) compare the real and the saved user id: no
 process of that user can stop, kill or trace the child. The kernel judges every path and every port

@@ -1,13 +1,13 @@
-"""Limits of what the master holds and does for its workers."""
+"""Limits of what the master keeps and does for its workers."""
 
 # Binding for programs, see sharing.py -------------------------------------------------------------
 
 # Bytes of one request. The longest address is a Unix path of 107 bytes (sun_path in unix(7), less
 # its final zero), of which JSON writes each as up to 6 characters.
 BIND_REQUEST_BYTES = 1024
-# Addresses that one worker process may hold, that one generation shares, and all generations, of
-# which two full ones meet during a reload. The programs that need most have some hundred: FTP
-# servers with a port for each transfer, proxies with a port for each customer.
+# Addresses of one worker process, of one generation, and of all generations: during a reload there
+# are two. Programs that need many have some hundred: FTP servers with a port for each transfer,
+# proxies with a port for each customer.
 WORKER_SOCKETS = 1024
 GENERATION_SOCKETS = 2 * WORKER_SOCKETS
 SHARED_SOCKETS = 2 * GENERATION_SOCKETS

@@ -98,7 +98,7 @@ class Loader:
         """
         is_harmless = not file.given and config.drops_rights
         if file.fault and not is_harmless and (config.drops_rights or self._is_strict):
-            remedy = f"make {file.path} and the folders above it root's, or give another --config"
+            remedy = f"chown {file.path} and the folders above it to root, or give another --config"
             raise ConfigError("config", refusal(file.fault, remedy))
 
     def _read_file(self, line: CommandLine) -> FileOptions:

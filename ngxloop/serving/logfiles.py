@@ -5,11 +5,12 @@ no line is lost in between, and whoever writes knows only the number. nginx: ngx
 The master opens first and gives the file to the user of the workers, who may not create it. A
 worker that cannot open it goes on writing to the old file.
 
-Rules for a master that is root while its workers are another user, who may own the folder and put
-anything at the path. 1. The file is a regular one without other names, of root or of that user; no
-link is followed to it, and to open it never waits. 2. A link on the way to its folder is followed
-only where root alone could have made it. 3. Root gives away only what it has created just now, or
-what is root's in a folder that nobody else can write.
+Rules for a master that is root with workers of another user, to which the folder may belong, so
+that anything can be at the path. 1. The file must be a regular file with one hard link, owned by
+root or by that user; a symbolic link at the path is not followed, and open() never waits. 2. A
+symbolic link on the way to the folder is followed only where root alone could have created it.
+3. Root changes the owner only of a file that it has just created, or of one that it owns in a
+folder that only root can write.
 Without --user, a file may be anything that can be opened: a device, a FIFO, a link.
 """
 
@@ -27,7 +28,7 @@ _MODE = 0o644
 _OWNER_MAY = stat.S_IRUSR | stat.S_IWUSR
 _FOLDER_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _NOT_REGULAR = "it is not a regular file"
-_ATTEMPTS = 5  # to open a file that somebody creates and removes meanwhile
+_ATTEMPTS = 5  # to open a file that others create and remove meanwhile
 
 
 class RefusedFileError(OSError):
@@ -56,7 +57,9 @@ class LogFile:
         try:
             self.reopen()
         except OSError as error:
-            line = f"cannot open the log file {self.path}: {error.strerror}; create its folder"
+            is_refused = isinstance(error, RefusedFileError)
+            advice = "give a regular file" if is_refused else "create its folder"
+            line = f"cannot open the log file {self.path}: {error.strerror}; {advice}"
             raise StartError(ExitCode.START_FAILED, line) from error
 
     def reopen(self) -> None:
@@ -165,7 +168,7 @@ def _open_component(name: str, at_fd: int, depth: int) -> int:
     folder = os.fstat(at_fd)
     if folder.st_uid != ROOT_UID or folder.st_mode & OTHERS_WRITE or depth == MAX_LINKS:
         raise RefusedFileError(
-            f"its folder is reached by a link that others could have made, {name}"
+            f"its folder is reached through {name}, a symbolic link that others could have created"
         )
     return _open_folder(target, at_fd, depth + 1)
 
@@ -186,7 +189,7 @@ def _open_in(folder_fd: int, name: str) -> tuple[int, bool]:
             if error.errno == errno.ENXIO:
                 raise RefusedFileError(_NOT_REGULAR) from None
             raise
-    raise RefusedFileError("it comes and goes")
+    raise RefusedFileError("it is created and removed again and again")
 
 
 def _examine(found: os.stat_result, owner_uid: int) -> None:
@@ -194,9 +197,9 @@ def _examine(found: os.stat_result, owner_uid: int) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise RefusedFileError(_NOT_REGULAR)
     if found.st_nlink != 1:
-        raise RefusedFileError("it has another name (a hard link), or none any more")
+        raise RefusedFileError("it has another hard link, or was removed")
     if found.st_uid not in (ROOT_UID, owner_uid):
-        raise RefusedFileError(f"it belongs to {user_name(found.st_uid)}")
+        raise RefusedFileError(f"it is owned by {user_name(found.st_uid)}")
 
 
 def _give(fd: int, uid: int) -> None:

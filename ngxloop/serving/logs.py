@@ -84,8 +84,7 @@ def set_up_logs(options: LogOptions, writer: Writer = MASTER, owner_uid: int | N
     Args:
         options: What is to be written where; in the master again after a reload.
         writer: Who we are.
-        owner_uid: The user of the workers, who must be able to open the files again; None if that
-            is our own.
+        owner_uid: The user of the workers, which open the files again; None for our own.
 
     Raises:
         StartError: A file cannot be opened.
@@ -127,7 +126,7 @@ def reopen() -> None:
         try:
             file.reopen()
         except OSError as error:
-            # the master has logged already what everybody refuses
+            # the master has logged it already
             is_known = isinstance(error, RefusedFileError) and _state.writer is not MASTER
             write = log.debug if is_known else log.error
             write("cannot reopen %s: %s; writing on to the old file", file.path, error.strerror)

@@ -85,7 +85,7 @@ class Messages:
         handler = Handler(
             HandlerName.WORKER_CHANNEL,
             functools.partial(self._receive, place),
-            lambda: self._expel(place, "a message of it could not be handled"),
+            lambda: self._expel(place, "one of its messages could not be handled"),
             place,
         )
         self._poller.add(channel.fileno(), handler)

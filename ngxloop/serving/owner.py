@@ -1,4 +1,4 @@
-"""Who the generations report to, and the record of how reloads went."""
+"""The callbacks of the generations, and the record of how reloads went."""
 
 import dataclasses
 from typing import Protocol
@@ -10,7 +10,7 @@ from ngxloop.serving.places import Generation
 
 
 class Owner(Protocol):
-    """Who is told what happens to generations."""
+    """Receives what happens to generations."""
 
     def prepare_reload(self, current: Listeners) -> tuple[Config, int, Listeners]:
         """Return what the next generation serves, by how many workers, and where.

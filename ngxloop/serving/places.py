@@ -143,7 +143,7 @@ class Place:
     def send_signal(self, number: int) -> None:
         """Send a signal to the process. Its id cannot be another's: only we reap it."""
         if self.is_live:
-            with contextlib.suppress(ProcessLookupError):  # somebody else in this program reaped it
+            with contextlib.suppress(ProcessLookupError):  # reaped by other code in this process
                 os.kill(self.pid, number)
 
 

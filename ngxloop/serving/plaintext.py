@@ -1,14 +1,14 @@
-"""Text from elsewhere, made fit for a log line, a terminal or a status page.
+"""Untrusted text, escaped for a log line, a terminal or a status page.
 
-Escaped is what str.isprintable() calls not printable: newlines, escape sequences, C1 controls,
-bidirectional overrides, lone surrogates. A backslash stays: the result is for people, not parsed.
+Escaped is what str.isprintable() rejects: newlines, escape sequences, C1 controls, bidirectional
+overrides, lone surrogates. A backslash stays: the result is for people, not for parsers.
 """
 
 LINE_CHARACTERS = 1000
 
 
 def one_line(text: str, limit: int = LINE_CHARACTERS) -> str:
-    """Return the text as one printable line of at most so many characters."""
+    """Return the text as one printable line of at most `limit` characters."""
     head = text[: limit + 1]
     shown = "".join(one if one.isprintable() else _escape(one) for one in head)
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."

@@ -1,21 +1,21 @@
-"""The master's one wait: for descriptors and for points in time, each with its handler; one guard.
+"""Wait for descriptors and for points in time, and call their handlers behind a guard.
 
 Rules.
-1. What a handler raises does not leave the poller, KeyboardInterrupt and SystemExit excepted. The
-   failure is counted and logged (failures.py), then the handler's on_failure closes the session or
+1. No exception of a handler leaves the poller but KeyboardInterrupt and SystemExit. The failure is
+   counted and logged (failures.py), then the on_failure of the handler closes the session or
    replaces the worker that it belongs to. A handler that is still registered afterwards is paused:
-   epoll reports a level again and again, so one that always raises would take all the CPU. The
-   pause doubles up to RETRY_LIMIT_SECONDS.
-2. Events are matched with registrations before the first handler runs. One whose descriptor was
-   removed, or registered anew, by an earlier handler of the same batch is dropped: its number may
-   mean another file by now. (core/pool.pyx does the same with a generation in epoll's data.)
-3. An event of a descriptor that is not registered comes from one that was closed while another
-   process still has it open: epoll cannot be told to forget it (epoll(7), question 6). The epoll is
-   then made anew.
+   epoll is level-triggered, so one that always raises would use all the CPU. The pause doubles up
+   to RETRY_LIMIT_SECONDS.
+2. Events are matched with registrations before the first handler runs. If an earlier handler of the
+   same batch has removed a descriptor, or registered its number again, the event is dropped: the
+   number may be another file's. (core/pool.pyx does the same with a generation in epoll's data.)
+3. An event of an unregistered descriptor comes from one that was closed here but is still open in
+   another process: epoll cannot remove it (epoll(7), question 6). A new epoll instance replaces the
+   old one then.
 4. A forked child never returns through the guard: it would go on as a second master.
 
-How alarms stay cheap. They stand in a heap; a cancelled one stays there until its time comes, which
-is soon: there are a handful of them.
+Alarms are in a heap. A cancelled one stays there until its time: a session that has ended leaves
+its time-out there for up to 2 s.
 """
 
 import contextlib
@@ -40,14 +40,14 @@ RETRY_SECONDS = 0.01  # the first pause of a handler that has failed
 RETRY_LIMIT_SECONDS = 1.0  # the longest
 Action = Callable[[], object]
 
-# OWNS: epoll objects whose descriptor somebody else has closed. Their number may belong to another
-# file by now, which the object would close at its end.
+# OWNS: epoll objects with a descriptor that other code has closed. A destructor would close the
+# number, which may be another file's.
 _lost: list[select.epoll] = []
 
 
 @dataclasses.dataclass(frozen=True)
 class Handler:
-    """What to call, whose it is, and what a failure leads to."""
+    """What to call, and what follows a failure."""
 
     name: HandlerName
     action: Action
@@ -111,7 +111,7 @@ class Poller:
             self._unregister(fd)
 
     def call_later(self, seconds: float, handler: Handler) -> Alarm:
-        """Call the handler when so many seconds have passed."""
+        """Call the handler after a time."""
         alarm = Alarm(handler)
         self._set(alarm, seconds)
         return alarm
@@ -128,7 +128,7 @@ class Poller:
         return True
 
     def wait(self, timeout: float | None) -> None:
-        """Wait for events, at most so many seconds; call their handlers and what is due."""
+        """Wait for events, until the time-out at most; call their handlers and what is due."""
         for registration in self._poll(self._clip(timeout)):
             if self._is_current(registration):
                 self._handle(registration)
@@ -189,7 +189,7 @@ class Poller:
     # The epoll ---------------------------------------------------------------------------------
 
     def _poll(self, timeout: float | None) -> list[_Registration]:
-        """Return what is ready; after a failure nothing, a pause, and an epoll made anew."""
+        """Return what is ready; after a failure pause, renew the epoll and return nothing."""
         try:
             fds = [fd for fd, _ in self._epoll.poll(timeout)]
         except Exception as error:
@@ -208,7 +208,7 @@ class Poller:
         return ready
 
     def _renew(self, error: Exception | None = None) -> None:
-        """Make the epoll anew, and register everything in it."""
+        """Replace the epoll instance, and register everything in the new one."""
         fresh = select.epoll()
         if _is_closed_by_others(error):
             _lost.append(self._epoll)
@@ -250,5 +250,5 @@ def ignore() -> None:
 
 
 def retry_delay(failure_count: int) -> float:
-    """Return how long to wait after so many failures in a row."""
+    """Return how long to wait after a number of failures in a row."""
     return float(min(RETRY_SECONDS * 2 ** min(failure_count - 1, 20), RETRY_LIMIT_SECONDS))

@@ -3,8 +3,8 @@
 Rules. 1. Every signal is blocked around the fork; the worker resets its handlers before it lets
 any in. 2. The worker leaves by os._exit(): the caller's stack, which it has inherited, belongs to
 the master, and so do exit functions registered before the fork. (multiprocessing does the same.)
-3. What keep_private() was given is closed before anything else happens in the child: workers, the
-processes that preload and watch, whatever is forked here.
+3. The descriptors of keep_private() are closed first in every child that is forked here: workers,
+and the processes that preload and watch.
 """
 
 import atexit
@@ -61,7 +61,7 @@ def fork_worker(
 
 
 def has_ended(pid: int) -> bool:
-    """Say whether a child has ended, or was reaped by somebody else in this program.
+    """Say whether a child has ended, or was reaped by other code in this process in this program.
 
     It is not reaped: its id is not given to another process yet.
     """
@@ -92,7 +92,7 @@ def is_child(pid: int) -> bool:
 def reap_orphans(ours: AbstractSet[int]) -> None:
     """Reap what was never ours; one of ours that ends meanwhile has a SIGCHLD on its way."""
     peek = os.WEXITED | os.WNOHANG | os.WNOWAIT
-    with contextlib.suppress(ChildProcessError):  # there are no children at all
+    with contextlib.suppress(ChildProcessError):  # no children are left
         while (found := os.waitid(os.P_ALL, 0, peek)) and found.si_pid not in ours:
             os.waitpid(found.si_pid, 0)
             log.debug("reaped process %d, an orphan", found.si_pid)
@@ -101,7 +101,7 @@ def reap_orphans(ours: AbstractSet[int]) -> None:
 def exit_reason(code: int | None) -> str:
     """Return in words how a process ended: its exit code, below 0 for a signal."""
     if code is None:
-        return "was reaped by somebody else"
+        return "was reaped by other code in this process"
     if code >= 0:
         return f"exited with code {code}"
     try:

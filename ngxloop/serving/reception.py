@@ -132,7 +132,7 @@ def _commands(orderly: Orderly, status: Status) -> dict[str, Callable[[Mapping[s
         count = asked.get("count")
         if type(count) is not int:
             raise CommandError(
-                f"scale to how many workers? {one_line(repr(count), 60)} is no number"
+                f"scale to how many workers? {one_line(repr(count), 60)} is not a number"
             )
         _check(orderly.scale(count))
 

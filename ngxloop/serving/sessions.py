@@ -1,14 +1,14 @@
 """One question, one answer, then the end: short conversations on a stream socket in the poller.
 
 Rules.
-1. No client holds the master up, nor another client. Sockets do not block; a question has a length
-   and a time limit; so has what follows it.
-2. Connections are accepted as they come. When SESSION_COUNT are open, the oldest that has not asked
-   its question yet is closed for the new one; if all have asked, the oldest. What a new connection
-   has sent is read at once, so a client that asks as soon as it is connected is answered, however
-   many others say nothing.
+1. A client delays neither the master nor another client. Sockets do not block; a question has a
+   limit of size and time; so has what follows it.
+2. Connections are accepted as they come. When SESSION_COUNT are open, the oldest one without a
+   complete question is closed for the new one; if all are complete, the oldest one. The data of a
+   new connection is read at once, so a client that sends its request as soon as it is connected is
+   answered, even if many others are silent.
 3. Descriptors that a client of a Unix socket sends are closed; see closing.py.
-4. What a session raises ends that session alone (poller.py).
+4. An exception in a session closes only that session (poller.py).
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 @dataclasses.dataclass(frozen=True)
 class Dialogue:
-    """What is spoken on a listening socket.
+    """The protocol of a listening socket.
 
     Attributes:
         listener: The name of the handler that accepts.
@@ -130,7 +130,7 @@ class _Session:
         closed: Callable[["_Session"], None],
     ) -> None:
         self.sock = sock
-        self.has_asked: bool = False  # its question is whole
+        self.has_asked: bool = False  # its question is complete
         self._poller = poller
         self._dialogue = dialogue
         self._closed = closed
@@ -186,7 +186,7 @@ class _Session:
         except OSError:  # nobody waits for it any more
             self.close()
             return
-        # what comes behind the question is read, or the kernel would reset the answer
+        # Data behind the question is read, or the kernel would send a reset after the answer.
         self._poller.change(self.sock.fileno(), self.handler(self._drain), READABLE)
 
     def _drain(self) -> None:

@@ -13,13 +13,13 @@ Rules.
 3. Port 0 is one address each time it is asked for: the first request of every worker gets one
    port, the second another one.
 4. --bind goes before: an address that the master opened itself is given as it is.
-5. What is bound here, and each file that is made, looked at or removed for it, is so with the
-   rights of --user (binding.py): a program gets what it could bind by itself, and nothing
-   more. The kernel decides, net.ipv4.ip_unprivileged_port_start included. What needs root's rights
-   is named with --bind.
-6. A worker of an application has nothing to ask for; see Asker.may_ask().
-7. A request that fails is answered with an errno, as bind(2) in the program would have failed; a
-   request that makes no sense raises BadMessageError. Everything is bounded, see limits.py.
+5. Sockets are bound, and their files created, examined and removed, with the rights of --user
+   (binding.py): a program gets what it could bind by itself, and nothing more. The kernel
+   decides, net.ipv4.ip_unprivileged_port_start included. Addresses that only root can bind are
+   named with --bind.
+6. The worker of an application may not request sockets; see Asker.may_ask().
+7. A request that fails is answered with the errno that bind(2) in the program would have had; an
+   invalid request raises BadMessageError. Everything is bounded, see limits.py.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ class _Shared:
 
     sock: socket.socket
     file: File | None  # device and inode of a Unix socket's file
-    identity: Identity | None  # whose rights it was bound with, None for the master's
+    identity: Identity | None  # the user it was bound as, None for that of the master
     generation: int = 0  # the newest that asked
     holders: set[int] = dataclasses.field(default_factory=set)  # process ids, also of dead ones
 
@@ -94,7 +94,7 @@ class SharedSockets:
         Args:
             key: The request.
             sock: What was bound for it.
-            identity: Whose rights our workers have.
+            identity: The user of our workers.
         """
         try:
             wanted = Wanted.unpack(key.encode())
@@ -112,13 +112,13 @@ class SharedSockets:
         """Bind what the program of a worker wants to bind, or hand out what is bound already.
 
         Raises:
-            BadMessageError: No program asks so.
+            BadMessageError: A program does not send such a request.
         """
         request = Request.take(message, asker.pid)
         is_kept = False
         try:
             if not asker.may_ask(request.wanted):
-                raise BadMessageError("a request to bind, which its application never does")
+                raise BadMessageError("a request to bind, which only programs may send")
             sock = self._find(asker, request.wanted)
             if sock is not None:
                 request.answer(SHARED, [sock.fileno()])
@@ -135,12 +135,12 @@ class SharedSockets:
         """The program of a worker has closed a socket; the last one closes it for all.
 
         Raises:
-            BadMessageError: No program says so.
+            BadMessageError: A program does not send such a release.
         """
         message.discard()
         wanted = Wanted.unpack(message.payload)
         if message.fds or not asker.may_ask(wanted):
-            raise BadMessageError("a release of a socket, which its application never has")
+            raise BadMessageError("a release of a socket, which only programs may send")
         shared = self._sockets.get(wanted)
         if shared is None or asker.pid not in shared.holders:  # dropped meanwhile, or not its own
             return
@@ -179,7 +179,7 @@ class SharedSockets:
             return None
         identity = asker.identity
         if identity is not None and os.fstat(shared.sock.fileno()).st_uid != identity.uid:
-            # A generation that ran as another user has it: in use, as by another program.
+            # A generation with another --user has bound it.
             raise os_error(errno.EADDRINUSE)
         if asker.pid not in shared.holders:
             self._check_room_of_worker(asker)
@@ -219,7 +219,7 @@ class SharedSockets:
             return bind_as(asker.identity, wanted, sock)
         except TimeoutError:
             account.is_stalled = True
-            log.warning("%s: no answer to a bind in %g s", asker.name, BIND_SECONDS)
+            log.warning("%s: a bind was not finished within %g s", asker.name, BIND_SECONDS)
             raise
 
     def _account(self, asker: Asker) -> Account:
@@ -255,7 +255,7 @@ class SharedSockets:
             if shared.file is not None and wanted.path is not None and not leave_files:
                 files[shared.identity].append((wanted.path, shared.file))
             close_socket(shared.sock)
-            log.debug("closed %s, for which no program asks any more", name)
+            log.debug("closed %s, which no program uses any more", name)
         for identity, found in files.items():
             try:
                 remove_as(identity, found)
@@ -276,5 +276,5 @@ def _lend(asker: Asker, shared: _Shared) -> None:
 
 
 def _is_bound(wanted: Wanted, sock: socket.socket) -> bool:
-    """Say whether the program itself has bound it: it did not know yet if it would listen."""
+    """Say whether the program itself has bound it, before it was known that it would listen."""
     return wanted.ordinal is not None and sock.getsockname()[1] != 0

@@ -1,19 +1,18 @@
-"""Whether anybody but root can change what a path leads to; for a master that is root.
+"""Find out whether users other than root can change what a path leads to.
 
-How it works. The path is resolved one component at a time, as the kernel does it. Whoever may write
-a folder on the way can put something else there, so every folder must belong to root and be closed
-to group and others; so must what stands at the end. The group counts whichever it is: POSIX ACLs
-show in its bits, too. sshd's StrictModes asks the same of authorized_keys.
+How it works. The path is resolved one component at a time, as the kernel does it. A user that can
+write a folder on the way can replace what is in it, so root must own every folder and the file at
+the end, and group and others must not have write permission. Every group counts: its bits are the
+mask of a POSIX ACL. StrictModes of sshd has the same rule for authorized_keys.
 
 Two cases need a closer look.
-1. A sticky folder, as /tmp: an entry of root's can be neither removed nor renamed by others, so the
-   way may lead through it. But anybody can add to it, so it is no folder to search (for modules),
-   and what is not there yet can appear.
-2. What comes out of a pipe, as /dev/stdin or `<(...)`: that is an open descriptor, which whoever
-   started us has handed over.
+1. A sticky folder such as /tmp: others can neither remove nor rename an entry that root owns, so a
+   path may lead through it. But everybody can add entries, so modules are not looked up in it, and
+   an entry that is missing can be created.
+2. A pipe, by /dev/stdin or `<(...)`: an open descriptor that our parent process has passed on.
 
-The trap: to check first and open afterwards leaves a moment in between. So open, read, then check:
-a folder that others may write cannot have become root's meanwhile.
+The trap: between a check and the open that follows, a file can be replaced. So open, read, then
+check: others cannot give a folder that they can write to root.
 """
 
 import errno
@@ -30,7 +29,7 @@ ROOT_UID = 0
 MAX_LINKS = 40  # linux/namei.h: MAXSYMLINKS
 MAX_BYTES = 2**20  # of a file of options or variables
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_ADVICE = "root obeys only what nobody else can write while --user is set"
+_ADVICE = "with --user, the master uses only what root alone can write"
 
 
 class Text(NamedTuple):
@@ -67,12 +66,12 @@ def find_fault(path: str | os.PathLike[str], *, is_searched: bool = False) -> st
 
     Args:
         path: A file or folder, which need not be there.
-        is_searched: It is a folder in which names are looked up: nobody else may add to it.
+        is_searched: It is a folder in which names are looked up: others must not add to it.
     """
     try:
         here = "/" if os.path.isabs(path) else os.getcwd()
     except FileNotFoundError:
-        return f"the working folder, from which {path} counts, is gone"
+        return f"the working folder, to which {path} is relative, no longer exists"
     return _Way(os.path.join(here, path), is_searched).fault
 
 
@@ -82,12 +81,12 @@ def first_fault(folders: Iterable[str]) -> str:
 
 
 def refusal(fault: str, remedy: str) -> str:
-    """Return a fault as the problem of an option, with what to do."""
+    """Return a fault as the problem of an option, with the remedy."""
     return f"{fault}; {_ADVICE}: {remedy}"
 
 
 def user_name(uid: int) -> str:
-    """Return what people call a user."""
+    """Return the name of a user, for messages."""
     try:
         return f"user {pwd.getpwuid(uid).pw_name}"
     except KeyError:
@@ -98,7 +97,7 @@ def user_name(uid: int) -> str:
 
 
 class _Way:
-    """Goes along a path, and stops at the first fault."""
+    """Resolves a path, and stops at the first fault."""
 
     def __init__(self, path: str, is_searched: bool) -> None:
         self.fault = ""
@@ -120,7 +119,9 @@ class _Way:
         try:
             found = os.lstat(place)
         except FileNotFoundError:
-            self._end(f"{place} could be created by everybody" if self._is_sticky else "")
+            self._end(
+                f"{place} does not exist, and others could create it" if self._is_sticky else ""
+            )
         except OSError as error:
             self._end(f"{place} cannot be examined: {error.strerror}")
         else:
@@ -128,7 +129,7 @@ class _Way:
             follow(place, found)
 
     def _enter(self, place: str, found: os.stat_result) -> None:
-        """Take a folder, or the end; or an archive, behind which there is a place in it."""
+        """Examine a folder or the end of the path; below an archive the path does not go on."""
         fault = _fault_of(place, found, is_searched=self._is_searched and not self._names)
         if fault or not stat.S_ISDIR(found.st_mode):
             self._end(fault)
@@ -136,7 +137,7 @@ class _Way:
         self._is_sticky = bool(found.st_mode & stat.S_ISVTX) and _is_open(found)
 
     def _follow(self, place: str, found: os.stat_result) -> None:
-        """Go where a link leads; in a sticky folder its owner could exchange it."""
+        """Follow a link; in a sticky folder its owner could replace it."""
         self._link_count += 1
         target = os.readlink(place)
         if self._is_sticky and found.st_uid != ROOT_UID:
@@ -156,7 +157,7 @@ def _fault_of_opened(path: str | os.PathLike[str], found: os.stat_result) -> str
     if not stat.S_ISREG(found.st_mode):
         return find_fault(path)
     fault = _fault_of(str(path), found, is_searched=False) or find_fault(path)
-    return fault or ("" if _is_at(path, found) else f"{path} was exchanged while it was read")
+    return fault or ("" if _is_at(path, found) else f"{path} was replaced while it was read")
 
 
 def _names(path: str) -> list[str]:
@@ -186,12 +187,12 @@ def _fault_of(place: str, found: os.stat_result, *, is_searched: bool) -> str:
     is_sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX and not is_searched
     if not _is_open(found) or is_sticky:
         return ""
-    who = "everybody" if found.st_mode & stat.S_IWOTH else _group_name(found.st_gid)
-    return f"{place} can be written by {who} (mode {stat.S_IMODE(found.st_mode):04o})"
+    writers = "everybody" if found.st_mode & stat.S_IWOTH else _group_name(found.st_gid)
+    return f"{place} can be written by {writers} (mode {stat.S_IMODE(found.st_mode):04o})"
 
 
 def _owner_fault(place: str, found: os.stat_result) -> str:
-    return f"{place} belongs to {user_name(found.st_uid)}"
+    return f"{place} is owned by {user_name(found.st_uid)}"
 
 
 def _group_name(gid: int) -> str:

@@ -13,12 +13,12 @@ from ngxloop.serving.signals import SignalPipe
 
 
 class Turn:
-    """One turn after the other; nothing but KeyboardInterrupt and SystemExit ends one early.
+    """Runs one turn at a time; only KeyboardInterrupt and SystemExit leave it.
 
     Args:
         poller: What is waited for.
         signals: The pipe of the signals.
-        generations: Whose deadlines are kept.
+        generations: Have deadlines.
         find_order: Returns what a signal orders.
         obey: Does it.
     """
@@ -59,7 +59,7 @@ class Turn:
         self._poller.add(self._signals.fileno(), handler)
 
     def _renew_signals(self) -> None:
-        """Have another pipe, if somebody in this program has closed ours."""
+        """Make a new pipe if other code in this process has closed ours."""
         if not self._signals.is_intact():
             self._poller.remove(self._signals.fileno())
             self._signals.renew()
@@ -68,7 +68,7 @@ class Turn:
     def _handle_signals(self) -> None:
         arrived = self._signals.read()
         orders = [order for order in map(self._find_order, arrived) if order is not None]
-        # To end goes first: a worker that died of the same signal is no failure then.
+        # Orders to end come first: then a worker that died of the same signal has not failed.
         for order in orders:
             if order in ENDING_ORDERS:
                 self._obey(order)

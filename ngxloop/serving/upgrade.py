@@ -54,7 +54,11 @@ class Upgrade:
             return ""
         fault = find_fault(self._folder, is_searched=True)
         fault = fault or _script_fault(self._folder) or import_fault()
-        return refusal(fault, "make it root's, or start ngxloop-serve elsewhere") if fault else ""
+        return (
+            refusal(fault, "chown it to root, or start ngxloop-serve in another folder")
+            if fault
+            else ""
+        )
 
     @property
     def pid(self) -> int:

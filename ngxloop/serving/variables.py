@@ -40,7 +40,7 @@ def _read_file(file: str, *, is_strict: bool) -> Iterator[tuple[str, str]]:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError("env-file", f"cannot read {file}: {reason}") from None
     if is_strict and fault:
-        remedy = f"make {file} and the folders above it root's, or give another file"
+        remedy = f"chown {file} and the folders above it to root, or give another file"
         raise ConfigError("env-file", refusal(fault, remedy))
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()

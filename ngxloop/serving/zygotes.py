@@ -101,7 +101,9 @@ class Zygotes:
         try:
             pid = zygote.spawn(assignment)
             if pid in known or pid == zygote.pid or not is_child(pid):
-                raise ChildProcessError(f"the process that preloads has named process {pid}")
+                raise ChildProcessError(
+                    f"the preloading process named process {pid}, which is not its worker"
+                )
         except OSError as error:
             log.warning(
                 "%s; generation %d loads its application in each worker from now on",
@@ -151,7 +153,7 @@ class Zygotes:
             done(None)
 
     def _warn(self, zygote: Zygote) -> None:
-        """Tell of one that has died; it was killed, as a rule."""
+        """Log the end of one that had loaded; it was killed, probably."""
         fault = zygote.channel.fault
         log.warning(
             "the process that had loaded %s for generation %d %s; new workers load it themselves",

@@ -170,8 +170,8 @@ def test_upgrade_takes_the_control_socket_along(serve, path):
         (b"1\n", "not a command"),
         (b'{"command": "fly"}\n', "no command 'fly'; there are stop, quit"),
         (b'{"command": []}\n', "no command []"),
-        (b'{"command": "scale"}\n', "is no number"),
-        (b'{"command": "scale", "count": "4"}\n', "is no number"),
+        (b'{"command": "scale"}\n', "is not a number"),
+        (b'{"command": "scale", "count": "4"}\n', "is not a number"),
         (b"\xff\xfe\n", "not a command"),
     ],
 )

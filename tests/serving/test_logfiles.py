@@ -78,12 +78,12 @@ def _put_strangers_file(path, victim):
 TRAPS = {
     _put_symlink: "it is a symbolic link",
     _put_dangling_link: "it is a symbolic link",
-    _put_hard_link: "it has another name",
+    _put_hard_link: "it has another hard link",
     _put_fifo: "it is not a regular file",
     _put_socket: "it is not a regular file",
     _put_device: "it is not a regular file",
     _put_folder: "Is a directory",
-    _put_strangers_file: "it belongs to user daemon",
+    _put_strangers_file: "it is owned by user daemon",
 }
 each_trap = pytest.mark.parametrize(
     ("put", "words"), TRAPS.items(), ids=lambda one: getattr(one, "__name__", "")
@@ -133,7 +133,9 @@ def test_pipe_with_a_reader_is_refused_too(folder):
 def test_folder_that_others_have_replaced_by_a_link_is_not_entered(tmp_path, folder):
     (tmp_path / "etc").mkdir()
     (folder / "inner").symlink_to(tmp_path / "etc")
-    with pytest.raises(StartError, match="reached by a link that others could have made"):
+    with pytest.raises(
+        StartError, match="reached through inner, a symbolic link that others could have created"
+    ):
         LogFile(str(folder / "inner" / "error.log"), owner_uid=NOBODY)
     assert list((tmp_path / "etc").iterdir()) == []
 
@@ -147,7 +149,7 @@ def test_link_of_roots_to_a_folder_is_followed_as_far_as_root_made_it(tmp_path, 
     for name in ("here", "absolute"):
         LogFile(str(tmp_path / name / f"{name}.log"), owner_uid=NOBODY).close()
         assert (folder / f"{name}.log").stat().st_uid == NOBODY
-    with pytest.raises(StartError, match="reached by a link"):
+    with pytest.raises(StartError, match="reached through trap, a symbolic link"):
         LogFile(str(tmp_path / "far" / "error.log"), owner_uid=NOBODY)
 
 

@@ -188,7 +188,7 @@ def test_zygote_that_names_a_process_that_is_not_its_worker_is_not_believed(serv
     )
     (tmp_path / "site_app.py").write_text(f"{faulty}\nApp = Obey\n{lie}")
     server = serve("site_app:App", "--app-dir", str(tmp_path), "--preload").serving()
-    assert "has named process 1; generation 1 loads its application in each worker" in server.log
+    assert "named process 1, which is not its worker; generation 1 loads its" in server.log
     assert re.search(r"worker 1\.0 ready", server.log)
     assert server.end() == 0
 

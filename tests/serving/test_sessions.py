@@ -153,8 +153,8 @@ COMMANDS = {
     "null": (b"null\n", "it is not an object"),
     "NaN": (b'{"command": "scale", "count": NaN}\n', "NaN is not JSON"),
     "Infinity": (b'{"command": "scale", "count": -Infinity}\n', "-Infinity is not JSON"),
-    "a float that is infinite": (b'{"command": "scale", "count": 1e999}\n', "inf is no number"),
-    "a key twice": (b'{"command": "status", "command": "stop"}\n', "a key is there twice"),
+    "a float that is infinite": (b'{"command": "scale", "count": 1e999}\n', "inf is not a number"),
+    "a key twice": (b'{"command": "status", "command": "stop"}\n', "a key occurs twice"),
     "not of UTF-8": (b"\xff\xfe\n", "it is not UTF-8"),
     "UTF-16": ('{"command": "status"}'.encode("utf-16-le") + b"\n", "not a command"),
     "nothing": (b"\n", "not a command"),
@@ -163,7 +163,7 @@ COMMANDS = {
     "a surrogate": (b'{"command": "\\ud800"}\n', r"no command '\ud800'"),
     "a long name": (b'{"command": "' + b"x" * 4000 + b'"}\n', "xxx...; there are stop, quit"),
     "escape codes": (b'{"command": "\\u001b[2J"}\n', r"no command '\x1b[2J'"),
-    "a count of lists": (b'{"command": "scale", "count": [[1]]}\n', "[[1]] is no number"),
+    "a count of lists": (b'{"command": "scale", "count": [[1]]}\n', "[[1]] is not a number"),
 }
 
 

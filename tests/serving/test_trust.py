@@ -22,7 +22,7 @@ def folder(tmp_path):
     ("owner", "mode", "words"),
     [
         (0, 0o644, ""),
-        (NOBODY, 0o644, "belongs to user nobody"),
+        (NOBODY, 0o644, "is owned by user nobody"),
         (0, 0o664, "can be written by group root (mode 0664)"),
         (0, 0o646, "can be written by everybody (mode 0646)"),
     ],
@@ -63,8 +63,11 @@ def test_sticky_folder_keeps_roots_entries_but_is_none_to_search(folder):
     assert find_fault(sticky / "ours") == ""
     assert find_fault(sticky / "ours" / "missing") == ""
     assert find_fault(sticky / "ours", is_searched=True) == ""
-    assert "belongs to user nobody" in find_fault(sticky / "theirs")
-    assert find_fault(sticky / "missing") == f"{sticky}/missing could be created by everybody"
+    assert "is owned by user nobody" in find_fault(sticky / "theirs")
+    assert (
+        find_fault(sticky / "missing")
+        == f"{sticky}/missing does not exist, and others could create it"
+    )
     assert "can be written by everybody (mode 1777)" in find_fault(sticky, is_searched=True)
 
 
@@ -82,7 +85,7 @@ def test_links_are_examined_where_they_stand_and_where_they_lead(folder):
     (folder / "loop").symlink_to("loop")
     assert find_fault(folder / "good") == ""
     for path in ("there", "absolute/file", "theirs/back", "theirs/../ours"):
-        assert find_fault(folder / path) == f"{theirs} belongs to user nobody", path
+        assert find_fault(folder / path) == f"{theirs} is owned by user nobody", path
     assert "too many symbolic links" in find_fault(folder / "loop")
 
 
@@ -93,7 +96,7 @@ def test_link_of_another_in_a_sticky_folder_is_not_followed(folder):
     (folder / "link").symlink_to("ours")
     assert find_fault(folder / "link") == ""
     os.lchown(folder / "link", NOBODY, -1)
-    assert find_fault(folder / "link") == f"{folder}/link belongs to user nobody"
+    assert find_fault(folder / "link") == f"{folder}/link is owned by user nobody"
 
 
 @needs_root

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 def test_hooks_of_others_are_not_run(start_in, theirs):
     mark = evil(theirs)
     line = refusal(start_in(*AS_NOBODY, "--hooks", "hooks_of_ops", "--app-dir", str(theirs)))
-    assert f"--hooks: {theirs} belongs to user nobody and has the module hooks_of_ops" in line
+    assert f"--hooks: {theirs} is owned by user nobody and has the module hooks_of_ops" in line
     assert not mark.exists()
 
 
@@ -43,7 +43,7 @@ def test_hooks_that_others_have_taken_over_are_not_run_at_a_reload(start_in, our
     server = start_in(*AS_NOBODY, *options).serving()
     mark = evil(folder)
     os.chown(folder, NOBODY, -1)
-    refuses_reload(server, f"{folder} belongs to user nobody and has the module hooks_of_ops")
+    refuses_reload(server, f"{folder} is owned by user nobody and has the module hooks_of_ops")
     assert server.end() == 0
     assert not mark.exists()
 
@@ -55,7 +55,7 @@ def test_what_hooks_import_from_others_is_not_run(start_in, ours, theirs):
     (ours / "hooks_of_ops.py").write_text("import package.inner.evil\n")
     mark = evil(theirs, "evil.py")
     line = refusal(start_in(*AS_NOBODY, "--hooks", "hooks_of_ops", "--app-dir", str(ours)))
-    assert f"--hooks: {theirs} belongs to user nobody" in line
+    assert f"--hooks: {theirs} is owned by user nobody" in line
     assert not mark.exists()
 
 
@@ -67,7 +67,7 @@ def test_bytecode_of_others_is_not_run(start_in, ours):
     cached.touch()
     os.chown(cached, NOBODY, -1)
     line = refusal(start_in(*AS_NOBODY, "--hooks", "hooks_of_ops", "--app-dir", str(ours)))
-    assert f"{cached} belongs to user nobody" in line
+    assert f"{cached} is owned by user nobody" in line
 
 
 def test_folder_into_which_others_can_put_bytecode_is_refused(start_in, ours):
@@ -102,7 +102,9 @@ def test_working_folder_that_others_have_removed_ends_no_master(start_in, ours, 
     server = start_in(*options, folder=theirs, variables={"PYTHONPATH": path}).serving()
     (theirs / "process_state.py").unlink()
     theirs.rmdir()
-    refuses_reload(server, "hooks: the working folder, in which 'hooks_of_ops' is looked for, is")
+    refuses_reload(
+        server, "hooks: cannot look for 'hooks_of_ops', the working folder no longer exists"
+    )
     assert server.end() == 0
 
 
@@ -133,15 +135,15 @@ def test_folder_of_the_application_is_never_on_the_masters_path(serve, tmp_path)
 
 def test_working_folder_of_others_on_the_path_starts_nothing(start_in, theirs):
     line = refusal(start_in(*AS_NOBODY, folder=theirs, program=MODULE))
-    assert f"--user: {theirs} belongs to user nobody, and Python runs what is there" in line
-    assert "take it off Python's path (PYTHONPATH, python -P)" in line
+    assert f"--user: {theirs} is owned by user nobody, and Python runs what is there" in line
+    assert "remove it from Python's path (PYTHONPATH, python -P)" in line
 
 
 @pytest.mark.parametrize("name", [".", "missing"])
 def test_folder_of_pythonpath_that_others_own_starts_nothing(start_in, theirs, name):
     path = os.pathsep.join([str(ROOT), str(theirs / name)])
     line = refusal(start_in(*AS_NOBODY, variables={"PYTHONPATH": path}))
-    assert f"{theirs} belongs to user nobody, and Python runs what is there" in line
+    assert f"{theirs} is owned by user nobody, and Python runs what is there" in line
 
 
 def test_sticky_folder_on_the_path_starts_nothing(start_in, ours):
@@ -185,7 +187,9 @@ def test_upgrade_in_a_folder_that_others_can_write_is_refused(start_in, ours, pr
     os.chown(folder, NOBODY, -1)
     mark = evil(folder, "asyncio.py")
     server.send(signal.SIGUSR2)
-    server.logged(f"no upgrade: {folder} belongs to user nobody; root obeys only")
+    server.logged(
+        f"no upgrade: {folder} is owned by user nobody; with --user, the master uses only"
+    )
     assert server.end() == 0
     assert "new master started" not in server.log
     assert not mark.exists()
@@ -210,7 +214,7 @@ def test_program_that_others_can_write_is_not_executed(start_in, ours, change):
         os.chown(ours / "bin", NOBODY, -1)
     server.send(signal.SIGUSR2)
     culprit = script if change == "script" else ours / "bin"
-    server.logged(f"no upgrade: {culprit} (can be written by everybody|belongs to user nobody)")
+    server.logged(f"no upgrade: {culprit} (can be written by everybody|is owned by user nobody)")
     assert server.end() == 0
 
 
@@ -234,7 +238,7 @@ def test_new_master_has_a_safe_path_and_is_as_careful(start_in, ours, program):
     (folder / "ngxloop.toml").unlink()
     os.kill(new, signal.SIGHUP)
     server.logged("reload failed: generation 1 goes on serving")
-    assert f"{folder} belongs to user nobody" in server.log
+    assert f"{folder} is owned by user nobody" in server.log
     os.kill(new, signal.SIGTERM)
     wait_gone(new)
 

@@ -25,8 +25,8 @@ def test_file_of_others_in_the_working_folder_starts_nothing(start_in, ours, nam
     (ours / name).write_text(f'{table}user = "nobody"\n')
     os.chown(ours / name, NOBODY, -1)
     line = refusal(start_in())
-    assert f": {ours}/{name} belongs to user nobody; root obeys" in line
-    assert f"make {ours}/{name} and the folders above it root's" in line
+    assert f": {ours}/{name} is owned by user nobody; with --user, the master uses" in line
+    assert f"chown {ours}/{name} and the folders above it to root" in line
 
 
 @pytest.mark.parametrize("way", ["option", "variable"])
@@ -36,14 +36,14 @@ def test_file_that_is_named_in_a_folder_of_others_starts_nothing(start_in, their
     options = ["--config", str(file)] if way == "option" else []
     variables = {"NGXLOOP_CONFIG": str(file)} if way == "variable" else None
     line = refusal(start_in(*options, variables=variables))
-    assert f": {theirs} belongs to user nobody; root obeys" in line
-    assert f"make {file} and the folders above it root's" in line
+    assert f": {theirs} is owned by user nobody; with --user, the master uses" in line
+    assert f"chown {file} and the folders above it to root" in line
 
 
 def test_link_to_a_file_of_others_starts_nothing(start_in, ours, theirs):
     (theirs / "real.toml").write_text("workers = 2\n")
     (ours / "ngxloop.toml").symlink_to(theirs / "real.toml")
-    assert f"{theirs} belongs to user nobody" in refusal(start_in(*AS_NOBODY))
+    assert f"{theirs} is owned by user nobody" in refusal(start_in(*AS_NOBODY))
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646])
@@ -57,7 +57,7 @@ def test_file_that_turns_up_later_is_not_obeyed(start_in, theirs):
     server = start_in(*AS_NOBODY, folder=theirs).serving()
     mark = evil(theirs)
     (theirs / "ngxloop.toml").write_text('user = "root"\nhooks = "hooks_of_ops"\n')
-    refuses_reload(server, f"{theirs} belongs to user nobody; root obeys only")
+    refuses_reload(server, f"{theirs} is owned by user nobody; with --user, the master uses only")
     assert server.end() == 0
     assert not mark.exists()
 
@@ -72,7 +72,7 @@ def test_user_stays_though_its_line_is_taken_out_of_the_file(start_in, ours, cha
     (folder / "ngxloop.toml").unlink()
     if change == "replaced":
         (folder / "ngxloop.toml").write_text("workers = 2\n")
-    refuses_reload(server, f"{folder} belongs to user nobody")
+    refuses_reload(server, f"{folder} is owned by user nobody")
     assert server.end() == 0
 
 
@@ -106,7 +106,7 @@ def test_other_commands_refuse_it_as_well(theirs, words):
         [*SAFE, *words], cwd=theirs, env=environment(), capture_output=True, text=True, check=False
     )
     assert result.returncode == ExitCode.USAGE
-    assert f"{theirs} belongs to user nobody; root obeys only" in result.stderr
+    assert f"{theirs} is owned by user nobody; with --user, the master uses only" in result.stderr
 
 
 def test_new_master_needs_no_user_of_its_own_to_be_careful(theirs):
@@ -114,10 +114,10 @@ def test_new_master_needs_no_user_of_its_own_to_be_careful(theirs):
     for text in ("", "workers = 2\n"):
         config.write_text(text)
         Loader(["a:b"], {}, str(theirs)).load()
-        with pytest.raises(ConfigError, match=f"{theirs} belongs to user nobody"):
+        with pytest.raises(ConfigError, match=f"{theirs} is owned by user nobody"):
             Loader(["a:b"], {}, str(theirs), is_strict=True).load()
     config.unlink()
-    with pytest.raises(ConfigError, match=f"{theirs} belongs to user nobody"):
+    with pytest.raises(ConfigError, match=f"{theirs} is owned by user nobody"):
         Loader(["a:b"], {}, str(theirs), is_strict=True).load()
 
 
@@ -127,7 +127,7 @@ def test_new_master_needs_no_user_of_its_own_to_be_careful(theirs):
 def test_file_of_variables_that_others_own_starts_nothing(start_in, ours, theirs):
     (theirs / "a.env").write_text("COLOUR=red\n")
     line = refusal(start_in(*AS_NOBODY, "--env-file", str(theirs / "a.env")))
-    assert f"--env-file: {theirs} belongs to user nobody" in line
+    assert f"--env-file: {theirs} is owned by user nobody" in line
 
 
 def test_file_of_variables_is_examined_again_at_a_reload(start_in, ours):
@@ -144,7 +144,7 @@ def test_file_of_variables_is_examined_again_at_a_reload(start_in, ours):
 @pytest.mark.parametrize("option", ["pidfile", "control-socket"])
 def test_folder_of_others_is_no_place_for_the_masters_files(start_in, theirs, option):
     line = refusal(start_in(*AS_NOBODY, f"--{option}", str(theirs / "app")))
-    assert f"--{option}: {theirs} belongs to user nobody" in line
+    assert f"--{option}: {theirs} is owned by user nobody" in line
     assert list(theirs.iterdir()) == []
 
 

@@ -30,7 +30,7 @@ def refusal(server, code=ExitCode.USAGE):
     """Wait for the end; return the only line."""
     assert server.ended() == code
     (line,) = server.log.splitlines()
-    assert "root obeys only what nobody else can write while --user is set: " in line
+    assert "with --user, the master uses only what root alone can write: " in line
     return line
 
 

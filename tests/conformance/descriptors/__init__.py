@@ -1,6 +1,6 @@
 """Descriptor numbers that are used again: what had a number before, and what takes it next.
 
 Rules. `before.py` lists what leaves a number behind, `taking.py` what takes one, `refused.py` what
-is no number or no file that can be watched. The kernel hands out the lowest free number, so that
-what was closed is used again at once.
+is not a number, or not a file that can be watched. The kernel hands out the lowest free number, so
+the number of a closed file is used again at once.
 """
