@@ -26,7 +26,7 @@ TASK_GRACE = 1.0
 
 
 def pytest_configure() -> None:
-    """Make the tests independent of who starts them.
+    """Make the tests independent of the environment they are started in.
 
     Hundreds of processes import ngxloop: each would compile it where its bytecode is not kept.
     """

@@ -48,7 +48,7 @@ class ChildWatching:
             return None
         try:
             self._add_reader(pidfd, self._pidfd_ready, transport, pidfd)
-        except (OSError, RuntimeError):  # RuntimeError: of a transport whose fd was closed
+        except (OSError, RuntimeError):  # RuntimeError: the fd of a transport was closed
             os.close(pidfd)
             return None
         self._pidfds.add(pidfd)

@@ -1,7 +1,7 @@
 """Datagram endpoints: create_datagram_endpoint, and the hook that makes their transports.
 
-BaseEventLoop's own method resolves, binds and connects. It calls the protocol factory while nobody
-else can close the socket, so the factory is called by the hook, which can.
+BaseEventLoop's own method resolves, binds and connects. It calls the protocol factory, and
+leaves the socket open if that raises; so the hook calls the factory, and closes the socket.
 """
 
 import asyncio

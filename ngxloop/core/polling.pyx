@@ -43,7 +43,7 @@ cdef class Polling:
             event_post(&self.ready, ev)
 
     cdef Connection* connection_claim(self, int fd, ConnectionKind kind, object owner) except NULL:
-        """Return a clean slot for an fd that is about to be used, whatever had its number before.
+        """Return a clean slot for an fd that is about to be used; forget a former user.
 
         A watcher's slot is given back: its file was closed without remove_reader(), or epoll still
         holds the interest of a wait that is over, or the file is taken over from its reader.
@@ -194,7 +194,7 @@ cdef int drop_watcher(Polling polling, Connection* connection) except -1:
 
 
 cdef int watch_or_drop(Polling polling, Connection* connection, bint anew) except -1:
-    """Tell epoll what a watcher wants; one whose file was closed unasked is watched no more."""
+    """Tell epoll what a watcher wants; stop watching it if its file was closed unasked."""
     cdef int fd = connection.fd
     cdef object watcher = <object>connection.owner
     try:

@@ -200,7 +200,7 @@ cdef class ConnectionPool:
         connection.changed = 0
 
     cdef void set_idle(self, Connection* connection, bint idle) noexcept:
-        """Say whether a watcher's slot is kept although nobody waits: it counts as not in use."""
+        """Say whether a watcher's slot is kept although nothing waits: it counts as unused."""
         if connection.idle == idle:
             return
         connection.idle = idle

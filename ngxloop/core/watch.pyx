@@ -2,7 +2,7 @@
 
 Rules. One slot per fd carries reader and writer. Users' fds are level-triggered: a callback comes
 back until it has drained its fd. O_NONBLOCK is the user's affair. An add goes to epoll at once if
-nobody waits for the fd, or if the same direction was watched before: the number may be another
+nothing waits for the fd, or if the same direction was watched before: the number may be another
 file's by now (one MOD tells), and PermissionError for a regular file must reach the caller. Other
 changes are noted in the slot and applied before the next wait, so that an add and a remove in
 between cost nothing. If the number turns out to be another file's, what waited for the former file
@@ -290,7 +290,7 @@ cdef object weak_reference(sock):
 
 
 cdef void set_idle(FdWatching loop, Connection* connection) noexcept:
-    """Take note if nobody waits any more."""
+    """Note whether nothing waits any more."""
     if not connection.read.active and not connection.write.active:
         loop.pool.set_idle(connection, True)
 

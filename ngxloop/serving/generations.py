@@ -314,7 +314,7 @@ class Generations:
                     self._filling.spawn_again(fresh)
 
     def worker_silent(self, place: Place) -> None:
-        """Close what nobody accepts on any more; see messages.Listener."""
+        """Close listeners on which no worker accepts; see messages.Listener."""
         self.close_unused_listeners()
 
     def worker_gone(self, place: Place, reason: str, code: int | None) -> None:

@@ -39,7 +39,7 @@ class Plan:
     identity: Identity | None
     affinity: tuple[Affinity, bool] | None
     warnings: tuple[str, ...]
-    uid: int | None  # the user that workers become, None if they stay who the master is
+    uid: int | None  # the user that workers become, None for that of the master
 
     def apply(self, number: int) -> None:
         """Take all steps; for the worker of that number, from 0.

@@ -56,7 +56,7 @@ def lock_holder(path: str) -> int:
     """Return the process that owns a pid file, 0 if no process does.
 
     Raises:
-        OSError: There is no such file, or we may not read it. A link or a FIFO is refused: root
+        OSError: The file does not exist, or cannot be read. A link or a FIFO is refused: root
             would signal any process that has locked its target.
     """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -47,7 +47,7 @@ def give_socket_file(path: str, uid: int, gid: int) -> None:
         found = os.fstat(fd)
         if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
             raise OSError(errno.EEXIST, "another file has taken the place of the socket's")
-        os.chown(f"/proc/self/fd/{fd}", uid, gid)  # of that file, whatever its name is now
+        os.chown(f"/proc/self/fd/{fd}", uid, gid)  # of that file, even if it was renamed
     finally:
         os.close(fd)
 

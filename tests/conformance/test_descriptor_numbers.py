@@ -18,7 +18,7 @@ PATIENCE = 5.0
 
 
 async def outcome(before, use):
-    """Return what a use gives whose numbers had other users before."""
+    """Return the result of a use of numbers that had other users before."""
     loop = asyncio.get_running_loop()
     with contextlib.ExitStack() as stack:
         supply = Supply(loop, stack)
@@ -47,7 +47,7 @@ def on_unused():
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("before", BEFORE)
-async def test_whatever_takes_a_number_works_whatever_had_it_before(before, use, on_unused):
+async def test_each_use_of_a_number_works_after_each_former_use(before, use, on_unused):
     if is_stdlib(asyncio.get_running_loop()) and before in STALE_ON_ASYNCIO:
         pytest.skip("asyncio takes the number for the file it still watches")
 

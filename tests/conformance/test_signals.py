@@ -298,7 +298,7 @@ CLOSED_IN_A_THREAD = """
     assert loop.is_closed()
     assert len(errors) == 1, errors
     assert len(os.listdir("/proc/self/fd")) < len(open_before)
-    if "{name}" != "asyncio":  # whose wake-up fd may be another file's by now
+    if "{name}" != "asyncio":  # its wake-up fd may be another file's by now
         taken = [os.open("/dev/null", os.O_RDWR) for _ in range(10)]
         read_end, write_end = os.pipe2(os.O_NONBLOCK)
         assert signal.set_wakeup_fd(-1) not in (*taken, read_end, write_end)

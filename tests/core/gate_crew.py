@@ -142,7 +142,7 @@ class Clients:
             entry[0].close()
 
     def close_but(self, count: int, slots: Iterable[int]) -> None:
-        """Close the connections of these workers, but for so many of each."""
+        """Close the connections of these workers, except for a number of each."""
         for slot in slots:
             self.close_some(slot, self.count_of(slot) - count)
 

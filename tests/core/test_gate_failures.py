@@ -32,7 +32,7 @@ def test_blocked_worker_gets_nothing_until_it_runs_again(mode):
 
 
 def served_once(crew: Crew, clients: Clients) -> list[int]:
-    """Return who serves a few connections that come and go."""
+    """Return the workers that serve a few short connections."""
     slots = clients.burst(crew.address, count=8)
     clients.close()
     return slots

@@ -1,4 +1,4 @@
-"""Polling: epoll goes on reporting a closed file, and there is no fd for a new epoll instance.
+"""Polling: epoll goes on reporting a closed file, and no fd is free for a new epoll instance.
 
 The limit holds for the whole process, and a forked child holds the file: programs of their own.
 """

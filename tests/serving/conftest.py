@@ -81,7 +81,7 @@ def public_parent() -> Path:
         folder = Path(name)
         if folder.is_dir() and all(one.stat().st_mode & 0o001 for one in (folder, *folder.parents)):
             return folder
-    pytest.skip("there is no folder for temporary files that every user may enter")
+    pytest.skip("every folder for temporary files is closed to other users")
 
 
 @pytest.fixture

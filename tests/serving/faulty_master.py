@@ -92,7 +92,7 @@ STEPS = {
 
 
 class SpoiledEpoll:
-    """An epoll whose poll fails."""
+    """An epoll with a poll() that fails."""
 
     def __init__(self, epoll):
         self._epoll = epoll

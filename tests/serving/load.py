@@ -39,7 +39,7 @@ class Load:
             await asyncio.sleep(0)
 
     async def answered_more(self, count: int) -> None:
-        """Wait for more answers, of whatever worker."""
+        """Wait for more answers, of any worker."""
         wanted = sum(self.answers.values()) + count
         while sum(self.answers.values()) < wanted:
             await asyncio.sleep(0)

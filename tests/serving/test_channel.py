@@ -119,7 +119,7 @@ def test_descriptors_arrive_with_their_message_and_are_closed_on_exec(ends):
 
 @pytest.fixture
 def stranger():
-    """A raw socket, and the channel at its other end, by who is expected there."""
+    """A raw socket, and the channel at its other end, by the sender that it expects."""
     opened = []
 
     def make(speaker):

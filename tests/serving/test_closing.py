@@ -1,4 +1,4 @@
-"""What strangers share is closed without waiting for it: each of these would take an hour."""
+"""Sockets of workers and clients are closed at once; a plain close() would take an hour."""
 
 import array
 import contextlib
@@ -35,7 +35,7 @@ def fill(sock):
 
 @pytest.fixture
 def lingering():
-    """Make descriptors whose close() waits; what is left of them is closed."""
+    """Make descriptors that close() waits for; what is left of them is closed."""
     before = open_fds()
     kept = []
 
@@ -111,7 +111,7 @@ def test_queues_in_queues_are_emptied(lingering, depth):
     close_fds([fd])
 
 
-def test_connections_that_nobody_has_accepted_are_emptied(lingering, tmp_path):
+def test_connections_that_were_not_accepted_are_emptied(lingering, tmp_path):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "listener"))
     listener.listen()
@@ -200,4 +200,4 @@ def test_descriptors_that_a_client_sends_after_its_question_are_closed(lingering
         poller.wait(10)
         for _ in range(3):
             pass_on(client, b"x", lingering())
-    # The fixture closes the session, whose queue has all of them.
+    # The fixture closes the session with all of them in its queue.

@@ -10,8 +10,8 @@ import pytest
 from tests.serving.support import APPS, command, run_to_end, wait_gone
 from tests.support.waiting import wait_until_blocking
 
-# What each is for: input, output and errors, the log of requests, the addresses, the orders, who
-# leads (ngxloop/leader.py). Beside these there are the bells of the scoreboard, as in the master.
+# What each is for: input, output and errors, the log of requests, the addresses, the orders, the
+# leader's lock (ngxloop/leader.py). The bells of the scoreboard come in addition, as in the master.
 INHERITED = Counter(
     {"null": 2, "error.log": 1, "access.log": 1, "listening": 2, "channel": 1, "leader": 1}
 )

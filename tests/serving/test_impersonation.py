@@ -88,7 +88,7 @@ def test_an_action_that_does_not_end_is_killed():
     with pytest.raises(TimeoutError):
         act_as(NOBODY, lambda: signal.pause() or b"", 0.01, [writer])
     os.close(writer)
-    assert os.read(reader, 1) == b""  # nobody else has it: the process is gone
+    assert os.read(reader, 1) == b""  # no other process has it: the child has ended
     os.close(reader)
     reap_next()
 

@@ -17,7 +17,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give fi
 
 @pytest.fixture
 def folder(tmp_path):
-    """The log folder of the workers' user, who can get there."""
+    """The log folder of the workers' user, which can enter it."""
     for one in (tmp_path, *tmp_path.parents):
         if one.stat().st_uid == os.getuid() and str(one).startswith("/tmp/"):
             one.chmod(0o755)
@@ -29,7 +29,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def victim(tmp_path):
-    """A file of root's that nobody else reads."""
+    """A file that only root can read."""
     file = tmp_path / "victim"
     file.write_text("secret\n")
     file.chmod(0o600)
@@ -160,7 +160,7 @@ def test_new_file_is_given_to_the_user(folder):
 
 
 @needs_root
-def test_file_of_roots_is_given_only_where_nobody_else_could_have_put_it(tmp_path, folder):
+def test_file_of_root_is_given_away_only_in_a_folder_that_only_root_can_write(tmp_path, folder):
     for path in (tmp_path / "error.log", folder / "error.log"):
         path.touch()
         LogFile(str(path), owner_uid=NOBODY).close()

@@ -1,4 +1,4 @@
-"""Workers that talk nonsense to their master: each is replaced, and the master goes on."""
+"""Workers that send invalid messages: each is replaced, and the master goes on."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from tests.serving.support import connect, http_get, receive_line, wait_gone
 
 # Some of each sort; test_channel.py has them all.
 BIND = bytes([Kind.BIND])
-NONSENSE = {
+INVALID = {
     "an empty packet": (b"", 0),
     "an unknown kind": (b"\x3f", 0),
     "READY a second time": (bytes([Kind.READY]) + b"asgi", 0),
@@ -50,9 +50,9 @@ def status_of(server):
     return json.loads(http_get(server.status, "/status.json")[1])
 
 
-def test_worker_that_talks_nonsense_is_replaced_and_named_once(served):
+def test_worker_that_sends_invalid_messages_is_replaced_and_named_once(served):
     before = fd_count(served)
-    for packet, count in NONSENSE.values():
+    for packet, count in INVALID.values():
         pid, sock = tell(served, f"packet {packet.hex() or '-'} {count}")
         with sock:
             served.logged(rf"worker 1\.\d \(process {pid}\) is ended: it has sent [^\n]+\n")
@@ -61,14 +61,14 @@ def test_worker_that_talks_nonsense_is_replaced_and_named_once(served):
     served.caught_up()
     served.read_log()
     status = status_of(served)
-    assert status["failures"]["malformed_messages"] == len(NONSENSE)
+    assert status["failures"]["malformed_messages"] == len(INVALID)
     assert sum(status["failures"]["handlers"].values()) == 0
     assert [one["state"] for one in status["workers"]] == ["ready", "ready"]
     assert fd_count(served) <= before + 2
-    assert served.log.count("is ended: it has sent") == len(NONSENSE)
+    assert served.log.count("is ended: it has sent") == len(INVALID)
     assert "\nERROR forged" not in served.log
     metrics = http_get(served.status, "/metrics")[1].decode()
-    assert f"ngxloop_malformed_messages_total {len(NONSENSE)}\n" in metrics
+    assert f"ngxloop_malformed_messages_total {len(INVALID)}\n" in metrics
 
 
 def test_message_that_no_handler_can_take_ends_its_worker_only(served):
@@ -79,8 +79,8 @@ def test_message_that_no_handler_can_take_ends_its_worker_only(served):
     assert http_get(served.status, "/healthz") == (200, b"ok\n")
 
 
-def test_worker_that_floods_its_channel_keeps_nobody_waiting(served):
-    """RELEASE of an address that nobody shares is valid, and there can be any number."""
+def test_worker_that_floods_its_channel_delays_no_other(served):
+    """RELEASE of an address that is not shared is valid, any number of times."""
     flood = bytes([Kind.RELEASE]) + json.dumps([2, 1, ["127.0.0.1", 1], None]).encode()
     _, sock = tell(served, f"flood {flood.hex()}")
     with sock:
@@ -93,7 +93,7 @@ def test_worker_that_floods_its_channel_keeps_nobody_waiting(served):
     assert served.end() == 0
 
 
-def test_worker_that_talks_nonsense_as_it_starts_backs_off(serve, tmp_path):
+def test_worker_that_sends_invalid_messages_as_it_starts_backs_off(serve, tmp_path):
     text = Path(__file__).with_name("apps").joinpath("faulty.py").read_text()
     module = tmp_path / "nonsense.py"
     module.write_text(f"{text}\nif (_FOLDER / 'talk').exists():\n    send_packet(b'?', 0)\n")
@@ -152,7 +152,7 @@ def test_workers_that_want_to_be_replaced_at_once_are_replaced_with_back_off(
     assert server.end() == 0
 
 
-def test_generation_whose_workers_talk_nonsense_is_rejected(serve, tmp_path):
+def test_generation_of_workers_that_send_invalid_messages_is_rejected(serve, tmp_path):
     module = tmp_path / "site_app.py"
     module.write_text("import asyncio\nclass App(asyncio.Protocol): pass\n")
     server = serve("site_app:App", "--app-dir", str(tmp_path), "--workers", "2").serving()
@@ -165,7 +165,9 @@ def test_generation_whose_workers_talk_nonsense_is_rejected(serve, tmp_path):
 
 
 @pytest.mark.parametrize("packet", [b"\x3f", b"\x071", b"\x07-1", b"", b"\x05[]"])
-def test_zygote_that_talks_nonsense_while_it_loads_fails_its_generation(serve, tmp_path, packet):
+def test_zygote_that_sends_invalid_messages_while_it_loads_fails_its_generation(
+    serve, tmp_path, packet
+):
     module = tmp_path / "site_app.py"
     module.write_text("import asyncio\nclass App(asyncio.Protocol): pass\n")
     server = serve("site_app:App", "--app-dir", str(tmp_path), "--preload").serving()

@@ -1,4 +1,4 @@
-"""What the master keeps for programs: whose it is, how much there may be, when it goes."""
+"""Sockets that the master keeps for programs: their user, their number, their end."""
 
 import contextlib
 import errno

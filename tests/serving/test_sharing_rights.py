@@ -48,7 +48,7 @@ def application(serve):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return a folder that nobody can enter, and not write to."""
+    """Return a folder that the user `nobody` can enter, but not write."""
     for one in (tmp_path, *tmp_path.parents):
         if one.stat().st_uid == os.getuid() and str(one).startswith("/tmp/"):
             one.chmod(0o755)

@@ -27,7 +27,7 @@ def folder(tmp_path):
         (0, 0o646, "can be written by everybody (mode 0646)"),
     ],
 )
-def test_file_is_roots_if_root_owns_it_and_nobody_else_may_write(folder, owner, mode, words):
+def test_file_is_trusted_if_only_root_owns_and_writes_it(folder, owner, mode, words):
     file = folder / "file"
     file.touch()
     file.chmod(mode)

@@ -1,4 +1,4 @@
-"""The surroundings in which the tests run: the same whoever starts them, and from where.
+"""The surroundings in which the tests run: the same for every user and working folder.
 
 What a developer, a service manager or a CI system has set for its own programs must not decide a
 test. So the suite begins by taking it back, for pytest's process and for all that it starts.
@@ -22,7 +22,7 @@ FOREIGN = re.compile(
     re.VERBOSE,
 )
 
-# In place of some of these: text is UTF-8, and there is no folder with settings of a user.
+# In place of some of these: text is UTF-8, and no folder has settings of a user.
 OWN = {"LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
 
 # A parent that ignores signals, as nohup(1) and the background jobs of a shell do, hands that down.

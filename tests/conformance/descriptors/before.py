@@ -87,7 +87,7 @@ async def waited_to_accept(supply):
 
 @contextlib.contextmanager
 def full_listener():
-    """Give the address of a socket whose queue is full: a connection to it waits."""
+    """Give the address of a listener with a full queue: a connection to it waits."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))

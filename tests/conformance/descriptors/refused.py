@@ -1,10 +1,10 @@
-"""What cannot be watched: objects whose fileno() is wrong, and files that epoll refuses."""
+"""What cannot be watched: objects with an invalid fileno(), and files that epoll refuses."""
 
 import asyncio
 import os
 import socket
 
-# What fileno() of an object gives -> the exception of whatever waits for it.
+# What fileno() of an object gives -> the exception of a call that waits for it.
 WRONG_NUMBERS = {
     "minus one": (-1, ValueError),
     "minus two": (-2, ValueError),
@@ -27,7 +27,7 @@ UNWATCHABLE = {
 
 
 class LyingSocket(socket.socket):
-    """A socket whose fileno() gives something else than its number, once it is told to."""
+    """A socket that returns another number from fileno() when told to."""
 
     lie = ()
 
@@ -36,7 +36,7 @@ class LyingSocket(socket.socket):
 
 
 class LyingFile:
-    """A file whose fileno() gives something else than a number."""
+    """A file that returns something else than a number from fileno()."""
 
     def __init__(self, number):
         self.number = number

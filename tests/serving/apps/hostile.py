@@ -28,7 +28,7 @@ class Hostile(asyncio.Protocol):
 
 async def main():
     sock = socket.socket()
-    sock.bind((b"127.0.0.1", 0))  # bytes need no codec: its module may not be nobody's to read
+    sock.bind((b"127.0.0.1", 0))  # bytes need no codec, which this user may not be able to import
     server = await asyncio.get_running_loop().create_server(Hostile, sock=sock)
     await server.serve_forever()
 
@@ -50,7 +50,7 @@ def flood(payloads):
 
 
 def flood_ports(count):
-    """Ask for so many free ports."""
+    """Ask for a number of free ports."""
     return flood(json.dumps([2, 1, ["127.0.0.1", 0], 1000 + number]) for number in range(count))
 
 
