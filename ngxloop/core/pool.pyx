@@ -116,7 +116,7 @@ cdef class ConnectionPool:
         return 0
 
     cdef void disown_all(self) noexcept:
-        """Drop the owners that are left if the loop was never closed: its waker, which has fds."""
+        """Release the owners that are left if the loop was never closed: its waker, with fds."""
         cdef Connection* connection
         cdef uint32_t i
         if self.used_count == 0:

@@ -4,8 +4,9 @@ uvicorn or aiohttp and what they import take most of the time in which a worker 
 a quiet machine, in each worker. The application and what it imports itself are never loaded here.
 
 Rules.
-1. The master imports when the interface is known: from the option, or when the first workers have
-   told what they serve; never what nobody serves.
+1. The master imports when the interface is known: from the option, or from the READY of the first
+   workers; only what serves it. A worker can choose between the lists in _MODULES, and no more: its
+   word is checked (messages.py), and so is every module (guard.py).
 2. Whoever would get something else by importing now has it as if the master had imported nothing:
    a worker drops all of it when a file of it has changed on disk, when the application's folder has
    a module of the same name, and when --env sets a variable that is named after it.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.serving.complaints import COMPLAINTS
+from tests.serving.faulty_support import FaultyMaster
 from tests.serving.support import APPS, Server, public_copy
 from tests.serving.untrusted import NOBODY, SAFE, SERVE
 from tests.support.addresses import free_bind
@@ -119,3 +120,20 @@ def start_in(ours, monkeypatch):
     yield run
     for server in servers:
         server.close()
+
+
+@pytest.fixture
+def start_faulty(tmp_path: Path) -> Iterator[Callable[[Any], FaultyMaster]]:
+    """Start masters with handlers that raise; close them at the end."""
+    masters: list[FaultyMaster] = []
+
+    def start(options: Any) -> FaultyMaster:
+        folder = tmp_path / str(len(masters))
+        folder.mkdir()
+        masters.append(FaultyMaster(folder, options))
+        masters[-1].server.serving()
+        return masters[-1]
+
+    yield start
+    for master in masters:
+        master.close()

@@ -1,4 +1,4 @@
-"""ngxloop-serve with handlers that raise: a program for test_guards.py.
+"""ngxloop-serve with handlers that raise: a program for test_guards.py and test_audit.py.
 
 The file $FAULTY_PLAN has the process id of the master, the name of a handler, how often it raises
 from now on, and the number of the plan. Without the file nothing fails. How often the handler has

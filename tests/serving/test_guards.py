@@ -6,125 +6,18 @@ about, and what must be seen when it has failed; a handler that is not in the ta
 
 import contextlib
 import dataclasses
-import json
 import os
 import re
 import resource
 import signal
-import socket
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from ngxloop.serving.handlernames import HandlerName
-from tests.serving.faulty_master import STEPS
-from tests.serving.support import APPS, DEADLINE, Server, connect, http_get, receive_line
-
-PROGRAM = Path(__file__).parent / "faulty_master.py"
-TICKS = os.sysconf("SC_CLK_TCK")
-MANY = 1000
-
-
-class Master:
-    """A running faulty master, and the folder that its handlers and its application obey."""
-
-    def __init__(self, folder, options):
-        self.folder = folder
-        self.plan_count = 0
-        self.worker = 0  # the process that serves before something fails
-        self.answer = None  # to the client that was there when it failed
-        self.control = str(folder / "control")
-        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.notify.bind(str(folder / "notify"))
-        self.notify.setblocking(False)
-        variables = [
-            f"FAULTY_FOLDER={folder}",
-            f"FAULTY_PLAN={folder / 'plan'}",
-            f"NOTIFY_SOCKET={folder / 'notify'}",
-            "WATCHDOG_USEC=200000",
-        ]
-        arguments = ["--bind", "127.0.0.1:0", "--app-dir", str(APPS), *options]
-        arguments += ["--status-bind", "127.0.0.1:0", "--control-socket", self.control]
-        if not options or options[-1] != "--":
-            arguments = ["faulty:Obey", *arguments]
-        self.server = Server(
-            arguments, wrapper=["env", *variables], program=[sys.executable, str(PROGRAM)]
-        )
-
-    def close(self):
-        self.server.close()
-        self.notify.close()
-
-    def let_fail(self, name, times):
-        self.plan_count += 1
-        plan = self.folder / "new"
-        plan.write_text(f"{self.server.pid},{name},{times},{self.plan_count}")
-        plan.rename(self.folder / "plan")
-
-    def let_work(self):
-        (self.folder / "plan").unlink()
-
-    @property
-    def raised(self):
-        """How often the handler has raised."""
-        try:
-            return int((self.folder / f"count-{self.plan_count}").read_text() or 0)
-        except FileNotFoundError:
-            return 0
-
-    @property
-    def address(self):
-        return self.server.address
-
-    @property
-    def status_address(self):
-        host, _, port = self.server.status_address.rpartition(":")
-        return host, int(port)
-
-    def command(self, **fields):
-        """Send a command over the control socket; return the answer, None if there is none."""
-        with connect(self.control) as sock:
-            sock.sendall(json.dumps(fields).encode() + b"\n")
-            line = receive_line(sock)
-        return json.loads(line) if line else None
-
-    @property
-    def status(self):
-        return self.command(command="status")["result"]
-
-    def workers(self):
-        return [one["pid"] for one in self.status["workers"] if one["state"] == "ready"]
-
-    def cpu_seconds(self):
-        fields = Path(f"/proc/{self.server.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def tell(self, line):
-        """Let a worker do something; return its process id."""
-        with connect(self.address) as sock:
-            pid = int(receive_line(sock))
-            sock.sendall(line)
-        return pid
-
-
-def until(condition, what):
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
-def until_ready(master, count=1, other_than=()):
-    def is_ready():
-        with contextlib.suppress(OSError):
-            found = master.workers()
-            return len(found) == count and not set(found) & set(other_than)
-
-    until(is_ready, "workers to be ready")
-
+from tests.serving.faulty_support import MANY, FaultyMaster, reloads, until, until_ready
+from tests.serving.support import connect, http_get, receive_line
 
 # What brings a handler about ---------------------------------------------------------------------
 
@@ -231,10 +124,6 @@ def replaced(master):
     until_ready(master, other_than=[master.worker])
 
 
-def reloads(master):
-    master.server.logged(r"reloaded: generation \d+ serves")
-
-
 def reload_is_rejected(master):
     master.server.logged(r"reload failed: generation \d+ goes on serving")
     (master.folder / "slow").unlink(missing_ok=True)
@@ -277,8 +166,8 @@ def goes_on_and_ends(master):
 
 @dataclasses.dataclass
 class Case:
-    cause: Callable[[Master], object]
-    effect: Callable[[Master], object]
+    cause: Callable[[FaultyMaster], object]
+    effect: Callable[[FaultyMaster], object]
     options: tuple[str, ...] = ()
     repeats: bool = False  # it is called again by itself, after pauses, until it succeeds
     has_ended: bool = False  # the master, by then
@@ -322,35 +211,19 @@ CASES = {
 }
 
 
-@pytest.fixture
-def start(tmp_path):
-    masters = []
-
-    def start(options):
-        folder = tmp_path / str(len(masters))
-        folder.mkdir()
-        masters.append(Master(folder, options))
-        masters[-1].server.serving()
-        return masters[-1]
-
-    yield start
-    for master in masters:
-        master.close()
-
-
 def test_every_handler_has_its_case():
     assert set(CASES) == set(HandlerName)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_handler_that_raises_ends_its_owner_only(start, name):
+def test_handler_that_raises_ends_its_owner_only(start_faulty, name):
     case = CASES[name]
-    master = start(case.options)
+    master = start_faulty(case.options)
     began = time.monotonic()
     raised = see_failure(master, name, 1)
     if case.has_ended:
         assert count_lines(master, name) >= 1
-        master = start(case.options)
+        master = start_faulty(case.options)
     raised += see_failure(master, name, MANY)
     # Each failure is counted; at most one in ten seconds is logged.
     assert 1 <= count_lines(master, name) <= 2 + (time.monotonic() - began) / 10
@@ -381,52 +254,3 @@ def see_failure(master, name, times):
 
 def count_lines(master, name):
     return len(re.findall(f"the handler '{name}' ", master.server.read_log()))
-
-
-def children(pid):
-    """Return the live children of a process."""
-    found = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == pid and fields[0] != "Z":
-                found.add(int(stat.parent.name))
-    return found
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
-def test_order_to_end_that_raises_ends_the_master_all_the_same(start, number):
-    master = start(())
-    master.let_fail(HandlerName.ORDER, MANY)
-    assert master.server.end(number) == 0
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_step_that_raises_leaves_nothing_half_done(start, step):
-    """Workers die, the service is reloaded and scaled; in the end it is as it should be."""
-    master = start(["--workers", "2", "--graceful-timeout", "1"])
-    before = len(os.listdir(f"/proc/{master.server.pid}/fd"))
-    master.let_fail(step, 3)
-    os.kill(master.server.worker_pids(1)[0], signal.SIGKILL)
-    master.server.send(signal.SIGHUP)
-    until(lambda: master.raised >= 1 or "reloaded" in master.server.read_log(), "something")
-    for count in (3, 2):
-        with contextlib.suppress(ConnectionResetError):
-            master.command(command="scale", count=count)
-    (master.folder / "plan").unlink()
-    until_ready(master, 2)
-
-    def is_settled():
-        workers = master.status["workers"]
-        is_right = [one["state"] for one in workers] == ["ready", "ready"]
-        return is_right and children(master.server.pid) == {one["pid"] for one in workers}
-
-    until(is_settled, "two workers and no other child")
-    master.server.send(signal.SIGHUP)
-    reloads(master)
-    until(is_settled, "two new workers and no other child")
-    until(
-        lambda: len(os.listdir(f"/proc/{master.server.pid}/fd")) <= before + 1,
-        "descriptors to be closed",
-    )
-    assert master.server.end() == 0

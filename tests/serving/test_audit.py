@@ -1,0 +1,61 @@
+"""After a failure in the middle of a step, nothing is left half done."""
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from ngxloop.serving.handlernames import HandlerName
+from tests.serving.faulty_master import STEPS
+from tests.serving.faulty_support import MANY, reloads, until, until_ready
+
+
+def children(pid):
+    """Return the live children of a process."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == pid and fields[0] != "Z":
+                found.add(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+def test_order_to_end_that_raises_ends_the_master_all_the_same(start_faulty, number):
+    master = start_faulty(())
+    master.let_fail(HandlerName.ORDER, MANY)
+    assert master.server.end(number) == 0
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_step_that_raises_leaves_nothing_half_done(start_faulty, step):
+    """Workers die, the service is reloaded and scaled; in the end it is as it should be."""
+    master = start_faulty(["--workers", "2", "--graceful-timeout", "1"])
+    before = len(os.listdir(f"/proc/{master.server.pid}/fd"))
+    master.let_fail(step, 3)
+    os.kill(master.server.worker_pids(1)[0], signal.SIGKILL)
+    master.server.send(signal.SIGHUP)
+    until(lambda: master.raised >= 1 or "reloaded" in master.server.read_log(), "something")
+    for count in (3, 2):
+        with contextlib.suppress(ConnectionResetError):
+            master.command(command="scale", count=count)
+    (master.folder / "plan").unlink()
+    until_ready(master, 2)
+
+    def is_settled():
+        workers = master.status["workers"]
+        is_right = [one["state"] for one in workers] == ["ready", "ready"]
+        return is_right and children(master.server.pid) == {one["pid"] for one in workers}
+
+    until(is_settled, "two workers and no other child")
+    master.server.send(signal.SIGHUP)
+    reloads(master)
+    until(is_settled, "two new workers and no other child")
+    until(
+        lambda: len(os.listdir(f"/proc/{master.server.pid}/fd")) <= before + 1,
+        "descriptors to be closed",
+    )
+    assert master.server.end() == 0
