@@ -3,8 +3,8 @@
 Rules. Transports are registered once, edge-triggered (IN|RDHUP|ET), and OUT joins at the first
 EAGAIN; fds of others are level-triggered. The poller holds no opinion on either: masks come from
 above. An fd may have been closed behind our back, and its number may be another file by now. So
-modifying falls back to adding (ENOENT), adding to modifying (EEXIST), and removing forgives ENOENT,
-EBADF and EPERM: the kernel dropped the registration with the file (epoll(7), question 6).
+modifying falls back to adding (ENOENT), adding to modifying (EEXIST), and removing ignores errors:
+the kernel dropped the registration with the file (epoll(7), question 6).
 
 Time-outs are nanoseconds. epoll_wait, for kernels without epoll_pwait2, rounds up to a millisecond,
 so that a timer is never early.
@@ -12,7 +12,7 @@ so that a timer is never early.
 
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
-from libc.errno cimport EBADF, EEXIST, EINTR, ENOENT, ENOSYS, EPERM, errno
+from libc.errno cimport EEXIST, EINTR, ENOENT, ENOSYS, EPERM, errno
 from libc.stdint cimport int64_t, uint32_t
 from posix.time cimport timespec
 
@@ -87,11 +87,13 @@ cdef class Poller:
         raise_os_error(errno, f"epoll_ctl(MOD, fd={connection.fd})")
 
     cdef int poll_remove(self, Connection* connection) except -1:
-        """Stop watching a connection's fd."""
+        """Stop watching a connection's fd.
+
+        No error is raised: either the kernel has dropped the registration with the file, or what it
+        goes on reporting is dropped as stale, see Polling.drop_stale().
+        """
         connection.interest = 0
-        if control(self.fd, EPOLL_CTL_DEL, connection, 0) < 0:
-            if errno != ENOENT and errno != EBADF and errno != EPERM:
-                raise_os_error(errno, f"epoll_ctl(DEL, fd={connection.fd})")
+        control(self.fd, EPOLL_CTL_DEL, connection, 0)
         return 0
 
     cdef int wait(self, int64_t timeout_ns) except -1:

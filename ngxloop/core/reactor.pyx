@@ -360,7 +360,11 @@ cdef Connection* watch_internal(Reactor reactor, int fd, uint32_t mask) except N
     cdef Connection* connection
     connection = reactor.connection_claim(fd, KIND_INTERNAL, reactor.waker)
     connection.read.data = <void*>reactor
-    reactor.poller.poll_add(connection, mask)
+    try:
+        reactor.poller.poll_add(connection, mask)
+    except OSError:
+        reactor.pool.connection_free(connection)  # or the slot keeps the waker and its fds
+        raise
     reactor.internal_count += 1
     return connection
 

@@ -292,7 +292,10 @@ cdef class DatagramSender(SocketTransport):
             return self.loop.waker.wake()  # a thread may be the sender
         connection.write.active = 1
         if connection.interest and not connection.interest & EPOLLOUT:
-            self.loop.poller.poll_modify(connection, connection.interest | EPOLLOUT)
+            try:
+                self.loop.poller.poll_modify(connection, connection.interest | EPOLLOUT)
+            except OSError as exc:  # it would wait for ever
+                return self.fatal_error(exc, "Fatal write error on datagram transport")
         return 0
 
     def _send_again(self):

@@ -107,7 +107,10 @@ cdef class Writer(OutBuffer):
         self.blocked = True
         connection.write.active = 1
         if connection.interest and not connection.interest & EPOLLOUT:
-            transport.loop.poller.poll_modify(connection, connection.interest | EPOLLOUT)
+            try:
+                transport.loop.poller.poll_modify(connection, connection.interest | EPOLLOUT)
+            except OSError as exc:  # it would wait for ever
+                return transport.send_failed(exc.errno)
         return 0
 
     cdef int all_sent(self, Transport transport) except -1:
