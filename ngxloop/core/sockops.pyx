@@ -19,7 +19,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_SetObject
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from libc.errno cimport EAGAIN, errno
+from libc.errno cimport EAGAIN, EINTR, errno
 
 import socket
 import warnings
@@ -161,7 +161,7 @@ cdef class SockReceive(SockOperation):
         count = recv(fd, buf, self.room, MSG_DONTWAIT)
         if count >= 0:
             return PyBytes_FromStringAndSize(buf, count)
-        if errno == EAGAIN:
+        if errno == EAGAIN or errno == EINTR:
             return BLOCKED
         raise_os_error(errno, None)
 
@@ -195,7 +195,7 @@ cdef class SockSendAll(SockOperation):
         )
         if count >= 0:
             self.sent += count
-        elif errno != EAGAIN:
+        elif errno != EAGAIN and errno != EINTR:
             raise_os_error(errno, None)
         return 0
 

@@ -153,8 +153,14 @@ cdef object closed_socket(kind):
 
 
 cdef int set_nodelay(sock) except -1:
-    """Turn Nagle's algorithm off for a TCP socket, as asyncio does; a listener passes it on."""
+    """Turn Nagle's algorithm off for a TCP socket, as asyncio does; a listener passes it on.
+
+    A socket that refuses is used as it is: the option changes when bytes leave, not which.
+    """
     if sock.family in (AF_INET, AF_INET6) and sock.type == socket.SOCK_STREAM:
         if sock.proto in (0, IPPROTO_TCP):
-            sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+            try:
+                sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+            except OSError:
+                return 0
     return 0

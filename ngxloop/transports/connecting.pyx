@@ -173,7 +173,7 @@ cdef class StreamConnecting:
         if errno == EINPROGRESS and is_loopback(&self.address):
             if connect(self.fd, address, self.address_size) == 0:
                 return True
-            if errno != EALREADY:
+            if errno != EALREADY and errno != EINTR:
                 self.check(errno)
         # after EINTR it goes on in the background as well: connect(2)
         elif errno != EINPROGRESS and errno != EINTR:
