@@ -14,19 +14,21 @@ import logging
 import resource
 
 from cpython.number cimport PyNumber_AsSsize_t
+from libc.errno cimport EINVAL, ENOMEM, ENOSPC
 from libc.stdint cimport INT32_MAX, INT64_MAX, int64_t
 
 from ngxloop.core.clock cimport NS_PER_MS, clock_coarse_ns
 from ngxloop.core.event cimport Connection
 from ngxloop.core.gate cimport AcceptGate
 from ngxloop.core.limits cimport (
+    ACCEPT_RETRY_MS,
     BLOCKED_MS,
     QUIET_DELAY_MS,
     ROOM_DIVISOR,
     SHARED_ACCEPT_COUNT,
     SPARE_FD_COUNT,
 )
-from ngxloop.core.linux cimport getpid
+from ngxloop.core.linux cimport EPOLLEXCLUSIVE, getpid
 from ngxloop.core.poller cimport Poller
 from ngxloop.core.scoreboard cimport (
     GATE_IN,
@@ -65,7 +67,7 @@ cdef class SharedGate(AcceptGate):
         self.bell_fd = board.bells[self.slot]
         self.accept_limit = accept_count(accept_limit)
         self.wait_ns = -1
-        self.recheck_ns = INT64_MAX
+        self.recheck_ns = self.retry_ns = INT64_MAX
 
     def __repr__(self):
         return f"<ngxloop.{type(self).__name__} slot={self.slot} active={self.active}>"
@@ -78,17 +80,24 @@ cdef class SharedGate(AcceptGate):
 
     cdef int64_t before_wait(self, bint may_block) except? -2:
         """Decide anew if there is a reason to."""
+        cdef int64_t until_ns
         self.beat()
         if self.bell.read.ready:
             self.bell.read.ready = 0
             self.bell_rung()
         if self.own.beat_ns >= self.recheck_ns or self.own.state >= STATE_DRAINING:
             self.unsettled = True
+        if self.own.beat_ns >= self.retry_ns:
+            self.unsettled = True
         if self.unsettled:
             self.unsettled = False
+            self.retry_ns = INT64_MAX
             self.settle()
         self.own.waiting = WAIT_KERNEL if may_block else WAIT_NONE
-        return self.wait_ns
+        if self.retry_ns == INT64_MAX:
+            return self.wait_ns
+        until_ns = max(self.retry_ns - self.own.beat_ns, <int64_t>0)
+        return until_ns if self.wait_ns < 0 else min(until_ns, self.wait_ns)
 
     cdef int accepted(self, Connection* listener) except -1:
         """Count it."""
@@ -155,10 +164,20 @@ cdef class SharedGate(AcceptGate):
         return 0
 
     cdef int enter(self, Connection* listener) except -1:
-        """Put one listener into epoll; forget it if somebody has closed its socket."""
+        """Put one listener into epoll; later if the kernel is short of memory or watches.
+
+        It is forgotten if somebody has closed its socket.
+        """
         try:
             AcceptGate.enter(self, listener)
         except OSError as error:
+            if error.errno == EINVAL and self.mask & EPOLLEXCLUSIVE:  # a kernel before 4.5
+                self.mask &= ~EPOLLEXCLUSIVE
+                return self.enter(listener)
+            if error.errno == ENOMEM or error.errno == ENOSPC:
+                self.retry_ns = clock_coarse_ns() + <int64_t>ACCEPT_RETRY_MS * NS_PER_MS
+                logger.error("%s; tried again in %d ms", error, ACCEPT_RETRY_MS)
+                return 0
             AcceptGate.listener_remove(self, listener)
             logger.error("%s; nothing is accepted from this socket any more", error)
         return 0
