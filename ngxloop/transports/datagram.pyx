@@ -164,6 +164,7 @@ cdef class DatagramTransport(DatagramSender):
         cdef int count = inbox.receive(self.fd, wanted)
         if count < 0:
             return self.receive_failed(errno)
+        wanted = min(wanted, inbox.capacity)  # smaller without recvmmsg()
         if self.has_end and inbox.headers[0].msg_len == 0:
             connection.read.ready = 0
         elif <unsigned int>count == wanted or connection.read.drain:  # drain: an error is behind it
