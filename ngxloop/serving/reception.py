@@ -1,5 +1,6 @@
 """All that speaks with the outside: control socket, status page, service manager, title."""
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -43,11 +44,11 @@ class Reception:
         self._status = status
         self._succession = succession
         self._poller = poller
-        self._closers: list[Callable[[], object]] = []
+        self._opened = contextlib.ExitStack()  # one that cannot be closed keeps no other open
         self._worker_closers: list[Callable[[], None]] = []
         self._page: StatusPage | None = None
         self._notifier = Notifier(os.environ, is_heir=predecessor is not None)
-        self._closers.append(set_title(f"master [{config.app}]"))
+        self._opened.callback(set_title(f"master [{config.app}]"))
         try:
             if config.status_bind is not None:
                 self._open_page(config.status_bind, predecessor)
@@ -62,7 +63,7 @@ class Reception:
             StartError: It cannot be opened.
         """
         control = Control(path, self._poller, _commands(orderly, self._status))
-        self._closers.append(control.close)
+        self._opened.callback(control.close)
         self._worker_closers.append(control.close_in_worker)
         self._succession.add(control)
 
@@ -72,9 +73,7 @@ class Reception:
 
     def close(self) -> None:
         """End all conversations."""
-        for close in reversed(self._closers):
-            close()
-        self._closers.clear()
+        self._opened.close()
 
     def close_in_worker(self) -> None:
         """Close a worker's copies; a worker is no service of its own."""
@@ -115,7 +114,7 @@ class Reception:
         known = predecessor.listeners(STATUS) if predecessor else Listeners()
         self._page = page = StatusPage(address, self._poller, self._status, known)
         known.close(keep=page.listeners, leave_files=True)
-        self._closers.append(lambda: page.close(leave_files=self._succession.is_shared))
+        self._opened.callback(lambda: page.close(leave_files=self._succession.is_shared))
         self._worker_closers.append(page.close_in_worker)
         self._succession.add(page)
         for found in page.describe():

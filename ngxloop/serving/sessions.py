@@ -19,7 +19,7 @@ from collections.abc import Callable
 from ngxloop.serving.closing import close_fds, close_with_queue, receive_with_fds
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.logs import log
-from ngxloop.serving.poller import READABLE, WRITABLE, Handler, Poller
+from ngxloop.serving.poller import READABLE, WRITABLE, Alarm, Handler, Poller
 
 SESSION_COUNT = 16
 SESSION_SECONDS = 2.0
@@ -61,18 +61,23 @@ class Sessions:
         self._open: dict[_Session, None] = {}  # the oldest first
         self._is_accepting = False
         self._is_closed = False
+        self._again: Alarm | None = None  # accepts again after a failure
         sock.setblocking(False)
-        self.resume()
+        self._watch()
 
     def resume(self) -> None:
-        """Accept conversations."""
-        if not self._is_accepting and not self._is_closed:
-            handler = Handler(self._dialogue.listener, self._accept)
-            self._poller.add(self._sock.fileno(), handler)
-            self._is_accepting = True
+        """Accept conversations; if the socket cannot be watched now, try again after a pause."""
+        self._cancel_retry()
+        if self._is_accepting or self._is_closed:
+            return
+        try:
+            self._watch()
+        except OSError as error:
+            self._retry(error)
 
     def pause(self) -> None:
-        """Leave new ones in the queue."""
+        """Leave new ones in the queue until resume()."""
+        self._cancel_retry()
         if self._is_accepting:
             self._poller.remove(self._sock.fileno())
             self._is_accepting = False
@@ -89,6 +94,21 @@ class Sessions:
         for session in self._open:
             session.sock.close()
 
+    def _watch(self) -> None:
+        handler = Handler(self._dialogue.listener, self._accept)
+        self._poller.add(self._sock.fileno(), handler)
+        self._is_accepting = True
+
+    def _retry(self, error: OSError) -> None:
+        log.error("cannot accept a question: %s; again in %g s", error, _PAUSE_SECONDS)
+        again = Handler(HandlerName.ACCEPT_PAUSE, self.resume)
+        self._again = self._poller.call_later(_PAUSE_SECONDS, again)
+
+    def _cancel_retry(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+
     def _accept(self) -> None:
         try:
             sock, _ = self._sock.accept()
@@ -97,10 +117,8 @@ class Sessions:
         except OSError as error:
             if error.errno not in _SHORTAGES:
                 raise
-            log.error("cannot accept a question: %s; again in %g s", error, _PAUSE_SECONDS)
             self.pause()
-            again = Handler(HandlerName.ACCEPT_PAUSE, self.resume)
-            self._poller.call_later(_PAUSE_SECONDS, again)
+            self._retry(error)
             return
         begin = Handler(
             self._dialogue.session, lambda: self._begin(sock), lambda: close_with_queue(sock)

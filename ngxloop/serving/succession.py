@@ -10,10 +10,11 @@ from typing import Protocol
 
 from ngxloop import leader
 from ngxloop.serving.crew import Crew
+from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.inheritance import BIND, LEADER, SHARED, Heirloom, Predecessor
 from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import log
-from ngxloop.serving.poller import Poller
+from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.upgrade import Upgrade
 
 
@@ -45,6 +46,7 @@ class Succession:
     ) -> None:
         self._owner = owner
         self._crew = crew
+        self._poller = poller
         self._predecessor = predecessor
         self._upgrade = Upgrade(self, crew, poller)
         self._ways: list[GivesWay] = []
@@ -93,9 +95,9 @@ class Succession:
         bound = [Heirloom(BIND, one.key, one.sock.fileno()) for one in listeners.opened]
         shared = [Heirloom(SHARED, key, fd) for key, fd in self._crew.shared.leave()]
         seat = Heirloom(LEADER, "", leader.seat_fd())
-        for way in self._ways:
-            way.give_way()
         try:
+            for way in self._ways:
+                way.give_way()
             self._upgrade.start([*bound, *shared, seat, *others])
         except OSError as error:
             self._take_back()
@@ -135,5 +137,6 @@ class Succession:
         self._owner.successor_gone(pid)
 
     def _take_back(self) -> None:
+        """Have all names again; one that fails is logged, and keeps no other from coming back."""
         for way in self._ways:
-            way.take_back()
+            self._poller.call(Handler(HandlerName.SERVING_STEP, way.take_back))

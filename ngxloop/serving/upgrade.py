@@ -5,6 +5,7 @@ to this one, and the new one goes on alone; QUIT to the new one, and all is as b
 one dies by itself, everything that gave way to it is taken back.
 """
 
+import functools
 import os
 import subprocess
 import sys
@@ -137,9 +138,9 @@ class Upgrade:
         assert self._process is not None
         pid = self._process.pid
         self._process.returncode = code
-        self.close()
         self._process = None
-        self._owner.successor_gone(pid)
+        for step in (self.close, functools.partial(self._owner.successor_gone, pid)):
+            self._poller.call(Handler(HandlerName.SERVING_STEP, step))
         log.error("the new master (process %d) ended with code %d; this one goes on", pid, code)
 
 
