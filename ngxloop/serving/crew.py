@@ -169,22 +169,32 @@ class Crew:
         )
 
     def retire(self, place: Place, seconds: float | None = None, *, is_last: bool = False) -> None:
-        """Let a worker finish what it does; one that has not begun just stops.
+        """Let a worker finish what it does; one that does not serve yet ends.
 
         Args:
             place: Whose worker.
             seconds: How long it may take; without, as long as its configuration says.
             is_last: Nobody accepts from its sockets after it, so it takes what waits there.
         """
-        if place.state is State.STARTING:
-            self.stop(place)
-        elif place.advance(Event.DRAIN):
-            place.deadline = None
-            if place.is_live:
-                if is_last:
-                    place.order(Kind.ACCEPT)
-                place.order(Kind.DRAIN, b"" if seconds is None else f"{seconds:g}".encode())
-                place.limit_drain(seconds)
+        is_starting = place.state is State.STARTING
+        if not place.advance(Event.DRAIN):
+            return
+        place.deadline = None
+        if not place.is_live:
+            return
+        if is_last:
+            place.order(Kind.ACCEPT)
+        is_told = place.order(Kind.DRAIN, b"" if seconds is None else f"{seconds:g}".encode())
+        place.drain_seconds = seconds
+        if not is_starting:
+            place.limit_drain()
+            return
+        # It may have accepted connections already, and its READY be on its way to us: that is why
+        # it gets the order to drain, and the time for it once the READY is here. A worker that
+        # still imports its application reads no orders.
+        if is_told:
+            place.send_signal(signal.SIGTERM)
+        place.put_off(STOP_SECONDS)
 
     def stop(self, place: Place) -> None:
         """Let a worker end now: an order for its loop, a signal if it has none yet, then KILL."""
@@ -319,6 +329,6 @@ class Crew:
 
 def _is_wanted(state: State, code: int | None) -> bool:
     """Say whether a worker ended because, and as, it was told to; by the same Ctrl-C, perhaps."""
-    if state is State.DRAINING:
-        return code in (0, INTERRUPTED, -signal.SIGINT)
+    if state is State.DRAINING:  # TERM kills one that has not begun to serve
+        return code in (0, INTERRUPTED, -signal.SIGINT, -signal.SIGTERM)
     return state is State.STOPPING

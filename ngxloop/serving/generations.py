@@ -384,7 +384,7 @@ class Generations:
             ExitCode.START_TIMEOUT, f"{place} was not ready after {seconds:g} s; {advice}"
         )
         place.failure = error
-        self.crew.stop(place)
+        self.crew.retire(place)  # it may be ready by now
         if coming := self._coming_of(place):
             self.reject_generation(coming, error)
 

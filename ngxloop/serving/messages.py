@@ -19,7 +19,7 @@ from ngxloop.serving.options.application import possible_interfaces
 from ngxloop.serving.places import Place
 from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.sharing import SharedSockets
-from ngxloop.serving.states import Event
+from ngxloop.serving.states import Event, State
 
 MessageAction = Callable[[Place, Message], None]
 _MESSAGES_PER_TURN = 16  # of one worker: other workers and signals are served in between
@@ -148,6 +148,8 @@ class Messages:
             place.ready_at = time.monotonic()
             place.interface = interface
             self._listener.worker_ready(place)
+        elif place.state is State.DRAINING:  # it was told to before we knew that it served
+            place.limit_drain()
 
     def _on_draining(self, place: Place, message: Message) -> None:
         if place.advance(Event.DRAIN):  # else it was ordered to

@@ -55,6 +55,7 @@ class Place:
         self.heard: set[Kind] = set()  # what the process has said
         self.is_accepting: bool = False  # False once it says that it drains
         self.lifetime: float = 0.0  # after so many seconds of serving it is replaced; 0: never
+        self.drain_seconds: float | None = None  # how long it may drain; None: see its generation
         self.verdict: str = ""  # why the master ends it, if it does
         self._is_end_counted = False
 
@@ -86,6 +87,7 @@ class Place:
         self.ready_at = self.failure = None
         self.heard = set()
         self.is_accepting = True
+        self.drain_seconds = None
         self.verdict = ""
         self._is_end_counted = False
         self.history.spawn_count += 1
@@ -94,8 +96,9 @@ class Place:
         """Have a deadline; by default the one at which what failed is tried again."""
         self.deadline = time.monotonic() + seconds
 
-    def limit_drain(self, seconds: float | None = None) -> None:
-        """Have a deadline for the end of a drain; without seconds, that of its configuration."""
+    def limit_drain(self) -> None:
+        """Have a deadline for the end of a drain."""
+        seconds = self.drain_seconds
         if seconds is None:
             seconds = self.generation.config.graceful_timeout
         self.put_off(min(seconds, MAX_SECONDS) + KILL_SECONDS)
@@ -130,10 +133,12 @@ class Place:
         self.heard.add(kind)
         return ""
 
-    def order(self, kind: Kind, payload: bytes = b"") -> None:
-        """Tell the process; by a signal if it does not read its channel."""
-        if self.channel is None or not self.channel.send(kind, payload):
-            self.send_signal(signal.SIGTERM)
+    def order(self, kind: Kind, payload: bytes = b"") -> bool:
+        """Tell the process; if it does not read its channel, by a signal, and return False."""
+        if self.channel is not None and self.channel.send(kind, payload):
+            return True
+        self.send_signal(signal.SIGTERM)
+        return False
 
     def nudge(self) -> None:
         """Let the worker look for connections; an order that it has not read yet does that, too."""

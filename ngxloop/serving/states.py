@@ -3,11 +3,12 @@
 One record stands for one place among the workers of a generation; the processes in it come and go.
 
     BACKOFF --spawn--> STARTING --ready--> READY --drain--> DRAINING --exit--> DEAD
-                          |                  |                 |
+                          |                  |                 ^ |
+                          +------drain---------------------------+ |
                           +------stop--------+------stop-------+--> STOPPING --exit--> DEAD
 
 A process can end in any state in which there is one. An event that has no row for a state does not
-change it: a `ready` that was on its way while the master decided to stop is no error.
+change it: a `ready` that was on its way while the master decided to drain or stop is no error.
 """
 
 import enum
@@ -42,7 +43,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.BACKOFF, Event.DRAIN): State.DEAD,
     (State.BACKOFF, Event.STOP): State.DEAD,
     (State.STARTING, Event.READY): State.READY,
-    (State.STARTING, Event.DRAIN): State.STOPPING,  # nothing to finish yet
+    (State.STARTING, Event.DRAIN): State.DRAINING,  # it may serve already: `ready` is on its way
     (State.STARTING, Event.STOP): State.STOPPING,
     (State.STARTING, Event.EXIT): State.DEAD,
     (State.READY, Event.DRAIN): State.DRAINING,

@@ -178,7 +178,7 @@ class _Worker:
             signal.alarm(math.ceil(self._graceful_timeout + KILL_SECONDS))
 
     def _ask_drain(self) -> None:
-        if self._state is State.STARTING:  # nothing to finish
+        if self._state is State.STARTING and not self._count_connections():  # nothing to finish
             self._ask_stop()
         self._drain_asked.set()
 

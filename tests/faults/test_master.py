@@ -1,12 +1,17 @@
 """The master: once it serves, no failing call ends it, and afterwards all is as before."""
 
+import errno
 import os
+import signal
+import time
 
 import pytest
 
+from tests.faults.injection import Rule
 from tests.faults.master import Master, disturb
 from tests.faults.running import LONG
 from tests.serving.conftest import serve  # noqa: F401 - a fixture
+from tests.serving.support import DEADLINE, connect, receive_line
 
 # "ACTION CALL:ERRNO:N": one combination by hand, as the failure message names it.
 ONLY = os.environ.get("FAULTS_ONLY", "").split()
@@ -29,6 +34,7 @@ FAULTS = {
     "upgrade": ("fork:EAGAIN", "pipe2:EMFILE", "epoll_ctl_add:ENOMEM"),
 }
 DEPTH = 50 if LONG else 2
+FOREVER = 2**64 - 1
 
 
 @pytest.mark.timeout(600)
@@ -45,3 +51,29 @@ def test_fault_in_master_is_contained(serve, board, tmp_path, action):  # noqa: 
 
     wrong = disturb(make, action, faults, DEPTH)
     assert not wrong, "\n".join(wrong)
+
+
+def test_worker_that_serves_before_master_knows_is_drained(serve, board):  # noqa: F811
+    server = serve("plain:Echo", "--workers", "1", "--log-level", "debug").serving()
+    old_pid = server.worker_pids(1)[0]
+    with board.armed(Rule("recvmsg", errno.EAGAIN, last=FOREVER, pid=server.pid)):
+        server.send(signal.SIGHUP)
+        sock = connection_to_other(server, old_pid)
+        server.send(signal.SIGTERM)
+        server.logged(r"worker 2\.0\[\d+\] (draining|stopped)")
+    with sock:
+        sock.sendall(b"still there\n")
+        assert receive_line(sock) == b"still there\n"
+    assert server.ended() == 0
+    assert "did not end in time" not in server.log
+
+
+def connection_to_other(server, pid):
+    """Return a connection to a worker that is not the given one."""
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        sock = connect(server.address)
+        if int(receive_line(sock)) != pid:
+            return sock
+        sock.close()
+    raise AssertionError(f"all connections go to {pid}")
