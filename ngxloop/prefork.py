@@ -22,7 +22,7 @@ from ngxloop import leader
 from ngxloop.serving.announcement import announce, warn_of_unserved
 from ngxloop.serving.capacity import open_generations
 from ngxloop.serving.config import UNSERVED_SECONDS, Config
-from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.errors import ExitCode, StartError, shortages_explained
 from ngxloop.serving.guard import remove_guard
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.health import Health
@@ -97,7 +97,8 @@ class Master:
         try:
             set_up_logs(self._config, owner_uid=self._config.start_plan.uid)
             with contextlib.ExitStack() as opened:
-                self._open(opened)
+                with shortages_explained():
+                    self._open(opened)
                 while self._is_serving or self._generations.crew.places:
                     self._turn.run()
         except StartError as error:
@@ -128,11 +129,9 @@ class Master:
         listeners = open_listeners(config.binds, backlog, config.socket_mode, self._pause, known)
         spread_listeners(listeners, config.count_copies(count), backlog)
         known.close(keep=listeners, leave_files=True)  # what our configuration does not name
-        with contextlib.ExitStack() as bound:
-            bound.callback(listeners.close, leave_files=predecessor is not None)
-            config.hook_functions.require("on_bind", listeners.describe())
-            self._generations, self._most_workers = open_generations(self, self._poller, count)
-            bound.pop_all()
+        opened.callback(listeners.close, leave_files=predecessor is not None)  # if nothing serves
+        config.hook_functions.require("on_bind", listeners.describe())
+        self._generations, self._most_workers = open_generations(self, self._poller, count)
         opened.callback(self._generations.close)
         self._open_relations(opened, predecessor)
         for address in listeners.describe():

@@ -19,7 +19,7 @@ from ngxloop.serving.namedfile import NamedFile
 from ngxloop.serving.plaintext import one_line
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.sessions import BACKLOG, QUESTION_BYTES, Dialogue, Sessions
-from ngxloop.serving.socketfiles import file_identity, is_dead_socket
+from ngxloop.serving.socketfiles import file_identity, is_dead_socket, remove_file
 
 Command = Callable[[Mapping[str, Any]], Any]
 _OTHERS = 0o177  # what nobody else may
@@ -42,12 +42,12 @@ class Control(NamedFile):
         self._commands = commands
         place = os.path.abspath(path)
         try:
-            self._sock = _listen(place)
+            self._sock, identity = _listen(place)
         except OSError as error:
             reason = error.strerror or str(error)
             line = f"cannot open the control socket {path}: {reason}; choose another place"
             raise StartError(ExitCode.BAD_ADDRESS, line) from error
-        super().__init__(place, file_identity(place))
+        super().__init__(place, identity)
         dialogue = Dialogue(
             HandlerName.CONTROL_LISTENER,
             HandlerName.CONTROL_SESSION,
@@ -137,18 +137,23 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _listen(path: str) -> socket.socket:
-    """Return a listening socket at the path, in the place of a dead one's file at most."""
+def _listen(path: str) -> tuple[socket.socket, tuple[int, int]]:
+    """Return a listening socket and its file, which takes the place of a dead one's at most."""
     if is_dead_socket(path):
         os.unlink(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    old_mask = os.umask(_OTHERS)
+    identity: tuple[int, int] | None = None
     try:
-        sock.bind(path)
+        old_mask = os.umask(_OTHERS)
+        try:
+            sock.bind(path)
+        finally:
+            os.umask(old_mask)
+        identity = file_identity(path)
         sock.listen(BACKLOG)
     except BaseException:
+        if identity is not None:
+            remove_file(path, identity)
         sock.close()
         raise
-    finally:
-        os.umask(old_mask)
-    return sock
+    return sock, identity

@@ -1,7 +1,10 @@
 """What can go wrong before a worker serves: exit codes, and the error that carries one."""
 
+import contextlib
 import enum
+import errno
 import json
+from collections.abc import Iterator
 
 from ngxloop.serving.plaintext import many_lines, one_line
 
@@ -91,3 +94,24 @@ class StartError(Exception):
         if not (type(code) is int and type(line) is type(traceback) is str):
             raise ValueError("not a packed error")
         return cls(ExitCode(code), one_line(line), many_lines(traceback, len(traceback)))
+
+
+_REMEDIES = {
+    errno.EMFILE: "raise the open file limit (ulimit -n)",
+    errno.ENFILE: "raise fs.file-max",
+    errno.ENOMEM: "free memory, or raise the limit of the container",
+    errno.ENOBUFS: "free memory, or raise the limit of the container",
+    errno.ENOSPC: "free disk space, or raise fs.epoll.max_user_watches",
+    errno.EAGAIN: "raise the limit of processes (ulimit -u)",
+}
+
+
+@contextlib.contextmanager
+def shortages_explained() -> Iterator[None]:
+    """Turn an OSError of the master, which does not serve yet, into a StartError."""
+    try:
+        yield
+    except OSError as error:
+        advice = _REMEDIES.get(error.errno or 0, "check the limits and filters (seccomp) of this system")
+        line = f"the master cannot start: {error.strerror or error}; {advice}"
+        raise StartError(ExitCode.START_FAILED, line) from error

@@ -18,7 +18,12 @@ from ngxloop.serving.config import BIND_ATTEMPTS, BIND_RETRY_SECONDS
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import Listeners, ListeningSocket, Opened
 from ngxloop.serving.logs import log
-from ngxloop.serving.socketfiles import file_identity, give_socket_file, is_dead_socket
+from ngxloop.serving.socketfiles import (
+    file_identity,
+    give_socket_file,
+    is_dead_socket,
+    remove_file,
+)
 from ngxloop.serving.systemd import passed_fds
 
 _WILDCARDS = {"0.0.0.0", "::"}
@@ -257,6 +262,7 @@ def _resolve(bind: TcpBind) -> Iterator[tuple[int, tuple[str, int]]]:
 def _open_unix(bind: UnixBind, backlog: int, mode: int) -> Opened:
     _remove_stale_file(bind)
     sock = ListeningSocket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    file: tuple[int, int] | None = None
     try:
         # The mask and not chmod(): there is no moment in which the wrong people may connect.
         old_mask = os.umask(0o777 & ~mode)
@@ -265,12 +271,15 @@ def _open_unix(bind: UnixBind, backlog: int, mode: int) -> Opened:
         finally:
             os.umask(old_mask)
         if not bind.is_abstract:  # connections are refused until the queue is open
+            file = file_identity(bind.path)
             give_socket_file(bind.path, bind.uid, bind.gid)
         sock.open_queue(backlog)
     except BaseException:
+        if file is not None:
+            remove_file(bind.path, file)
         sock.close()
         raise
-    return Opened(str(bind), sock, None if bind.is_abstract else file_identity(bind.path))
+    return Opened(str(bind), sock, file)
 
 
 def _remove_stale_file(bind: UnixBind) -> None:

@@ -14,21 +14,29 @@ import os
 import socket
 import stat
 
+from ngxloop.serving.logs import log
+
 
 def remove_file(path: str, identity: tuple[int, int]) -> None:
-    """Remove our file, if it is still ours.
+    """Remove our file, if it is still ours; one that cannot be removed is left, and logged."""
+    try:
+        _remove(path, identity)
+    except FileNotFoundError:
+        return
+    except OSError as error:  # what else is to be closed and removed is not kept by this one
+        log.warning("cannot remove %s: %s; remove it by hand", path, error.strerror)
 
-    Both steps use the same folder, even if another one has its name meanwhile.
-    """
+
+def _remove(path: str, identity: tuple[int, int]) -> None:
+    """Do so; both steps use the same folder, even if another one has its name meanwhile."""
     folder, name = os.path.split(path)
-    with contextlib.suppress(FileNotFoundError):
-        folder_fd = os.open(folder or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            found = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
-            if (found.st_dev, found.st_ino) == identity:
-                os.unlink(name, dir_fd=folder_fd)
-        finally:
-            os.close(folder_fd)
+    folder_fd = os.open(folder or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        found = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+        if (found.st_dev, found.st_ino) == identity:
+            os.unlink(name, dir_fd=folder_fd)
+    finally:
+        os.close(folder_fd)
 
 
 def give_socket_file(path: str, uid: int, gid: int) -> None:

@@ -46,7 +46,13 @@ class StatusPage:
             answer=self._answer,
             too_long=_page(431, _TEXT, f"a request has at most {QUESTION_BYTES} bytes\n"),
         )
-        self._sessions = [Sessions(poller, sock, dialogue) for sock in self.sockets]
+        self._sessions: list[Sessions] = []
+        try:
+            for sock in self.sockets:
+                self._sessions.append(Sessions(poller, sock, dialogue))
+        except BaseException:
+            self.close(leave_files=bool(known.opened))
+            raise
 
     @property
     def sockets(self) -> list[socket.socket]:
