@@ -81,6 +81,7 @@ cdef class Poller:
             return 0
         if errno == ENOENT:
             connection.generation += 1  # a duplicate may keep the former file in epoll
+            connection.interest = 0
             if fresh_mask and control(self.fd, EPOLL_CTL_ADD, connection, fresh_mask) == 0:
                 connection.interest = fresh_mask
                 return 1

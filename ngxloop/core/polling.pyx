@@ -108,7 +108,7 @@ cdef class Polling:
 
     cdef void drop_interest(self, Connection* connection, uint32_t mask) noexcept:
         """Take back what nobody waits for any more: level-triggered, it would end every wait."""
-        if connection.wanted & mask:
+        if connection.interest & mask:
             connection.wanted &= ~mask
             self.pool.mark_changed(connection)
 
@@ -154,8 +154,12 @@ cdef class Polling:
         return 0
 
     cdef int watch_again(self) except -1:
-        """Tell a new epoll instance what the old one knew."""
+        """Tell a new epoll instance what the old one knew.
+
+        What it has no room for now is tried again in the next turn, which begins after a rest.
+        """
         cdef Connection* connection
+        cdef object failure = None
         cdef uint32_t i
         for i in range(self.pool.chunk_count * POOL_CHUNK_SIZE):
             connection = self.pool.connection_at(i)
@@ -164,8 +168,17 @@ cdef class Polling:
             if connection.kind == KIND_WATCHER:
                 watch_or_drop(self, connection, True)
             else:
-                watch_or_run(self, connection)
-        self.poller_is_new = False  # last: an exception leaves the rest to the next turn
+                failure = watch_or_run(self, connection) or failure
+        self.poller_is_new = failure is not None  # last: after an exception all are tried again
+        if failure is None:
+            self.room_reported = False
+        elif not self.room_reported:
+            self.room_reported = True
+            self.call_exception_handler({
+                "message": "epoll has no room for a connection: the loop wakes up every "
+                           f"{STALE_REST_MS} ms until it has",
+                "exception": failure,
+            })
         return 0
 
     cdef int apply_changes(self) except -1:
@@ -194,21 +207,35 @@ cdef int drop_watcher(Polling polling, Connection* connection) except -1:
 
 
 cdef int watch_or_drop(Polling polling, Connection* connection, bint anew) except -1:
-    """Tell epoll what a watcher wants; stop watching it if its file was closed unasked."""
+    """Tell epoll what a watcher wants; what it refuses is watched no more.
+
+    If the kernel has no memory, what it was told before stays: only what was added is lost, and what
+    was removed is dropped when an event finds nobody waiting. Else the file was closed unasked.
+    """
     cdef int fd = connection.fd
     cdef object watcher = <object>connection.owner
+    cdef uint32_t kept = 0
     try:
         if anew:
             polling.poller.poll_add(connection, connection.interest)
         else:
             watch_changed(polling, connection, 0)
     except OSError as exc:
-        waited_for = connection.read.active or connection.write.active
-        polling.pool.connection_free(connection)  # first: the handler may watch the number anew
-        if not waited_for:
+        if not anew and exc.errno in (ENOMEM, ENOSPC):
+            kept = connection.wanted & connection.interest
+            if kept == connection.wanted:
+                return 0
+        message = f"fd {fd} is no longer watched: {watcher!r}"
+        is_missed = watcher._refused(exc, ~kept)
+        if kept:
+            connection.wanted = kept
+            watcher._forget_all_but(kept)
+        else:  # before the handler is called: it may watch the number anew
+            polling.pool.connection_free(connection)
+        if not is_missed:
             return 0
         polling.call_exception_handler({
-            "message": f"fd {fd} is no longer watched: {watcher!r}",
+            "message": message,
             "exception": exc,
         })
     return 0
@@ -227,12 +254,15 @@ cdef int watch_changed(Polling polling, Connection* connection, uint32_t fresh_m
     return 0
 
 
-cdef int watch_or_run(Polling polling, Connection* connection) except -1:
-    """Watch an fd of the loop's own; if somebody has closed it, let the next receive find out."""
+cdef object watch_or_run(Polling polling, Connection* connection):
+    """Watch an fd of the loop's own; return the OSError if the kernel has no room for it now.
+
+    If somebody has closed the fd, the next receive finds out.
+    """
     try:
-        return polling.poller.poll_add(connection, connection.interest)
+        polling.poller.poll_add(connection, connection.interest)
     except OSError as exc:
-        if exc.errno in (ENOMEM, ENOSPC):  # may pass; the others would never be watched
-            raise
+        if exc.errno in (ENOMEM, ENOSPC):
+            return exc
         polling.post(&connection.read)
-    return 0
+    return None

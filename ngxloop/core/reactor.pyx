@@ -172,7 +172,7 @@ cdef class Reactor(Polling):
         if self.stopping or not queue_is_empty(&self.ready):
             timeout_ns = 0
         self.sleep_count += 1
-        if self.stale_stays and timeout_ns != 0:
+        if (self.stale_stays or self.poller_is_new) and timeout_ns != 0:
             return self.poller.rest(timeout_ns)
         return self.poller.wait(timeout_ns)
 

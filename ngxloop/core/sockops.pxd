@@ -1,14 +1,14 @@
 """SockOperation: a sock_* call that is awaited."""
 
 from ngxloop.core.handle cimport Handle
-from ngxloop.core.watch cimport FdWatching
+from ngxloop.core.watch cimport FdWatching, Waiter
 
 cdef enum OperationState:
     OPERATION_NEW = 0
     OPERATION_WAITING
     OPERATION_DONE
 
-cdef class SockOperation:
+cdef class SockOperation(Waiter):
     cdef FdWatching loop
     cdef object sock
     cdef object method               # which method of the socket is called; what repr() says

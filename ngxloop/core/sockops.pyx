@@ -39,7 +39,7 @@ cdef object PLAIN_SOCKET = socket.socket
 cdef object BLOCKED = object()
 
 
-cdef class SockOperation:
+cdef class SockOperation(Waiter):
     """A call of a socket's method that waits until it does not block; see the file header."""
 
     def __init__(self):
@@ -128,6 +128,12 @@ cdef class SockOperation:
         """Let the task try again."""
         if not self.waiter.done():  # a task that was cancelled, or is woken already, stays so
             self.waiter.set_result(None)
+        return 0
+
+    cdef int fail_wait(self, exc) except -1:
+        """Let the task fail: nothing would wake it."""
+        if not self.waiter.done():
+            self.waiter.set_exception(exc)
         return 0
 
     cdef object wait(self):

@@ -8,6 +8,9 @@ from ngxloop.core.scheduling cimport Scheduling
 
 cdef class FdWatching(Scheduling)
 
+cdef class Waiter:
+    cdef int fail_wait(self, exc) except -1
+
 cdef class Watcher:
     cdef object sock                 # weak reference: the socket that epoll knows by this fd
     cdef object fileobj              # what a user named the fd by, alive while it is watched

@@ -31,6 +31,13 @@ from ngxloop.core.ready cimport event_unpost
 from ngxloop.core.scheduling cimport Scheduling
 
 
+cdef class Waiter:
+    """A callback that can be told that its fd is watched no longer."""
+
+    cdef int fail_wait(self, exc) except -1:
+        raise NotImplementedError
+
+
 cdef class Watcher:
     """Who reads and who writes one of the user's fds; the owner of its slot."""
 
@@ -40,6 +47,20 @@ cdef class Watcher:
     def _loop_closed(self):
         """The loop closes: the fd belongs to the user and stays open."""
         self.reader = self.writer = self.loop = self.fileobj = None
+
+    def _refused(self, exc, uint32_t mask):
+        """epoll refuses the fd: waiters for it fail; return True if a callback waits that cannot."""
+        cdef Handle handle
+        cdef bint is_missed = False
+        cdef uint32_t direction
+        for direction, handle in ((EPOLLIN, self.reader), (EPOLLOUT, self.writer)):
+            if handle is None or not mask & direction:
+                continue
+            if isinstance(handle._callback, Waiter):
+                (<Waiter>handle._callback).fail_wait(exc)
+            else:
+                is_missed = True
+        return is_missed
 
     def _forget_all_but(self, mask):
         """The number is another file's: what waited for the former one does so no longer."""
@@ -227,7 +248,10 @@ cdef class FdWatching(Scheduling):
 
     cdef Connection* watcher_connection(self, int fd) except NULL:
         """Return the slot that watches fd; a new one if need be."""
-        cdef Connection* connection = self.pool.connection_of_fd(fd)
+        cdef Connection* connection
+        if self.poller_is_new:
+            self.watch_again()  # first: the fd would look like another file; and slots may go
+        connection = self.pool.connection_of_fd(fd)
         if connection != NULL:
             if connection.kind != KIND_WATCHER:
                 owner = <object>connection.owner
@@ -240,8 +264,6 @@ cdef class FdWatching(Scheduling):
 
     cdef int request(self, Connection* connection, uint32_t mask) except -1:
         """Ask for more: with the next wait, or at once where the header says so."""
-        if connection.interest and self.poller_is_new:
-            self.watch_again()  # first: it would look like another file
         connection.wanted |= mask
         if connection.interest and not connection.idle and not connection.interest & mask:
             self.pool.mark_changed(connection)
