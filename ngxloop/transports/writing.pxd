@@ -7,6 +7,7 @@ cdef class Writer(OutBuffer):
     cdef object empty_waiter         # future of sendfile, done when the output has left
     cdef object writable_waiter      # future of sendfile, done when the kernel takes more
     cdef bint blocked                # the kernel's buffer is full: wait for OUT
+    cdef bint ending                 # inside write_eof(), which raises what shutdown() answers
     cdef bint ended                  # write_eof() was called: our half ends behind the output
 
     cdef int send_now(self, Transport transport, bytes data) except -1
@@ -17,6 +18,7 @@ cdef class Writer(OutBuffer):
     cdef int wait_writable(self, Transport transport) except -1
     cdef int all_sent(self, Transport transport) except -1
     cdef int end(self, Transport transport) except -1
+    cdef int shut_down(self, Transport transport) except -1
     cdef int drop(self) except -1
     cdef object make_empty_waiter(self, Transport transport)
     cdef object make_writable_waiter(self, Transport transport)

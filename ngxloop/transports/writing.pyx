@@ -13,13 +13,13 @@ has none. The transport passes itself to each call, so that there is no referenc
 """
 
 cimport cython
-
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
 
 from ngxloop.core.event cimport Connection
 from ngxloop.core.limits cimport FLUSH_BYTES
 from ngxloop.core.linux cimport EPOLLOUT, MSG_NOSIGNAL, SHUT_WR, send, shutdown
+from ngxloop.core.oserr cimport os_error
 from ngxloop.core.ready cimport event_post, event_unpost
 from ngxloop.transports.outbuf cimport SEND_FAILED, SENT_ALL, OutBuffer, SendOutcome
 from ngxloop.transports.transport cimport Transport
@@ -125,16 +125,37 @@ cdef class Writer(OutBuffer):
                 transport.lost_count += 1
                 transport.schedule_lost(None)
         elif self.ended:
-            shutdown(transport.fd, SHUT_WR)
+            self.shut_down(transport)
         return 0
 
     cdef int end(self, Transport transport) except -1:
         """End our half of the connection once the output has left."""
-        self.ended = True
-        if self.size == 0:
-            shutdown(transport.fd, SHUT_WR)
+        self.ended = self.ending = True
+        try:
+            if self.size == 0:
+                return self.shut_down(transport)
+            return self.flush(transport)
+        finally:
+            self.ending = False
+
+    cdef int shut_down(self, Transport transport) except -1:
+        """Send the end of our half; a failure (ENOTCONN: the peer has reset) closes nothing.
+
+        As in asyncio write_eof() raises it, or it is reported if the output had to wait.
+        """
+        cdef object exc
+        if shutdown(transport.fd, SHUT_WR) == 0:
             return 0
-        return self.flush(transport)
+        exc = os_error(errno, None)
+        if self.ending:
+            raise exc
+        transport.loop.call_exception_handler({
+            "message": "shutdown() failed; the peer is not told of the end of our half",
+            "exception": exc,
+            "transport": transport,
+            "protocol": transport.get_protocol(),
+        })
+        return 0
 
     cdef int drop(self) except -1:
         """Forget what is not sent: the connection is lost."""

@@ -29,6 +29,7 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "connect": ("ECONNREFUSED", "ENETUNREACH", "EADDRNOTAVAIL", "ETIMEDOUT", "EINTR", "EPERM"),
     "getsockopt": ("ENOBUFS",),
     "setsockopt": ("ENOPROTOOPT", "EINVAL", "ENOMEM"),
+    "shutdown": ("ENOTCONN",),
     "getsockname": ("ENOBUFS",),
     "getpeername": ("ENOTCONN", "ENOBUFS"),
     "recv": (*LOST, "ENOMEM", "EINTR"),

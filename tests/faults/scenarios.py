@@ -16,6 +16,7 @@ from tests.faults.checks import ALLOWED, LARGE, SMALL, Check
 from tests.faults.streams import (
     close_writer,
     read_all,
+    renewed_epoll,
     sendfile,
     tcp_echo,
     tcp_protocols,
@@ -244,6 +245,7 @@ SCENARIOS: dict[str, Callable[[Check], Awaitable[None]]] = {
         sock_calls,
         sendfile,
         watching,
+        renewed_epoll,
         threads_and_signals,
         nothing,
     )

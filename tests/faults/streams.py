@@ -87,6 +87,32 @@ async def tcp_echo(check: Check) -> None:
         await _exchange(check, reader, writer)
 
 
+async def renewed_epoll(check: Check) -> None:
+    """A connection lives on while the loop has to make its epoll instance anew."""
+    loop = asyncio.get_running_loop()
+    async with _echo_server(check, asyncio.start_server, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        try:
+            await _report_closed_file(loop)
+            await loop.run_in_executor(None, lambda: None)  # its end wakes the loop
+        finally:
+            await _exchange(check, reader, writer)
+
+
+async def _report_closed_file(loop: asyncio.AbstractEventLoop) -> None:
+    """Close a watched file that a duplicate keeps open: its epoll instance goes on reporting it."""
+    ours, theirs = socket.socketpair()
+    with theirs, ours.dup():
+        fd = ours.fileno()
+        loop.add_reader(fd, lambda: None)
+        await asyncio.sleep(0)
+        ours.close()
+        loop.remove_reader(fd)
+        theirs.send(SMALL)
+        for _ in range(3):  # the second report in a row leads to another instance
+            await asyncio.sleep(0.001)
+
+
 async def tls_echo(check: Check) -> None:
     options = {"ssl": SERVER_CONTEXT}
     async with _echo_server(check, asyncio.start_server, "127.0.0.1", 0, **options) as server:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from tests.faults.injection import Rule
 from tests.faults.running import LONG, explore, failures
+from tests.faults.test_injection import run
 
 # After these a listener rests for a second, each time.
 ACCEPT = ("accept4",) if LONG else ("accept4:EMFILE:1", "accept4:ECONNABORTED", "accept4:EAGAIN")
@@ -42,10 +44,15 @@ FAULTS: dict[str, tuple[str, ...]] = {
     ),
     "sock_calls": (
         *("epoll_ctl_add", "epoll_pwait2", "socket", "accept4:EMFILE", "accept4:EINTR"),
-        *("connect", "getsockopt", "recv", "recv:short", "send", "send:EAGAIN"),
+        *("connect", "getsockopt", "recv", "recv:short", "send", "send:EAGAIN", "epoll_ctl_mod"),
     ),
     "sendfile": ("epoll_ctl_add", "sendfile", "recv", "sendmsg"),
-    "watching": ("epoll_ctl_add", "epoll_wait", "epoll_pwait2", "socketpair"),
+    # add_writer() is deferred while a reader waits: its error goes to the exception handler, and
+    # nothing calls the writer (so no epoll_ctl_mod:ENOMEM:1). Its removal must not cost the reader.
+    "watching": (
+        *("epoll_ctl_add", "epoll_ctl_mod:ENOMEM:2", "epoll_wait", "epoll_pwait2", "socketpair"),
+    ),
+    "renewed_epoll": ("epoll_ctl_add", "epoll_create1") if LONG else ("epoll_ctl_add:ENOMEM",),
     "threads_and_signals": ("epoll_wait", "epoll_pwait2"),
     "nothing": ("epoll_create1", "epoll_ctl_add", "eventfd", "pipe2", "close"),
 }
@@ -86,3 +93,41 @@ def test_scenario_is_complete_on_asyncio_undisturbed(scenario):
 )
 def test_many_interrupted_calls_are_not_noticed(scenario, call, seed):
     assert failures(explore(scenario, f"{call}:EINTR:1-%20/{seed}")) == ""
+
+
+WRITE_EOF = """
+import asyncio, socket, {loop}
+async def main():
+    loop = asyncio.get_running_loop()
+    reported = loop.create_future()
+    loop.set_exception_handler(lambda _, context: reported.set_result(context["exception"].errno))
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    with theirs:
+        _, writer = await asyncio.open_connection(sock=ours)
+        writer.write(bytes({size}))
+        try:
+            writer.write_eof()
+        except OSError as error:
+            print("raised", error.errno)
+        else:
+            left = {size}
+            while left:
+                left -= len(await loop.sock_recv(theirs, left))
+            print("reported", await reported)
+        print(writer.transport.is_closing())
+        writer.close()
+        await writer.wait_closed()
+asyncio.Runner(loop_factory={loop}.new_event_loop).run(main())
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "ngxloop"])
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [(0, "raised"), (10, "raised"), (2_000_000, "reported")],
+    ids=["nothing_to_send", "sent_at_once", "sent_later"],
+)
+def test_end_of_our_half_that_cannot_be_sent_is_told(loop, size, told):
+    output, hits, _ = run(WRITE_EOF.format(loop=loop, size=size), Rule.parse("shutdown:ENOTCONN"))
+    assert (output, hits) == (f"{told} 107\nFalse\n", [1])
