@@ -127,9 +127,9 @@ class Master:
         count = count_workers(config)
         backlog = queue_limit(config.backlog)
         listeners = open_listeners(config.binds, backlog, config.socket_mode, self._pause, known)
+        opened.callback(listeners.close, leave_files=predecessor is not None)  # if nothing serves
         spread_listeners(listeners, config.count_copies(count), backlog)
         known.close(keep=listeners, leave_files=True)  # what our configuration does not name
-        opened.callback(listeners.close, leave_files=predecessor is not None)  # if nothing serves
         config.hook_functions.require("on_bind", listeners.describe())
         self._generations, self._most_workers = open_generations(self, self._poller, count)
         opened.callback(self._generations.close)

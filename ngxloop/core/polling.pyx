@@ -209,8 +209,8 @@ cdef int drop_watcher(Polling polling, Connection* connection) except -1:
 cdef int watch_or_drop(Polling polling, Connection* connection, bint anew) except -1:
     """Tell epoll what a watcher wants; what it refuses is watched no more.
 
-    If the kernel has no memory, what it was told before stays: only what was added is lost, and what
-    was removed is dropped when an event finds nobody waiting. Else the file was closed unasked.
+    If the kernel has no memory, what it was told before stays: only what was added is lost, and
+    what was removed is dropped when an event finds nobody waiting. Else the file was closed unasked.
     """
     cdef int fd = connection.fd
     cdef object watcher = <object>connection.owner

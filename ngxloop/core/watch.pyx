@@ -49,7 +49,7 @@ cdef class Watcher:
         self.reader = self.writer = self.loop = self.fileobj = None
 
     def _refused(self, exc, uint32_t mask):
-        """epoll refuses the fd: waiters for it fail; return True if a callback waits that cannot."""
+        """Let the waiters fail: epoll refuses the fd; return True if a callback waits as well."""
         cdef Handle handle
         cdef bint is_missed = False
         cdef uint32_t direction
