@@ -210,7 +210,7 @@ cdef int watch_or_drop(Polling polling, Connection* connection, bint anew) excep
     """Tell epoll what a watcher wants; what it refuses is watched no more.
 
     If the kernel has no memory, what it was told before stays: only what was added is lost, and
-    what was removed is dropped when an event finds nobody waiting. Else the file was closed unasked.
+    what was removed goes when an event finds nobody waiting. Else the file was closed unasked.
     """
     cdef int fd = connection.fd
     cdef object watcher = <object>connection.owner

@@ -108,10 +108,10 @@ _REMEDIES = {
 
 @contextlib.contextmanager
 def shortages_explained() -> Iterator[None]:
-    """Turn an OSError of the master, which does not serve yet, into a StartError."""
+    """Turn an OSError of the master, at its start or at a reload, into a StartError."""
     try:
         yield
     except OSError as error:
-        advice = _REMEDIES.get(error.errno or 0, "check the limits and filters (seccomp) of this system")
-        line = f"the master cannot start: {error.strerror or error}; {advice}"
+        advice = _REMEDIES.get(error.errno or 0, "check the limits and filters of this system")
+        line = f"a system call of the master failed: {error.strerror or error}; {advice}"
         raise StartError(ExitCode.START_FAILED, line) from error

@@ -9,13 +9,18 @@ import ctypes
 import os
 import signal
 
+from ngxloop.serving.logs import log
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def signal_on_parent_death(number: signal.Signals, parent_pid: int) -> bool:
-    """Let the kernel send the signal when the parent dies; False if it is dead already."""
+    """Let the kernel send the signal when the parent dies; False if it is dead already.
+
+    Where a sandbox forbids that, the end of file on the channel is the only net.
+    """
     if _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0) != 0:
-        errno = ctypes.get_errno()
-        raise OSError(errno, f"prctl(PR_SET_PDEATHSIG) failed: {os.strerror(errno)}")
+        reason = os.strerror(ctypes.get_errno())
+        log.warning("no signal at the death of the master: prctl(PR_SET_PDEATHSIG): %s", reason)
     return os.getppid() == parent_pid

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ngxloop.serving.config import Config
-from ngxloop.serving.errors import ConfigError, ExitCode, StartError
+from ngxloop.serving.errors import ConfigError, ExitCode, StartError, shortages_explained
 from ngxloop.serving.listeners import Listeners, describe_address
 from ngxloop.serving.logs import log
 from ngxloop.serving.opening import check_descriptors, open_listeners, queue_limit
@@ -22,6 +22,7 @@ class Reconfiguration:
         self._read_again = read_again
         self._most_workers = most_workers
 
+    @shortages_explained()
     def prepare(
         self, config: Config, count: int, current: Listeners
     ) -> tuple[Config, int, Listeners]:
@@ -38,7 +39,7 @@ class Reconfiguration:
         try:
             spread_listeners(listeners, fresh.count_copies(count), backlog)
             fresh.hook_functions.require("on_bind", listeners.describe())
-        except StartError:
+        except BaseException:
             listeners.close(keep=current)
             raise
         for sock in listeners.sockets:

@@ -2,7 +2,7 @@
 
 A program of its own: it arms the board for itself once everything is imported, and serves.
 
-Usage: python -m tests.faults.starting CALL:ERRNO:N [arguments of ngxloop-serve]
+Usage: python -m tests.faults.starting [workers/]CALL:ERRNO:N [arguments of ngxloop-serve]
 """
 
 import contextlib
@@ -83,5 +83,7 @@ def processes_of(board: Board) -> list[int]:
 
 
 if __name__ == "__main__":
-    Board(os.environ[VARIABLE]).arm(Rule.parse(sys.argv[1], os.getpid()))
+    *others, text = sys.argv[1].split("/")
+    pid = -os.getpid() if others else os.getpid()
+    Board(os.environ[VARIABLE]).arm(Rule.parse(text, pid))
     main(sys.argv[2:])

@@ -12,6 +12,7 @@ from tests.faults.master import Master, disturb
 from tests.faults.running import LONG
 from tests.serving.conftest import serve  # noqa: F401 - a fixture
 from tests.serving.support import DEADLINE, connect, receive_line
+from tests.support.waiting import wait_until_blocking
 
 # "ACTION CALL:ERRNO:N": one combination by hand, as the failure message names it.
 ONLY = os.environ.get("FAULTS_ONLY", "").split()
@@ -66,6 +67,36 @@ def test_worker_that_serves_before_master_knows_is_drained(serve, board):  # noq
         assert receive_line(sock) == b"still there\n"
     assert server.ended() == 0
     assert "did not end in time" not in server.log
+
+
+@pytest.mark.parametrize("error", ["EACCES", "EMFILE", "ENOSPC", "EROFS"])
+def test_log_that_cannot_be_opened_again_is_written_on(serve, board, tmp_path, error):  # noqa: F811
+    log = tmp_path / "error.log"
+    server = serve("plain:Echo", "--workers", "1", f"--error-log={log}")
+    wait_until_blocking(lambda: log.exists() and "serving" in log.read_text())
+    rule = Rule("open", getattr(errno, error), argument=os.O_APPEND, argument_mask=os.O_APPEND)
+    with board.armed(rule):
+        server.send(signal.SIGUSR1)
+        wait_until_blocking(lambda: "writing on to the old file" in log.read_text())
+    assert board.hits() == 1
+    assert server.end() == 0
+    assert "ended" in log.read_text()
+
+
+@pytest.mark.parametrize("error", ["EACCES", "EMFILE", "ENOSPC", "EROFS"])
+def test_configuration_that_cannot_be_read_again_fails_reload(serve, board, tmp_path, error):  # noqa: F811
+    config = tmp_path / "serve.toml"
+    config.write_text("workers = 1\n")
+    server = serve("plain:Echo", "--config", str(config)).serving()
+    with board.armed(Rule("open", getattr(errno, error), last=FOREVER, pid=server.pid)):
+        server.send(signal.SIGHUP)
+        server.logged("reload failed: generation 1 goes on serving")
+    assert board.hits()
+    assert "Traceback" not in server.log
+    with connect(server.address) as sock:
+        assert receive_line(sock)
+    server.send(signal.SIGHUP)
+    server.logged("reloaded: generation 2 serves")
 
 
 def connection_to_other(server, pid):
