@@ -16,7 +16,8 @@ What must hold. The loop (test_loop.py): a scenario ends in time; it has receive
 or fewer and an error that says why; no descriptor and no task is left; the loop does not spin; the
 same loop then runs the scenario undisturbed. EINTR, EAGAIN and short transfers are not noticed at
 all (errors.TRANSPARENT). The master (test_master.py): it goes on, answers, and has as many workers
-and descriptors as before. Kernels and sandboxes that lack a call: test_old_kernels.py.
+and descriptors as before. Its start (test_start.py): it serves, or one line says why and nothing is
+left behind. Kernels and sandboxes that lack a call: test_old_kernels.py.
 
 One combination by hand. The failure message of a loop test holds the command:
 
@@ -27,6 +28,10 @@ One combination by hand. The failure message of a loop test holds the command:
 That of a test of the master starts with ACTION CALL:ERRNO:N:
 
     FAULTS_ONLY="respawn fork:EAGAIN:1" python -m pytest tests/faults/test_master.py
+
+Those of its start:
+
+    FAULTS_LONG=1 python -m pytest tests/faults/test_start.py -k epoll_ctl_add:ENOMEM
 
 A new fault test. For the loop: add a coroutine to scenarios.py that hands what it receives and is
 told to its Check, and a line to FAULTS in test_loop.py. For the master: an action in master.py.

@@ -114,7 +114,7 @@ async def main():
             left = {size}
             while left:
                 left -= len(await loop.sock_recv(theirs, left))
-            print("reported", await reported)
+            print("reported", await asyncio.wait_for(reported, 30))
         print(writer.transport.is_closing())
         writer.close()
         await writer.wait_closed()
@@ -131,3 +131,27 @@ asyncio.Runner(loop_factory={loop}.new_event_loop).run(main())
 def test_end_of_our_half_that_cannot_be_sent_is_told(loop, size, told):
     output, hits, _ = run(WRITE_EOF.format(loop=loop, size=size), Rule.parse("shutdown:ENOTCONN"))
     assert (output, hits) == (f"{told} 107\nFalse\n", [1])
+
+
+TWO_WAITS = """
+import asyncio, socket, ngxloop
+async def main():
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        receiving = asyncio.ensure_future(loop.sock_recv(ours, 10))
+        await asyncio.sleep(0)
+        try:
+            await asyncio.wait_for(loop.sock_sendall(ours, bytes(2_000_000)), 30)
+        except OSError as error:
+            print(error.errno)
+        theirs.send(b"ping")
+        print(await asyncio.wait_for(receiving, 30))
+ngxloop.run(main())
+"""
+
+
+def test_wait_that_epoll_refuses_fails_alone():
+    output, hits, _ = run(TWO_WAITS, Rule.parse("epoll_ctl_mod:ENOMEM"))
+    assert (output, hits) == ("12\nb'ping'\n", [1])
