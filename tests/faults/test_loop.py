@@ -17,7 +17,7 @@ STREAM = (
 FAULTS: dict[str, tuple[str, ...]] = {
     "tcp_echo": (
         *STREAM,
-        *("connect", "setsockopt", "getsockname", "recv", "recvmsg", "send", "sendmsg"),
+        *("connect", "setsockopt", "getsockname", "recv", "recvmsg", "send"),
         "send:EAGAIN:1",
     ),
     "tcp_protocols": ("epoll_ctl_add", "recv", "send", "sendmsg", "setsockopt"),
@@ -28,7 +28,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
     ),
     "unix_echo": (
         *("epoll_ctl_add", "epoll_ctl_mod", "socket", "bind", "accept4:EAGAIN"),
-        *("getpeername", "recv", "recvmsg", "send", "sendmsg"),
+        *("getpeername", "recv", "recvmsg", "send"),
     ),
     "udp_echo": (
         *("epoll_ctl_add", "epoll_pwait2", "socket", "bind", "connect:ENETUNREACH"),
