@@ -52,9 +52,7 @@ class DatagramHooks:
         return transport
 
 
-look_like(
-    DatagramHooks.create_datagram_endpoint, asyncio.BaseEventLoop.create_datagram_endpoint
-)
+look_like(DatagramHooks.create_datagram_endpoint, asyncio.BaseEventLoop.create_datagram_endpoint)
 
 
 async def _create_endpoint(
