@@ -55,6 +55,9 @@ _C = re.compile(rf"{_STRING}|(?P<dropped>/\*.*?\*/)", re.DOTALL)
 _DIRECTIVE = re.compile(r"[ \t]*#\s*(cython\s*:|distutils\s*:|tag\s*:|.*coding[:=])")
 _INLINE = re.compile(r"\binline\b")
 
+# Where Cython's own .pxd files are: each virtual environment has its copy, and all share the C.
+_CYTHON_FOLDER = str(Path(Cython.__file__).parent)
+
 Job = Callable[[], None]
 
 
@@ -248,7 +251,9 @@ class BuildModules(build_ext):
 
     def _c_key(self, source: str) -> str:
         files = sorted(create_dependency_tree(quiet=True).all_dependencies(source))
-        texts = [(path, significant_text(Path(path))) for path in files]
+        texts = [
+            (path.removeprefix(_CYTHON_FOLDER), significant_text(Path(path))) for path in files
+        ]
         return _digest(_FORMAT, Cython.__version__, self.rules, texts)
 
     def _module_key(self, ext: Extension, c_digest: str) -> str:
