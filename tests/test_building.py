@@ -219,6 +219,7 @@ def test_killed_build_is_completed_by_the_next(project: Project, compiled_count:
 # Tells that it runs, and never ends.
 COMPILER = """\
 #!/bin/sh
+PATH='{path}' # without this folder: ccache looks for the compiler of its own name there
 case "$*" in *--version*) exec {compiler} "$@" ;; esac
 echo started >{started}
 exec sleep 1000
@@ -234,7 +235,8 @@ def endless_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     os.mkfifo(started)
     script = tmp_path / "bin" / name
     script.parent.mkdir()
-    script.write_text(COMPILER.format(compiler=shutil.which(name), started=started))
+    path = os.environ["PATH"]
+    script.write_text(COMPILER.format(path=path, compiler=shutil.which(name), started=started))
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
     return started
