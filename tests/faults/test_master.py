@@ -20,7 +20,7 @@ ONLY = os.environ.get("FAULTS_ONLY", "").split()
 SESSION = (
     *("accept4:EMFILE", "accept4:ENOMEM", "accept4:ECONNABORTED", "accept4:EINTR"),
     *("epoll_ctl_add:ENOMEM", "epoll_ctl_add:ENOSPC", "epoll_ctl_mod:ENOMEM"),
-    *("epoll_ctl_del:ENOMEM", "recv:ECONNRESET", "recv:ENOMEM", "recv:EINTR"),
+    *("epoll_ctl_del:ENOMEM", "recvmsg:ECONNRESET", "recvmsg:ENOMEM", "recvmsg:EINTR"),
     *("send:EPIPE", "send:ENOBUFS", "send:EINTR", "send:short", "shutdown:ENOTCONN"),
     "epoll_wait:EINTR",
 )
