@@ -1,8 +1,11 @@
 import asyncio
 from typing import Any
 
+from typing_extensions import disjoint_base
+
 from ngxloop.core.reactor import Reactor
 
+@disjoint_base
 class LoopAttributes(Reactor):
     slow_callback_duration: float
     def get_debug(self) -> bool: ...

@@ -11,6 +11,9 @@ from ngxloop.core.scheduling import Scheduling
 _Ts = TypeVarTuple("_Ts")
 
 @disjoint_base
+class Waiter: ...
+
+@disjoint_base
 class Watcher: ...
 
 class FdWatching(Scheduling):
