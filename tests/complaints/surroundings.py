@@ -44,7 +44,7 @@ COMPLAINTS = {
     ),
     19: row(
         "the interpreter crashes",
-        "compiled_objects_made_by_whatever_means_and_misused_never_crash",
+        "compiled_objects_made_by_any_means_and_misused_never_crash",
         "abuse_is_survived",
         "slot_freed_and_taken_in_one_turn_is_clean_for_its_new_user",
         "anything_in_any_callback_loses_the_connection_once",

@@ -16,6 +16,7 @@ from ngxloop.serving.channel import Kind, Message
 from ngxloop.serving.config import Config
 from ngxloop.serving.limits import WORKER_BINDS
 from ngxloop.serving.sharing import SharedSockets
+from tests.support.addresses import free_address
 from tests.support.leaks import fds_opened_since, open_fds
 
 ANY_PORT = [2, 1, ["127.0.0.1", 0]]
@@ -161,17 +162,11 @@ def test_datagram_sockets_are_asked_for_if_they_are_shared(shared):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_what_another_user_has_bound_is_in_use(shared):
-    address = [2, 1, ["127.0.0.1", free_port()], None]
+    address = [2, 1, list(free_address()), None]
     assert Worker(shared).ask(address) == "b"  # a socket of root's
     nobody = Worker(shared, user="nobody")
     assert nobody.ask(address) == f"f{errno.EADDRINUSE}"
     assert Worker(shared, generation=2).ask(address) == "s"
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def test_a_worker_that_binds_without_end_is_slowed_down():
