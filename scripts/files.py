@@ -31,11 +31,12 @@ def _is_source(name: str) -> bool:
 
 
 def sources(root: Path) -> Iterator[Path]:
-    """Yield the sources of a checkout, relative to it."""
+    """Yield the sources of a checkout, relative to it: regular files and links to them."""
     for folder, folders, names in os.walk(root):
         folders[:] = filter(_is_source, folders)
         for name in filter(_is_source, names):
-            yield Path(folder, name).relative_to(root)
+            if (path := Path(folder, name)).is_file():
+                yield path.relative_to(root)
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -292,7 +292,8 @@ def test_an_address_that_is_none_is_the_error_of_bind(serve, tmp_path):
     script = tmp_path / "addresses.py"
     script.write_text(
         "import socket, sys\n"
-        "for family, address in [(socket.AF_UNIX, '/' + 'a' * 300), (socket.AF_UNIX, 'a\\0b'),\n"
+        "for family, address in [(socket.AF_UNIX, '/' + 'a' * 300), \n"
+        "                        (socket.AF_UNIX, sys.path[0] + '/a\\0b'),\n"
         "                        (socket.AF_INET, ('127.0.0.1', 70000))]:\n"
         "    try:\n"
         "        socket.socket(family).bind(address)\n"
