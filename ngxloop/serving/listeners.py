@@ -14,6 +14,7 @@ from typing import Any
 
 from ngxloop.serving.binds import TcpBind
 from ngxloop.serving.closing import close_socket
+from ngxloop.serving.plaintext import one_line
 from ngxloop.serving.socketfiles import remove_file
 
 
@@ -108,15 +109,8 @@ def describe_address(sock: socket.socket) -> str:
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         text = f"@{os.fsdecode(name[1:])}" if isinstance(name, bytes) else name
-        return f"unix:{_printable(text)}"
+        return f"unix:{one_line(text)}"
     return str(TcpBind(name[0], name[1]))
-
-
-def _printable(text: str) -> str:
-    """Return the text with escapes for what would break, or forge, a line of the log."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _is_same_address(bound: Any, wanted: Any) -> bool:
