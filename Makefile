@@ -5,6 +5,8 @@
 # make test ARGS="-k timers"     arguments for pytest, and for the benchmarks
 
 ARGS =
+# The tests wait more than they compute. A process that has no test left takes those of another.
+PARALLEL = --numprocesses 2 --dist worksteal
 # What `make asan` and `make debug` run without ARGS: the tests of what is compiled.
 COMPILED_TESTS = tests/core tests/transports tests/conformance
 STUBS = $(shell find ngxloop -name '*.pyi')
@@ -24,8 +26,8 @@ run: ## serve examples/asgi_app.py with 4 workers on http://127.0.0.1:8000
 	@echo 'Open http://127.0.0.1:8000 - Ctrl-C ends it.'
 	@exec scripts/with run ngxloop-serve --app-dir examples asgi_app:app --workers 4 --bind 127.0.0.1:8000
 
-test: ## run the whole test suite
-	@scripts/with test python -m pytest $(ARGS)
+test: ## run the whole test suite, in two processes
+	@scripts/with test python -m pytest $(PARALLEL) $(ARGS)
 
 asan: ## run tests with AddressSanitizer and UBSan (ARGS: which, as for test; in build/asan)
 	@scripts/with asan python -m tests.sanitizers.check

@@ -11,8 +11,6 @@ readonly PACKAGES_TIME_LIMIT=600 # seconds
 readonly PYTHONS=(3.11 3.12 3.13 3.14 3.15)
 # What depends on the Python version most: everything that is compiled, and asyncio's promises.
 readonly CORE_TESTS=(tests/core tests/transports tests/aio tests/conformance)
-# The tests wait more than they compute: two suites at once keep two cores busy.
-readonly SUITES_AT_ONCE=2
 
 work=$(mktemp --directory)
 stage=start
@@ -78,24 +76,21 @@ suite() {
         "$name" "${*:-the whole suite}" "$code" "$(tail -n 1 "$log")"
 }
 
-# The suite on the Pythons of this machine, side by side. Job control (set -m) lets a job be ended
-# with all that it has started, and keeps SIGINT for the tests: bash makes other jobs ignore it.
+# The suite on each Python of this machine. As a job, it can be ended with all that it has started;
+# job control (set -m) also keeps SIGINT for the tests: bash makes other jobs ignore it.
 tests() {
     local name names selected
     builds
     mapfile -t names < <(pythons)
     set -m
     for name in "${names[@]}"; do
-        while (($(jobs -rp | wc -l) >= SUITES_AT_ONCE)); do
-            wait -n || true
-        done
         selected=()
         if [[ $FULL_SUITES == ends && $name != "${names[0]}" && $name != "${names[-1]}" ]]; then
             selected=("${CORE_TESTS[@]}")
         fi
         suite "$name" "${selected[@]}" &
+        wait
     done
-    wait
     set +m
     judge_suites "${names[*]}"
 }

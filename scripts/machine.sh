@@ -86,7 +86,8 @@ compiler() {
 }
 
 # Have the compiler called through ccache where that is installed. CC has the last word, and a
-# compiler that is ccache's link already is left alone.
+# compiler that is ccache's link already is left alone. Paths below this folder, as that of the
+# environment's headers, count as relative: another checkout gets the same results.
 use_ccache() {
     local command name
     if [[ -n ${CC:-} ]] || ! command -v ccache >/dev/null; then
@@ -95,7 +96,7 @@ use_ccache() {
     command=$(compiler)
     name=$(command -v "${command%% *}") || return 0
     if [[ $(readlink -f "$name") != */ccache ]]; then
-        export CC="ccache $command"
+        export CC="ccache $command" CCACHE_BASEDIR=${CCACHE_BASEDIR:-$PWD}
     fi
 }
 
