@@ -49,7 +49,6 @@ import ngxloop.core.timerqueue
 import ngxloop.core.timers
 import ngxloop.core.waker
 import ngxloop.core.watch
-import ngxloop.transports.base
 import ngxloop.transports.connecting
 import ngxloop.transports.datagram
 import ngxloop.transports.datagram_inbox
@@ -63,6 +62,7 @@ import ngxloop.transports.pipe_read
 import ngxloop.transports.pipe_write
 import ngxloop.transports.reading
 import ngxloop.transports.receiver
+import ngxloop.transports.socket_transport
 import ngxloop.transports.stream
 import ngxloop.transports.streamreader
 import ngxloop.transports.tls

@@ -144,7 +144,7 @@ LAYERS: dict[int, list[str]] = {
         "transports.pipe",
         "transports.pipe_read",
         "transports.pipe_write",
-        "transports.base",
+        "transports.socket_transport",
         "transports.reading",
         "transports.stream",
         "transports.connecting",

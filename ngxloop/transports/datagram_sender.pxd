@@ -3,8 +3,8 @@
 from libc.stdint cimport uint64_t
 
 from ngxloop.core.event cimport Event
-from ngxloop.transports.base cimport SocketTransport
 from ngxloop.transports.datagram_outbox cimport DatagramOutbox
+from ngxloop.transports.socket_transport cimport SocketTransport
 
 cdef class DatagramSender(SocketTransport):
     cdef DatagramOutbox outbox

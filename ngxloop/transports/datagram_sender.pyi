@@ -1,7 +1,7 @@
 import asyncio
 from typing import Any
 
-from ngxloop.transports.base import SocketTransport
+from ngxloop.transports.socket_transport import SocketTransport
 
 class DatagramSender(SocketTransport, asyncio.DatagramTransport):
     def get_write_buffer_size(self) -> int: ...

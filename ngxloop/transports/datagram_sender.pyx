@@ -41,7 +41,6 @@ from ngxloop.core.linux cimport (
 from ngxloop.core.oserr cimport os_error
 from ngxloop.core.ready cimport event_post, event_unpost
 from ngxloop.core.sockaddr cimport address_fill
-from ngxloop.transports.base cimport SocketTransport
 from ngxloop.transports.datagram_outbox cimport (
     OUTBOX_BLOCKED,
     OUTBOX_EMPTY,
@@ -49,6 +48,7 @@ from ngxloop.transports.datagram_outbox cimport (
     DatagramOutbox,
     OutboxState,
 )
+from ngxloop.transports.socket_transport cimport SocketTransport
 
 logger = logging.getLogger("asyncio")
 

@@ -57,7 +57,7 @@ from ngxloop.core.oserr cimport os_error
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport TcpAddress, address_object
 from ngxloop.core.watch cimport socket_to_fd
-from ngxloop.transports.base cimport set_nodelay
+from ngxloop.transports.socket_transport cimport set_nodelay
 from ngxloop.transports.stream cimport StreamTransport, stream_open
 
 

@@ -1,6 +1,6 @@
 """ReadingTransport: the reading half of a stream connection."""
 
-from ngxloop.transports.base cimport SocketTransport
+from ngxloop.transports.socket_transport cimport SocketTransport
 
 cdef class ReadingTransport(SocketTransport):
     cdef Py_ssize_t last_bytes       # what the last receive brought

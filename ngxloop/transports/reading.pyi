@@ -1,6 +1,6 @@
 import asyncio
 
-from ngxloop.transports.base import SocketTransport
+from ngxloop.transports.socket_transport import SocketTransport
 
 class ReadingTransport(SocketTransport):
     def is_reading(self) -> bool: ...

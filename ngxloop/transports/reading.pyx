@@ -26,8 +26,8 @@ from ngxloop.core.handle cimport call_in_context, raise_outside
 from ngxloop.core.limits cimport DIRECT_READER_BYTES, DIRECT_RECEIVE_BYTES, RECEIVE_BYTES
 from ngxloop.core.linux cimport recv
 from ngxloop.core.oserr cimport os_error
-from ngxloop.transports.base cimport SocketTransport
 from ngxloop.transports.receiver cimport Receiver
+from ngxloop.transports.socket_transport cimport SocketTransport
 from ngxloop.transports.streamreader cimport (
     may_feed_reader,
     reader_feed,

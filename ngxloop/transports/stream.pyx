@@ -17,8 +17,8 @@ from ngxloop.core.oserr cimport os_error
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport local_address, peer_address
 from ngxloop.core.watch cimport socket_to_fd
-from ngxloop.transports.base cimport SocketTransport, set_nodelay
 from ngxloop.transports.reading cimport ReadingTransport
+from ngxloop.transports.socket_transport cimport SocketTransport, set_nodelay
 from ngxloop.transports.writing cimport Writer, copied
 
 
