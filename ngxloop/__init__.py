@@ -18,7 +18,7 @@ if sys.platform != "linux" or platform.python_implementation() != "CPython":
         f"{platform.python_implementation()} on {sys.platform}"
     )
 
-from ngxloop.aio.statistics import LoopStats
+from ngxloop.aio.monitoring import LoopStats
 from ngxloop.loop import EventLoop
 from ngxloop.policy import EventLoopPolicy, Policy, install
 from ngxloop.version import __version__

@@ -15,20 +15,20 @@ import warnings
 import ngxloop.compiled  # noqa: F401  for tools that freeze programs
 from ngxloop.aio.busypoll import BusyPolling
 from ngxloop.aio.coalescing import WriteCoalescing
-from ngxloop.aio.connecting import ClientConnections, remember_hooks
+from ngxloop.aio.connections import ClientConnections, remember_hooks
 from ngxloop.aio.datagrams import DatagramHooks
-from ngxloop.aio.files import FileSending
 from ngxloop.aio.forking import remember_loop
 from ngxloop.aio.handles import HandleReports
+from ngxloop.aio.monitoring import Statistics
 from ngxloop.aio.names import NameResolution
 from ngxloop.aio.pipes import PipeHooks
 from ngxloop.aio.processes import ProcessHooks
 from ngxloop.aio.running import Running
+from ngxloop.aio.sendfile import FileSending
 from ngxloop.aio.signals import SignalHandlers
 from ngxloop.aio.sockmethods import SocketMethods
-from ngxloop.aio.statistics import Statistics
-from ngxloop.aio.streams import StreamHooks
 from ngxloop.aio.tls import TlsHooks
+from ngxloop.aio.transports import StreamHooks
 from ngxloop.aio.unixsockets import UnixSockets
 from ngxloop.core.attributes import LoopAttributes
 from ngxloop.core.methods import adopt_methods

@@ -11,7 +11,7 @@ from asyncio import futures
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from ngxloop.aio.connecting import check_arguments, look_like
+from ngxloop.aio.connections import check_arguments, look_like
 from ngxloop.transports.datagram import connect_datagrams
 
 _Protocol = TypeVar("_Protocol", bound=asyncio.BaseProtocol)

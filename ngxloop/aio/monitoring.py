@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ngxloop.aio.connecting import is_replaced
+from ngxloop.aio.connections import is_replaced
 from ngxloop.transports.streamreader import feeds_readers
 
 # Called with what took long, an asyncio.Handle or a transport, and for how many seconds.

@@ -9,8 +9,8 @@ import types
 import pytest
 
 from ngxloop import EventLoop
-from ngxloop.aio import connecting
-from ngxloop.aio.connecting import HOOKS
+from ngxloop.aio import connections
+from ngxloop.aio.connections import HOOKS
 from tests.support.protocols import RecordingProtocol
 from tests.support.sockets import receive_until_eof, tcp_listener
 from tests.support.syscalls import calls_between_marks, needs_strace
@@ -94,7 +94,7 @@ def test_a_loop_with_a_hook_replaced_goes_asyncios_way(monkeypatch, hook, place)
     def replacement(self, *args, **kwargs):
         return original(self, *args, **kwargs)
 
-    monkeypatch.setattr(connecting, "connect_begin", pytest.fail)
+    monkeypatch.setattr(connections, "connect_begin", pytest.fail)
 
     loop_class = type("Loop", (EventLoop,), {}) if place == "subclass" else EventLoop
     with contextlib.closing(loop_class()) as loop:
