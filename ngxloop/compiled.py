@@ -25,6 +25,7 @@ import weakref
 
 import ngxloop.core.address_cache
 import ngxloop.core.attributes
+import ngxloop.core.completion
 import ngxloop.core.exclusive_gate
 import ngxloop.core.fair_gate
 import ngxloop.core.freelist

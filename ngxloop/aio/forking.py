@@ -1,19 +1,20 @@
-"""What becomes of event loops when their process is forked.
+"""What happens to event loops when their process is forked.
 
-A child that goes on with its parent's loop, after daemonizing for example, finds it working: the
+A child that continues with its parent's loop, after daemonizing for example, has a working one: the
 loop gets wake-up fds and an epoll instance of its own, so that it cannot disturb the parent's.
 Output that waits to be joined is sent before the fork, because the child would send its copy, too.
 """
 
 import os
 import weakref
-from typing import Any
 
-_loops: weakref.WeakSet[Any] = weakref.WeakSet()
+from ngxloop.core.reactor import Reactor
+
+_loops: weakref.WeakSet[Reactor] = weakref.WeakSet()
 
 
-def remember_loop(loop: Any) -> None:
-    """Let a loop know when its process is forked."""
+def remember_loop(loop: Reactor) -> None:
+    """Prepare a loop, as long as it exists, for each fork of its process."""
     _loops.add(loop)
 
 

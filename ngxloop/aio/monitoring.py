@@ -1,19 +1,24 @@
-"""stats() and set_slow_callback_hook(): what a program can ask a loop about its work."""
+"""What a loop reports: stats(), slow callbacks, and failures of callbacks and protocols."""
 
+import asyncio
+from asyncio import base_events, format_helpers
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ngxloop.aio.connections import is_replaced
+from ngxloop.aio.loop_base import LoopBase
+from ngxloop.core.handle import Handle
 from ngxloop.transports.streamreader import feeds_readers
 
-# Called with what took long, an asyncio.Handle or a transport, and for how many seconds.
+# Called with what took long, an asyncio.Handle or a transport, and the seconds it took.
 SlowCallbackHook = Callable[[Any, float], object]
 
 
 class LoopStats(NamedTuple):
-    """What a loop has done since it was made, and what it holds right now; see EventLoop.stats().
+    """What a loop has done since it was created, and what it holds now; see EventLoop.stats().
 
-    Counts grow for ever, so that two snapshots give a rate, unless said otherwise.
+    Counters only grow, so that two snapshots give a rate. Fields that begin with "Right now" are
+    gauges.
     """
 
     turn_count: int
@@ -23,9 +28,9 @@ class LoopStats(NamedTuple):
     skipped_poll_count: int
     """Turns that did not ask, because nothing was watched and something was ready."""
     sleep_count: int
-    """Polls that might sleep in the kernel until something happens."""
+    """Polls that may block in the kernel until something happens."""
     ready_count: int
-    """Right now: callbacks and connections that are to run in this turn or the next. One that was
+    """Right now: callbacks and connections that run in this turn or the next. One that was
     cancelled when it was ready counts until then, as in asyncio's own queue."""
     timer_count: int
     """Right now: timers that have neither fired nor been cancelled."""
@@ -33,9 +38,9 @@ class LoopStats(NamedTuple):
     """Right now: fds of transports and listeners, and those that a reader, a writer or a sock_*
     call waits for. One that was closed without remove_reader() counts until it is removed."""
     connection_count_max: int
-    """The most there ever were."""
+    """The highest connection_count so far."""
     free_connection_count: int
-    """Right now: places for connections that are allocated and free; more are made when needed."""
+    """Right now: connection slots that are allocated and free; more are allocated when needed."""
     accept_count: int
     """Connections accepted."""
     accept_pause_count: int
@@ -47,7 +52,7 @@ class LoopStats(NamedTuple):
     sent_bytes: int
     """Bytes that the kernel has taken from transports."""
     fast_paths: frozenset[str]
-    """Right now: which short ways are in use. Everything works without them, more slowly.
+    """Right now: which fast paths are in use. Everything works without them, more slowly.
 
     - "attributes": the program has set no attribute of its own on the loop, nor used vars(loop).
     - "clock": time() is not overridden.
@@ -61,20 +66,22 @@ class LoopStats(NamedTuple):
     """
 
 
-class Statistics:
-    """The statistics of the event loop."""
+class Monitoring(LoopBase):
+    """The reports of the event loop; see the file header."""
 
-    def stats(self: Any) -> LoopStats:
+    __slots__ = ()
+
+    def stats(self) -> LoopStats:
         """Return a snapshot of the loop's counters; changes nothing.
 
         From another thread: any moment between two callbacks.
 
         Notes:
-            O(1): some ten microseconds, however much is ready, armed or open.
+            O(1): about ten microseconds, however much is ready, armed or open.
         """
         return LoopStats(**self._counters(), fast_paths=self._fast_paths())
 
-    def _fast_paths(self: Any) -> frozenset[str]:
+    def _fast_paths(self) -> frozenset[str]:
         debugging = self.get_debug()
         active = {
             "connections": not debugging and not is_replaced(self),
@@ -83,24 +90,22 @@ class Statistics:
         }
         return frozenset(name for name in active if active[name]) | self._inner_fast_paths()
 
-    def set_slow_callback_hook(
-        self: Any, hook: SlowCallbackHook | None, seconds: float = 0.1
-    ) -> None:
-        """Call hook(source, seconds_taken) after every callback that held the loop up for long.
+    def set_slow_callback_hook(self, hook: SlowCallbackHook | None, seconds: float = 0.1) -> None:
+        """Call hook(source, seconds_taken) after every callback that blocks the loop for long.
 
         Args:
             hook: gets an asyncio.Handle, or for a connection's event its transport, and the time it
-                took. It runs in the loop: let it be short. Its exceptions go to the loop's
-                exception handler. None removes the hook.
-            seconds: from how long on a callback counts as slow.
+                took. It runs in the loop: keep it short. Its exceptions go to the loop's exception
+                handler. None removes the hook.
+            seconds: a callback that takes at least this long is slow.
 
         Raises:
             TypeError: hook is neither callable nor None.
             ValueError: seconds is negative or nan.
 
         Notes:
-            Needs no debug mode. While a hook is set every callback costs two looks at the clock,
-            about 50 ns; without one nothing.
+            Debug mode is not needed. While a hook is set, every callback costs two readings of the
+            clock, about 50 ns; without one nothing.
         """
         if hook is not None and not callable(hook):
             raise TypeError(f"a callable object or None was expected, got {hook!r}")
@@ -108,7 +113,9 @@ class Statistics:
             raise ValueError(f"seconds must not be negative, got {seconds!r}")
         self._set_slow_hook(hook, seconds)
 
-    def _run_slow_hook(self: Any, hook: SlowCallbackHook, source: object, seconds: float) -> None:
+    # ---- what the compiled code calls: see ngxloop.core.callbacks
+
+    def _run_slow_hook(self, hook: SlowCallbackHook, source: object, seconds: float) -> None:
         try:
             hook(source, seconds)
         except (SystemExit, KeyboardInterrupt):
@@ -117,3 +124,40 @@ class Statistics:
             self.call_exception_handler(
                 {"message": f"Exception in slow-callback hook {hook!r}", "exception": exc}
             )
+
+    def _report_slow(self, source: object, seconds: float) -> None:
+        """Log a callback or a connection's event that took long, in debug mode."""
+        if isinstance(source, asyncio.Handle):
+            text = base_events._format_handle(source)  # type: ignore[attr-defined]
+        else:
+            text = repr(source)
+        # By the name that test suites replace when they check this.
+        base_events.logger.warning(  # type: ignore[attr-defined]
+            "Executing %s took %.3f seconds", text, seconds
+        )
+
+    def _report_handle_failure(self, handle: Handle, exc: BaseException) -> None:
+        """Pass a callback's exception to the exception handler, in the words of asyncio.Handle."""
+        callback = format_helpers._format_callback_source(handle._callback, handle._args)
+        context = {
+            "message": f"Exception in callback {callback}",
+            "exception": exc,
+            "handle": handle,
+        }
+        if handle._source_traceback:
+            context["source_traceback"] = handle._source_traceback
+        self.call_exception_handler(context)
+
+    def _report_protocol_failure(
+        self, transport: Any, callback: Any, args: tuple[Any, ...], exc: BaseException
+    ) -> None:
+        """Pass on the exception of a protocol method that does not end the connection."""
+        text = format_helpers._format_callback_source(callback, args)
+        self.call_exception_handler(
+            {
+                "message": f"Exception in callback {text}",
+                "exception": exc,
+                "transport": transport,
+                "protocol": transport.get_protocol(),
+            }
+        )

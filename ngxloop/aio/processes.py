@@ -1,171 +1,43 @@
-"""subprocess_exec and subprocess_shell: subprocess.Popen behind asyncio's own transport.
+"""How the loop starts child processes and learns that one has ended.
 
-The standard streams are real pipes, so that the child can open /dev/stdout again. (A socket, which
-asyncio takes for stdin on AIX only, is needed where the closing of a pipe's reader goes unnoticed.)
+The end. A pidfd in the loop's epoll reports it, on every version of Python and in every thread.
+Without one (a kernel before 5.3, a seccomp filter, no fd left) a thread waits and leaves the zombie
+to the loop, so that its pid cannot become another process's meanwhile.
+
+Before 3.14 a program may have chosen a child watcher of its own, with set_child_watcher() or in its
+policy; then that one watches, as in asyncio. The two classes that asyncio itself would choose are
+not used: the loop needs no watcher to be attached to it.
 """
 
 import contextlib
+import errno
+import logging
 import os
-import signal
-import subprocess
 import sys
-from asyncio import Future, StreamReader, base_subprocess
-from typing import Any, cast
+import threading
+from asyncio import events, unix_events
+from typing import Any
 
-from ngxloop.aio.children import ChildWatching, chosen_watcher
+from ngxloop.aio.loop_base import LoopBase
+from ngxloop.aio.subprocess_transport import SubprocessTransport
+
+logger: logging.Logger = logging.getLogger("asyncio")
 
 INACTIVE_WATCHER = (
     "asyncio.get_child_watcher() is not activated, subprocess support is not installed."
 )
 
-
-class OutputReader(StreamReader):
-    """The reader of a process's output: a read to the end that is cancelled loses nothing."""
-
-    _buffer: bytearray
-    _limit: int
-
-    async def read(self, n: int = -1) -> bytes:
-        """Read up to n bytes, or to the end of the stream if n is negative."""
-        if n >= 0:
-            return await super().read(n)
-        blocks: list[bytes] = []
-        try:
-            while block := await super().read(self._limit):
-                blocks.append(block)
-        except BaseException:
-            self._buffer[:0] = b"".join(blocks)
-            raise
-        return b"".join(blocks)
+# What is reported if the status has been read elsewhere; asyncio's number.
+LOST_STATUS = 255
 
 
-class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
-    """A process and its pipes: asyncio's own, with the newest version's rules on every version.
+class ProcessHooks(LoopBase):
+    """What BaseEventLoop calls to start a process, and how the loop learns of its end."""
 
-    A failed start leaves nothing behind. A process that has been reaped is not sent a signal, since
-    its number may be that of another process. wait() ends when the process has ended, even if a
-    grandchild still holds a pipe.
-    """
-
-    _loop: Any
-    _proc: Any
-    _protocol: Any
-    _pipes: dict[int, Any]
-    _returncode: int | None
-    _is_settled = False  # the pipes have their transports, or never will
-    _settled: Future[None] | None = None  # made by the coroutine that waits for that
-
-    def _start(
-        self,
-        args: Any,
-        shell: bool,
-        stdin: Any,
-        stdout: Any,
-        stderr: Any,
-        bufsize: int,
-        **kwargs: Any,
-    ) -> None:
-        self._waiters: list[Future[None]] = []  # of those in _wait()
-        self._proc = subprocess.Popen(
-            args,
-            shell=shell,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            universal_newlines=False,
-            bufsize=bufsize,
-            **kwargs,
-        )
-
-    async def _connect_pipes(self, waiter: Any) -> None:
-        process = self._proc
-        try:
-            await super()._connect_pipes(waiter)
-            self._loop.call_soon(self._keep_output)  # after connection_made()
-        finally:
-            if self._pipes:
-                self._close_unwanted(process)
-            self._is_settled = True
-            _complete(self._settled)
-
-    def _keep_output(self) -> None:
-        """Let a communicate() that is called again return what a cancelled one had read."""
-        for name in ("stdout", "stderr"):
-            reader = getattr(self._protocol, name, None)
-            if type(reader) is StreamReader:
-                reader.__class__ = OutputReader
-
-    def _close_unwanted(self, process: Any) -> None:
-        """Close pipes that got no transport, and all of them if close() came first."""
-        for fd, pipe in enumerate((process.stdin, process.stdout, process.stderr)):
-            protocol = self._pipes.get(fd)
-            if pipe is None:
-                continue
-            if protocol is None:
-                pipe.close()
-            elif self._closed:
-                protocol.pipe.close()
-
-    def send_signal(self, number: int) -> None:
-        """Send a signal to the process; nothing happens once it has ended.
-
-        Raises:
-            ProcessLookupError: connection_lost() has been called.
-        """
-        self._check_proc()
-        if self._returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._proc.pid, number)
-
-    def terminate(self) -> None:
-        """Send SIGTERM to the process; see send_signal()."""
-        self.send_signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """Send SIGKILL to the process; see send_signal()."""
-        self.send_signal(signal.SIGKILL)
-
-    def _process_exited(self, returncode: int) -> None:
-        super()._process_exited(returncode)
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            _complete(waiter)
-
-    async def _wait(self) -> int:
-        """Wait until the process has ended; return its exit code, or minus the signal's number."""
-        if self._returncode is None:
-            waiter = self._loop.create_future()
-            self._waiters.append(waiter)
-            try:
-                await waiter
-            finally:
-                if waiter in self._waiters:  # cancelled
-                    self._waiters.remove(waiter)
-        return cast(int, self._returncode)
-
-    async def _until_settled(self) -> None:
-        if not self._is_settled:
-            self._settled = self._loop.create_future()
-            await self._settled
-
-    async def _abandon(self) -> None:
-        """Kill the process and wait until nothing is left of it."""
-        self.close()
-        await self._until_settled()
-        await self._wait()
-
-
-def _complete(future: Future[None] | None) -> None:
-    """End a wait, if somebody waits and has not been cancelled."""
-    if future is not None and not future.done():
-        future.set_result(None)
-
-
-class ProcessHooks(ChildWatching):
-    """What BaseEventLoop calls to start a process."""
+    __slots__ = ()
 
     async def _make_subprocess_transport(
-        self: Any,
+        self,
         protocol: Any,
         args: Any,
         shell: bool,
@@ -192,7 +64,7 @@ class ProcessHooks(ChildWatching):
                 transport = start()
                 self._watch_child(transport)
             else:
-                with watcher as entered:  # a process that ends meanwhile is kept for us
+                with watcher as entered:  # it keeps a process that ends meanwhile
                     watcher = entered if sys.version_info < (3, 12) else watcher
                     if not watcher.is_active():
                         raise RuntimeError(INACTIVE_WATCHER)
@@ -201,7 +73,7 @@ class ProcessHooks(ChildWatching):
                         transport.get_pid(), self._child_watcher_callback, transport
                     )
         except BaseException:
-            if transport is not None:  # nobody will tell of its end
+            if transport is not None:  # its end would not be reported
                 transport.close()
                 await transport._until_settled()
             raise
@@ -213,3 +85,106 @@ class ProcessHooks(ChildWatching):
             await transport._abandon()
             raise
         return transport
+
+    def _watch_child(self, transport: SubprocessTransport) -> None:
+        """Report the end of a process to its transport."""
+        pidfd = self._open_pidfd(transport)
+        if pidfd is None:
+            threading.Thread(
+                target=_wait_in_thread,
+                args=(self, transport),
+                name=f"ngxloop-wait-{transport.get_pid()}",
+                daemon=True,
+            ).start()
+
+    def _open_pidfd(self, transport: SubprocessTransport) -> int | None:
+        """Watch a process by its pidfd; return None if that is not possible."""
+        try:
+            pidfd = os.pidfd_open(transport.get_pid())
+        except (AttributeError, OSError):  # AttributeError: built for an older kernel
+            return None
+        try:
+            self._add_reader(pidfd, self._pidfd_ready, transport, pidfd)
+        except (OSError, RuntimeError):  # RuntimeError: the fd of a transport was closed
+            os.close(pidfd)
+            return None
+        self._pidfds.add(pidfd)
+        return pidfd
+
+    def _pidfd_ready(self, transport: SubprocessTransport, pidfd: int) -> None:
+        self._remove_reader(pidfd)
+        self._pidfds.remove(pidfd)
+        try:
+            status = _take_status(os.P_PIDFD, pidfd)
+        except OSError as exc:
+            if exc.errno != errno.EINVAL:  # a kernel before 5.4
+                raise
+            status = _take_status(os.P_PID, transport.get_pid())
+        finally:
+            os.close(pidfd)
+        self._child_ended(transport, status)
+
+    def _thread_waited(self, transport: SubprocessTransport) -> None:
+        self._child_ended(transport, _take_status(os.P_PID, transport.get_pid()))
+
+    def _child_ended(self, transport: SubprocessTransport, status: int | None) -> None:
+        pid = transport.get_pid()
+        if status is None:
+            status = transport.get_extra_info("subprocess").returncode  # its poll() has taken it
+        if status is None:
+            status = LOST_STATUS
+            logger.warning(
+                "child process pid %d exit status already read: will report returncode %d",
+                pid,
+                status,
+            )
+        transport._process_exited(status)
+
+    def _child_watcher_callback(
+        self, pid: int, returncode: int, transport: SubprocessTransport
+    ) -> None:
+        """Be called by a child watcher, perhaps in another thread, when a process has ended."""
+        self.call_soon_threadsafe(transport._process_exited, returncode)
+
+    def _close_pidfds(self) -> None:
+        """Stop watching processes: the loop closes."""
+        while self._pidfds:
+            os.close(self._pidfds.pop())
+
+
+def chosen_watcher() -> Any:
+    """Return the child watcher that the program has chosen; None if it has not."""
+    if sys.version_info >= (3, 14):  # watchers were removed
+        return None
+    policy = events.get_event_loop_policy()
+    default_policy = unix_events._UnixDefaultEventLoopPolicy
+    if getattr(type(policy), "get_child_watcher", None) is not default_policy.get_child_watcher:
+        return events.get_child_watcher()
+    watcher = getattr(policy, "_watcher", None)
+    if type(watcher) in {unix_events.ThreadedChildWatcher, unix_events.PidfdChildWatcher}:
+        return None
+    return watcher
+
+
+def _take_status(id_type: int, number: int) -> int | None:
+    """Reap a process that has ended; return its exit code or minus its signal, None if lost.
+
+    Without WNOHANG: a debugger may have to be notified of the end before the parent can be.
+    """
+    try:
+        result: Any = os.waitid(id_type, number, os.WEXITED)  # None only with WNOHANG
+    except ChildProcessError:
+        return None
+    status: int = result.si_status
+    return status if result.si_code == os.CLD_EXITED else -status
+
+
+def _wait_in_thread(loop: ProcessHooks, transport: SubprocessTransport) -> None:
+    pid = transport.get_pid()
+    with contextlib.suppress(ChildProcessError):  # the loop will notice
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    try:
+        loop.call_soon_threadsafe(loop._thread_waited, transport)
+    except RuntimeError:
+        logger.warning("Loop %r that handles pid %r is closed", loop, pid)
+        _take_status(os.P_PID, pid)

@@ -7,18 +7,19 @@ from asyncio import constants, sslproto
 from collections.abc import Callable
 from typing import Any
 
+from ngxloop.aio.loop_base import LoopBase
 from ngxloop.transports.tls import TlsTransport, open_tls
 from ngxloop.transports.tlslayer import TlsLayer
 from ngxloop.transports.tlsmemory import TlsMemory
 
 
-class TlsHooks:
+class TlsHooks(LoopBase):
     """What create_connection, create_server and start_tls call for TLS."""
 
-    _tls_memory: TlsMemory | None
+    __slots__ = ()
 
     def _make_ssl_transport(
-        self: Any,
+        self,
         rawsock: Any,
         protocol: asyncio.BaseProtocol,
         sslcontext: ssl.SSLContext | None,
@@ -34,7 +35,8 @@ class TlsHooks:
     ) -> TlsTransport:
         """Return the TLS transport of a connected socket; waiter is done after the handshake."""
         self._ensure_fd_no_transport(rawsock)
-        transport = self._new_tls_transport(
+        transport = _new_tls_transport(
+            self,
             protocol,
             sslcontext,
             waiter,
@@ -48,34 +50,8 @@ class TlsHooks:
         )
         return transport
 
-    def _tls_protocol_factory(
-        self: Any,
-        protocol_factory: Callable[[], asyncio.BaseProtocol],
-        sslcontext: ssl.SSLContext,
-        ssl_handshake_timeout: float | None,
-        ssl_shutdown_timeout: float | None,
-    ) -> Callable[[], TlsLayer]:
-        """Return what makes the protocols of a server's accepted sockets."""
-
-        def factory() -> TlsLayer:
-            protocol = protocol_factory()
-            waiter = self.create_future() if self.get_debug() else None
-            transport: TlsTransport = self._new_tls_transport(
-                protocol,
-                sslcontext,
-                waiter,
-                server_side=True,
-                ssl_handshake_timeout=ssl_handshake_timeout,
-                ssl_shutdown_timeout=ssl_shutdown_timeout,
-            )
-            if waiter is not None:
-                waiter.add_done_callback(_report_failed_handshake(protocol, transport))
-            return transport._ssl_protocol
-
-        return factory
-
     async def start_tls(
-        self: Any,
+        self,
         transport: Any,
         protocol: Any,
         sslcontext: ssl.SSLContext,
@@ -107,7 +83,8 @@ class TlsHooks:
         if transport.is_closing():  # asyncio waits for the handshake time-out if it is lost already
             return None
         waiter = self.create_future()
-        layer = self._new_tls_transport(
+        layer = _new_tls_transport(
+            self,
             protocol,
             sslcontext,
             waiter,
@@ -117,7 +94,7 @@ class TlsHooks:
             ssl_shutdown_timeout=ssl_shutdown_timeout,
             call_connection_made=False,
         )._ssl_protocol
-        transport.pause_reading()  # nothing must come before connection_made()
+        transport.pause_reading()  # nothing may arrive before connection_made()
         if getattr(transport, "_protocol_paused", False):
             layer.pause_writing()  # so that resume_writing() will reach the protocol
         transport.set_protocol(layer)
@@ -135,45 +112,73 @@ class TlsHooks:
                 handle.cancel()
             raise
         finally:
-            del waiter  # its exception knows this frame: a cycle that would keep both transports
-        upgraded: TlsTransport | None = layer._app_transport
-        return upgraded
+            del waiter  # its exception refers to this frame: a cycle would keep both transports
+        return layer._app_transport
 
-    def _new_tls_transport(
-        self: Any,
-        protocol: asyncio.BaseProtocol,
-        sslcontext: ssl.SSLContext | None,
-        waiter: asyncio.Future[None] | None,
-        *,
-        server_side: bool = False,
-        server_hostname: str | None = None,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
-        call_connection_made: bool = True,
-    ) -> TlsTransport:
-        """Return a TLS transport that has nothing below it yet."""
-        handshake_timeout = _positive(
-            "ssl_handshake_timeout", ssl_handshake_timeout, constants.SSL_HANDSHAKE_TIMEOUT
-        )
-        shutdown_timeout = _positive(
-            "ssl_shutdown_timeout", ssl_shutdown_timeout, constants.SSL_SHUTDOWN_TIMEOUT
-        )
-        if not sslcontext:  # ssl=True
-            sslcontext = sslproto._create_transport_context(server_side, server_hostname)
-        if self._tls_memory is None:
-            self._tls_memory = TlsMemory()
-        return open_tls(
-            self,
-            self._tls_memory,
+
+def tls_protocol_factory(
+    loop: LoopBase,
+    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    sslcontext: ssl.SSLContext,
+    ssl_handshake_timeout: float | None,
+    ssl_shutdown_timeout: float | None,
+) -> Callable[[], TlsLayer]:
+    """Return a function that makes the protocol of an accepted socket: a TLS layer."""
+
+    def factory() -> TlsLayer:
+        protocol = protocol_factory()
+        waiter = loop.create_future() if loop.get_debug() else None
+        transport = _new_tls_transport(
+            loop,
             protocol,
             sslcontext,
             waiter,
-            server_side=server_side,
-            server_hostname=None if server_side else server_hostname or None,
-            handshake_timeout=handshake_timeout,
-            shutdown_timeout=shutdown_timeout,
-            call_connection_made=call_connection_made,
+            server_side=True,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
+        if waiter is not None:
+            waiter.add_done_callback(_report_failed_handshake(protocol, transport))
+        return transport._ssl_protocol
+
+    return factory
+
+
+def _new_tls_transport(
+    loop: LoopBase,
+    protocol: asyncio.BaseProtocol,
+    sslcontext: ssl.SSLContext | None,
+    waiter: asyncio.Future[None] | None,
+    *,
+    server_side: bool = False,
+    server_hostname: str | None = None,
+    ssl_handshake_timeout: float | None = None,
+    ssl_shutdown_timeout: float | None = None,
+    call_connection_made: bool = True,
+) -> TlsTransport:
+    """Return a TLS transport that has nothing below it yet."""
+    handshake_timeout = _positive(
+        "ssl_handshake_timeout", ssl_handshake_timeout, constants.SSL_HANDSHAKE_TIMEOUT
+    )
+    shutdown_timeout = _positive(
+        "ssl_shutdown_timeout", ssl_shutdown_timeout, constants.SSL_SHUTDOWN_TIMEOUT
+    )
+    if not sslcontext:  # ssl=True
+        sslcontext = sslproto._create_transport_context(server_side, server_hostname)
+    if loop._tls_memory is None:
+        loop._tls_memory = TlsMemory()
+    return open_tls(
+        loop,
+        loop._tls_memory,
+        protocol,
+        sslcontext,
+        waiter,
+        server_side=server_side,
+        server_hostname=None if server_side else server_hostname or None,
+        handshake_timeout=handshake_timeout,
+        shutdown_timeout=shutdown_timeout,
+        call_connection_made=call_connection_made,
+    )
 
 
 def _positive(name: str, seconds: float | None, default: float) -> float:
@@ -200,7 +205,7 @@ def _taken_from_reader(protocol: Any) -> bytes:
 def _report_failed_handshake(
     protocol: asyncio.BaseProtocol, transport: TlsTransport
 ) -> Callable[[asyncio.Future[None]], None]:
-    """Return what reports, in debug mode, a client whose handshake failed."""
+    """Return a callback that reports, in debug mode, a handshake that failed."""
 
     def report(waiter: asyncio.Future[None]) -> None:
         exc = waiter.exception()

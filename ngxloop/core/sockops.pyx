@@ -29,6 +29,7 @@ cdef extern from "Python.h":
     ctypedef struct PyTypeObject:
         iternextfunc tp_iternext
 
+from ngxloop.core.completion cimport complete, complete_failed
 from ngxloop.core.handle cimport Handle
 from ngxloop.core.limits cimport RECEIVE_BYTES
 from ngxloop.core.linux cimport MSG_DONTWAIT, MSG_NOSIGNAL, recv, send
@@ -126,15 +127,11 @@ cdef class SockOperation(Waiter):
 
     cdef int ready(self) except -1:
         """Let the task try again."""
-        if not self.waiter.done():  # a task that was cancelled, or is woken already, stays so
-            self.waiter.set_result(None)
-        return 0
+        return complete(self.waiter, None)  # a task may have been cancelled, or is woken already
 
     cdef int fail_wait(self, exc) except -1:
         """Let the task fail: nothing would wake it."""
-        if not self.waiter.done():
-            self.waiter.set_exception(exc)
-        return 0
+        return complete_failed(self.waiter, exc)
 
     cdef object wait(self):
         """Return a future that is done when the fd is ready."""

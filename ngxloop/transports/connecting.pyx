@@ -25,6 +25,7 @@ from libc.string cimport memcmp, memcpy
 from socket import SOCK_STREAM
 from socket import socket as PythonSocket
 
+from ngxloop.core.completion cimport complete
 from ngxloop.core.event cimport KIND_TRANSPORT, Connection, Event
 from ngxloop.core.linux cimport (
     AF_INET,
@@ -198,9 +199,7 @@ cdef class StreamConnecting:
         self.connection.write.active = 0
         if getsockopt(self.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0:
             error = errno  # somebody else has closed the fd
-        if not self.waiter.done():
-            self.waiter.set_result(error)
-        return 0
+        return complete(self.waiter, error)
 
     cdef int tell_peer(self, StreamTransport transport) except -1:
         """Let a transport know its peer: for IPv4 that is whom we asked for, but 0.0.0.0."""

@@ -25,6 +25,7 @@ import asyncio
 import logging
 import ssl
 
+from ngxloop.core.completion cimport complete, complete_failed
 from ngxloop.core.ready cimport event_unpost
 from ngxloop.transports.stream cimport StreamTransport
 from ngxloop.transports.tlsengine cimport (
@@ -37,7 +38,6 @@ from ngxloop.transports.tlsengine cimport (
     TlsState,
 )
 from ngxloop.transports.tlsflow cimport TlsFlow
-from ngxloop.transports.writing cimport complete
 
 logger = logging.getLogger("asyncio")
 
@@ -403,4 +403,4 @@ cdef class TlsLayer(TlsFlow):
     cdef int wake(self, exc) except -1:
         """Tell who waits for the handshake, once."""
         waiter, self.waiter = self.waiter, None
-        return complete(waiter, exc)
+        return complete(waiter, None) if exc is None else complete_failed(waiter, exc)

@@ -25,5 +25,4 @@ cdef class Writer(OutBuffer):
     cdef int refuse_write(self) except -1
     cdef bytes content(self)
 
-cdef int complete(waiter, exc) except -1
 cdef bytes copied(data)

@@ -16,6 +16,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
 
+from ngxloop.core.completion cimport complete, complete_failed
 from ngxloop.core.event cimport Connection
 from ngxloop.core.limits cimport FLUSH_BYTES
 from ngxloop.core.linux cimport EPOLLOUT, MSG_NOSIGNAL, SHUT_WR, send, shutdown
@@ -163,8 +164,8 @@ cdef class Writer(OutBuffer):
         self.clear()
         if self.empty_waiter is not None:
             exc = ConnectionError("Connection is closed by peer")
-            complete(self.empty_waiter, exc)
-            complete(self.writable_waiter, exc)
+            complete_failed(self.empty_waiter, exc)
+            complete_failed(self.writable_waiter, exc)
         return 0
 
     cdef object make_empty_waiter(self, Transport transport):
@@ -195,17 +196,6 @@ cdef class Writer(OutBuffer):
             return b""
         rest = self.rest[self.first:] if self.rest is not None else []
         return b"".join([self.head[self.offset:], *rest])
-
-
-cdef int complete(waiter, exc) except -1:
-    """End the wait for a future, if there is one and it has not ended."""
-    if waiter is None or waiter.done():
-        return 0
-    if exc is None:
-        waiter.set_result(None)
-    else:
-        waiter.set_exception(exc)
-    return 0
 
 
 cdef bytes copied(data):

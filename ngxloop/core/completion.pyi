@@ -1,0 +1,3 @@
+import asyncio
+
+def complete_future(future: asyncio.Future[None] | None) -> None: ...
