@@ -27,6 +27,7 @@ LAYERS: dict[int, list[str]] = {
         "core.limits",
         "core.event",
         "core.atomic",
+        "core.unchecked",
     ],
     # What knows no loop.
     1: [

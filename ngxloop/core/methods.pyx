@@ -24,12 +24,12 @@ def adopt_methods(owner: type, names) -> None:
     """Make compiled methods that a class inherits its own.
 
     Raises:
-        TypeError: a name is not that of a compiled method.
+        TypeError: a name is not the name of a compiled method.
     """
     for name in names:
         method = getattr(owner, name)
         if type(method) is not MethodDescriptorType:
-            raise TypeError(f"{owner.__name__}.{name} is no compiled method: {method!r}")
+            raise TypeError(f"{owner.__name__}.{name} is not a compiled method: {method!r}")
         # The definition is part of the compiled module and lives as long as the process.
         definition = (<PyMethodDescrObject*>method).d_method
         setattr(owner, name, PyDescr_NewMethod(<PyTypeObject*>owner, definition))

@@ -22,8 +22,8 @@ from ngxloop.core.linux cimport (
     fcntl,
 )
 from ngxloop.core.oserr cimport raise_os_error
-from ngxloop.core.pool cimport ConnectionPool
 from ngxloop.core.poller cimport Poller
+from ngxloop.core.pool cimport ConnectionPool
 from ngxloop.core.ready cimport event_post, queue_init
 
 
@@ -72,34 +72,14 @@ cdef class Polling:
         """Post the events of the last wait; drop those meant for a former user of a slot."""
         cdef Connection* connection
         cdef epoll_event* kernel_event
-        cdef uint32_t mask
         cdef int i
         for i in range(count):
             kernel_event = &self.poller.events[i]
             connection = self.pool.connection_find(kernel_event.data.u64)
             if connection == NULL:
                 self.drop_stale(kernel_event.data.u64)
-                continue
-            mask = kernel_event.events
-            if mask & (EPOLLERR | EPOLLHUP | EPOLLRDHUP | EPOLLPRI):
-                connection.read.drain = 1
-                mask |= EPOLLIN
-                if mask & (EPOLLERR | EPOLLHUP):  # news for whoever waits, in either direction
-                    mask |= EPOLLOUT
-            if mask & EPOLLIN:
-                connection.read.ready = 1
-                if connection.read.active and not connection.read.posted:
-                    event_post(
-                        &self.accepts if connection.read.accept else &self.ready, &connection.read
-                    )
-                elif connection.kind == KIND_WATCHER and not connection.read.active:
-                    self.drop_interest(connection, EPOLLIN)
-            if mask & EPOLLOUT:
-                connection.write.ready = 1
-                if connection.write.active and not connection.write.posted:
-                    event_post(&self.ready, &connection.write)
-                elif connection.kind == KIND_WATCHER and not connection.write.active:
-                    self.drop_interest(connection, EPOLLOUT)
+            else:
+                post_directions(self, connection, fold_mask(connection, kernel_event.events))
         if self.stale_poll != self.poll_count:
             self.stale_stays = False
         if count == self.poller.capacity:
@@ -194,6 +174,34 @@ cdef class Polling:
                 watch_or_drop(self, connection, False)
             connection = self.pool.changed
         return 0
+
+
+cdef inline uint32_t fold_mask(Connection* connection, uint32_t mask) noexcept:
+    """Express what the kernel reports by EPOLLIN and EPOLLOUT: an error or an end is read."""
+    if mask & (EPOLLERR | EPOLLHUP | EPOLLRDHUP | EPOLLPRI):
+        connection.read.drain = 1
+        mask |= EPOLLIN
+        if mask & (EPOLLERR | EPOLLHUP):  # it concerns both directions
+            mask |= EPOLLOUT
+    return mask
+
+
+cdef inline void post_directions(Polling polling, Connection* connection, uint32_t mask) noexcept:
+    """Post the events of a connection that mask names, if something waits for them."""
+    if mask & EPOLLIN:
+        connection.read.ready = 1
+        if connection.read.active and not connection.read.posted:
+            event_post(
+                &polling.accepts if connection.read.accept else &polling.ready, &connection.read
+            )
+        elif connection.kind == KIND_WATCHER and not connection.read.active:
+            polling.drop_interest(connection, EPOLLIN)
+    if mask & EPOLLOUT:
+        connection.write.ready = 1
+        if connection.write.active and not connection.write.posted:
+            event_post(&polling.ready, &connection.write)
+        elif connection.kind == KIND_WATCHER and not connection.write.active:
+            polling.drop_interest(connection, EPOLLOUT)
 
 
 cdef int drop_watcher(Polling polling, Connection* connection) except -1:

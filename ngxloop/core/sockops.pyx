@@ -56,7 +56,7 @@ cdef class SockOperation(Waiter):
         return self.send(None)
 
     def send(self, value):
-        """Go on, as a coroutine does; value is of no use."""
+        """Continue, as a coroutine does; value is ignored."""
         waiter = self.step()
         if waiter is None:
             raise StopIteration(self.take_result())
@@ -99,7 +99,7 @@ cdef class SockOperation(Waiter):
     cdef object step(self):
         """Return the future to wait for; or None, and `result` is there."""
         if self.loop is None:
-            raise RuntimeError("this operation belongs to no loop")
+            raise RuntimeError("this operation is not bound to a loop")
         if self.state == OPERATION_DONE:
             raise RuntimeError("cannot reuse already awaited coroutine")
         if self.state == OPERATION_NEW:

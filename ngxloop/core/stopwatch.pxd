@@ -21,4 +21,4 @@ cdef class Stopwatch:
     cdef int set_debugging(self, bint debugging) except -1
     cdef int set_hook(self, hook, double seconds) except -1
     cdef int settle(self) except -1
-    cdef int took(self, loop, source, double seconds) except -1
+    cdef int report_if_slow(self, loop, source, double seconds) except -1

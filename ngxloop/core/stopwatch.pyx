@@ -49,7 +49,7 @@ cdef class Stopwatch:
                 threadsafe_call(<ThreadsafeHandle>handle, self.patched_run)
             else:
                 handle_call_with(handle, self.patched_run)
-            self.took(loop, handle, seconds_from_ns(clock_ns() - start_ns))
+            self.report_if_slow(loop, handle, seconds_from_ns(clock_ns() - start_ns))
         finally:
             self.current_handle = None
             handle_drop(ev)
@@ -60,9 +60,10 @@ cdef class Stopwatch:
         cdef int64_t start_ns = clock_ns()
         cdef object owner = <object>ev.data
         ev.handler(ev)
-        return self.took(loop, owner, seconds_from_ns(clock_ns() - start_ns))
+        return self.report_if_slow(loop, owner, seconds_from_ns(clock_ns() - start_ns))
 
-    cdef int took(self, loop, source, double seconds) except -1:
+    cdef int report_if_slow(self, loop, source, double seconds) except -1:
+        """Report what took this long, to debug mode's log and to the program's hook."""
         cdef object hook = self.hook if seconds >= self.hook_seconds else None
         cdef bint reported = self.debugging and seconds >= self.slow_seconds
         if not reported and hook is None:

@@ -8,9 +8,7 @@ cdef class DatagramTransport(DatagramSender):
     cdef unsigned int receive_count  # datagrams to receive at once
     cdef bint plain                  # of a family whose addresses we can read
     cdef bint has_end                # a connection of records: an empty one is the peer's end
-    cdef bint paused                 # pause_reading() was called
 
-    cdef int start(self) except -1
     cdef int read_ready(self) except -1
     cdef int receive(self) except -1
     cdef int receive_other(self) except -1

@@ -12,7 +12,6 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.contextvars cimport PyContext_CopyCurrent
 from cpython.exc cimport PyErr_Clear
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF
 from libc.errno cimport EAGAIN, EINTR, errno
 
 import asyncio
@@ -32,17 +31,16 @@ from ngxloop.core.linux cimport (
 )
 from ngxloop.core.oserr cimport os_error
 from ngxloop.core.reactor cimport Reactor
+from ngxloop.core.unchecked cimport (
+    PyContext_Enter,
+    PyContext_Exit,
+    PyObject_VectorcallMethod,
+    discard,
+)
 from ngxloop.core.watch cimport socket_to_fd
 from ngxloop.transports.datagram_inbox cimport DatagramInbox, inbox_get
 from ngxloop.transports.datagram_sender cimport DatagramSender, datagram_write
-
-# Declared here without Cython's error checks, see ngxloop.core.handle.
-cdef extern from "Python.h":
-    PyObject* PyObject_VectorcallMethod(
-        object name, PyObject** arguments, size_t count, PyObject* names
-    )
-    int PyContext_Enter(object context)
-    int PyContext_Exit(object context)
+from ngxloop.transports.transport cimport transport_start
 
 
 class _PublicTransport(
@@ -75,26 +73,6 @@ cdef class DatagramTransport(DatagramSender):
 
     # ---- reading
 
-    def is_reading(self):
-        """Return True if datagrams are delivered as they come."""
-        return not self.closing and not self.paused
-
-    def pause_reading(self):
-        """Deliver nothing until resume_reading(); harmless when paused. Costs no system call."""
-        if self.closing or self.paused:
-            return
-        self.paused = True
-        self.connection.read.active = 0
-
-    def resume_reading(self):
-        """Deliver datagrams again; harmless when not paused."""
-        if self.closing or not self.paused:
-            return
-        self.paused = False
-        self.connection.read.active = 1
-        if self.connection.read.ready or self.kept is not None:
-            self.loop.post(&self.connection.read)
-
     def set_protocol(self, protocol):
         """Give the endpoint to another protocol, at any time."""
         self.protocol = protocol
@@ -117,19 +95,11 @@ cdef class DatagramTransport(DatagramSender):
         """Raise NotImplementedError: datagrams have no end."""
         raise NotImplementedError
 
-    # ---- attributes that other packages and test suites look at
-
-    @property
-    def _paused(self):
-        return self.paused
-
     # ---- life
 
     cdef int start(self) except -1:
-        """Tell the protocol of the endpoint, then let it receive (the first event of the slot)."""
-        self.started = True
-        self.call_reported("connection_made", (self,))
-        if self.connection == NULL or self.lost_count:
+        """Call connection_made(), then receive (the first event of the slot)."""
+        if not self.begin():
             return 0
         self.connection.read.handler = datagram_read
         self.connection.read.active = not self.paused and not self.closing
@@ -139,6 +109,12 @@ cdef class DatagramTransport(DatagramSender):
             return self.fatal_error(exc, "Fatal error: the socket cannot be watched.")
         if self.blocked:  # connection_made() sent more than the kernel takes
             self.wait_writable()
+        return 0
+
+    cdef int reading_resumed(self) except -1:
+        DatagramSender.reading_resumed(self)
+        if self.kept is not None:
+            self.loop.post(&self.connection.read)
         return 0
 
     # ---- the read event
@@ -272,7 +248,7 @@ cdef class DatagramTransport(DatagramSender):
         arguments[2] = <PyObject*>address
         result = PyObject_VectorcallMethod("datagram_received", arguments, 3, NULL)
         if result != NULL:
-            Py_DECREF(<object>result)
+            discard(result)
             return 0
         try:
             raise_pending()
@@ -290,11 +266,6 @@ cdef bint enter(context) noexcept:
         return True
     PyErr_Clear()
     return False
-
-
-cdef int datagram_start(Event* ev) except -1:
-    cdef DatagramTransport transport = <DatagramTransport>ev.data
-    return transport.start()
 
 
 cdef int datagram_read(Event* ev) except -1:
@@ -328,7 +299,7 @@ def connect_datagrams(Reactor loop not None, sock, protocol, address, extra, con
     transport.peer = own_address(sock.getpeername)
     transport.connected = transport.peer is not None
     transport.peer_named = bool(transport.peer)
-    transport.connection.read.handler = datagram_start
+    transport.connection.read.handler = transport_start
     transport.connection.write.handler = datagram_write
     loop.post(&transport.connection.read)
     return transport

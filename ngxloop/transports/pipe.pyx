@@ -17,7 +17,7 @@ import os
 from ngxloop.core.event cimport Connection
 from ngxloop.core.linux cimport close
 from ngxloop.core.reactor cimport Reactor
-from ngxloop.transports.transport cimport Transport
+from ngxloop.transports.transport cimport Transport, transport_start
 
 
 cdef class PipeTransport(Transport):
@@ -64,7 +64,9 @@ cdef class PipeTransport(Transport):
     cdef int open_pipe(
         self, Reactor reactor, pipe, protocol, extra, context, str refusal
     ) except -1:
-        """Take a slot for the pipe's fd; on failure the pipe stays the caller's.
+        """Take a slot for the pipe's fd and post its first event.
+
+        On failure the pipe stays the caller's.
 
         Args:
             refusal: text of the ValueError for a regular file and its kin.
@@ -93,6 +95,8 @@ cdef class PipeTransport(Transport):
         self.pipe_fd = fd
         self.pipe = pipe
         self.extra = {**(extra or {}), "pipe": pipe}
+        self.connection.read.handler = transport_start
+        reactor.post(&self.connection.read)
         return 0
 
     cdef int watch(self, uint32_t mask) except -1:

@@ -3,9 +3,6 @@
 from ngxloop.transports.pipe cimport PipeTransport
 
 cdef class ReadPipeTransport(PipeTransport):
-    cdef bint paused                 # pause_reading() was called
-
-    cdef int start(self) except -1
     cdef int read_ready(self) except -1
     cdef int nothing_received(self, ssize_t count, int error) except -1
     cdef int end(self) except -1

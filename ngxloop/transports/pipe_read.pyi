@@ -9,8 +9,6 @@ from ngxloop.transports.pipe import PipeTransport
 @final
 class ReadPipeTransport(PipeTransport, asyncio.ReadTransport):
     max_size: int
-    @property
-    def _paused(self) -> bool: ...
 
 def connect_read_pipe(
     loop: Reactor,

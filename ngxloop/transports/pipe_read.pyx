@@ -21,8 +21,8 @@ from ngxloop.core.event cimport Event
 from ngxloop.core.limits cimport RECEIVE_BYTES
 from ngxloop.core.linux cimport EPOLLIN, EPOLLRDHUP, read
 from ngxloop.core.oserr cimport os_error
-from ngxloop.core.ready cimport event_unpost
 from ngxloop.core.reactor cimport Reactor
+from ngxloop.core.ready cimport event_unpost
 from ngxloop.transports.pipe cimport PipeTransport
 
 cdef uint32_t READABLE = EPOLLIN | EPOLLRDHUP
@@ -45,46 +45,30 @@ cdef class ReadPipeTransport(PipeTransport):
             return ""
         return " idle" if self.paused or self.closing else " polling"
 
-    def is_reading(self):
-        """Return True if data is delivered as it comes."""
-        return not self.paused and not self.closing
+    def close(self):
+        """Close the pipe; connection_lost(None) follows in the next turn."""
+        if not self.closing:
+            self._force_close(None)
 
-    def pause_reading(self):
-        """Deliver nothing until resume_reading(); harmless when paused."""
-        if self.closing or self.paused:
-            return
-        self.paused = True
+    cdef int reading_paused(self) except -1:
         if self.connection.read.posted and self.connection.read.handler == pipe_read:
-            event_unpost(&self.connection.read)  # announced anew once reading goes on
+            event_unpost(&self.connection.read)  # reported anew once reading is resumed
         if self.loop.debugging:
             logger.debug("%r pauses reading", self)
+        return 0
 
-    def resume_reading(self):
-        """Deliver data again; harmless when not paused."""
-        if self.closing or not self.paused:
-            return
-        self.paused = False
+    cdef int reading_resumed(self) except -1:
         if self.unpolled:
             self.loop.post(&self.connection.read)
         elif self.started and not self.connection.interest:
             self.watch(READABLE)
         if self.loop.debugging:
             logger.debug("%r resumes reading", self)
-
-    def close(self):
-        """Close the pipe; connection_lost(None) follows in the next turn."""
-        if not self.closing:
-            self._force_close(None)
-
-    @property
-    def _paused(self):
-        return self.paused
+        return 0
 
     cdef int start(self) except -1:
-        """Tell the protocol of the connection, then let it read (the first event of the slot)."""
-        self.started = True
-        self.call_reported("connection_made", (self,))
-        if self.connection == NULL or self.closing:
+        """Call connection_made(), then read (the first event of the slot)."""
+        if not self.begin():
             return 0
         self.connection.read.handler = pipe_read
         self.connection.read.active = 1
@@ -135,11 +119,6 @@ cdef class ReadPipeTransport(PipeTransport):
         return isinstance(exc, OSError) and exc.errno == EIO
 
 
-cdef int pipe_start(Event* ev) except -1:
-    cdef ReadPipeTransport transport = <ReadPipeTransport>ev.data
-    return transport.start()
-
-
 cdef int pipe_read(Event* ev) except -1:
     cdef ReadPipeTransport transport = <ReadPipeTransport>ev.data
     return transport.read_ready()
@@ -170,6 +149,4 @@ def connect_read_pipe(Reactor loop not None, pipe, protocol, extra, context):
     transport.open_pipe(
         loop, pipe, protocol, extra, context, "Pipe transport is for pipes/sockets only."
     )
-    transport.connection.read.handler = pipe_start
-    loop.post(&transport.connection.read)
     return transport

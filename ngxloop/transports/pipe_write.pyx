@@ -13,7 +13,7 @@ import asyncio
 import logging
 from asyncio import transports
 
-from ngxloop.core.event cimport Connection, Event
+from ngxloop.core.event cimport Event
 from ngxloop.core.limits cimport LOST_WRITES_LOGGED
 from ngxloop.core.linux cimport EPOLLET, EPOLLIN, EPOLLRDHUP
 from ngxloop.core.oserr cimport os_error
@@ -97,15 +97,11 @@ cdef class WritePipeTransport(PipeTransport):
         return self.writer.content()
 
     cdef int start(self) except -1:
-        """Tell the protocol of the connection, then look out for its end (the first event)."""
-        cdef Connection* connection
-        self.started = True
-        self.call_reported("connection_made", (self,))
-        connection = self.connection
-        if connection == NULL or self.lost_count:
+        """Call connection_made(), then watch for the reader's end (the first event of the slot)."""
+        if not self.begin():
             return 0
-        connection.read.handler = pipe_closed
-        connection.read.active = self.is_fifo() or self.is_socket()
+        self.connection.read.handler = pipe_closed
+        self.connection.read.active = self.is_fifo() or self.is_socket()
         # a FIFO's EPOLLERR and a terminal's EPOLLHUP come unasked
         self.watch(EPOLLIN | EPOLLRDHUP | EPOLLET if self.is_socket() else EPOLLET)
         if self.connection != NULL and not self.unpolled:
@@ -155,11 +151,6 @@ cdef class WritePipeTransport(PipeTransport):
         return self.fatal_error(os_error(error, None), "Fatal write error on pipe transport")
 
 
-cdef int pipe_start(Event* ev) except -1:
-    cdef WritePipeTransport transport = <WritePipeTransport>ev.data
-    return transport.start()
-
-
 cdef int pipe_closed(Event* ev) except -1:
     cdef WritePipeTransport transport = <WritePipeTransport>ev.data
     return transport.peer_closed()
@@ -193,7 +184,5 @@ def connect_write_pipe(Reactor loop not None, pipe, protocol, extra, context):
         context,
         "Pipe transport is only for pipes, sockets and character devices",
     )
-    transport.connection.read.handler = pipe_start
     transport.connection.write.handler = pipe_write
-    loop.post(&transport.connection.read)
     return transport

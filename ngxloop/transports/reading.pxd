@@ -7,7 +7,6 @@ cdef class ReadingTransport(SocketTransport):
     cdef bint raw                    # the protocol is a Receiver
     cdef bint buffered               # the protocol is a BufferedProtocol
     cdef bint feeds_reader           # the protocol is a StreamReaderProtocol
-    cdef bint paused                 # pause_reading() was called
     cdef bint read_ended             # the peer's EOF was seen and the protocol keeps the connection
 
     cdef int use_protocol(self, protocol) except -1

@@ -16,7 +16,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_XDECREF
+from cpython.ref cimport Py_XDECREF
 from libc.errno cimport EAGAIN, EINTR, errno
 
 import asyncio
@@ -26,6 +26,13 @@ from ngxloop.core.handle cimport call_in_context, raise_outside
 from ngxloop.core.limits cimport DIRECT_READER_BYTES, DIRECT_RECEIVE_BYTES, RECEIVE_BYTES
 from ngxloop.core.linux cimport recv
 from ngxloop.core.oserr cimport os_error
+from ngxloop.core.unchecked cimport (
+    PyContext_Enter,
+    PyContext_Exit,
+    PyObject_CallMethodOneArg,
+    discard,
+    owned,
+)
 from ngxloop.transports.receiver cimport Receiver
 from ngxloop.transports.socket_transport cimport SocketTransport
 from ngxloop.transports.streamreader cimport (
@@ -36,11 +43,7 @@ from ngxloop.transports.streamreader cimport (
     reader_with_room,
 )
 
-# Declared here without Cython's error checks, see ngxloop.core.handle.
 cdef extern from "Python.h":
-    PyObject* PyObject_CallMethodOneArg(object owner, object name, object arg)
-    int PyContext_Enter(object context)
-    int PyContext_Exit(object context)
     int get_view "PyObject_GetBuffer"(object owner, Py_buffer* view, int flags)
     int _PyBytes_Resize(PyObject** data, Py_ssize_t size)
     PyObject* new_int "PyLong_FromSsize_t"(Py_ssize_t value)
@@ -58,31 +61,12 @@ cdef class ReadingTransport(SocketTransport):
 
     # ---- what asyncio's transports offer
 
-    def is_reading(self):
-        """Return True if data is delivered as it comes."""
-        return not self.closing and not self.paused
-
-    def pause_reading(self):
-        """Deliver nothing until resume_reading(); harmless when paused. Costs no system call."""
-        if self.closing or self.paused:
-            return
-        self.paused = True
-        self.connection.read.active = 0
-
-    def resume_reading(self):
-        """Deliver data again; harmless when not paused."""
-        if self.closing or not self.paused:
-            return
-        self.paused = False
-        if self.read_ended:
-            return
-        self.connection.read.active = 1
-        if self.connection.read.ready:
-            self.loop.post(&self.connection.read)
-
     def set_protocol(self, protocol):
         """Give the connection to another protocol, at any time; Protocol or BufferedProtocol."""
         self.use_protocol(protocol)
+
+    cdef int reading_resumed(self) except -1:
+        return 0 if self.read_ended else SocketTransport.reading_resumed(self)
 
     # ---- the read event
 
@@ -125,7 +109,7 @@ cdef class ReadingTransport(SocketTransport):
         result = PyObject_CallMethodOneArg(self.protocol, "data_received", data)
         if result == NULL:
             return protocol_failed(self, context, "data_received")
-        Py_DECREF(<object>result)
+        discard(result)
         PyContext_Exit(context)
         return 0
 
@@ -208,9 +192,7 @@ cdef class ReadingTransport(SocketTransport):
         if data == NULL:
             receive_failed(self)
             return None
-        result = <bytes>data
-        Py_DECREF(result)  # the reference new_bytes() gave us; the variable has its own
-        return result
+        return <bytes>owned(data)
 
     @cython.final
     cdef bytes receive_direct(self):
@@ -225,16 +207,14 @@ cdef class ReadingTransport(SocketTransport):
         count = recv(self.fd, bytes_content(data), room, 0)
         error = errno  # freeing memory may change it
         if count <= 0:
-            Py_DECREF(<object>data)
+            discard(data)
             self.nothing_received(count, error)
             return None
         self.received(count, room)
         if count < room and _PyBytes_Resize(&data, count) < 0:
             receive_failed(self)
             return None
-        result = <bytes>data
-        Py_DECREF(result)  # the reference new_bytes() gave us; the variable has its own
-        return result
+        return <bytes>owned(data)
 
     @cython.final
     cdef int receive_into(self) except -1:
@@ -248,14 +228,14 @@ cdef class ReadingTransport(SocketTransport):
         if result == NULL or get_view(<object>result, &view, PyBUF_WRITABLE) != 0:
             Py_XDECREF(result)
             return protocol_failed(self, context, "get_buffer")
-        Py_DECREF(<object>result)  # the view has a reference of its own
+        discard(result)  # the view has a reference of its own
         if self.connection == NULL:  # get_buffer() closed a loop that is stepped by hand
             PyBuffer_Release(&view)
         elif self.receive_view(context, &view):
             result = tell_size(self.protocol, self.last_bytes)
             if result == NULL:
                 return protocol_failed(self, context, "buffer_updated")
-            Py_DECREF(<object>result)
+            discard(result)
         else:
             return 0
         PyContext_Exit(context)

@@ -8,7 +8,6 @@ from ngxloop.transports.writing cimport Writer
 cdef class StreamTransport(ReadingTransport):
     cdef Writer writer               # None until the first write
 
-    cdef int start(self) except -1
     cdef int write_bytes(self, data) except -1
     cdef bint collect(self, bytes data) except -1
     cdef bint may_send(self, bytes data) except -1

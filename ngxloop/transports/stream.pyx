@@ -19,6 +19,7 @@ from ngxloop.core.sockaddr cimport local_address, peer_address
 from ngxloop.core.watch cimport socket_to_fd
 from ngxloop.transports.reading cimport ReadingTransport
 from ngxloop.transports.socket_transport cimport SocketTransport, set_nodelay
+from ngxloop.transports.transport cimport transport_start
 from ngxloop.transports.writing cimport Writer, copied
 
 
@@ -121,10 +122,6 @@ cdef class StreamTransport(ReadingTransport):
     # ---- attributes that other packages and test suites look at
 
     @property
-    def _paused(self):
-        return self.paused
-
-    @property
     def _eof(self):
         return self.write_ended()
 
@@ -140,10 +137,8 @@ cdef class StreamTransport(ReadingTransport):
     # ---- life
 
     cdef int start(self) except -1:
-        """Tell the protocol of the connection, then let it read (the first event of the slot)."""
-        self.started = True
-        self.call_reported("connection_made", (self,))
-        if self.connection == NULL or self.lost_count:
+        """Call connection_made(), then read (the first event of the slot)."""
+        if not self.begin():
             return 0
         self.connection.read.handler = stream_read
         self.connection.read.active = not self.paused and not self.closing
@@ -260,15 +255,10 @@ cdef StreamTransport stream_adopt(
 
 cdef int stream_schedule(StreamTransport transport) except -1:
     """Let the first event of the slot, which calls connection_made(), run in the next turn."""
-    transport.connection.read.handler = stream_start
+    transport.connection.read.handler = transport_start
     transport.connection.write.handler = stream_write
     transport.loop.post(&transport.connection.read)
     return 0
-
-
-cdef int stream_start(Event* ev) except -1:
-    cdef StreamTransport transport = <StreamTransport>ev.data
-    return transport.start()
 
 
 cdef int stream_read(Event* ev) except -1:

@@ -1,6 +1,6 @@
 """Transport: what every transport on a file descriptor has."""
 
-from ngxloop.core.event cimport Connection
+from ngxloop.core.event cimport Connection, Event
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.transports.flow cimport FlowControl
 
@@ -13,10 +13,15 @@ cdef class Transport(FlowControl):
     cdef object exception            # why the connection is lost
     cdef bint started                # connection_made() was called
     cdef bint closing                # close() or abort() was called, or the peer is gone
+    cdef bint paused                 # pause_reading() was called
     cdef int lost_count              # > 0: connection_lost is scheduled; counts writes since then
 
     cdef int take_slot(self, Reactor reactor, int fd, protocol, context) except -1
     cdef int use_slot(self, Reactor reactor, Connection* connection, protocol, context) except -1
+    cdef int start(self) except -1
+    cdef bint begin(self) except -1
+    cdef int reading_paused(self) except -1
+    cdef int reading_resumed(self) except -1
     cdef int fatal_error(self, exc, str message) except -1
     cdef bint is_expected(self, exc) except -1
     cdef int schedule_lost(self, exc) except -1
@@ -31,3 +36,5 @@ cdef class Transport(FlowControl):
     cdef int send_failed(self, int error) except -1
     cdef int lost_write(self, str text) except -1
     cdef int call_reported(self, str method, tuple args) except -1
+
+cdef int transport_start(Event* ev) except -1

@@ -17,8 +17,8 @@ from ngxloop.core.handle cimport call_in_context
 from ngxloop.core.limits cimport LOST_WRITES_LOGGED
 from ngxloop.core.linux cimport close
 from ngxloop.core.oserr cimport os_error
-from ngxloop.core.ready cimport event_unpost
 from ngxloop.core.reactor cimport Reactor
+from ngxloop.core.ready cimport event_unpost
 from ngxloop.transports.flow cimport FlowControl
 
 logger = logging.getLogger("asyncio")
@@ -69,6 +69,24 @@ cdef class Transport(FlowControl):
         """Return the protocol; None once the connection is lost."""
         return self.protocol
 
+    def is_reading(self):
+        """Return True if what is received is delivered."""
+        return not self.closing and not self.paused
+
+    def pause_reading(self):
+        """Deliver nothing until resume_reading(); harmless when paused. Costs no system call."""
+        if self.closing or self.paused:
+            return
+        self.paused = True
+        self.reading_paused()
+
+    def resume_reading(self):
+        """Deliver again; harmless when not paused."""
+        if self.closing or not self.paused:
+            return
+        self.paused = False
+        self.reading_resumed()
+
     def abort(self):
         """Close at once; connection_lost(None) comes in the next turn.
 
@@ -96,6 +114,10 @@ cdef class Transport(FlowControl):
         return self.closing
 
     @property
+    def _paused(self):
+        return self.paused
+
+    @property
     def _conn_lost(self):
         return self.lost_count
 
@@ -109,10 +131,36 @@ cdef class Transport(FlowControl):
         self.connection = NULL
         self.closing = True
 
+    # ---- the beginning
+
+    cdef int start(self) except -1:
+        """Run the first event of the slot."""
+        raise NotImplementedError(f"{type(self).__name__} does not override start()")
+
+    cdef bint begin(self) except -1:
+        """Call connection_made(); return whether the connection continues."""
+        self.started = True
+        self.call_reported("connection_made", (self,))
+        return self.connection != NULL and not self.lost_count
+
+    # ---- reading
+
+    cdef int reading_paused(self) except -1:
+        """Stop delivering: from now on a kernel event only sets `ready`."""
+        self.connection.read.active = 0
+        return 0
+
+    cdef int reading_resumed(self) except -1:
+        """Deliver again, in the next turn if something has been reported meanwhile."""
+        self.connection.read.active = 1
+        if self.connection.read.ready:
+            self.loop.post(&self.connection.read)
+        return 0
+
     # ---- the end
 
     cdef int fatal_error(self, exc, str message) except -1:
-        """Report an error and close at once; one that the world makes happen is only logged."""
+        """Report an error and close at once; expected network errors are only logged."""
         if self.loop is None:
             pass
         elif self.is_expected(exc):
@@ -129,7 +177,7 @@ cdef class Transport(FlowControl):
         return 0
 
     cdef bint is_expected(self, exc) except -1:
-        """Tell whether an error is the network's affair, and nobody's mistake here."""
+        """Return whether an error is caused by the network and not by a defect of the program."""
         return isinstance(exc, OSError)
 
     cdef int schedule_lost(self, exc) except -1:
@@ -241,6 +289,11 @@ cdef class Transport(FlowControl):
         except BaseException as exc:
             self.loop._report_protocol_failure(self, callback, args, exc)
         return 0
+
+
+cdef int transport_start(Event* ev) except -1:
+    cdef Transport transport = <Transport>ev.data
+    return transport.start()
 
 
 cdef int transport_lost(Event* ev) except -1:

@@ -52,5 +52,5 @@ def test_adopted_method_works_for_a_subclass_and_through_super():
 
 
 def test_what_is_not_compiled_is_refused():
-    with pytest.raises(TypeError, match="run_forever is no compiled method"):
+    with pytest.raises(TypeError, match="run_forever is not a compiled method"):
         adopt_methods(EventLoop, ["run_forever"])
