@@ -69,8 +69,10 @@ import ngxloop.transports.streamreader
 import ngxloop.transports.tls
 import ngxloop.transports.tlsengine
 import ngxloop.transports.tlsflow
+import ngxloop.transports.tlshandshake
 import ngxloop.transports.tlslayer
 import ngxloop.transports.tlsmemory
+import ngxloop.transports.tlsobject
 import ngxloop.transports.tlsrecords
 import ngxloop.transports.tlswindow
 import ngxloop.transports.transport

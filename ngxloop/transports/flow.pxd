@@ -1,4 +1,4 @@
-"""FlowControl: when a protocol is told to pause and resume writing."""
+"""FlowControl: when pause_writing() and resume_writing() of a protocol are called."""
 
 from ngxloop.core.reactor cimport Reactor
 
@@ -14,3 +14,5 @@ cdef class FlowControl:
     cdef int limits_changed(self) except -1
     cdef int pause_protocol(self) except -1
     cdef int resume_protocol(self) except -1
+
+cdef tuple buffer_limits(high, low, Py_ssize_t default_high)

@@ -1,4 +1,4 @@
-"""FlowControl: when a protocol is told to pause and resume writing.
+"""FlowControl: when pause_writing() and resume_writing() of a protocol are called.
 
 Rules. pause_writing() when the buffer holds more than the high-water mark, resume_writing() when it
 holds no more than the low one; a protocol that raises there is reported and stays connected. Texts
@@ -30,14 +30,7 @@ cdef class FlowControl:
         Raises:
             ValueError: not high >= low >= 0.
         """
-        if high is None:
-            high = HIGH_WATER_BYTES if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not high >= low >= 0:
-            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self.high_bytes = high
-        self.low_bytes = low
+        self.high_bytes, self.low_bytes = buffer_limits(high, low, HIGH_WATER_BYTES)
         self.limits_changed()
 
     @property
@@ -75,7 +68,7 @@ cdef class FlowControl:
         return 0
 
     cdef int resume_protocol(self) except -1:
-        """Let the protocol write again if it is paused and enough has left."""
+        """Call resume_writing() if the protocol is paused and enough has been sent."""
         if not self.protocol_paused or self.buffered_bytes() > self.low_bytes:
             return 0
         self.protocol_paused = False
@@ -86,6 +79,21 @@ cdef class FlowControl:
         except BaseException as exc:
             report(self, exc, "protocol.resume_writing() failed")
         return 0
+
+
+cdef tuple buffer_limits(high, low, Py_ssize_t default_high):
+    """Return (high, low), in bytes; a limit that is None is derived as in asyncio.
+
+    Raises:
+        ValueError: not high >= low >= 0.
+    """
+    if high is None:
+        high = default_high if low is None else 4 * low
+    if low is None:
+        low = high // 4
+    if not high >= low >= 0:
+        raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
+    return high, low
 
 
 cdef int report(FlowControl transport, exc, str message) except -1:

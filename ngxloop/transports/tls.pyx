@@ -16,13 +16,14 @@ from asyncio import constants, transports
 
 from ngxloop.core.limits cimport TLS_READ_HIGH_BYTES, TLS_WRITE_HIGH_BYTES
 from ngxloop.core.reactor cimport Reactor
-from ngxloop.transports.flow cimport FlowControl
+from ngxloop.transports.flow cimport FlowControl, buffer_limits
 from ngxloop.transports.tlsengine cimport TlsEngine
-from ngxloop.transports.tlslayer cimport APP_MADE, APP_NEW, TlsLayer
+from ngxloop.transports.tlshandshake cimport APP_MADE, APP_NEW
+from ngxloop.transports.tlslayer cimport TlsLayer
 from ngxloop.transports.tlsmemory cimport TlsMemory
 
 
-# What get_extra_info() knows of TLS, and how an SSLObject tells it.
+# What get_extra_info() returns about TLS, and how it is read from an SSLObject.
 cdef dict TLS_ANSWERS = {
     "ssl_object": lambda ssl_object: ssl_object,
     "peercert": operator.methodcaller("getpeercert"),
@@ -32,7 +33,7 @@ cdef dict TLS_ANSWERS = {
 
 
 class _SSLTransport(transports._FlowControlMixin, asyncio.Transport):
-    """What a TlsTransport appears to be: isinstance() looks at __class__."""
+    """What a TlsTransport appears to be: isinstance() checks __class__."""
 
 
 @cython.final
@@ -47,7 +48,7 @@ cdef class TlsTransport(FlowControl):
         self.low_bytes = TLS_WRITE_HIGH_BYTES // 4
 
     def __init__(self):
-        raise TypeError("transports are made by create_connection(), create_server() and their kin")
+        raise TypeError("transports are made by create_connection(), create_server() and the like")
 
     def __del__(self):
         if self.layer is None or self.layer.closed:
@@ -68,7 +69,7 @@ cdef class TlsTransport(FlowControl):
         """Return what is known of the connection.
 
         'sslcontext' at once; 'ssl_object' (an ssl.SSLObject), 'peercert', 'cipher' and
-        'compression' after the handshake; everything else is asked of the transport below.
+        'compression' after the handshake; everything else from the transport below.
         """
         cdef TlsLayer layer = self.layer
         if name == "sslcontext":
@@ -77,7 +78,7 @@ cdef class TlsTransport(FlowControl):
             return TLS_ANSWERS[name](layer.engine.ssl_object)
         if layer.lower is None:
             return default
-        layer.send_joined()  # whoever asks for the socket may shut it down
+        layer.send_joined()  # the caller may shut the socket down
         return layer.lower.get_extra_info(name, default)
 
     def set_protocol(self, protocol):
@@ -124,7 +125,7 @@ cdef class TlsTransport(FlowControl):
         Raises:
             ValueError: not high >= low >= 0.
         """
-        high, low = read_limits(high, low)
+        high, low = buffer_limits(high, low, TLS_READ_HIGH_BYTES)
         self.layer.read_high_bytes = high
         self.layer.read_low_bytes = low
         if self.layer.app is not None and self.layer.lower is not None:
@@ -155,7 +156,7 @@ cdef class TlsTransport(FlowControl):
         self.layer.write_several([data for data in pieces if data])
 
     def write_eof(self):
-        """Raise NotImplementedError: TLS connections cannot be closed by halves."""
+        """Raise NotImplementedError: the halves of a TLS connection cannot be closed alone."""
         raise NotImplementedError
 
     def can_write_eof(self):
@@ -177,9 +178,8 @@ cdef class TlsTransport(FlowControl):
         Raises:
             ValueError: not high >= low >= 0.
         """
-        if high is None and low is None:
-            high = TLS_WRITE_HIGH_BYTES
-        FlowControl.set_write_buffer_limits(self, high, low)
+        self.high_bytes, self.low_bytes = buffer_limits(high, low, TLS_WRITE_HIGH_BYTES)
+        self.limits_changed()
 
     cdef Py_ssize_t buffered_bytes(self) noexcept:
         return 0 if self.layer is None else self.layer.engine.unsent_bytes()
@@ -190,7 +190,7 @@ cdef class TlsTransport(FlowControl):
     # ---- the end
 
     def close(self):
-        """Send what was written, say goodbye, then close; connection_lost(None) follows."""
+        """Send what was written, shut TLS down, then close; connection_lost(None) follows."""
         if not self.layer.closed:
             self.layer.close_by_protocol()
 
@@ -205,7 +205,7 @@ cdef class TlsTransport(FlowControl):
         """Close at once because of exc; connection_lost(exc) follows."""
         self.layer.abort(exc)
 
-    # ---- attributes that other packages and test suites look at
+    # ---- attributes that other packages and test suites read
 
     @property
     def _ssl_protocol(self):
@@ -261,18 +261,7 @@ def open_tls(
 
 
 cdef bytes copied(data):
-    """Return a mutable buffer's content; asyncio's error for what is no buffer."""
+    """Return the content of a mutable buffer; raise asyncio's error for other objects."""
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise TypeError(f"data: expecting a bytes-like instance, got {type(data).__name__}")
     return bytes(data)
-
-
-cdef tuple read_limits(high, low):
-    """Return (high, low), what is not given being derived as asyncio does."""
-    if high is None:
-        high = TLS_READ_HIGH_BYTES if low is None else 4 * low
-    if low is None:
-        low = high // 4
-    if not high >= low >= 0:
-        raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-    return high, low

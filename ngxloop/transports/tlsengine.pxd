@@ -1,9 +1,8 @@
 """TlsEngine: one end of a TLS connection, without a socket."""
 
-from cpython.pythread cimport PyThread_type_lock
-
 from ngxloop.transports.outbuf cimport OutBuffer
 from ngxloop.transports.tlsmemory cimport TlsMemory
+from ngxloop.transports.tlsobject cimport TlsObject
 from ngxloop.transports.tlsrecords cimport TlsRecords
 
 # See TRANSITIONS in tlsengine.pyx.
@@ -15,32 +14,16 @@ cdef enum TlsState:
     TLS_SHUTDOWN
     TLS_CLOSED
 
-cdef class TlsEngine:
-    cdef readonly object ssl_object  # the ssl.SSLObject
-    cdef object incoming             # ssl.MemoryBIO: ciphertext that OpenSSL has not read
-    cdef object outgoing             # ssl.MemoryBIO: ciphertext for the peer
-    # bound methods of the above: to look them up for each record costs more than to keep them
-    cdef object plain_read
-    cdef object plain_write
-    cdef object incoming_write
-    cdef object outgoing_read
-    cdef TlsMemory memory
+cdef class TlsEngine(TlsObject):
     cdef TlsRecords records          # of incoming
     cdef OutBuffer backlog           # plaintext that is not encrypted yet; None until there is some
     cdef object failure              # what reading raised after it had brought something, or None
-    cdef unsigned long owner         # the thread that uses OpenSSL; 0: none
-    cdef int waiter_count            # threads that wait for it
-    # OWNS: what they wait for; NULL until the first has to
-    cdef PyThread_type_lock handover
     cdef TlsState state
     cdef bint peer_closed            # the peer's close_notify was read
-    cdef bint dry                    # OpenSSL wants more, nothing has come since
-    cdef bint cut                    # the last read filled its room: the record may have a rest
+    cdef bint needs_input            # OpenSSL wants more, and nothing has been fed since
+    cdef bint read_truncated         # the last read filled its room: the record may have more
 
     cdef int move(self, TlsState state) except -1
-    cdef bint acquire(self, bint wait) except -1
-    cdef int wait_for_handover(self) except -1
-    cdef void release(self) noexcept
     cdef int feed(self, const char* data, Py_ssize_t size) except -1
     cdef Py_ssize_t feed_slice(self, const char* data, Py_ssize_t size) except -1
     cdef bint readable(self) except -1
@@ -48,6 +31,7 @@ cdef class TlsEngine:
     cdef bint handshake(self) except -1
     cdef bint unwrap(self) except -1
     cdef bytes decrypt(self, const char* data, Py_ssize_t size)
+    cdef bint may_have_plaintext(self) noexcept
     cdef bytes decrypt_slice(self, const char* data, Py_ssize_t size)
     cdef bytes decrypt_several(self, const char* data, Py_ssize_t size)
     cdef Py_ssize_t feed_and_read(
@@ -55,15 +39,12 @@ cdef class TlsEngine:
     ) except -1
     cdef Py_ssize_t read_into(self, char* room, Py_ssize_t size) except -1
     cdef Py_ssize_t read_behind(self, char* room, Py_ssize_t total, Py_ssize_t size) except -1
-    cdef Py_ssize_t read_once(self, char* room, Py_ssize_t size) except -2
     cdef int write(self, bytes data) except -1
     cdef Py_ssize_t unencrypted_bytes(self) noexcept
     cdef Py_ssize_t unsent_bytes(self) except -1
-    cdef Py_ssize_t unread_bytes(self) except -1
     cdef bytes encrypt(self)
     cdef bint encrypt_slice(self) except -1
     cdef Py_ssize_t encrypt_once(self) except -2
     cdef object next_plaintext(self, TlsMemory memory)
     cdef TlsMemory free_memory(self)
-    cdef bytes take_output(self)
     cdef int drop_output(self) except -1

@@ -2,11 +2,12 @@ import ssl
 from typing import Final, final
 
 from ngxloop.transports.tlsmemory import TlsMemory
+from ngxloop.transports.tlsobject import TlsObject
 
 TRANSITIONS: Final[dict[str, tuple[str, ...]]]
 
 @final
-class TlsEngine:
+class TlsEngine(TlsObject):
     def __init__(
         self,
         memory: TlsMemory,
@@ -14,7 +15,5 @@ class TlsEngine:
         server_side: bool = False,
         server_hostname: str | None = None,
     ) -> None: ...
-    @property
-    def ssl_object(self) -> ssl.SSLObject: ...
     @property
     def state_name(self) -> str: ...

@@ -21,9 +21,9 @@ cdef class TlsFlow(Receiver):
     cdef int lost_count              # writes since the connection is closed
     cdef bint buffered               # the protocol is a BufferedProtocol
     cdef bint paused                 # the protocol called pause_reading()
-    cdef bint lower_paused           # the transport below wants no more for now
+    cdef bint lower_paused           # the transport below has paused writing
     cdef bint flushed                # flush() has sent what there was since this was cleared
-    cdef bint lower_held             # we have paused reading below
+    cdef bint lower_held             # reading below is paused by us
     cdef bint closed                 # close() or abort() was called, or the connection is lost
 
     cdef int use_protocol(self, protocol) except -1

@@ -1,10 +1,10 @@
 # cython: nonecheck=True
 """TlsFlow: how the data of a TLS connection flows between the transport below and the protocol.
 
-Reading. What comes is decrypted at once and handed over in one call; while the protocol has paused
-reading it stays ciphertext, and above the read limit the transport below is paused.
+Reading. What is received is decrypted at once and delivered in one call; while the protocol has
+paused reading it stays ciphertext, and above the read limit the transport below is paused.
 
-Writing. What is written is encrypted and handed down in the call, a record for each write and as
+Writing. What is written is encrypted and passed down in the call, a record for each write and as
 few as possible for writelines(). While the transport below is paused it waits, unencrypted, and
 counts for the write limits: the protocol is paused at the high one. asyncio encrypts it at once, so
 it counts the same bytes as ciphertext. What has waited becomes as few records as possible, too.
@@ -21,7 +21,6 @@ from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_Clear
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF
 
 import asyncio
 import logging
@@ -36,17 +35,19 @@ from ngxloop.core.limits cimport (
     TLS_SEND_BYTES,
 )
 from ngxloop.core.ready cimport event_post, event_unpost
+from ngxloop.core.unchecked cimport (
+    PyContext_Enter,
+    PyContext_Exit,
+    PyObject_CallMethodOneArg,
+    discard,
+)
 from ngxloop.transports.receiver cimport Receiver
 from ngxloop.transports.stream cimport StreamTransport
 from ngxloop.transports.tlsengine cimport TLS_HANDSHAKE, TLS_NEW, TLS_WRAPPED
 
-# Declared here without Cython's error checks, see ngxloop.core.handle.
-cdef extern from "Python.h":
-    PyObject* PyObject_CallMethodOneArg(object owner, object name, object arg)
-    int PyContext_Enter(object context)
-    int PyContext_Exit(object context) except -1
-
 logger = logging.getLogger("asyncio")
+
+cdef str LAYER_ONLY = "TlsLayer does what depends on the state"
 
 
 cdef class TlsFlow(Receiver):
@@ -64,7 +65,7 @@ cdef class TlsFlow(Receiver):
 
     @property
     def _app_reading_paused(self):
-        """Whether the protocol called pause_reading(); test suites look at it."""
+        """Whether the protocol called pause_reading(); test suites read it."""
         return self.paused
 
     cdef int use_protocol(self, protocol) except -1:
@@ -75,7 +76,7 @@ cdef class TlsFlow(Receiver):
         return 0
 
     cdef bint enter(self) except -1:
-        """Enter the connection's context; return False if somebody has done so already."""
+        """Enter the connection's context; return False if it is entered already."""
         if PyContext_Enter(self.app.context) != 0:
             PyErr_Clear()
             return False
@@ -94,10 +95,10 @@ cdef class TlsFlow(Receiver):
 
     cdef int step(self, const char* data, Py_ssize_t size) except -1:
         """Take ciphertext in any other state."""
-        return 0
+        raise NotImplementedError(LAYER_ONLY)
 
     cdef int read(self, const char* data, Py_ssize_t size) except -1:
-        """Decrypt what has come, now or before, and send what OpenSSL answers."""
+        """Decrypt what was received, now or before, and send OpenSSL's answers."""
         try:
             if self.paused:
                 if size:
@@ -117,7 +118,7 @@ cdef class TlsFlow(Receiver):
         return 0
 
     cdef int deliver(self, const char* data, Py_ssize_t size) except -1:
-        """Hand plaintext to the protocol, in one call."""
+        """Deliver plaintext to the protocol, in one call."""
         cdef TlsEngine engine = self.engine
         cdef PyObject* result
         if self.buffered:
@@ -131,7 +132,7 @@ cdef class TlsFlow(Receiver):
                 result = PyObject_CallMethodOneArg(self.app.protocol, "data_received", plain)
                 if result == NULL:
                     raise_pending()
-                Py_DECREF(<object>result)
+                discard(result)
         if engine.failure is not None:
             failure, engine.failure = engine.failure, None
             raise failure
@@ -166,7 +167,7 @@ cdef class TlsFlow(Receiver):
         cdef Py_ssize_t size
         if not (self.paused or self.buffered or self.lower_held):
             if self.read_high_bytes > TLS_RECORD_BYTES_MAX:
-                return 0  # all has been read but a part of a record
+                return 0  # everything has been read, except for a part of a record
         size = self.engine.unread_bytes()
         if size >= self.read_high_bytes and not self.lower_held:
             self.lower_held = True
@@ -177,8 +178,8 @@ cdef class TlsFlow(Receiver):
         return 0
 
     cdef int resume(self) except -1:
-        """Go on reading after resume_reading()."""
-        raise NotImplementedError("TlsLayer knows what to do in which state")
+        """Read again after resume_reading()."""
+        raise NotImplementedError(LAYER_ONLY)
 
     # ---- writing
 
@@ -208,7 +209,7 @@ cdef class TlsFlow(Receiver):
         return False
 
     cdef int send_soon(self) except -1:
-        """Encrypt and hand down what was written, as far as the transport below takes it."""
+        """Encrypt and pass down what was written, as far as the transport below takes it."""
         if self.engine.state == TLS_HANDSHAKE:
             return 0  # it is sent when the handshake is done
         if self.lower_paused:
@@ -228,7 +229,7 @@ cdef class TlsFlow(Receiver):
         return 0
 
     cdef int flush_reported(self) except -1:
-        """Do what flush() does; what goes wrong ends the connection."""
+        """Do what flush() does; an error ends the connection."""
         try:
             self.flush()
         except (SystemExit, KeyboardInterrupt):
@@ -238,11 +239,11 @@ cdef class TlsFlow(Receiver):
         return 0
 
     cdef int flush(self) except -1:
-        """Encrypt what was written and hand it down, as far as the transport below takes it."""
+        """Encrypt what was written and pass it down, as far as the transport below takes it."""
         if self.flush_event.posted:
             event_unpost(&self.flush_event)
         if not self.engine.acquire(False):
-            return self.flow()  # whoever uses the engine flushes next
+            return self.flow()  # the thread that uses the engine flushes next
         self.flushed = True
         try:
             while not self.lower_paused:
@@ -255,7 +256,7 @@ cdef class TlsFlow(Receiver):
         return self.flow()
 
     cdef Py_ssize_t encrypt_and_send(self) except -1:
-        """Encrypt a slice and hand it down; return how many bytes that were.
+        """Encrypt a slice and pass it down; return its size in bytes.
 
         To a stream of ours up to TLS_SEND_BYTES, which leave in one call of the kernel.
         """
@@ -276,11 +277,11 @@ cdef class TlsFlow(Receiver):
         return total
 
     cdef bint lower_is_lost(self) except -1:
-        """Return whether what is handed down goes nowhere: connection_lost() is on its way."""
+        """Return whether what is passed down is dropped: connection_lost() will be called."""
         return self.stream is not None and self.stream.lost_count > 0
 
     cdef int send(self, bytes data) except -1:
-        """Hand ciphertext down."""
+        """Pass ciphertext down."""
         if self.stream is not None:
             return self.stream.write_bytes(data)
         if self.lower is not None and data:
@@ -301,9 +302,9 @@ cdef class TlsFlow(Receiver):
         return 0
 
     def pause_writing(self):
-        """The transport below wants no more for now.
+        """The transport below has paused writing.
 
-        start_tls() says so, too, if the transport has paused the protocol before.
+        Called by start_tls(), too, if the transport has paused the protocol before.
         """
         self.lower_paused = True
         if self.engine.state == TLS_NEW and self.app is not None:
@@ -314,18 +315,18 @@ cdef class TlsFlow(Receiver):
         self.lower_paused = False
         self.flush_reported()
 
-    # ---- what TlsLayer does
+    # ---- what TlsLayer overrides
 
     cdef int peer_closed(self) except -1:
         """The peer's close_notify was read."""
-        return 0
+        raise NotImplementedError(LAYER_ONLY)
 
     cdef int fatal_error(self, exc, str message) except -1:
         """Report an error and close at once."""
-        return 0
+        raise NotImplementedError(LAYER_ONLY)
 
 
 cdef int tls_flush(Event* ev) except -1:
-    """Send what was written in this turn, whose writes are joined."""
+    """Send what was written in this turn and joined."""
     cdef TlsFlow flow = <TlsFlow>ev.data
     return flow.flush_reported()

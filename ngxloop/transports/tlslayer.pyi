@@ -4,11 +4,11 @@ from typing import Any, final
 
 from ngxloop.core.reactor import Reactor
 from ngxloop.transports.tls import TlsTransport
-from ngxloop.transports.tlsflow import TlsFlow
+from ngxloop.transports.tlshandshake import TlsHandshake
 
 # No subclass of asyncio.Protocol at run time: __class__ answers that, so that isinstance() holds.
 @final
-class TlsLayer(TlsFlow, asyncio.Protocol):
+class TlsLayer(TlsHandshake, asyncio.Protocol):
     _sslcontext: ssl.SSLContext
     _server_side: bool
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...  # TypeError: it is not for users
@@ -26,5 +26,4 @@ class TlsLayer(TlsFlow, asyncio.Protocol):
     def _ssl_shutdown_timeout(self) -> float: ...
     @property
     def _sslobj(self) -> ssl.SSLObject: ...
-    def _check_handshake_timeout(self) -> None: ...
     def _check_shutdown_timeout(self) -> None: ...

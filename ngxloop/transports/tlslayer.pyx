@@ -5,17 +5,16 @@ It is the protocol of the transport below, and drives the engine. asyncio.sslpro
 defines what happens when; the states are those of TRANSITIONS in tlsengine.pyx.
 
     connection_made    the handshake begins, with a time-out
-    receive            handshake: go on with it; wrapped: read; flushing: read, then shut down;
-                       shutdown: look for the peer's close_notify
+    receive            handshake: continue it; wrapped: read; flushing: read, then shut down;
+                       shutdown: read the peer's close_notify
     close              wrapped -> flushing -> shutdown, with a time-out until connection_lost; in a
                        handshake: abort
     eof_received       what is there is read, then the transport below closes, with the same
                        time-out; a protocol that has paused reading gets it when it resumes
-    connection_lost    the protocol hears of it in the next turn
+    connection_lost    that of the protocol is called in the next turn
 
 Rules. The layer and its TlsTransport refer to each other until the connection is lost; after that
-no cycle keeps them. When a handshake fails OpenSSL's alert is sent, if the kernel takes it at once;
-asyncio drops it, and the peer sees a reset.
+no cycle keeps them.
 """
 
 cimport cython
@@ -25,7 +24,6 @@ import asyncio
 import logging
 import ssl
 
-from ngxloop.core.completion cimport complete, complete_failed
 from ngxloop.core.ready cimport event_unpost
 from ngxloop.transports.stream cimport StreamTransport
 from ngxloop.transports.tlsengine cimport (
@@ -37,7 +35,7 @@ from ngxloop.transports.tlsengine cimport (
     TLS_WRAPPED,
     TlsState,
 )
-from ngxloop.transports.tlsflow cimport TlsFlow
+from ngxloop.transports.tlshandshake cimport APP_ENDED, APP_LOST, APP_MADE, TlsHandshake
 
 logger = logging.getLogger("asyncio")
 
@@ -45,10 +43,11 @@ cdef type STREAM = StreamTransport
 
 
 @cython.final
-cdef class TlsLayer(TlsFlow):
+cdef class TlsLayer(TlsHandshake):
     """The protocol of the transport below a TlsTransport; see the file header."""
+
     def __init__(self):
-        raise TypeError("TLS layers are made by create_connection(), start_tls() and their kin")
+        raise TypeError("TLS layers are made by create_connection(), start_tls() and the like")
 
     @property
     def __class__(self):
@@ -57,7 +56,7 @@ cdef class TlsLayer(TlsFlow):
     def __repr__(self):
         return f"<ngxloop.TlsLayer {self.engine.state_name} over {self.lower!r}>"
 
-    # ---- attributes that other packages and test suites look at
+    # ---- attributes that other packages and test suites read
 
     @property
     def _loop(self):
@@ -88,7 +87,7 @@ cdef class TlsLayer(TlsFlow):
     def _sslobj(self):
         return self.engine.ssl_object
 
-    # ---- what the transport below tells
+    # ---- what the transport below calls
 
     def connection_made(self, transport):
         """Begin the handshake."""
@@ -104,7 +103,7 @@ cdef class TlsLayer(TlsFlow):
         self.start_handshake()
 
     def data_received(self, data):
-        """Take ciphertext from a transport that is no stream of ours."""
+        """Take ciphertext from a transport that is not a StreamTransport."""
         cdef bytes content = bytes(data)  # the same object if it is one already
         if self.app is None or not content:
             return
@@ -131,7 +130,7 @@ cdef class TlsLayer(TlsFlow):
         return self.engine.state == TLS_FLUSHING  # keep it open
 
     def connection_lost(self, exc):
-        """The transport below is gone: tell the protocol, let go of everything."""
+        """The transport below is gone: call connection_lost() of the protocol, drop everything."""
         app = self.app
         if app is None:
             return
@@ -163,68 +162,6 @@ cdef class TlsLayer(TlsFlow):
         if self.engine.state == TLS_HANDSHAKE:
             return self.go_on_with_handshake()
         return self.go_on_with_shutdown()
-
-    # ---- the handshake
-
-    cdef int start_handshake(self) except -1:
-        if self.loop.debugging:
-            logger.debug("%r starts SSL handshake", self)
-            self.handshake_start = self.loop.time()
-        self.engine.move(TLS_HANDSHAKE)
-        self.start_timer(self.handshake_timeout, self._check_handshake_timeout)
-        return self.go_on_with_handshake()
-
-    def _check_handshake_timeout(self):
-        self.timer = None
-        if self.engine.state == TLS_HANDSHAKE:
-            self.fatal_error(
-                ConnectionAbortedError(
-                    f"SSL handshake is taking longer than {self.handshake_timeout} seconds: "
-                    f"aborting the connection"
-                ),
-                "Fatal error on transport",
-            )
-
-    cdef int go_on_with_handshake(self) except -1:
-        cdef bint done
-        try:
-            done = self.engine.handshake()
-        except ssl.SSLError as exc:
-            return self.handshake_failed(exc)
-        if done:
-            return self.handshake_done()
-        return self.flush()
-
-    cdef int handshake_done(self) except -1:
-        """Tell the protocol; both may have sent data already."""
-        self.stop_timer()
-        self.engine.move(TLS_WRAPPED)
-        self.handshaken = True
-        if self.handshake_start is not None:
-            seconds = self.loop.time() - self.handshake_start
-            logger.debug("%r: SSL handshake took %.1f ms", self, seconds * 1e3)
-        if self.app_state == APP_NEW:
-            self.app_state = APP_MADE
-            self.app.protocol.connection_made(self.app)
-        self.wake(None)
-        if self.engine.state == TLS_WRAPPED:
-            self.read(NULL, 0)
-        return 0
-
-    cdef int handshake_failed(self, exc) except -1:
-        """Send OpenSSL's alert and give up."""
-        message = "SSL handshake failed"
-        if isinstance(exc, ssl.CertificateError):
-            message = "SSL handshake failed on verifying the certificate"
-        self.stop_timer()
-        alert = self.engine.take_output()
-        if alert:
-            self.send(alert)
-            if self.stream is not None:
-                self.stream.flush()
-        self.engine.move(TLS_CLOSED)
-        self.fatal_error(exc, message)
-        return self.wake(exc)
 
     # ---- the end
 
@@ -311,7 +248,7 @@ cdef class TlsLayer(TlsFlow):
             self.force_lower(TimeoutError("SSL shutdown timed out"))
 
     cdef int finish(self) except -1:
-        """Encrypt all that was written, then begin the shutdown; in one: go on with it."""
+        """Encrypt all that was written, then begin the shutdown, or continue it."""
         if self.engine.state == TLS_FLUSHING:
             acquired = self.engine.acquire(True)
             try:
@@ -330,7 +267,7 @@ cdef class TlsLayer(TlsFlow):
         return 0
 
     cdef int go_on_with_shutdown(self) except -1:
-        """Send our close_notify and look for the peer's; after the stream's end none can come."""
+        """Send our close_notify and read the peer's; after the stream's end there is none."""
         cdef bint done = self.ended
         try:
             if not done:
@@ -342,7 +279,7 @@ cdef class TlsLayer(TlsFlow):
         if not done:
             return self.send_joined()
         self.tell_end()
-        # the stream below ends behind its output, which a peer that does not read delays for ever
+        # the stream below closes after its output, which a peer that does not read delays for ever
         if self.timer is None and self.app is not None:
             self.start_timer(self.shutdown_timeout, self._check_shutdown_timeout)
         if self.stream is not None:
@@ -387,20 +324,3 @@ cdef class TlsLayer(TlsFlow):
                 "protocol": self,
             })
         return 0
-
-    # ---- timers and the waiter
-
-    cdef int start_timer(self, seconds, callback) except -1:
-        self.timer = self.loop.call_later(seconds, callback, context=self.app.context)
-        return 0
-
-    cdef int stop_timer(self) except -1:
-        timer, self.timer = self.timer, None
-        if timer is not None:
-            timer.cancel()
-        return 0
-
-    cdef int wake(self, exc) except -1:
-        """Tell who waits for the handshake, once."""
-        waiter, self.waiter = self.waiter, None
-        return complete(waiter, None) if exc is None else complete_failed(waiter, exc)

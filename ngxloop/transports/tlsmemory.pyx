@@ -3,8 +3,8 @@
 
 Rules. One per loop, so that an idle connection owns no buffer. The plaintext buffer is valid for
 one step of an engine, during which the ssl module gives up the GIL: `lent` keeps engines off it
-that other threads use meanwhile. The window is valid for one call of a C function, which looks at
-it first.
+that other threads use meanwhile. The window is valid for one call of a C function, which reads it
+first.
 """
 
 cimport cython

@@ -2,9 +2,9 @@
 
 cdef class TlsRecords:
     cdef int count                   # whole records that may not have been used up, at most
-    cdef bint opaque                 # this is not TLS, or not as we know it: anything may be there
-    cdef Py_ssize_t missing          # bytes of the last record that have not come yet
-    cdef unsigned char header[5]     # of the record that begins next, as far as it has come
+    cdef bint opaque                 # not TLS, or an unknown kind of it: there may be anything
+    cdef Py_ssize_t missing          # bytes of the last record that are still to come
+    cdef unsigned char header[5]     # of the record that begins next, as far as it is there
     cdef int header_size
 
     cdef Py_ssize_t add(self, const char* data, Py_ssize_t size) noexcept

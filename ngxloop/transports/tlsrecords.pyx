@@ -1,12 +1,12 @@
 """TlsRecords: how many whole records a stretch of ciphertext brings.
 
-To ask OpenSSL for plaintext when no whole record is there ends in an SSLWantReadError, and raising
-that costs more than decrypting a small record. A record says its length in its first five bytes
-(RFC 8446 5.1: type, version, length), so reading those tells when it is worth asking.
+Calling OpenSSL for plaintext without a whole record raises an SSLWantReadError, which costs more
+than decrypting a small record. The first five bytes of a record hold its length (RFC 8446 5.1:
+type, version, length), so reading those shows when the call is worthwhile.
 
 Rules. The count is never too small; it is too large by records without plaintext (session tickets,
-key updates), and then asking costs the exception. What does not look like TLS is opaque: OpenSSL
-is always asked, so that the error is its own.
+key updates), and then the call costs the exception. What does not look like TLS is opaque: OpenSSL
+is always called, so that the error is its own.
 """
 
 cimport cython

@@ -1,8 +1,8 @@
 """TlsWindow: a stretch of memory that Python code can read and write.
 
-The ssl module wants objects with a buffer. A memoryview for each call would be made and thrown away
-four times a message; one window serves a whole loop: it is set, passed to one call, and not looked
-at again. Whoever is called must not keep it, and the ssl module does not.
+The ssl module needs objects with a buffer. A memoryview for each call would be made and freed four
+times per message; one window serves a whole loop: it is set, passed to one call, and not read
+afterwards. The called function must not keep it, and the ssl module does not.
 """
 
 cimport cython

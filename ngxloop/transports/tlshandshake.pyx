@@ -1,0 +1,96 @@
+# cython: nonecheck=True
+"""TlsHandshake: the beginning of a TLS connection, with its time-out and its future.
+
+When a handshake fails, OpenSSL's alert is sent if the kernel takes it at once; asyncio drops it,
+and the peer sees a reset. TlsLayer, the subclass, is the rest of a connection's life.
+"""
+
+import logging
+import ssl
+
+from ngxloop.core.completion cimport complete, complete_failed
+from ngxloop.transports.tlsengine cimport TLS_CLOSED, TLS_HANDSHAKE, TLS_WRAPPED
+from ngxloop.transports.tlsflow cimport TlsFlow
+
+logger = logging.getLogger("asyncio")
+
+
+cdef class TlsHandshake(TlsFlow):
+    """The handshake of one TLS connection; see the file header."""
+
+    cdef int start_handshake(self) except -1:
+        if self.loop.debugging:
+            logger.debug("%r starts SSL handshake", self)
+            self.handshake_start = self.loop.time()
+        self.engine.move(TLS_HANDSHAKE)
+        self.start_timer(self.handshake_timeout, self._check_handshake_timeout)
+        return self.go_on_with_handshake()
+
+    def _check_handshake_timeout(self):
+        self.timer = None
+        if self.engine.state == TLS_HANDSHAKE:
+            self.fatal_error(
+                ConnectionAbortedError(
+                    f"SSL handshake is taking longer than {self.handshake_timeout} seconds: "
+                    f"aborting the connection"
+                ),
+                "Fatal error on transport",
+            )
+
+    cdef int go_on_with_handshake(self) except -1:
+        cdef bint done
+        try:
+            done = self.engine.handshake()
+        except ssl.SSLError as exc:
+            return self.handshake_failed(exc)
+        if done:
+            return self.handshake_done()
+        return self.flush()
+
+    cdef int handshake_done(self) except -1:
+        """Call connection_made(), and read: both ends may have sent data already."""
+        self.stop_timer()
+        self.engine.move(TLS_WRAPPED)
+        self.handshaken = True
+        if self.handshake_start is not None:
+            seconds = self.loop.time() - self.handshake_start
+            logger.debug("%r: SSL handshake took %.1f ms", self, seconds * 1e3)
+        if self.app_state == APP_NEW:
+            self.app_state = APP_MADE
+            self.app.protocol.connection_made(self.app)
+        self.wake(None)
+        if self.engine.state == TLS_WRAPPED:
+            self.read(NULL, 0)
+        return 0
+
+    cdef int handshake_failed(self, exc) except -1:
+        """Send OpenSSL's alert and give up."""
+        message = "SSL handshake failed"
+        if isinstance(exc, ssl.CertificateError):
+            message = "SSL handshake failed on verifying the certificate"
+        self.stop_timer()
+        alert = self.engine.take_output()
+        if alert:
+            self.send(alert)
+            if self.stream is not None:
+                self.stream.flush()
+        self.engine.move(TLS_CLOSED)
+        self.fatal_error(exc, message)
+        return self.wake(exc)
+
+    # ---- timers and the waiter
+
+    cdef int start_timer(self, seconds, callback) except -1:
+        self.timer = self.loop.call_later(seconds, callback, context=self.app.context)
+        return 0
+
+    cdef int stop_timer(self) except -1:
+        timer, self.timer = self.timer, None
+        if timer is not None:
+            timer.cancel()
+        return 0
+
+    cdef int wake(self, exc) except -1:
+        """Complete the future that waits for the handshake, once."""
+        waiter, self.waiter = self.waiter, None
+        return complete(waiter, None) if exc is None else complete_failed(waiter, exc)

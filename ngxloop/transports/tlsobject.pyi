@@ -1,0 +1,8 @@
+import ssl
+
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class TlsObject:
+    @property
+    def ssl_object(self) -> ssl.SSLObject: ...
