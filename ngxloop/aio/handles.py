@@ -1,4 +1,4 @@
-"""What the compiled handles, futures and tasks are to Python: the core is told asyncio's classes.
+"""Gives the core asyncio's classes: what its handles appear to be, what futures and tasks are.
 
 The core imports nothing of asyncio. Importing this module gives it the classes that its handles
 appear to be, and the functions that make futures and unusual tasks.

@@ -61,7 +61,7 @@ class LoopStats(NamedTuple):
     - "handles": callbacks are called directly. Not in debug mode, with a slow-callback hook, or if
       asyncio.Handle._run is replaced.
     - "stream_readers": received data goes straight into asyncio.StreamReader. Not if one of its
-      methods, or of StreamReaderProtocol's, is replaced or not the one ngxloop knows.
+      methods, or of StreamReaderProtocol's, is replaced or has unknown code.
     - "tasks": create_task() makes an asyncio.Task itself. Not in debug mode or with a task factory.
     """
 

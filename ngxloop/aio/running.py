@@ -222,7 +222,7 @@ class Running(LoopBase):
 
 
 class _SignalHandle:
-    """A signal's callback, scheduled anew each time the signal arrives."""
+    """A signal's callback, scheduled each time the signal arrives."""
 
     __slots__ = ("args", "callback", "context", "loop")
 

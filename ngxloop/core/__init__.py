@@ -1,1 +1,1 @@
-"""The compiled core: events, timers, the poller and the turn; knows no transport."""
+"""The compiled core: events, timers, the poller and the turn; does not know transports."""

@@ -1,12 +1,12 @@
 """The addresses used last, in the kernel's form and in Python's, found by either.
 
-How it works. Who receives datagrams gets an address with each, and answers to the same tuple. Both
-ways cost more than all else that the loop does for a datagram: formatting and parsing a host, two
-objects and a tuple. So the last tuples are kept in a table with one place for each hash of an IP
-address, and a second table leads from a tuple's identity, not its value, to its place. A place is
-taken over by whoever needs it.
+How it works. A protocol gets an address with each datagram, and usually answers to the same tuple.
+Converting an address costs more than everything else that the loop does for a datagram: formatting
+or parsing a host, two objects and a tuple. So the last tuples are kept in a table with one place
+for each hash of an IP address, and a second table leads from a tuple's identity, not its value, to
+its place. A place is reused for the next address with the same hash.
 
-The tables are the process's, not a loop's: under the GIL nobody runs between looking and using. A
+The tables belong to the process, not to a loop: the GIL is held between look-up and use. A
 CachedAddress is valid until the next call of address_of_name().
 """
 
@@ -41,7 +41,7 @@ cdef object address_of_name(const sockaddr* name, size_t size):
 
 
 cdef CachedAddress* name_of_address(object address) noexcept:
-    """Return what is kept of a tuple that address_of_name() gave, NULL if nothing is."""
+    """Return the entry of a tuple that address_of_name() returned, NULL if it is gone."""
     cdef CachedAddress* place = &places[place_of[hash_of_object(<void*>address)]]
     return place if place.address == <void*>address else NULL
 

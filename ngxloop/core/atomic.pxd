@@ -1,7 +1,7 @@
-"""What single processes need of the CPU to agree on words of memory they share.
+"""Atomic operations on words of memory that processes share.
 
-Sequentially consistent, all of them: they stand on paths that run once per connection, where the
-20 to 50 cycles do not show.
+All are sequentially consistent: they are on paths that run once per connection, where the 20 to 50
+cycles do not matter.
 """
 
 from libc.stdint cimport int64_t

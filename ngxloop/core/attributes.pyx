@@ -1,11 +1,11 @@
 """LoopAttributes: the state that BaseEventLoop keeps in attributes.
 
 Its code, that of test suites and of other packages reads and sets `_debug`, `_closed`, `_stopping`
-and others; here they are views of what the reactor knows, as is what stats() shows.
+and others; here they are views of the reactor's state, as is what stats() shows.
 
 A loop has slots for what it keeps, and no dictionary as long as the program sets no attribute of
 its own. Asking for `__dict__`, as vars() does, makes one, and from then on every call of a method
-looks into it first, which costs 10 %. So nothing of ours asks before the program has.
+checks it first, which costs 10 %. So nothing of ours does that before the program has.
 """
 
 from cpython.object cimport PyObject, PyObject_GenericSetAttr, PyTypeObject
@@ -131,6 +131,6 @@ cdef class LoopAttributes(Reactor):
 
 
 cdef bint has_place(loop, name) noexcept:
-    """Tell whether the class has a slot or a property for an attribute: no dictionary is needed."""
+    """Return whether the class has a slot or a property for an attribute: no dictionary needed."""
     cdef PyObject* attribute = _PyType_Lookup((<PyObject*>loop).ob_type, name)
     return attribute != NULL and PyDescr_IsData(attribute)

@@ -1,4 +1,4 @@
-"""Completing a future that may be done already: its task was cancelled, or somebody was faster."""
+"""Completing a future that may be done already: its task was cancelled, for example."""
 
 
 cdef int complete(future, result) except -1:

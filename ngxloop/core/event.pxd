@@ -1,10 +1,10 @@
 """The two structures of the loop: an Event that can run, a Connection that has two of them.
 
 Rules. An Event is plain memory inside the thing it belongs to (a Handle, a Connection); it is never
-allocated alone and never moves. The core calls `ev.handler(ev)` and knows no more about it, so that
-dependencies point down: the handler belongs to the layer above. An Event stands in at most one
-queue (bit `posted`). Whoever posts an event whose data is a Python object says who owns the
-reference. Model: ngx_event_t and ngx_connection_t (nginx src/event/ngx_event.h,
+allocated alone and never moves. The core calls `ev.handler(ev)` and nothing else, so that
+dependencies point down: the handler belongs to the layer above. An Event is in at most one
+queue (bit `posted`). Code that posts an event with a Python object as data documents which side
+owns the reference. Model: ngx_event_t and ngx_connection_t (nginx src/event/ngx_event.h,
 src/core/ngx_connection.h).
 """
 
@@ -21,14 +21,14 @@ cdef struct Event:
     void* data               # the Handle (OWNS while posted) or the slot's owner (BORROWED)
     Event* previous          # neighbours in the queue; meaningless while posted is 0
     Event* next
-    unsigned char posted     # stands in a queue
-    unsigned char ready      # the kernel said so and nobody used it up: I/O may be tried
-    unsigned char active     # somebody waits for this; without it a kernel event only sets ready
+    unsigned char posted     # is in a queue
+    unsigned char ready      # reported by the kernel and not used up yet: I/O may be tried
+    unsigned char active     # something waits for this; if not, a kernel event only sets ready
     unsigned char accept     # belongs to a listener: posted to the accept queue
     unsigned char cancelled  # a handle's: its callback must not run
     unsigned char drain      # a short receive proves nothing: FIN, error, urgent data, passed fds
-    unsigned char copied     # a handle's: its context is a copy of its own, nobody else's
-    unsigned char hidden     # a handle's: the collector does not know that copy, see handle_hide
+    unsigned char copied     # a handle's: its context is a copy that nothing else refers to
+    unsigned char hidden     # a handle's: the collector does not track that copy, see handle_hide
 
 # A ring with a head of its own, so that nothing is a special case. Model: ngx_queue_t.
 cdef struct EventQueue:
@@ -44,9 +44,9 @@ cdef struct Connection:
     uint32_t interest        # the mask that epoll holds for fd, 0 while not registered
     uint32_t wanted          # the mask a watcher wants it to hold before the next wait
     unsigned char kind       # KIND_*: what owner is
-    unsigned char changed    # stands in the pool's list of those whose interest may have changed
-    unsigned char idle       # a watcher's: nobody waits, epoll may still hold an interest
-    unsigned char reusable   # stands in the list of idle connections that may be closed for room
+    unsigned char changed    # in the pool's list of slots with an interest that may have changed
+    unsigned char idle       # a watcher's: nothing waits, epoll may still hold an interest
+    unsigned char reusable   # in the list of idle connections that may be closed for room
     void* owner              # OWNS: the transport, listener or watcher, until connection_free
     Connection* next         # the next free slot; or the next changed connection
     Connection* older        # neighbours among the reusable connections, least recently used last
@@ -55,6 +55,6 @@ cdef struct Connection:
 cdef enum ConnectionKind:
     KIND_FREE = 0
     KIND_INTERNAL            # the loop's own wake-up fds
-    KIND_TRANSPORT           # owned by a transport: nobody else may watch this fd
+    KIND_TRANSPORT           # owned by a transport: nothing else may watch this fd
     KIND_LISTENER
     KIND_WATCHER             # add_reader, add_writer

@@ -1,13 +1,13 @@
 """ExclusiveGate: the kernel wakes one worker for each connection (EPOLLEXCLUSIVE), nginx >= 1.21.6.
 
-How it works. The workers that wait for a listening socket stand in a queue of the socket, in the
+How it works. The workers that wait for a listening socket are in a queue of the socket, in the
 order in which they added it to epoll; an exclusive wake-up goes to the first one that sleeps. So
-the same worker would get everything. A worker that leaves and enters again stands at the end of the
+the same worker would get everything. A worker that leaves and enters again is at the end of the
 queue: nginx does so after every 16th accept from a listener (ngx_reorder_accept_events).
 
-Rules. An exclusive wake-up is consumed by whom it was meant for. Whoever cannot use it, because it
-is out of fds say, rings for the others, who enter again: entering looks at the socket. epoll_ctl(2)
-does not allow to modify an exclusive entry; it is removed and added.
+Rules. An exclusive wake-up is consumed by the worker it goes to. A worker that cannot use it, for
+example because it is out of fds, rings for the others, which enter again: entering checks the
+socket. epoll_ctl(2) does not allow modifying an exclusive entry; it is removed and added.
 """
 
 from ngxloop.core.event cimport Connection
@@ -47,7 +47,7 @@ cdef class ExclusiveGate(SharedGate):
         return 0
 
     cdef int bell_rung(self) except -1:
-        """Another worker could not use its wake-up: look at the sockets by entering again."""
+        """Another worker could not use its wake-up: check the sockets by entering again."""
         self.unwatch()
         self.unsettled = True
         return 0

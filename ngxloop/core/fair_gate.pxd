@@ -5,13 +5,13 @@ from libc.stdint cimport int64_t, uint64_t
 from ngxloop.core.exclusive_gate cimport ExclusiveGate
 
 cdef class FairGate(ExclusiveGate):
-    cdef int64_t total               # connections of all workers that take part, at the last look
-    cdef int64_t count               # how many these workers are
-    cdef int64_t check_ns            # when to look whether the others do accept
-    cdef uint64_t others_accepted    # what they had accepted at the last look
-    cdef uint64_t others_turns       # the turns of those who listen, at the last look
-    cdef int64_t changed_ns          # since when the looks have found nothing new
-    cdef int64_t extra               # connections to take beyond the share because they do not
+    cdef int64_t total               # connections of all workers that take part, at the last check
+    cdef int64_t count               # the number of these workers
+    cdef int64_t check_ns            # when to check whether the others accept
+    cdef uint64_t others_accepted    # what they had accepted at the last check
+    cdef uint64_t others_turns       # turns of the workers that listen, at the last check
+    cdef int64_t changed_ns          # since when the checks have found no change
+    cdef int64_t extra               # connections to take beyond the share because others do not
 
     cdef bint is_served              # one of the listeners is
 

@@ -1,26 +1,26 @@
 """FairGate: every worker has about as many open connections as the others.
 
-How it works. As in mode exclusive the kernel wakes one worker for each connection; here whoever has
-accepted goes to the end of the kernel's queue before it sleeps again, so idle workers take turns.
-(Not at every accept: the kernel passes over who does not sleep, so a busy worker's place is no
-matter, and leaving and entering cost two system calls a connection.) In a burst the
-kernel wakes many workers and the first ones to run would take everything. So a worker leaves while
-it has more connections open than the mean of all and a slack. When an accept has raised the mean so
-far that one of those who left may come back, the acceptor rings for it.
+How it works. As in mode exclusive the kernel wakes one worker for each connection; here a worker
+that has accepted goes to the end of the kernel's queue before it sleeps again, so idle workers take
+turns. (Not at every accept: the kernel passes over workers that do not sleep, so the place of a
+busy one does not matter, and leaving and entering cost two system calls per connection.) In a burst
+the kernel wakes many workers, and the first ones to run would take everything. So a worker leaves
+while it has more connections open than the mean of all plus a slack. When an accept has raised the
+mean so far that a worker that left may come back, the acceptor rings for it.
 
-Rules. Somebody is always in: the worker with the fewest connections is not above the mean. Workers
-that are stuck in a callback, not ready, draining or full do not count for it. The decision is taken
-right before the wait, never between an event and its accept. Who leaves says so first, then looks
-again: an acceptor either sees the mark and rings, or its accept is seen.
-Who has left looks every LEFT_CHECK_MS whether the others do accept; if a connection waits and they
-have taken none since the last look, it takes one itself, then three, seven, and so on. Otherwise a
-worker that is stopped, or kept from running by a thread that holds the GIL, would keep everybody
-waiting: it sleeps in the kernel and looks idle.
-While no connection waits and those who listen do nothing at all but sleep, each wait is twice the
-one before, up to QUIET_DELAY_MS: an idle server hardly runs. A bell, or anything that a look finds,
-makes it LEFT_CHECK_MS again. So only the first connection after idleness may wait that long, and
-only if all who listen were stopped in their sleep, or have got stuck in a callback since then.
-Model: ngx_accept_disabled of nginx, which compares a worker with its own limit only.
+Rules. At least one worker is always in: the one with the fewest connections is not above the mean.
+Workers that are stuck in a callback, not ready, draining or full do not count for it. The decision
+is taken right before the wait, never between an event and its accept. A worker that leaves marks
+its slot first, then checks again: an acceptor either sees the mark and rings, or its accept is
+seen. A worker that has left checks every LEFT_CHECK_MS whether the others accept; if a connection
+waits and they have taken none since the last check, it takes one itself, then three, seven, and so
+on. Otherwise a worker that is stopped, or kept from running by a thread that holds the GIL, would
+block all connections: it sleeps in the kernel and looks idle. While no connection waits and the
+workers that listen do nothing but sleep, each wait is twice the one before, up to QUIET_DELAY_MS:
+an idle server hardly runs. A bell, or any change that a check finds, makes it LEFT_CHECK_MS again.
+So only the first connection after idleness may wait that long, and only if all listening workers
+were stopped in their sleep, or got stuck in a callback since. Model: ngx_accept_disabled of nginx,
+which compares a worker with its own limit only.
 """
 
 cimport cython
@@ -63,13 +63,13 @@ cdef class FairGate(ExclusiveGate):
         return self.call_back()
 
     cdef int bell_rung(self) except -1:
-        """Something has changed: look soon again."""
+        """Something has changed: check again soon."""
         self.changed_ns = clock_ns()
         self.check_ns = min(self.check_ns, self.changed_ns + <int64_t>LEFT_CHECK_MS * NS_PER_MS)
         return ExclusiveGate.bell_rung(self)
 
     cdef int step_back(self) except -1:
-        """Let the others come first where this worker took a connection; settle() enters again."""
+        """Go to the end of the queue where this worker took a connection; settle() enters again."""
         cdef int i
         self.is_served = False
         for i in range(self.listener_count):
@@ -80,7 +80,7 @@ cdef class FairGate(ExclusiveGate):
         return 0
 
     cdef int settle(self) except -1:
-        """Be in, leave because of the share, or stay out for another reason."""
+        """Listen, leave because of the share, or stay out for another reason."""
         if self.must_stay_out():
             return self.stay_out()
         if self.own.gate >= GATE_LEFT or self.extra:
@@ -109,7 +109,7 @@ cdef class FairGate(ExclusiveGate):
         return self.unwatch()
 
     cdef int stay_out(self) except -1:
-        """Stop watching; who counted on this worker must think again."""
+        """Stop watching; workers that counted on this one must decide again."""
         self.extra = 0
         self.look_again(False)
         if self.own.gate != GATE_OUT:
@@ -119,7 +119,7 @@ cdef class FairGate(ExclusiveGate):
         return self.unwatch()
 
     cdef void look_again(self, bint soon) noexcept:
-        """Decide anew with the clock's next tick or after a wait; or only for a reason."""
+        """Decide again with the clock's next tick or after a wait; or only for a reason."""
         self.recheck_ns = INT64_MAX
         self.wait_ns = -1
         if soon:
@@ -135,7 +135,7 @@ cdef class FairGate(ExclusiveGate):
         return exceeds(self.active - self.extra, self.total, self.count, inside)
 
     cdef int add_up(self) noexcept:
-        """Look at what the workers have that take part. O(slots)."""
+        """Add up the connections of the workers that take part. O(slots)."""
         cdef Slot* other
         cdef int i
         self.total = self.count = 0
@@ -147,7 +147,7 @@ cdef class FairGate(ExclusiveGate):
         return 0
 
     cdef int call_back(self) noexcept:
-        """Ring for those who left and are not above the mean any more. O(slots)."""
+        """Ring for the workers that left and are no longer above the mean. O(slots)."""
         cdef Slot* other
         cdef int i
         self.add_up()
@@ -159,10 +159,10 @@ cdef class FairGate(ExclusiveGate):
                     self.board.ring(i)
         return 0
 
-    # ---- what if the others do not accept
+    # ---- if the others do not accept
 
     cdef int check_others(self, int64_t now_ns) noexcept:
-        """Take more than the share while a connection waits and nobody else accepts."""
+        """Take more than the share while a connection waits and no other worker accepts."""
         cdef uint64_t accepted
         cdef bint waits
         if now_ns < self.check_ns:
@@ -187,9 +187,9 @@ cdef class FairGate(ExclusiveGate):
         return accepted - self.own.accepted
 
     cdef bint others_sleep(self) noexcept:
-        """True if those who listen sleep, and have since the last look. O(slots).
+        """Return whether the workers that listen have slept since the last check. O(slots).
 
-        Those who left do not matter: they run now and then to look at us.
+        Those that left do not matter: they run now and then to check on us.
         """
         cdef Slot* other
         cdef uint64_t turns = 0
@@ -206,7 +206,7 @@ cdef class FairGate(ExclusiveGate):
         return asleep
 
     cdef bint connection_waits(self) noexcept:
-        """True if a connection stands in the queue of a listening socket."""
+        """Return whether a connection is in the queue of a listening socket."""
         cdef pollfd query
         cdef int i
         query.events = POLLIN

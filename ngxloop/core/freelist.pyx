@@ -5,13 +5,13 @@ to the kernel, and the next burst takes it page by page: a batch of 50,000 spent
 in page faults, and 200,000 as well.
 
 How it works. Blocks of one size form a list, linked through their first words. Objects of a type
-that was given to memory_keep() take their memory from the list of their size. `least` is how short
-a list has been since the last trim: as many blocks are more than the bursts of that time needed.
-They go back to the interpreter, some at a time, when the loop is about to sleep. So the memory of a
-burst stays while bursts go on, and leaves when they have ended.
+that was given to memory_keep() take their memory from the list of their size. `least` is the length
+of the shortest list since the last trim: that many blocks were not needed by the bursts of that
+time. They go back to the interpreter, some at a time, when the loop is about to sleep. So the
+memory of a burst stays while bursts continue, and is given back when they have ended.
 
-Rules. Only for types that the collector does not know: it would find the memory of tracked objects
-by its own means. The GIL is held, always.
+Rules. Only for types that the collector does not track: it keeps data of its own in front of the
+memory of tracked objects. The GIL is always held.
 """
 
 from cpython.object cimport PyObject, PyObject_Free, PyObject_Malloc, PyTypeObject
@@ -37,14 +37,14 @@ cdef enum:
     SIZE_SHIFT = 4           # sizes are multiples of 16 bytes, as the interpreter's are
     SIZE_COUNT = 17          # up to 256 bytes
 
-# Part of the list while the memory is nobody's.
+# The first bytes of unused memory: the link of the list.
 cdef struct Block:
     Block* next
 
 cdef struct FreeList:
     Block* first             # OWNS: all of them
     Py_ssize_t count
-    Py_ssize_t count_max     # 0 for sizes that nobody has asked for
+    Py_ssize_t count_max     # 0 for sizes that no type uses
     Py_ssize_t least         # the smallest count since the last trim
 
 cdef FreeList[SIZE_COUNT] LISTS
@@ -52,9 +52,9 @@ cdef int64_t TRIMMED_NS = 0
 
 
 cdef int memory_keep(PyTypeObject* type, Py_ssize_t count_max) except -1:
-    """Keep the memory of up to count_max objects of a type; to be called before there are any.
+    """Keep the memory of up to count_max objects of a type; call it before the first is made.
 
-    The type, whose objects have at most 256 bytes, must not be one that the collector knows.
+    Objects of the type have at most 256 bytes, and the collector does not track them.
     """
     assert list_number(type) < SIZE_COUNT, "too large for a free list"
     (<MemorySlots*>type).tp_alloc = block_get
@@ -64,7 +64,7 @@ cdef int memory_keep(PyTypeObject* type, Py_ssize_t count_max) except -1:
 
 
 cdef void memory_trim(int64_t now_ns) noexcept:
-    """Give back what was not needed lately; called often, and does nothing most of the time."""
+    """Give back what was not needed lately; called often, and usually does nothing."""
     global TRIMMED_NS
     cdef int i
     if 0 <= now_ns - TRIMMED_NS < TRIM_SECONDS * <int64_t>NS_PER_SECOND:

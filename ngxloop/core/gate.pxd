@@ -8,17 +8,17 @@ from ngxloop.core.poller cimport Poller
 cdef struct WatchedListener:
     Connection* connection   # BORROWED: the listener's slot, until listener_remove
     uint64_t accept_count    # connections this process has taken from it
-    bint is_served           # it took one since it has stood at the end of the queue; mode fair
+    bint is_served           # it has accepted since it was at the end of the queue; mode fair
 
 cdef class AcceptGate:
     cdef Poller poller               # None until a loop has taken the gate
-    cdef int bell_fd                 # eventfd with which others end the wait, -1 if nobody does
+    cdef int bell_fd                 # eventfd with which others end the wait, -1 if there is none
     cdef Connection* bell            # BORROWED: the slot that watches it, until the loop closes
     cdef WatchedListener* listeners  # OWNS
     cdef int listener_count
     cdef int listener_capacity
     cdef uint32_t mask               # what listeners are watched for: EPOLLIN and the mode's flags
-    cdef readonly bint watching      # the listeners stand in epoll
+    cdef readonly bint watching      # the listeners are in epoll
     cdef readonly bint paused        # out of fds or memory: nothing is accepted for a while
     cdef readonly int accept_limit   # connections taken for one event of one listener
     cdef readonly int64_t active     # accepted connections that are open

@@ -1,15 +1,15 @@
 """AcceptGate: decides when this process watches its listeners.
 
-The turn asks the gate twice: before_wait() says whether the listeners are to be watched during the
-coming wait, and how long it may last; after_accepts() follows the accepts of the turn (there a
-mutex is let go). accepted() and connection_closed() tell it of each connection. This class is the
-gate of a process that listens alone: always open. Its subclasses share listening sockets with other
-workers.
+The turn calls the gate twice: before_wait() decides whether the listeners are watched during the
+coming wait, and how long it may last; after_accepts() follows the accepts of the turn (a mutex is
+released there). accepted() and connection_closed() are called for each connection. This class is
+the gate of a process that listens alone: always open. Its subclasses share listening sockets with
+other workers.
 
-Rules. A listening fd is level-triggered: a connection that nobody took is reported again. The
+Rules. A listening fd is level-triggered: a connection that was not taken is reported again. The
 decision is taken only in before_wait() or right after an accept, never between an event and its
 accept: an exclusive wake-up was meant for this process alone and would be lost. Entering is
-EPOLL_CTL_ADD, which looks at the queue at once, so a connection that waits already is seen.
+EPOLL_CTL_ADD, which checks the queue at once, so a connection that waits already is seen.
 Models: ngx_enable_accept_events, ngx_disable_accept_events, ngx_trylock_accept_mutex.
 """
 
@@ -41,12 +41,12 @@ cdef class AcceptGate:
     cdef int64_t before_wait(self, bint may_block) except? -2:
         """Return how long the wait may last at most, in ns; -1 sets no bound.
 
-        may_block is False if the loop has something to run and will only look.
+        may_block is False if the loop has something to run and only polls.
         """
         return -1
 
     cdef int accepted(self, Connection* listener) except -1:
-        """Take note of a connection that this process has accepted from listener."""
+        """Count a connection that this process has accepted from listener."""
         self.active += 1
         return 0
 
@@ -66,7 +66,7 @@ cdef class AcceptGate:
         self.active -= 1
 
     cdef void turns_ended(self) noexcept:
-        """The loop stops running, perhaps in the middle of a turn: keep nothing from the others."""
+        """The loop stops running, perhaps in the middle of a turn: release what others need."""
 
     cdef void loop_closed(self) noexcept:
         """The loop is closed and will not run again; it has freed, or frees, all slots."""
@@ -122,7 +122,7 @@ cdef class AcceptGate:
         return 0
 
     cdef int watch(self) except -1:
-        """Put all listeners into epoll, those too that were taken out one by one."""
+        """Put all listeners into epoll, including those that were taken out one by one."""
         cdef int i
         if self.listener_count == 0:
             return 0

@@ -12,7 +12,7 @@ answers with the Python class that bind_handle_class was given, and its per-vers
 above all) work on our attributes.
 
 Profilers and watchdogs replace asyncio.Handle._run by a function of their own, which calls the
-original one. handle_patched_run() tells; a loop asks when it starts and before it sleeps.
+original one. handle_patched_run() finds them; a loop calls it when it starts and before it sleeps.
 """
 
 cimport cython
@@ -26,7 +26,7 @@ from ngxloop.core.freelist cimport memory_keep
 from ngxloop.core.limits cimport KEPT_HANDLE_COUNT_MAX
 from ngxloop.core.ready cimport event_post, event_unpost, queue_is_empty
 
-# Declared here without Cython's error checks: a failure is looked at where it happens, so that the
+# Declared here without Cython's error checks: a failure is handled where it happens, so that the
 # common case saves and restores no exception state.
 cdef extern from "Python.h":
     ctypedef struct PyTupleObject:
@@ -77,7 +77,7 @@ cdef class Handle:
     """A scheduled callback; call_soon returns it."""
 
     def __init__(self):
-        raise TypeError("handles are made by call_soon() and its kin")
+        raise TypeError("handles are made by call_soon() and similar methods")
 
     @property
     def __class__(self):
@@ -126,7 +126,7 @@ cdef class Handle:
 @cython.no_gc
 @cython.final
 cdef class TracedHandle(Handle):
-    """A handle made in debug mode: it knows where."""
+    """A handle made in debug mode, which records where."""
 
     @property
     def _source_traceback(self):
@@ -141,10 +141,10 @@ memory_keep(<PyTypeObject*>Handle, KEPT_HANDLE_COUNT_MAX)
 
 
 cdef Handle handle_new(loop, callback, args, context, list origin):
-    """Return a handle that stands in no queue yet; see handle_fill.
+    """Return a handle that is in no queue yet; see handle_fill.
 
     Args:
-        origin: what a TracedHandle knows; None for a plain handle.
+        origin: what a TracedHandle records; None for a plain handle.
     """
     cdef Handle handle
     if origin is None:
@@ -158,7 +158,7 @@ cdef Handle handle_new(loop, callback, args, context, list origin):
 
 cdef int handle_fill(Handle handle, loop, callback, args, context) except -1:
     """Give a new handle its content; a copy of the current context if none is named."""
-    if callback is None:  # which stands for a handle that has run
+    if callback is None:  # None marks a handle that has run
         raise TypeError("a callable object was expected, got None")
     handle.event.handler = handle_run
     handle.event.data = <void*>handle
@@ -176,9 +176,9 @@ cdef int handle_fill(Handle handle, loop, callback, args, context) except -1:
 cdef void handle_hide(Handle handle) noexcept:
     """Take our own copy of the context out of the collector's lists while the handle waits.
 
-    Nobody else knows the copy yet, so nothing that refers to it can be garbage; but a collector
+    Nothing else refers to the copy yet, so it cannot be part of a garbage cycle; but a collector
     that walks over the contexts of a million timers makes each timer cost half as much again. It is
-    shown before anybody can see it, and before it is freed: the interpreter relies on that. A
+    shown before other code can reach it, and before it is freed: the interpreter relies on that. A
     handle that waits alone is not worth it.
     """
     if handle.event.copied:
@@ -228,7 +228,7 @@ cdef int handle_run(Event* ev) except -1:
     cdef Handle handle = <Handle>ev.data
     Py_DECREF(handle)  # the queue's reference; the local variable has its own
     handle_call(handle)
-    if Py_REFCNT(handle) == 1:  # nobody kept it: it is freed right now
+    if Py_REFCNT(handle) == 1:  # no reference was kept: it is freed right now
         return 0
     return handle_forget(handle)
 
@@ -241,7 +241,7 @@ cdef int handle_drop(Event* ev) except -1:
 
 
 cdef int handle_forget(Handle handle) except -1:
-    """Let go of everything: the loop does not know the handle any more."""
+    """Drop everything: the loop does not use the handle any more."""
     handle._loop = None
     return handle_clear(handle)
 

@@ -12,11 +12,11 @@ cdef enum:
 
     # Bytes a stream may receive at once, and the loop's shared buffer. asyncio: max_size, 256 KiB.
     RECEIVE_BYTES = 262144
-    # A connection whose last receive was at least this many bytes receives straight into a new
-    # bytes object. Below, a copy out of the shared buffer touches only memory that is in the cache.
+    # After a receive of at least this many bytes, a connection receives straight into a new bytes
+    # object. Below, a copy out of the shared buffer touches only memory that is in the cache.
     DIRECT_RECEIVE_BYTES = 16384
-    # The same for a StreamReader, whose buffer is received into. Its room must be made and taken
-    # back: measured over TCP, 20 KB cost 3 % more, 64 KiB the same, 100 KiB 9 % less, 200 KB 12 %.
+    # The same for a StreamReader, into its own buffer. That must be enlarged and cut again:
+    # measured over TCP, 20 KB cost 3 % more, 64 KiB the same, 100 KiB 9 % less, 200 KB 12 %.
     DIRECT_READER_BYTES = 65536
 
     # Collected output above this many bytes leaves at once instead of at the end of the turn.
@@ -45,46 +45,46 @@ cdef enum:
     # Datagrams that one sendmmsg takes from the queue: headers and addresses on the stack, 208 B
     # each.
     SEND_DATAGRAM_COUNT = 32
-    # What a datagram that waits counts for beside its data. asyncio: since 3.13.
+    # What a waiting datagram counts for in addition to its data. asyncio: since 3.13.
     DATAGRAM_HEADER_BYTES = 8
-    # When to try again if the queue of a Unix receiver is full to whom the sender is not connected:
-    # the kernel tells only a connected sender that there is room.
+    # When to try again if the queue of a Unix receiver is full and the sender is not connected to
+    # it: the kernel reports only to a connected sender that there is room.
     UNIX_RETRY_MS = 1
 
-    # What a worker that is told to end takes from a socket's queue, at most: the longest that the
-    # kernel keeps by default. net.core.somaxconn, 4096.
+    # What a worker that is ordered to end takes from a socket's queue, at most: the longest queue
+    # of the kernel by default. net.core.somaxconn, 4096.
     ACCEPT_WAITING_COUNT = 4096
-    # After EMFILE and its kin all listeners rest this long. asyncio: ACCEPT_RETRY_DELAY, 1 s.
+    # All listeners pause this long after EMFILE and the like. asyncio: ACCEPT_RETRY_DELAY, 1 s.
     ACCEPT_RETRY_MS = 1000
     # Writes to a lost connection before each is logged. asyncio: LOG_THRESHOLD_FOR_CONNLOST_WRITES.
     LOST_WRITES_LOGGED = 5
 
-    # Handles whose memory is kept, 24 MiB: what a burst of as many needs.
+    # The memory of this many handles is kept, 24 MiB: what a burst of as many needs.
     KEPT_HANDLE_COUNT_MAX = 262144
-    # Timers whose memory is kept. Few: they go in another order than they came, and what comes next
-    # would be strewn over the memory; 100,000 of them took 1,046 ns each instead of 768. CPython's
-    # free lists: 255 contexts.
+    # The memory of this many timers is kept. Few: they are freed in another order than they were
+    # allocated, and the next ones would be scattered over the memory; 100,000 of them took 1,046 ns
+    # each instead of 768. CPython's free lists: 255 contexts.
     KEPT_TIMER_COUNT_MAX = 256
     # How long memory is not needed before it is given back, and how many blocks go at a time: some
     # 100 us.
     TRIM_SECONDS = 1
     TRIM_COUNT = 8192
 
-    # How long a loop sleeps, without polling, while epoll goes on reporting a closed file and there
+    # How long a loop sleeps, without polling, while epoll keeps reporting a closed file and there
     # is no fd for a new epoll instance: such an event then costs 1 % of a core.
     STALE_REST_MS = 5
 
     # A wait never lasts longer than a day. asyncio: MAXIMUM_SELECT_TIMEOUT.
     WAIT_SECONDS_MAX = 86400
 
-    # A loop that looks for events instead of sleeping looks for signals this often.
+    # A loop that busy-polls checks for signals this often.
     BUSY_POLL_SLICE_MS = 1
 
     # Bytes read from the signal pipe at once: one byte per signal.
     SIGNAL_BYTES = 512
 
-    # Workers that can live at a time: twice as many as anybody runs, for those that drain. nginx:
-    # NGX_MAX_PROCESSES 1024.
+    # Workers that can exist at a time: twice as many as run in practice, for those that drain.
+    # nginx: NGX_MAX_PROCESSES 1024.
     SLOT_COUNT_MAX = 4096
     # Connections one event of a shared listener may take. nginx: multi_accept off.
     SHARED_ACCEPT_COUNT = 1
@@ -98,13 +98,13 @@ cdef enum:
     # Accepts after which an exclusive listener goes to the end of the kernel's queue of waiters.
     # nginx: ngx_reorder_accept_events, 16.
     ACCEPTS_PER_REQUEUE = 16
-    # How long a worker that did not get the accept mutex waits at least: how long nobody accepts
-    # while connections come and the holder is busy.
+    # How long a worker that did not get the accept mutex waits at least: that long may connections
+    # wait while its holder is busy.
     MUTEX_DELAY_MS = 10
     # The longest wait of a worker that does not listen, once nothing has happened for as long: two
     # wake-ups a second. nginx: accept_mutex_delay, 500 ms.
     QUIET_DELAY_MS = 500
-    # A loop whose turn has lasted this long is stuck in a callback: it does not count for the mean.
+    # A worker with a turn that has lasted this long is stuck in a callback: the mean ignores it.
     # Four workers on two busy cores were seen off the CPU for 60 ms.
     BLOCKED_MS = 100
     # What a worker may have above the mean before it leaves: one connection and a 32nd of the mean.
@@ -113,7 +113,7 @@ cdef enum:
     # drains no faster.
     SLACK_COUNT = 1
     SLACK_DIVISOR = 32
-    # A worker that left looks this often whether the others do accept, while they do anything.
+    # A worker that left checks this often whether the others accept, unless they are all idle.
     LEFT_CHECK_MS = 10
     # Descriptors that a process needs for other things than connections: listeners, logs, pipes.
     SPARE_FD_COUNT = 64

@@ -6,10 +6,10 @@ from ngxloop.core.shared_gate cimport SharedGate
 
 cdef class MutexGate(SharedGate):
     cdef bint held                   # we have the mutex, for this turn
-    cdef int64_t seen_pid            # who had it when we last did not get it
+    cdef int64_t seen_pid            # its holder when we last did not get it
     cdef uint64_t seen_taken         # how often it had been taken then
     cdef int64_t changed_ns          # since when nothing has changed, or the last bell
-    cdef int64_t asked_ns            # when we last saw a change or looked whether it is alive
+    cdef int64_t asked_ns            # when we last saw a change or checked that the holder is alive
 
     cdef bint lock(self) noexcept
     cdef void unlock(self) noexcept

@@ -1,25 +1,25 @@
 """MutexGate: one worker at a time listens, the one that holds the mutex; nginx's accept_mutex.
 
 How it works. Before every wait a worker tries to get the mutex, a word of shared memory that holds
-the pid of its owner. The winner watches the listeners during its wait and lets go right after the
-accepts of the turn, before anything else runs. It does not stop watching then: if it wins again, it
-has saved two calls. The losers stop watching and try again after MUTEX_DELAY_MS.
+the pid of its owner. The winner watches the listeners during its wait and releases the mutex right
+after the accepts of the turn, before anything else runs. It does not stop watching then: if it wins
+again, it has saved two calls. The losers stop watching and try again after MUTEX_DELAY_MS.
 While the same worker sleeps with the mutex, each wait of a loser is twice the one before, up to
-QUIET_DELAY_MS: an idle server hardly runs. Who waits longer than MUTEX_DELAY_MS says so, then looks
-again; who lets go of the mutex rings for one who has said so. So one of the two always sees the
-other, and somebody tries to get the mutex at once although the one who let it go may be busy for
-long. It rings for one, because a ring in every turn for all would wake all for each request; under
-load all have been rung for, and keep to MUTEX_DELAY_MS. Only if the one it rings for is stopped may
-a connection wait for QUIET_DELAY_MS, or for the next turn.
+QUIET_DELAY_MS: an idle server hardly runs. A worker that waits longer than MUTEX_DELAY_MS marks its
+slot, then checks again; one that releases the mutex rings for one marked worker. So one of the two
+always sees the other, and a worker tries to get the mutex at once although the one that released it
+may be busy for long. It rings for one only, because a ring in every turn for all would wake all for
+each request; under load all have been rung for, and keep to MUTEX_DELAY_MS. Only if the one it
+rings for is stopped may a connection wait for QUIET_DELAY_MS, or for the next turn.
 A worker with less than an eighth of its connections free does not compete.
 Models: ngx_trylock_accept_mutex, ngx_shmtx_trylock, ngx_accept_disabled, ngx_unlock_mutexes.
 
-Departures from nginx. The delay under load is 10 ms, not 500: it is how long nobody may accept when
+Departures from nginx. The delay under load is 10 ms, not 500: that long no worker may accept when
 the holder is busy and the others sleep. nginx has no bell. A worker that does not compete stops
-watching, where nginx lets it go on without the mutex; should all be that full, the one with the
-fewest connections goes on. Fullness is looked at in every turn; nginx counts down from what it was
-at the last accept. The mutex of a dead worker is freed by the master when it reaps it, and by a
-waiter if there is no master any more.
+watching, where nginx lets it continue without the mutex; if all are that full, the one with the
+fewest connections continues. Fullness is checked in every turn; nginx counts down from its value at
+the last accept. The mutex of a dead worker is freed by the master when it reaps the worker, and by
+a waiting worker if there is no master any more.
 """
 
 cimport cython
@@ -46,14 +46,14 @@ cdef class MutexGate(SharedGate):
     """The gate of mode mutex; see the file header."""
 
     cdef int64_t before_wait(self, bint may_block) except? -2:
-        """Decide anew; before a long wait ask for a ring, and look whether it came too late."""
+        """Decide again; before a long wait ask for a ring, and check whether that was too late."""
         SharedGate.before_wait(self, may_block)
         if may_block and self.wait_ns > <int64_t>MUTEX_DELAY_MS * NS_PER_MS:
             self.own.waiting = WAIT_MUTEX
             fence()
             if word_read(&self.board.header.mutex_pid) == 0:
                 self.own.waiting = WAIT_KERNEL
-                self.changed_ns = self.own.beat_ns  # should somebody be faster: no long wait
+                self.changed_ns = self.own.beat_ns  # if another worker is faster: no long wait
                 self.settle()
         return self.wait_ns
 
@@ -64,7 +64,7 @@ cdef class MutexGate(SharedGate):
 
     cdef int settle(self) except -1:
         """Watch the listeners if the mutex can be had."""
-        self.unsettled = True  # the mutex is anybody's after each turn
+        self.unsettled = True  # the mutex is free for all after each turn
         if self.must_stay_out():
             self.wait_ns = -1
             return self.stay_out(GATE_OUT)
@@ -130,7 +130,7 @@ cdef class MutexGate(SharedGate):
             self.ring_waiter()
 
     cdef int ring_waiter(self) noexcept:
-        """Ring for one worker that waits long for the mutex, if any does. O(slots)."""
+        """Ring for one worker that waits long for the mutex, if there is one. O(slots)."""
         cdef int64_t* waiting
         cdef int i
         for i in range(self.board.slot_count):

@@ -9,7 +9,7 @@ cdef class Poller:
     cdef readonly int fd             # the epoll fd, -1 when closed
     cdef epoll_event* events         # OWNS: what the last wait returned
     cdef int capacity
-    cdef bint has_pwait2             # the kernel knows epoll_pwait2 (Linux 5.11)
+    cdef bint has_pwait2             # the kernel has epoll_pwait2 (Linux 5.11)
 
     cdef int poll_add(self, Connection* connection, uint32_t mask) except -1
     cdef int poll_modify(self, Connection* connection, uint32_t mask) except -1

@@ -1,8 +1,8 @@
 """Poller: one epoll instance.
 
 Rules. Transports are registered once, edge-triggered (IN|RDHUP|ET), and OUT joins at the first
-EAGAIN; fds of others are level-triggered. The poller holds no opinion on either: masks come from
-above. An fd may have been closed behind our back, and its number may be another file by now. So
+EAGAIN; fds of users are level-triggered. The poller does not distinguish them: its callers pass
+masks. An fd may have been closed behind our back, and its number may be another file by now. So
 modifying falls back to adding (ENOENT), adding to modifying (EEXIST), and removing ignores errors:
 the kernel dropped the registration with the file (epoll(7), question 6).
 
@@ -91,7 +91,7 @@ cdef class Poller:
         """Stop watching a connection's fd.
 
         No error is raised: either the kernel has dropped the registration with the file, or what it
-        goes on reporting is dropped as stale, see Polling.drop_stale().
+        continues to report is dropped as stale, see Polling.drop_stale().
         """
         connection.interest = 0
         control(self.fd, EPOLL_CTL_DEL, connection, 0)
@@ -121,7 +121,7 @@ cdef class Poller:
         return self.count_or_raise(count)
 
     cdef int spin(self, int64_t limit_ns) except -1:
-        """Look for events again and again, for limit_ns at most, without the GIL and asleep never.
+        """Poll again and again, for limit_ns at most, without the GIL and without sleeping.
 
         Return their number.
         """

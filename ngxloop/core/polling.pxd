@@ -12,12 +12,12 @@ cdef class Polling:
     cdef Poller poller
     cdef ConnectionPool pool
     cdef bint closed                 # close() was called
-    cdef bint poller_is_new          # its epoll instance does not know of every fd yet
-    cdef bint room_reported          # and the program knows that the kernel has no room for some
+    cdef bint poller_is_new          # its epoll instance does not have every fd yet
+    cdef bint room_reported          # it was reported that the kernel has no room for some
     cdef uint64_t stale_key          # the last kernel event that was for a former user of a slot
-    cdef uint64_t stale_poll         # in which wait it came, as poll_count
-    cdef bint stale_stays            # it cannot be got rid of now: waits are kept apart
-    cdef bint stale_reported         # and the program knows
+    cdef uint64_t stale_poll         # the wait that returned it, as poll_count
+    cdef bint stale_stays            # it cannot be removed now: the loop rests between waits
+    cdef bint stale_reported         # that was reported
     cdef readonly uint64_t poll_count
 
     cdef void post(self, Event* ev) noexcept

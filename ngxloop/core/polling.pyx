@@ -1,8 +1,9 @@
 """Polling: what the kernel reports becomes posted events.
 
 Rules. An epoll event is posted to the queue of its kind, unless its slot has another user by now.
-What watchers want is told to epoll before the next wait. A new epoll instance, after a fork or to
-get rid of what nobody can remove any more, is told what the old one knew before the next wait, too.
+Changes that watchers request are passed to epoll before the next wait. A new epoll instance, after
+a fork or to get rid of an entry that cannot be removed any more, is given the entries of the old
+one before the next wait, too.
 """
 
 from libc.errno cimport ENOMEM, ENOSPC, errno
@@ -31,14 +32,14 @@ cdef class Polling:
     """The part of the loop that stands between epoll and its queues; see the file header."""
 
     def __cinit__(self, *args, **kwargs):
-        self.closed = True  # until there is something to close: __del__ asks
+        self.closed = True  # until there is something to close: __del__ checks
         queue_init(&self.ready)
         queue_init(&self.accepts)
         self.poller = Poller()
         self.pool = ConnectionPool()
 
     cdef void post(self, Event* ev) noexcept:
-        """Make an event run in the next batch, unless it stands in a queue already."""
+        """Make an event run in the next batch, unless it is in a queue already."""
         if not ev.posted:
             event_post(&self.ready, ev)
 
@@ -87,16 +88,16 @@ cdef class Polling:
         return 0
 
     cdef void drop_interest(self, Connection* connection, uint32_t mask) noexcept:
-        """Take back what nobody waits for any more: level-triggered, it would end every wait."""
+        """Remove an interest that nothing waits for: level-triggered, it would end every wait."""
         if connection.interest & mask:
             connection.wanted &= ~mask
             self.pool.mark_changed(connection)
 
     cdef int drop_stale(self, uint64_t key) except -1:
-        """Take note of an event for a former user of a slot; start anew if it goes on.
+        """Record an event for a former user of a slot; replace the epoll instance if it repeats.
 
-        The fd was closed, but a duplicate keeps its file open: epoll goes on reporting it, and
-        nobody can remove it any more. Only a new epoll instance does not know of it. What ends the
+        The fd was closed, but a duplicate keeps its file open: epoll continues to report it, and it
+        cannot be removed any more. Only a new epoll instance is free of it. An event that ends the
         very next wait as well is level-triggered and would end them all.
         """
         if self.stale_poll == self.poll_count:  # this wait counts once
@@ -108,7 +109,7 @@ cdef class Polling:
         return 0
 
     cdef int try_renew_poller(self) except -1:
-        """Start anew; without a free fd the waits are kept apart until one is free.
+        """Replace the epoll instance; without a free fd the loop rests between waits until then.
 
         Every wait that a stale event ends tries again. It is reported once.
         """
@@ -128,13 +129,13 @@ cdef class Polling:
         return 0
 
     cdef int renew_poller(self) except -1:
-        """Start anew with an epoll instance that knows of nothing."""
+        """Replace the epoll instance by an empty one."""
         self.poller.renew()
         self.poller_is_new = True
         return 0
 
     cdef int watch_again(self) except -1:
-        """Tell a new epoll instance what the old one knew.
+        """Register with a new epoll instance what the old one had.
 
         What it has no room for now is tried again in the next turn, which begins after a rest.
         """
@@ -162,7 +163,7 @@ cdef class Polling:
         return 0
 
     cdef int apply_changes(self) except -1:
-        """Tell the poller what watchers want; a watcher that wants nothing loses its slot."""
+        """Pass to the poller what watchers want; a watcher that wants nothing loses its slot."""
         cdef Connection* connection = self.pool.changed
         while connection != NULL:
             self.pool.changed = connection.next
@@ -205,7 +206,7 @@ cdef inline void post_directions(Polling polling, Connection* connection, uint32
 
 
 cdef int drop_watcher(Polling polling, Connection* connection) except -1:
-    """Watch an fd no more and give its slot back."""
+    """Stop watching an fd and give its slot back."""
     try:
         if connection.interest:
             polling.poller.poll_remove(connection)
@@ -215,10 +216,10 @@ cdef int drop_watcher(Polling polling, Connection* connection) except -1:
 
 
 cdef int watch_or_drop(Polling polling, Connection* connection, bint anew) except -1:
-    """Tell epoll what a watcher wants; what it refuses is watched no more.
+    """Pass to epoll what a watcher wants; what it refuses is no longer watched.
 
-    If the kernel has no memory, what it was told before stays: only what was added is lost, and
-    what was removed goes when an event finds nobody waiting. Else the file was closed unasked.
+    If the kernel has no memory, its entry stays as it was: only what was added is lost, and what
+    was removed goes when an event finds that nothing waits. Else the file was closed by others.
     """
     cdef int fd = connection.fd
     cdef object watcher = <object>connection.owner
@@ -250,10 +251,10 @@ cdef int watch_or_drop(Polling polling, Connection* connection, bint anew) excep
 
 
 cdef int watch_changed(Polling polling, Connection* connection, uint32_t fresh_mask) except -1:
-    """Tell epoll what a watcher wants; it asks for fresh_mask right now.
+    """Pass to epoll what a watcher wants; fresh_mask is requested right now.
 
-    If the number is another file's by now, that one is watched for what was asked for since epoll
-    was told. What waited before waited for the former file, which is not reported any more.
+    If the number is another file's by now, that one is watched for what was requested since the
+    last call of epoll. Earlier waits were for the former file, which is not reported any more.
     """
     fresh_mask |= connection.wanted & ~connection.interest
     if polling.poller.poll_change(connection, connection.wanted, fresh_mask):
@@ -265,7 +266,7 @@ cdef int watch_changed(Polling polling, Connection* connection, uint32_t fresh_m
 cdef object watch_or_run(Polling polling, Connection* connection):
     """Watch an fd of the loop's own; return the OSError if the kernel has no room for it now.
 
-    If somebody has closed the fd, the next receive finds out.
+    If the fd was closed by others, the next receive fails.
     """
     try:
         polling.poller.poll_add(connection, connection.interest)

@@ -10,7 +10,7 @@ cdef class ConnectionPool:
     cdef Connection* free            # free slots, the one used last first: it is in the cache
     cdef Connection** by_fd          # OWNS the table: the slot that uses an fd, NULL if none does
     cdef Py_ssize_t by_fd_size
-    cdef Connection* changed         # slots whose interest the poller must know before it waits
+    cdef Connection* changed         # slots with an interest to pass to the poller before it waits
     cdef Connection reusable         # head of the ring of idle connections: .newer is the oldest
     cdef readonly uint32_t used_count
     cdef readonly uint32_t used_count_max    # idle slots left out

@@ -1,10 +1,10 @@
 """ConnectionPool: fixed-size slots for everything the poller watches.
 
-How it works. A slot is taken from the head of a list of free ones, so the one used last, whose
-memory is still in the cache, is used first. Slots stand in chunks that never move, so a pointer to
-one stays good. epoll is given index and generation instead of a pointer: the generation grows each
-time a slot is freed, and an event that was already fetched for its former user is seen to be stale.
-nginx keeps one bit for this in the pointer, which two reuses inside one batch defeat. Models:
+How it works. A slot is taken from the head of a list of free ones, so the slot that was freed last
+is used first: its memory is still in the cache. Slots are in chunks that never move, so a pointer
+to one stays valid. epoll is given index and generation instead of a pointer: the generation grows
+each time a slot is freed, and shows that an event already fetched for a former user is stale. nginx
+keeps one bit for this in the pointer, which two reuses inside one batch defeat. Models:
 ngx_get_connection, ngx_free_connection, ngx_reusable_connection, ngx_drain_connections.
 
 Rules. A used slot OWNS a reference to its owner; connection_free gives it back. Before a slot is
@@ -105,7 +105,7 @@ cdef class ConnectionPool:
         return 0
 
     cdef int free_all(self) except -1:
-        """Tell every owner that the loop closes and give all slots back."""
+        """Call _loop_closed() of every owner and give all slots back."""
         cdef Connection* connection
         cdef uint32_t i
         for i in range(self.chunk_count * POOL_CHUNK_SIZE):
@@ -200,7 +200,7 @@ cdef class ConnectionPool:
         connection.changed = 0
 
     cdef void set_idle(self, Connection* connection, bint idle) noexcept:
-        """Say whether a watcher's slot is kept although nothing waits: it counts as unused."""
+        """Set whether a watcher's slot is kept although nothing waits: it counts as unused."""
         if connection.idle == idle:
             return
         connection.idle = idle
@@ -231,5 +231,5 @@ cdef class ConnectionPool:
 
 
 cdef uint64_t connection_key(Connection* connection) noexcept:
-    """Return what epoll is to hand back with an event: generation and index."""
+    """Return what epoll hands back with an event: generation and index."""
     return <uint64_t>connection.generation << 32 | connection.index

@@ -1,7 +1,7 @@
 """An intrusive red-black tree ordered by key, equal keys in order of insertion, smallest at hand.
 
-Ignorant of what keys mean and of who owns a node. Nodes live inside their owners, so inserting
-allocates nothing. Model: ngx_rbtree.h of nginx, whose role (a tree for timers) this one has; the
+It does not know what keys mean or what owns a node. Nodes live inside their owners, so inserting
+allocates nothing. Model: ngx_rbtree.h of nginx, which has the same role, a tree for timers; the
 algorithms are those of Cormen et al., Introduction to Algorithms, chapter 13.
 """
 
@@ -13,7 +13,7 @@ cdef struct RbNode:
     RbNode* right
     int64_t key
     unsigned char red
-    unsigned char linked     # stands in a tree
+    unsigned char linked     # is in a tree
 
 cdef struct RbTree:
     RbNode* root

@@ -4,7 +4,7 @@ How it works. A node is red or black, a red node has black children, and every w
 to a leaf passes the same number of black nodes: so no way is more than twice as long as another.
 Inserting hangs a red node at a leaf and repairs upwards where two reds meet; removing a black node
 leaves its place one black short and repairs upwards from there. `nil` stands for every leaf, so
-that the repairs can look at the colour and the parent of a leaf without asking whether it is one.
+that the repairs can read the colour and the parent of a leaf without checking whether it is one.
 """
 
 

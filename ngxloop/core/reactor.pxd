@@ -26,10 +26,10 @@ cdef class Reactor(Polling):
     cdef bint clock_overridden       # time() is not ours: test clocks drive the timers
     cdef bint call_at_overridden     # call_at() is not ours: call_later() must call it
     cdef uint32_t internal_count     # slots that are the loop's own
-    cdef int64_t busy_poll_ns        # how long to look for events before sleeping; 0: not at all
+    cdef int64_t busy_poll_ns        # how long to busy-poll before sleeping; 0: not at all
     cdef readonly uint64_t turn_count
-    cdef uint64_t sleep_count        # waits that gave the core away
-    # what transports count; whoever receives or sends adds its bytes
+    cdef uint64_t sleep_count        # waits that may have blocked
+    # counted by the transports
     cdef uint64_t received_bytes
     cdef uint64_t sent_bytes
     cdef uint64_t accept_count

@@ -8,8 +8,8 @@ turn. Model: ngx_process_events_and_timers (nginx src/event/ngx_event.c).
 
 Every turn polls, as asyncio's does: programs rely on sleep(0) letting I/O happen. The call is left
 out only when it could find nothing, because nothing but the wake-up fds is watched: a wake-up also
-posts to the queue that is looked at anyway, and a signal without a handler of ours is Python's
-business.
+posts to the queue that is checked anyway, and a signal without a handler of ours is handled by
+Python.
 
 Rules. The GIL is given up only while waiting. Other threads touch a Reactor only through
 call_soon_threadsafe, with the GIL held: posting is safe because no structure is left half-changed
@@ -17,7 +17,7 @@ where Python code may run. After an exception that ends the run (SystemExit, Key
 rest of the batch runs first thing in the next run.
 
 A forked child gets an epoll instance and wake-up fds of its own, under the same numbers: epoll_ctl
-on the inherited ones would change what the parent watches. What is watched is told to the new
+on the inherited ones would change what the parent watches. What is watched is added to the new
 instance when the loop runs in the child, if it ever does.
 """
 
@@ -127,7 +127,7 @@ cdef class Reactor(Polling):
         return min(until_ns, <int64_t>WAIT_SECONDS_MAX * NS_PER_SECOND)
 
     cdef int sleep(self, int64_t timeout_ns) except -1:
-        """Wait for kernel events; signals that came meanwhile are handled before them."""
+        """Wait for kernel events; signals that arrived meanwhile are handled before them."""
         cdef int count
         memory_trim(clock_coarse_ns())
         self.stopwatch.settle()
@@ -146,9 +146,9 @@ cdef class Reactor(Polling):
         return self.dispatch(count)
 
     cdef int wait_awake(self, int64_t timeout_ns) except -1:
-        """Look for events without sleeping for as long as the program wants; then sleep.
+        """Busy-poll for as long as the program wants; then sleep.
 
-        Whoever wakes a sleeping core pays for it, and the sleeper starts late: together about 20 us
+        Waking a sleeping core costs time, and its thread starts late: together about 20 us
         on a virtual machine. The slices are for signals, which do not interrupt a thread that runs.
         """
         cdef int64_t left_ns = self.busy_poll_ns
@@ -312,15 +312,15 @@ cdef class Reactor(Polling):
         self.waker.signal_fd = self.waker.signal_write_fd = -1
 
     def _watch_signals(self, watch):
-        """Say whether signal handlers are installed, so that every turn looks for signals."""
+        """Set whether signal handlers are installed, so that every turn checks for signals."""
         self.watches_signals = watch
 
     def _set_slow_hook(self, hook, double seconds):
-        """Let the program know of what takes long; a hook that is None ends it."""
+        """Set the hook to call after slow callbacks; None removes it."""
         self.stopwatch.set_hook(hook, seconds)
 
     def _set_busy_poll(self, double seconds):
-        """Say for how long the loop looks for events before it sleeps."""
+        """Set how long the loop busy-polls before it sleeps."""
         self.busy_poll_ns = ns_from_seconds(seconds)
 
     def _set_write_coalescing(self, bint enabled):
@@ -370,7 +370,7 @@ cdef Connection* watch_internal(Reactor reactor, int fd, uint32_t mask) except N
 
 
 cdef int signals_run(Event* ev) except -1:
-    """Handle the signals that have come (an EventHandler): Python's handlers, then the loop's.
+    """Handle the signals that have arrived (an EventHandler): Python's handlers, then the loop's.
 
     What is noted before the pipe is read has its byte in it, unless the pipe was full.
     """
@@ -391,7 +391,7 @@ cdef int signals_run(Event* ev) except -1:
 
 
 cdef int drop_events(EventQueue* queue) except -1:
-    """Empty a queue: handles are forgotten, events of connections go on in their slots."""
+    """Empty a queue: handles are dropped, events of connections remain in their slots."""
     cdef Event* ev
     while not queue_is_empty(queue):
         ev = queue_take(queue)

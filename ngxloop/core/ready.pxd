@@ -4,8 +4,8 @@ Model: ngx_post_event, ngx_delete_posted_event and ngx_queue.h of nginx. All fun
 one-liners but for their lists of pointers; a turn calls each of them for every event, so they are
 inline.
 
-Rules. `count` is for statistics. An event that is taken out of the middle does not know its queue,
-so the queue goes on counting it until queue_settle() is called, when it is empty: once a turn.
+Rules. `count` is for statistics. An event that is taken out of the middle has no link to its queue,
+so the queue still counts it until queue_settle() is called, when it is empty: once a turn.
 """
 
 from ngxloop.core.event cimport Event, EventQueue
@@ -21,7 +21,7 @@ cdef inline bint queue_is_empty(EventQueue* queue) noexcept nogil:
 
 
 cdef inline void event_post(EventQueue* queue, Event* ev) noexcept nogil:
-    """Append an event that stands in no queue."""
+    """Append an event that is in no queue."""
     ev.posted = 1
     ev.next = &queue.head
     ev.previous = queue.head.previous
@@ -31,7 +31,7 @@ cdef inline void event_post(EventQueue* queue, Event* ev) noexcept nogil:
 
 
 cdef inline void event_unpost(Event* ev) noexcept nogil:
-    """Take an event out of the queue it stands in."""
+    """Take an event out of the queue it is in."""
     ev.posted = 0
     ev.previous.next = ev.next
     ev.next.previous = ev.previous

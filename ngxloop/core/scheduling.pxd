@@ -1,4 +1,4 @@
-"""Scheduling: call_soon, call_later and their kin."""
+"""Scheduling: call_soon, call_later and the like."""
 
 from ngxloop.core.attributes cimport LoopAttributes
 

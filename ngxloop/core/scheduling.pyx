@@ -1,4 +1,4 @@
-"""Scheduling: call_soon, call_later and their kin.
+"""Scheduling: call_soon, call_later and the like.
 
 The GIL is the lock: call_soon_threadsafe posts to the same queue as call_soon, so that the order of
 the calls is kept, and wakes the loop only if it sleeps.
@@ -15,7 +15,7 @@ cdef object extract_stack = None
 
 
 def bind_extract_stack(function) -> None:
-    """Say how debug mode records where a handle was scheduled: function(frame) -> StackSummary."""
+    """Set how debug mode records where a handle was scheduled: function(frame) -> StackSummary."""
     global extract_stack
     extract_stack = function
 
@@ -24,7 +24,7 @@ cdef object FUTURE = None
 
 
 def bind_future_class(future_class: type) -> None:
-    """Say what create_future() makes: asyncio.Future."""
+    """Set the class of create_future(): asyncio.Future."""
     global FUTURE
     FUTURE = future_class
 
@@ -34,7 +34,7 @@ cdef object CREATE_TASK = None
 
 
 def bind_tasks(tasks_module, create_task) -> None:
-    """Say where the class of tasks stands: asyncio.tasks; and who makes unusual ones: a method."""
+    """Set the module with the class of tasks, asyncio.tasks, and the method for unusual ones."""
     global TASKS, CREATE_TASK
     TASKS = tasks_module
     CREATE_TASK = create_task
@@ -132,7 +132,7 @@ cdef class Scheduling(LoopAttributes):
 
 
 cdef bint are_plain(dict options) except -1:
-    """Tell whether every version knows these options of a task."""
+    """Return whether every version has these options of a task."""
     for key in options:
         if key != "name" and key != "context":
             return False

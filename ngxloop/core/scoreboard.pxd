@@ -1,4 +1,4 @@
-"""Scoreboard: what workers tell of themselves, in memory that master and workers share."""
+"""Scoreboard: the state of the workers, in memory that master and workers share."""
 
 from libc.stdint cimport int64_t, uint64_t
 
@@ -12,7 +12,7 @@ cdef enum SlotState:
 
 cdef enum GateState:
     GATE_OUT = 0             # does not listen: no listener, paused, full, drains
-    GATE_IN                  # its listeners stand in epoll
+    GATE_IN                  # its listeners are in epoll
     GATE_LEFT                # has more than its share and comes back when the others have caught up
     GATE_CALLED              # has left; another worker rings for it to come back
 
@@ -21,7 +21,7 @@ cdef enum WaitState:
     WAIT_KERNEL              # waits for the kernel
     WAIT_MUTEX               # the same, and wants its bell rung when the accept mutex is let go
 
-# One worker's share of the memory. Three parts by who writes them how often, on lines of their own.
+# One worker's slot. Three parts by writer and frequency, on cache lines of their own.
 cdef struct Slot:
     # written by the worker in every turn
     uint64_t turns           # turns of the loop
@@ -37,16 +37,16 @@ cdef struct Slot:
     uint64_t locks           # times it took the accept mutex
     uint64_t pauses          # times it was out of fds or memory
     uint64_t calls           # times it rang for another worker
-    uint64_t requests        # requests answered, as far as what serves the application counts them
+    uint64_t requests        # requests answered, if the application's server counts them
     char room_1[72]
     # written at the beginning and the end of a worker's life and when its state changes
-    int64_t pid              # 0 while nobody has the slot
+    int64_t pid              # 0 while the slot is free
     int64_t state            # STATE_*
     char room_2[112]
 
 # The part that belongs to no worker.
 cdef struct Header:
-    int64_t mutex_pid        # who holds the accept mutex, 0 if nobody does
+    int64_t mutex_pid        # the holder of the accept mutex, 0 if it is free
     uint64_t mutex_taken     # how often it was taken; written by the holder
     char room[112]
 

@@ -1,20 +1,20 @@
-"""Scoreboard: what workers tell of themselves, in memory that master and workers share.
+"""Scoreboard: the state of the workers, in memory that master and workers share.
 
 How it works. The master makes one anonymous shared mapping before its first fork; every worker has
 it from then on at the same address. A slot belongs to one worker at a time. Its loop stores what it
 does with plain stores: every field has a single writer at a time and is an aligned word of 64 bits,
-so it is never seen half-written, and nobody waits for anybody. Fields that different processes
-write stand on different pairs of cache lines (128 bytes, because CPUs fetch neighbours in pairs).
-Counters belong to the slot and go on when a new worker has it; gauges begin at zero.
+so it is never seen half-written, and no process waits for another. Fields that different processes
+write are on different pairs of cache lines (128 bytes, because CPUs fetch neighbours in pairs).
+Counters belong to the slot and continue when a new worker has it; gauges begin at zero.
 
-The bells are eventfds, one a slot, that end a worker's wait: it then looks again at what its gate
-decided. They are rung when a decision may have become wrong; nobody ever reads them, because they
-are watched edge-triggered.
+The bells are eventfds, one for each slot, that end a worker's wait: its gate then decides again.
+They are rung when a decision may have become wrong; they are never read, because they are watched
+edge-triggered.
 
 The trap: O_NONBLOCK belongs to the open file, not to the process. Any worker can clear it and fill
-a bell, and the next to ring it waits for ever. So a master whose workers are not trusted rings
-none (is_ringing=False) and sends each worker a message, at which it rings its own (wake()). A
-worker that begins puts all of them in order.
+a bell, and the next process that rings it blocks for ever. So a master with workers that are not
+trusted rings none (is_ringing=False) and sends each worker a message, at which it rings its own
+(wake()). A worker that begins repairs all of them.
 Models: the shared zone of ngx_event_module_init, ngx_unlock_mutexes (nginx).
 """
 
@@ -104,7 +104,7 @@ cdef class Scoreboard:
     def claim(self, slot, pid):
         """Give a slot to a process, which is STARTING from now on.
 
-        Call it before the process runs a loop with the slot's gate: in the fresh child, say.
+        Call it before the process runs a loop with the slot's gate, for example in the fresh child.
         """
         cdef Slot* entry = self.slot_at(slot)
         cdef Py_ssize_t process = checked_pid(pid)
@@ -114,7 +114,7 @@ cdef class Scoreboard:
         self.repair_bells()
 
     def set_state(self, slot, state, *, is_ringing=True):
-        """Say how far a worker is: one of STARTING, READY, DRAINING, STOPPING; or DEAD.
+        """Set the state of a worker: STARTING, READY, DRAINING, STOPPING or DEAD.
 
         Args:
             slot: The worker's.
@@ -132,7 +132,7 @@ cdef class Scoreboard:
             self.ring_left()
 
     def wake(self, slot):
-        """End the wait of a slot's worker: its gate looks again at what it decided.
+        """End the wait of a slot's worker: its gate decides again.
 
         For the worker itself: with another's bell this may wait for ever.
         """
@@ -214,7 +214,7 @@ cdef class Scoreboard:
         return &self.slots[number]
 
     cdef int repair_bells(self) noexcept:
-        """Let no bell block, and empty those that are full: they ring for nothing any more."""
+        """Make no bell block, and empty those that are full: they would no longer ring."""
         cdef pollfd query
         cdef uint64_t count
         cdef int i
@@ -232,7 +232,7 @@ cdef class Scoreboard:
         return <int>write(self.bells[index], &one, sizeof(one))
 
     cdef int ring_left(self) noexcept:
-        """Ring for all workers that left because of their share: the mean is another now."""
+        """Ring for all workers that left because of their share: the mean has changed."""
         cdef int i
         for i in range(self.slot_count):
             if word_swap(&self.slots[i].gate, GATE_LEFT, GATE_CALLED):
@@ -240,7 +240,7 @@ cdef class Scoreboard:
         return 0
 
     cdef int ring_all(self) noexcept:
-        """Ring for all workers, so that each looks whether a connection waits."""
+        """Ring for all workers, so that each checks whether a connection waits."""
         cdef int i
         for i in range(self.slot_count):
             if self.slots[i].pid != 0:

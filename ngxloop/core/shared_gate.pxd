@@ -13,8 +13,8 @@ cdef class SharedGate(AcceptGate):
     cdef readonly int64_t worker_connections
     cdef int64_t pid                 # the process that runs the loop
     cdef int64_t wait_ns             # the longest wait for now, -1 for ever
-    cdef int64_t recheck_ns          # the beat from which on the decision is looked at again
-    cdef int64_t retry_ns            # when to enter where epoll had no memory; INT64_MAX: nowhere
+    cdef int64_t recheck_ns          # the beat from which on the decision is checked again
+    cdef int64_t retry_ns            # when to enter where epoll had no memory; INT64_MAX: never
     cdef bint unsettled              # what the last decision rested upon has changed
 
     cdef int settle(self) except -1

@@ -1,8 +1,8 @@
 """SharedGate: a worker among others on the same listening sockets.
 
 Alone it is the mode `plain`: all workers watch the sockets all the time, the kernel wakes every
-idle one for each connection, and the first takes it. It tells the scoreboard what the worker does,
-which the other modes decide by.
+idle one for each connection, and the first takes it. It records in the scoreboard what the worker
+does; the other modes decide by that.
 
 Rules. Each event takes one connection, as in nginx with multi_accept off. asyncio takes up to a
 hundred: the first worker awake gets a whole burst, while the others find nothing. A worker that
@@ -54,7 +54,7 @@ cdef class SharedGate(AcceptGate):
 
         Args:
             worker_connections: how many accepted connections may be open; by default as many as the
-                process may have fds, but for a reserve of 64.
+                process may have fds, except for a reserve of 64.
             accept_limit: connections that one event of a listener may take; by default one.
 
         Raises:
@@ -79,7 +79,7 @@ cdef class SharedGate(AcceptGate):
         return AcceptGate.attach(self, poller, bell)
 
     cdef int64_t before_wait(self, bint may_block) except? -2:
-        """Decide anew if there is a reason to."""
+        """Decide again if there is a reason to."""
         cdef int64_t until_ns
         self.beat()
         if self.bell.read.ready:
@@ -166,7 +166,7 @@ cdef class SharedGate(AcceptGate):
     cdef int enter(self, Connection* listener) except -1:
         """Put one listener into epoll; later if the kernel is short of memory or watches.
 
-        It is forgotten if somebody has closed its socket.
+        It is forgotten if its socket was closed by others.
         """
         try:
             AcceptGate.enter(self, listener)
@@ -193,7 +193,7 @@ cdef class SharedGate(AcceptGate):
         return self.watch()
 
     cdef int bell_rung(self) except -1:
-        """Another process says that the decision may be wrong."""
+        """Another process reports that the decision may be wrong."""
         self.unsettled = True
         return 0
 
@@ -221,13 +221,13 @@ cdef class SharedGate(AcceptGate):
         return self.worker_connections // 8 > self.worker_connections - self.active
 
     cdef void beat(self) noexcept:
-        """Tell that the loop turns."""
+        """Record that the loop turns."""
         self.own.turns += 1
         self.own.beat_ns = clock_coarse_ns()
 
 
 cdef int64_t quiet_delay(int64_t quiet_ns, int64_t least_ms) noexcept:
-    """Return how long to wait before the next look, in ns, after so long without any change.
+    """Return how long to wait before the next check, in ns, after quiet_ns without any change.
 
     As long again, so that each wait is twice the one before, within bounds.
     """

@@ -3,9 +3,9 @@
 AF_INET is (host, port), AF_INET6 (host, port, flowinfo, scope_id), AF_UNIX a str, or bytes for a
 name in the abstract namespace; an unnamed Unix socket is ''. Other families give None.
 
-The way back is for addresses that need nobody's help: numeric hosts, names of Unix sockets. What is
-anything else, a host name or a wrong type, is left to Python's socket object, which resolves it or
-knows the text of the error.
+The way back is for addresses that need no look-up: numeric hosts, names of Unix sockets. Anything
+else, a host name or a wrong type, is left to Python's socket object, which resolves it or raises
+the right error.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -74,7 +74,7 @@ cdef object unix_name(const sockaddr_un* address, size_t size):
 
 
 cdef socklen_t address_fill(int family, object address, sockaddr_storage* storage) except? 0:
-    """Write an address to storage and return its size; 0 if only the socket module can tell."""
+    """Write an address to storage and return its size; 0 if only the socket module can do so."""
     if family == AF_INET:
         return inet_fill(address, <sockaddr_in*>storage)
     if family == AF_INET6:
@@ -121,7 +121,7 @@ cdef socklen_t inet6_fill(object address, sockaddr_in6* inet6) except? 0:
 
 
 cdef bint host_fill(int family, object host, void* target) except? False:
-    """Write a numeric host to target; False if it is none."""
+    """Write a numeric host to target; return False if it is not numeric."""
     cdef Py_ssize_t size
     cdef const char* text
     if type(host) is not str or not PyUnicode_IS_ASCII(host):
@@ -159,7 +159,7 @@ cdef socklen_t unix_fill(object address, sockaddr_un* unix) except? 0:
 
 
 cdef object local_address(int fd):
-    """Return the address a socket is bound to, None if it has none any more."""
+    """Return the address a socket is bound to, None if the socket is gone."""
     cdef sockaddr_storage storage
     cdef socklen_t size = sizeof(storage)
     if getsockname(fd, <sockaddr*>&storage, &size) < 0:

@@ -11,11 +11,11 @@ cdef enum OperationState:
 cdef class SockOperation(Waiter):
     cdef FdWatching loop
     cdef object sock
-    cdef object method               # which method of the socket is called; what repr() says
+    cdef object method               # the method of the socket to call; named by repr()
     cdef tuple args
-    cdef object result               # what the call has returned, until it is told
+    cdef object result               # what the call has returned, until it is taken
     cdef object waiter               # the future that the task waits for
-    cdef Handle handle               # what stands in the watcher's slot meanwhile
+    cdef Handle handle               # what is in the watcher's slot meanwhile
     cdef int fd                      # the socket's number when the wait began
     cdef OperationState state
     cdef bint writing

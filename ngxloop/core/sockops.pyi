@@ -10,7 +10,7 @@ from ngxloop.core.watch import FdWatching
 
 _T = TypeVar("_T")
 
-# A coroutine to asyncio: collections.abc.Coroutine looks at the methods.
+# A coroutine to asyncio: collections.abc.Coroutine checks the methods.
 @disjoint_base
 class SockOperation(Coroutine[Any, None, _T]):
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...

@@ -1,8 +1,8 @@
 """SockOperation: a sock_* call that is awaited.
 
 Rules. The call is tried first and only waits if it would block, so it often returns without
-yielding. What is received is received by the task itself, once it has been woken: a task that is
-cancelled, however late, has taken no data. Only sending goes on in the background.
+yielding. The task itself receives, once it has been woken: a task that is cancelled, however late,
+has taken no data. Only sending continues in the background.
 
 An operation is a coroutine to asyncio (send, throw, close, __await__), so that create_task() takes
 it; nothing happens until it is awaited. Compiled, because a call of a coroutine function and of
@@ -36,7 +36,7 @@ from ngxloop.core.linux cimport MSG_DONTWAIT, MSG_NOSIGNAL, recv, send
 from ngxloop.core.oserr cimport raise_os_error
 
 cdef object PLAIN_SOCKET = socket.socket
-# What an attempt answers that would have to wait.
+# The result of an attempt that would have to wait.
 cdef object BLOCKED = object()
 
 
@@ -44,7 +44,7 @@ cdef class SockOperation(Waiter):
     """A call of a socket's method that waits until it does not block; see the file header."""
 
     def __init__(self):
-        raise TypeError("operations are made by sock_recv() and its kin")
+        raise TypeError("operations are made by sock_recv() and similar methods")
 
     def __await__(self):
         return self
@@ -63,7 +63,7 @@ cdef class SockOperation(Waiter):
         return waiter
 
     def throw(self, kind, value=None, traceback=None):
-        """End with an exception: an operation that waits stops to."""
+        """End with an exception; a wait ends."""
         if self.state == OPERATION_WAITING:
             self.end_wait()
         self.state = OPERATION_DONE
@@ -97,7 +97,7 @@ cdef class SockOperation(Waiter):
         return f"<ngxloop.SockOperation {self.__name__} on {self.sock!r}>"
 
     cdef object step(self):
-        """Return the future to wait for; or None, and `result` is there."""
+        """Return the future to wait for; or None if `result` is set."""
         if self.loop is None:
             raise RuntimeError("this operation is not bound to a loop")
         if self.state == OPERATION_DONE:
@@ -130,7 +130,7 @@ cdef class SockOperation(Waiter):
         return complete(self.waiter, None)  # a task may have been cancelled, or is woken already
 
     cdef int fail_wait(self, exc) except -1:
-        """Let the task fail: nothing would wake it."""
+        """Make the task fail: nothing would wake it."""
         return complete_failed(self.waiter, exc)
 
     cdef object wait(self):
@@ -143,7 +143,7 @@ cdef class SockOperation(Waiter):
         return self.waiter
 
     cdef int end_wait(self) except -1:
-        """Watch no more, unless a successor does."""
+        """Stop watching, unless another operation has replaced this one."""
         cdef Handle handle = self.handle
         self.handle = None
         return self.loop.end_wait_fd(self.fd, self.writing, handle)
@@ -151,7 +151,7 @@ cdef class SockOperation(Waiter):
 
 @cython.final
 cdef class SockReceive(SockOperation):
-    """recv: straight from the kernel if nothing is unusual about the socket and the size."""
+    """recv: a direct system call for a plain socket and a moderate size."""
 
     cdef object attempt(self):
         cdef char* buf
@@ -186,7 +186,7 @@ cdef class SockSendAll(SockOperation):
             PyBuffer_Release(&view)
 
     cdef int send_some(self, Py_buffer* view) except -1:
-        """Give the kernel as much as it takes."""
+        """Pass to the kernel as much as it takes."""
         cdef ssize_t count
         if type(self.sock) is not PLAIN_SOCKET:
             return self.send_by_method()
@@ -213,7 +213,7 @@ cdef class SockSendAll(SockOperation):
         return 0
 
     cdef int ready(self) except -1:
-        """Send on; the task is woken when nothing is left."""
+        """Continue sending; the task is woken when nothing is left."""
         if self.waiter.done():
             return 0
         try:
@@ -229,7 +229,7 @@ cdef class SockSendAll(SockOperation):
 
 @cython.final
 cdef class SockConnecting(SockOperation):
-    """Waits for the end of a connect() that goes on in the background; the result is its errno."""
+    """Waits for the end of a connect() in the background; the result is its errno."""
 
     cdef object attempt(self):
         if not self.waited:
@@ -251,7 +251,7 @@ cdef class SockCalls(FdWatching):
         return operation
 
     def sock_recv_into(self, sock, buf):
-        """Receive into a writable buffer; return how many bytes came."""
+        """Receive into a writable buffer; return the number of bytes."""
         return operation_new(self, sock, "recv_into", (buf,), False)
 
     def sock_recvfrom(self, sock, bufsize):

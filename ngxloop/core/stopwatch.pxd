@@ -1,4 +1,4 @@
-"""Stopwatch: runs events with an eye on the clock."""
+"""Stopwatch: runs events and measures how long they take."""
 
 from libc.stdint cimport uint64_t
 
@@ -6,13 +6,13 @@ from ngxloop.core.event cimport Event, EventQueue
 from ngxloop.core.handle cimport Handle
 
 cdef class Stopwatch:
-    cdef double slow_seconds         # from here on debug mode reports an event
-    cdef double hook_seconds         # from here on the program's hook is called
+    cdef double slow_seconds         # from this duration on debug mode reports an event
+    cdef double hook_seconds         # from this duration on the program's hook is called
     cdef object hook                 # None, or a callable: hook(source, seconds)
-    cdef object patched_run          # None, or what is in the place of asyncio.Handle._run
+    cdef object patched_run          # None, or what has replaced asyncio.Handle._run
     cdef bint debugging
-    cdef bint running                # events must be watched: a turn is to let it run its batch
-    cdef object current_handle       # what runs right now, for those who ask in debug mode
+    cdef bint running                # events are timed: a turn lets the stopwatch run its batch
+    cdef object current_handle       # what is running, in debug mode
     cdef readonly uint64_t slow_count
 
     cdef int run_queue(self, loop, EventQueue* queue) except -1

@@ -1,7 +1,7 @@
-"""Stopwatch: runs events with an eye on the clock.
+"""Stopwatch: runs events and measures how long they take.
 
-A turn hands its events to the stopwatch only in debug mode, with a hook for what is slow, or while
-asyncio.Handle._run is replaced, so that all others pay nothing for it: one flag a turn.
+A turn hands its events to the stopwatch only in debug mode, with a slow-callback hook, or while
+asyncio.Handle._run is replaced; otherwise it costs a check of one flag per turn.
 """
 
 cimport cython
@@ -28,7 +28,7 @@ cdef class Stopwatch:
         self.slow_seconds = 0.1  # asyncio: slow_callback_duration
 
     cdef int run_queue(self, loop, EventQueue* queue) except -1:
-        """Run all events of a queue, telling of every one that took long."""
+        """Run all events of a queue, and report those that took long."""
         cdef Event* ev
         while not queue_is_empty(queue):
             ev = queue_take(queue)
@@ -39,7 +39,7 @@ cdef class Stopwatch:
         return 0
 
     cdef int run_handle(self, loop, Event* ev) except -1:
-        """Run a handle: known as the current one in debug mode, whole until it was reported."""
+        """Run a handle: the current one in debug mode; complete until it has been reported."""
         cdef Handle handle = <Handle>ev.data
         cdef int64_t start_ns = clock_ns()
         if self.debugging:
@@ -85,7 +85,7 @@ cdef class Stopwatch:
         return self.settle()
 
     cdef int settle(self) except -1:
-        """Find out whether events must be watched; O(1), a few nanoseconds."""
+        """Determine whether events must be timed; O(1), a few nanoseconds."""
         self.patched_run = handle_patched_run()
         self.running = self.debugging or self.hook is not None or self.patched_run is not None
         return 0

@@ -71,7 +71,7 @@ memory_keep(<PyTypeObject*>ThreadsafeHandle, KEPT_HANDLE_COUNT_MAX)
 
 
 cdef ThreadsafeHandle threadsafe_new(loop, callback, args, context, list origin):
-    """Return a handle that stands in no queue yet; see handle_new."""
+    """Return a handle that is in no queue yet; see handle_new."""
     cdef ThreadsafeHandle handle = ThreadsafeHandle.__new__(ThreadsafeHandle)
     handle.origin = origin
     handle_fill(handle, loop, callback, args, context)

@@ -1,26 +1,26 @@
 """TimerQueue: the timers that wait, the next one at hand: near ones in a tree, far ones in buckets.
 
 Why not a tree alone. Most timers are time-outs that are cancelled long before their time. In a tree
-of a million each costs a walk over 20 nodes that are in no cache, twice; in a bucket, a link.
+of a million each costs a walk over 20 uncached nodes, twice; in a bucket, a link.
 
 How it works. A key is a deadline in nanoseconds. `base` follows the clock. A key that differs from
-base in the lowest 12 bits only, or is smaller, is near: those stand in the tree, in exact order. Of
-the others the highest bit in which they differ from base says the level (6 bits each), the bits of
-that level say the bucket. So all keys of a level are smaller than those of the levels above, in a
-level the buckets are in order, and within a bucket the order is that of insertion. When the clock
-reaches the first bucket, it becomes base, and the bucket's timers are put anew: nearer to base now,
-they come to lower levels, or into the tree; a few go into the tree at once. A timer moves at most
-once for each level. The tree stays small, however many are due: a walk through a large one waits
-for memory and for mispredicted branches.
+base in the lowest 12 bits only, or is smaller, is near: near timers are in the tree, in exact
+order. For the others, the highest bit in which they differ from base selects the level (6 bits
+each), and the bits of that level select the bucket. So all keys of a level are smaller than those
+of the levels above, in a level the buckets are in order, and within a bucket the order is that of
+insertion. When the clock reaches the first bucket, it becomes base, and the bucket's timers are
+placed again: nearer to base now, they go to lower levels, or into the tree; a few go into the tree
+at once. A timer moves at most once for each level. The tree stays small, however many timers are
+due: a walk through a large one waits for memory and for mispredicted branches.
 
-Rules. Base may move on to any time before the first bucket: no key changes its bucket by that, for
-base and the bucket differ in the same bits as before. Hence a timer's bucket is known from its key,
-and equal keys are always in the same bucket, in the order they came: they stay in this order.
-`earliest` of a bucket is not made exact when a timer leaves, which would mean to look at all of it;
-at worst the loop wakes up once for a timer that was cancelled.
+Rules. Base may move to any time before the first bucket: no key changes its bucket by that, for
+base and the bucket differ in the same bits as before. Hence a timer's bucket follows from its key,
+and equal keys are always in the same bucket, in the order of insertion: they stay in this order.
+`earliest` of a bucket is not corrected when a timer leaves, which would require a walk over all of
+it; at worst the loop wakes up once for a timer that was cancelled.
 
-A radix heap (Ahuja, Mehlhorn, Orlin and Tarjan 1990) whose first bucket is nginx's tree of timers;
-the same as hierarchical timing wheels (Varghese and Lauck 1987) whose hands never run empty rounds.
+A radix heap (Ahuja, Mehlhorn, Orlin and Tarjan 1990) with nginx's tree of timers as first bucket;
+equivalent to hierarchical timing wheels (Varghese and Lauck 1987) that skip empty rounds.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -144,7 +144,7 @@ cdef void mark_empty(TimerQueue* queue, uint32_t level, uint32_t slot) noexcept 
 
 
 cdef bint open_bucket(TimerQueue* queue, uint64_t now) noexcept nogil:
-    """Move base on and put the timers of the first bucket anew; False if that is not reached."""
+    """Advance base and place the timers of the first bucket again; False if it is not reached."""
     cdef uint32_t level
     cdef uint32_t slot
     cdef uint32_t shift
@@ -168,7 +168,7 @@ cdef bint open_bucket(TimerQueue* queue, uint64_t now) noexcept nogil:
 
 
 cdef bint is_crowded(TimerBucket* bucket) noexcept nogil:
-    """True if a bucket has more timers than the tree takes with ease."""
+    """Return whether a bucket has more timers than the tree takes at little cost."""
     cdef RbNode* node = bucket.first
     for _ in range(CROWD_COUNT):
         if node == NULL:
@@ -178,7 +178,7 @@ cdef bint is_crowded(TimerBucket* bucket) noexcept nogil:
 
 
 cdef void empty_bucket(TimerQueue* queue, uint32_t level, uint32_t slot) noexcept nogil:
-    """Put every timer of a bucket that base has reached where it belongs now."""
+    """Place every timer of a bucket that base has reached again."""
     cdef TimerBucket* bucket = &queue.buckets[level][slot]
     cdef RbNode* node = bucket.first
     cdef RbNode* following

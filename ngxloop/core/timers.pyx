@@ -7,7 +7,21 @@ order they were asked for; never early: the deadline is rounded up to whole nano
 
 While a timer is armed its event is not posted, and the event's handler, data and links are the node
 of the timer queue: a timer has 112 bytes instead of 176, so that more of them stay in the cache.
-The node's colour lies over `posted`, `linked` over `ready`, which nobody reads of an armed timer.
+The node's colour lies over `posted`, `linked` over `ready`, which nothing reads of an armed timer.
+
+The journey of one timer:
+
+    call_later(60, f) -> schedule()   timer_new(): callback, arguments, context
+                                      timer_arm(): key = deadline in ns; the queue owns a reference
+      timerqueue_insert()             60 s away: a link in a bucket, O(1)
+         |                            timer_cancel() unlinks it and frees f: the usual end
+      in every turn: timers_expire() -> timerqueue_take()
+         |                            the clock reaches the bucket: its timers move to lower levels,
+         |                            at most once for each level
+         |                            less than 4 us away: into the red-black tree, in exact order
+         |                            due: an Event again, posted to `ready`, with the reference
+      run_ready() -> handle_run()     the next batch: f() in its context; the reference is dropped,
+                                      and the memory goes to the free list
 """
 
 cimport cython
@@ -40,7 +54,7 @@ cdef object PUBLIC_CLASS = object
 
 
 def bind_timer_class(public_class: type) -> None:
-    """Say which Python class timers appear to be: asyncio.TimerHandle."""
+    """Set the Python class that timers appear to be: asyncio.TimerHandle."""
     global PUBLIC_CLASS
     PUBLIC_CLASS = public_class
 
@@ -100,7 +114,7 @@ cdef class TimerHandle(Handle):
 @cython.no_gc
 @cython.final
 cdef class TracedTimerHandle(TimerHandle):
-    """A timer made in debug mode: it knows where."""
+    """A timer made in debug mode, which records where."""
 
     @property
     def _source_traceback(self):

@@ -7,7 +7,7 @@ cdef class Waker:
     cdef readonly int signal_fd      # read end of the pipe that Python's signal handler writes to
     cdef readonly int signal_write_fd
     cdef bint sleeping               # the loop waits, or is about to: it must be woken
-    cdef bint woken                  # somebody has written since the loop went to sleep
+    cdef bint woken                  # event_fd was written to since the loop went to sleep
 
     cdef int wake(self) except -1
     cdef int drain_wakes(self) noexcept

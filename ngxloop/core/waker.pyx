@@ -2,11 +2,11 @@
 
 Rules. `sleeping` is set and cleared with the GIL held, right before the wait gives it up and right
 after it is back; wake() is called with the GIL held. So a wake-up is never lost, and only the first
-one of a sleep costs a write. While the loop runs, posting is enough: it looks at its queue before
-it sleeps again.
+one of a sleep costs a write. While the loop runs, posting is enough: it checks its queue before it
+sleeps again.
 
 Signals come through a pipe of their own because signal.set_wakeup_fd() writes single bytes, which
-an eventfd refuses. Model: the eventfd of ngx_epoll_notify_init.
+an eventfd rejects. Model: the eventfd of ngx_epoll_notify_init.
 """
 
 cimport cython
@@ -56,7 +56,7 @@ cdef class Waker:
         return <int>read(self.event_fd, &count, sizeof(count))
 
     cdef bytes drain_signals(self):
-        """Return the numbers of the signals that came, one byte each."""
+        """Return the numbers of the signals that arrived, one byte each."""
         cdef char numbers[SIGNAL_BYTES]
         cdef ssize_t count = read(self.signal_fd, numbers, SIGNAL_BYTES)
         return numbers[:count] if count > 0 else b""

@@ -1,4 +1,4 @@
-"""FdWatching: add_reader, add_writer and their kin."""
+"""FdWatching: add_reader, add_writer and the like."""
 
 from libc.stdint cimport uint32_t
 
@@ -12,11 +12,11 @@ cdef class Waiter:
     cdef int fail_wait(self, exc) except -1
 
 cdef class Watcher:
-    cdef object sock                 # weak reference: the socket that epoll knows by this fd
-    cdef object fileobj              # what a user named the fd by, alive while it is watched
+    cdef object sock                 # weak reference: the socket that epoll has under this fd
+    cdef object fileobj              # the user's object for the fd, kept alive while it is watched
     cdef FdWatching loop             # None once the loop is closed
     cdef int fd
-    cdef Handle reader               # None while nobody reads
+    cdef Handle reader               # None while nothing waits for reading
     cdef Handle writer
 
 cdef class FdWatching(Scheduling):

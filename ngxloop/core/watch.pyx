@@ -1,13 +1,13 @@
-"""FdWatching: add_reader, add_writer and their kin.
+"""FdWatching: add_reader, add_writer and the like.
 
-Rules. One slot per fd carries reader and writer. Users' fds are level-triggered: a callback comes
-back until it has drained its fd. O_NONBLOCK is the user's affair. An add goes to epoll at once if
-nothing waits for the fd, or if the same direction was watched before: the number may be another
-file's by now (one MOD tells), and PermissionError for a regular file must reach the caller. Other
-changes are noted in the slot and applied before the next wait, so that an add and a remove in
-between cost nothing. If the number turns out to be another file's, what waited for the former file
-is forgotten. An event that is posted when its callback is removed or replaced was meant for that
-callback and is dropped: the new one may block on an fd that the old one has drained.
+Rules. One slot per fd carries reader and writer. Users' fds are level-triggered: a callback is
+called again until it has drained its fd. O_NONBLOCK is left to the user. An add goes to epoll at
+once if nothing waits for the fd, or if the same direction was watched before: the number may be
+another file's by now (one MOD shows it), and PermissionError for a regular file must reach the
+caller. Other changes are noted in the slot and applied before the next wait, so that an add and a
+remove in between cost nothing. If the number turns out to be another file's, what waited for the
+former file is forgotten. An event that is posted when its callback is removed or replaced was meant
+for that callback and is dropped: the new one may block on an fd that the old one has drained.
 
 An object with fileno() is kept alive while it is watched, and is found again when it is closed and
 has no number any more: programs close their socket first and remove the reader then.
@@ -32,14 +32,14 @@ from ngxloop.core.scheduling cimport Scheduling
 
 
 cdef class Waiter:
-    """A callback that can be told that its fd is watched no longer."""
+    """A callback that is notified when its fd is no longer watched."""
 
     cdef int fail_wait(self, exc) except -1:
         raise NotImplementedError
 
 
 cdef class Watcher:
-    """Who reads and who writes one of the user's fds; the owner of its slot."""
+    """The reader and the writer of one of the user's fds; the owner of its slot."""
 
     def __repr__(self):
         return repr(self.reader if self.reader is not None else self.writer)
@@ -49,7 +49,7 @@ cdef class Watcher:
         self.reader = self.writer = self.loop = self.fileobj = None
 
     def _refused(self, exc, uint32_t mask):
-        """Let the waiters fail: epoll refuses the fd; return True if a callback waits as well."""
+        """Fail the waits: epoll refuses the fd; return True if a callback waits as well."""
         cdef Handle handle
         cdef bint is_missed = False
         cdef uint32_t direction
@@ -63,7 +63,7 @@ cdef class Watcher:
         return is_missed
 
     def _forget_all_but(self, mask):
-        """The number is another file's: what waited for the former one does so no longer."""
+        """The number is another file's: cancel what waited for the former one."""
         cdef Connection* connection
         cdef Handle reader = None
         cdef Handle writer = None
@@ -78,14 +78,14 @@ cdef class Watcher:
         if not mask & EPOLLOUT:
             writer, self.writer = self.writer, None
             set_active(&connection.write, False)
-        if reader is not None:  # last: what it held may do anything when it is freed
+        if reader is not None:  # last: freeing what it held may run any code
             watcher_cancel(reader)
         if writer is not None:
             watcher_cancel(writer)
 
 
 cdef class FdWatching(Scheduling):
-    """The part of the event loop that watches the fds of others."""
+    """The part of the event loop that watches the fds of users."""
 
     def add_reader(self, fd, callback, *args):
         """Call callback(*args) whenever fd is readable, until remove_reader().
@@ -95,7 +95,7 @@ cdef class FdWatching(Scheduling):
                 O_NONBLOCK untouched.
 
         Raises:
-            ValueError: fd is no file descriptor.
+            ValueError: fd is not a file descriptor.
             RuntimeError: the fd belongs to a transport.
             PermissionError: epoll cannot watch this kind of file, a regular file for example.
         """
@@ -133,7 +133,7 @@ cdef class FdWatching(Scheduling):
 
     def _ensure_fd_no_transport(self, fd):
         cdef object number = number_of_fileobj(fd)
-        if number >= 0:  # add_reader() and its kin know what to say
+        if number >= 0:  # add_reader() and the like raise the right error
             self.refuse_transport(fd, number)
 
     cdef int refuse_transport(self, fileobj, int fd) except -1:
@@ -187,7 +187,7 @@ cdef class FdWatching(Scheduling):
         return handle
 
     cdef int end_wait_fd(self, int fd, bint writing, Handle handle) except -1:
-        """Call nobody any more. The interest stays in epoll until an event finds nobody waiting."""
+        """End a wait. The interest stays in epoll until an event finds that nothing waits."""
         cdef Connection* connection = self.pool.connection_of_fd(fd)
         cdef Watcher watcher
         if self.closed or connection == NULL or connection.kind != KIND_WATCHER:
@@ -263,7 +263,7 @@ cdef class FdWatching(Scheduling):
         return connection
 
     cdef int request(self, Connection* connection, uint32_t mask) except -1:
-        """Ask for more: with the next wait, or at once where the header says so."""
+        """Request an interest: with the next wait, or at once as the file header describes."""
         connection.wanted |= mask
         if connection.interest and not connection.idle and not connection.interest & mask:
             self.pool.mark_changed(connection)
@@ -299,12 +299,12 @@ cdef int set_handle(Connection* connection, bint writing, Handle handle) except 
         former, watcher.reader = watcher.reader, handle
         set_active(&connection.read, True)
     if former is not None:
-        watcher_cancel(former)  # last: what it held may do anything when it is freed
+        watcher_cancel(former)  # last: freeing what it held may run any code
     return 0
 
 
 cdef object weak_reference(sock):
-    """Return a weak reference, None for what has none: its fd is verified with each wait."""
+    """Return a weak reference, or None if there can be none: each wait verifies the fd then."""
     try:
         return ref(sock)
     except TypeError:
@@ -318,7 +318,7 @@ cdef void set_idle(FdWatching loop, Connection* connection) noexcept:
 
 
 cdef void set_active(Event* ev, bint active) noexcept:
-    """Say whether somebody waits; an event that was posted is for whoever waited before."""
+    """Set whether something waits; an event already posted was for the wait before."""
     ev.active = active
     if ev.posted:
         event_unpost(ev)
@@ -335,9 +335,9 @@ cdef int watcher_write(Event* ev) except -1:
 
 
 cdef int watcher_run(Watcher watcher, Handle handle, bint writing) except -1:
-    """Call a handle that stays; if it was replaced meanwhile it lets go of its loop now.
+    """Call a handle that stays; if it was replaced meanwhile it drops its loop now.
 
-    Whoever cancelled the handle instead of removing the callback wants no more calls either.
+    A handle that was cancelled, instead of the callback being removed, ends the watching, too.
     """
     if handle.event.cancelled:
         watcher.loop.unwatch_fd(watcher.fd, writing)
@@ -353,7 +353,7 @@ cdef int watcher_run(Watcher watcher, Handle handle, bint writing) except -1:
 
 
 cdef int watcher_cancel(Handle handle) except -1:
-    """Cancel a handle that is watched no more; one that runs right now reports to its loop yet."""
+    """Cancel a handle; one that is running keeps its loop, to which it may have to report."""
     handle_cancel(handle)
     if not handle.event.active:
         handle_forget(handle)
@@ -367,7 +367,7 @@ cdef int fileobj_to_fd(fileobj) except -1:
 
 cdef int socket_to_fd(sock) except -1:
     """Return the file descriptor of a socket object, which may be of a class of the user's."""
-    return fd_of_number(number_of_fileobj(sock.fileno()))  # asyncio asks for fileno() twice, too
+    return fd_of_number(number_of_fileobj(sock.fileno()))  # asyncio calls fileno() twice, too
 
 
 cdef object number_of_fileobj(fileobj):

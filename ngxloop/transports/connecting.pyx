@@ -1,20 +1,20 @@
 """StreamConnecting: a TCP connection to a numeric address that is not made yet.
 
-How it works. The fd gets a slot of the pool when connect(2) goes on in the background, and is
-registered with epoll once, for everything that its transport will ever want: the first OUT says
-that connect(2) has ended, SO_ERROR how. Then the transport takes the slot over. What the kernel
-reported in between stands in the slot's bits, so that nothing is registered or asked a second time:
-a connection costs one epoll_ctl, where asyncio's way over add_writer() needs three. Model:
+How it works. The fd gets a slot of the pool when connect(2) continues in the background, and is
+registered with epoll once, for everything that its transport will ever want: the first OUT reports
+that connect(2) has ended, SO_ERROR its result. Then the transport takes the slot over. The slot's
+bits hold what the kernel reported in between, so that nothing is registered or read a second time:
+a connection costs one epoll_ctl, where asyncio's way through add_writer() needs three. Model:
 ngx_event_connect_peer (nginx src/event/ngx_event_connect.c).
 
-To this machine itself connect(2) has ended when it says EINPROGRESS: the answers of the peer, which
-nobody may work off while it holds the socket, are worked off on its way out (Linux, tcp_v4_rcv:
-the socket's backlog). A second connect(2) tells how: 0, the error, or EALREADY if the peer's queue
-is full. So nobody has to wait, and the transport registers the fd like any other.
+To loopback addresses connect(2) has ended when it returns EINPROGRESS: the kernel queues the peer's
+packets while connect(2) holds the socket, and processes them before it returns (Linux, tcp_v4_rcv:
+the socket's backlog). A second connect(2) returns the result: 0, the error, or EALREADY if the
+peer's queue is full. So no wait is needed, and the transport registers the fd like any other.
 
 Rules. The slot OWNS a StreamConnecting, which owns the fd, until make_transport() or close(). A
-host that is no numeric address, and a port that is no valid number, are not our affair. Audit hooks
-get the events that socket objects raise; for them, and for nobody else, there is a socket object.
+host that is not a numeric address, or a port that is not a valid number, is left to BaseEventLoop.
+Audit hooks get the events that socket objects raise; a socket object is made for them only.
 """
 
 cimport cython
@@ -72,7 +72,7 @@ cdef extern from "Python.h":
     ) except -1
 
 cdef int STREAM_KIND = SOCK_STREAM
-# What socket.socket() is made of, by family, if somebody asks the transport for one.
+# The arguments of socket.socket(), by family, in case the transport is asked for one.
 cdef object KIND_4 = (AF_INET, SOCK_STREAM, IPPROTO_TCP)
 cdef object KIND_6 = (AF_INET6, SOCK_STREAM, IPPROTO_TCP)
 
@@ -92,7 +92,7 @@ cdef class StreamConnecting:
         return f"<ngxloop.StreamConnecting fd={self.fd} to {address}>"
 
     def is_closing(self):
-        """Return True once the fd is not ours any more: asked when somebody wants to watch it."""
+        """Return True once the fd is not ours any more, and others may watch it."""
         return self.fd < 0
 
     def check(self, int error):
@@ -139,7 +139,7 @@ cdef class StreamConnecting:
         self.close()
 
     cdef bint resolve(self, host, port) except? False:
-        """Fill in the address; False if it needs somebody to resolve or refuse it."""
+        """Fill in the address; return False if it must be resolved or refused elsewhere."""
         self.address_size = address_fill(AF_INET, (host, port), &self.address)
         if self.address_size == 0:
             self.address_size = address_fill(AF_INET6, (host, port), &self.address)
@@ -167,7 +167,7 @@ cdef class StreamConnecting:
         return 0
 
     cdef bint is_connected_at_once(self) except? False:
-        """Call connect(2); return False if it goes on in the background."""
+        """Call connect(2); return False if it continues in the background."""
         cdef sockaddr* address = <sockaddr*>&self.address
         if connect(self.fd, address, self.address_size) == 0:
             return True
@@ -176,13 +176,13 @@ cdef class StreamConnecting:
                 return True
             if errno != EALREADY and errno != EINTR:
                 self.check(errno)
-        # after EINTR it goes on in the background as well: connect(2)
+        # after EINTR it continues in the background as well: connect(2)
         elif errno != EINPROGRESS and errno != EINTR:
             raise_os_error(errno, None)
         return False
 
     cdef int wait(self) except -1:
-        """Let epoll tell when connect(2) has ended."""
+        """Have epoll report when connect(2) has ended."""
         # the kernel reports OUT alone; `read` is what a renewed epoll posts if it fails
         self.connection.read.handler = self.connection.write.handler = connect_ended
         self.connection.write.active = 1
@@ -198,11 +198,11 @@ cdef class StreamConnecting:
         cdef socklen_t size = sizeof(error)
         self.connection.write.active = 0
         if getsockopt(self.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0:
-            error = errno  # somebody else has closed the fd
+            error = errno  # the fd was closed by others
         return complete(self.waiter, error)
 
     cdef int tell_peer(self, StreamTransport transport) except -1:
-        """Let a transport know its peer: for IPv4 that is whom we asked for, but 0.0.0.0."""
+        """Set the peer of a transport: for IPv4 the address asked for, unless it is 0.0.0.0."""
         cdef socklen_t size = sizeof(transport.peer_raw)
         if self.address.ss_family == AF_INET:
             if (<sockaddr_in*>&self.address).sin_addr.s_addr != 0:
@@ -240,7 +240,7 @@ cdef int connect_ended(Event* ev) except -1:
 
 
 def connect_begin(Reactor loop not None, host, port):
-    """Start to connect to a numeric host; return None if it is none or the port is unusual.
+    """Start to connect; return None if the host is not numeric or the port is unusual.
 
     Raises:
         OSError: the kernel refuses at once: no fds left, network unreachable.

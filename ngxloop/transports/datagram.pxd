@@ -6,7 +6,7 @@ from ngxloop.transports.datagram_sender cimport DatagramSender
 cdef class DatagramTransport(DatagramSender):
     cdef list kept                   # (data, address) received while the protocol stopped reading
     cdef unsigned int receive_count  # datagrams to receive at once
-    cdef bint plain                  # of a family whose addresses we can read
+    cdef bint plain                  # of a family with addresses that core/sockaddr can read
     cdef bint has_end                # a connection of records: an empty one is the peer's end
 
     cdef int read_ready(self) except -1

@@ -3,7 +3,7 @@
 The fd is registered once, edge-triggered; pausing and resuming are flags. One recvmmsg()
 per event and turn into memory that the loop's endpoints share; if it was full, the event is posted
 again behind the others. A protocol that pauses in the middle gets the rest when it resumes. An
-error, such as the ICMP message that nobody listens there, goes to error_received() and closes
+error, such as an ICMP message about a closed port, goes to error_received() and closes
 nothing.
 """
 
@@ -46,7 +46,7 @@ from ngxloop.transports.transport cimport transport_start
 class _PublicTransport(
     transports._FlowControlMixin, asyncio.Transport, asyncio.DatagramTransport
 ):
-    """What a DatagramTransport appears to be: isinstance() looks at __class__."""
+    """What a DatagramTransport appears to be: isinstance() checks __class__."""
 
 
 @cython.final
@@ -77,7 +77,7 @@ cdef class DatagramTransport(DatagramSender):
         """Give the endpoint to another protocol, at any time."""
         self.protocol = protocol
 
-    # ---- what asyncio.Transport has and datagrams have not: callable, and refused as in asyncio
+    # ---- what asyncio.Transport has and datagrams do not: callable, and refused as in asyncio
 
     def write(self, data):
         """Raise NotImplementedError: datagrams are sent by sendto()."""
@@ -105,7 +105,7 @@ cdef class DatagramTransport(DatagramSender):
         self.connection.read.active = not self.paused and not self.closing
         try:
             self.loop.poller.poll_add(self.connection, EPOLLIN | EPOLLET)
-        except OSError as exc:  # somebody else has closed the fd
+        except OSError as exc:  # the fd was closed by others
             return self.fatal_error(exc, "Fatal error: the socket cannot be watched.")
         if self.blocked:  # connection_made() sent more than the kernel takes
             self.wait_writable()
@@ -156,7 +156,7 @@ cdef class DatagramTransport(DatagramSender):
         return 0
 
     cdef int receive_other(self) except -1:
-        """Receive one of a family whose addresses only the socket module can read; deliver it."""
+        """Receive one datagram by the socket module, which can read all addresses; deliver it."""
         try:
             data, address = self.sock.recvfrom(RECEIVE_BYTES)
         except OSError as exc:
@@ -165,9 +165,9 @@ cdef class DatagramTransport(DatagramSender):
         return self.deliver_one(data, address)
 
     cdef int receive_failed(self, int error) except -1:
-        """Nothing is there, or an error that the protocol must know.
+        """There is nothing to receive, or an error to report to the protocol.
 
-        Datagrams may stand behind an error. If it was there when the kernel reported the event,
+        Datagrams may be behind an error. If it was there when the kernel reported the event,
         drain is set; one that came later is reported by an event of its own.
         """
         cdef Connection* connection = self.connection
@@ -181,7 +181,7 @@ cdef class DatagramTransport(DatagramSender):
         return 0
 
     cdef int deliver(self, DatagramInbox inbox, unsigned int count) except -1:
-        """Give received datagrams to the protocol, until it closes or pauses."""
+        """Pass received datagrams to the protocol, until it closes or pauses."""
         cdef object context = self.context
         cdef unsigned int i = 0
         cdef bint entered = enter(context)
@@ -192,7 +192,7 @@ cdef class DatagramTransport(DatagramSender):
                 self.call_received(inbox.data(i - 1), inbox.address(i - 1))
                 if self.paused or self.closing:
                     break
-        finally:  # SystemExit, KeyboardInterrupt: the others are delivered when the loop goes on
+        finally:  # SystemExit, KeyboardInterrupt: the others are delivered when the loop continues
             if entered:
                 PyContext_Exit(context)
             self.more_to_deliver = False
@@ -209,7 +209,7 @@ cdef class DatagramTransport(DatagramSender):
         return 0
 
     cdef int deliver_kept(self) except -1:
-        """Give the protocol what was kept; then, in the next turn, go on receiving."""
+        """Pass to the protocol what was kept; then, in the next turn, receive again."""
         cdef list kept = self.kept
         self.kept = None
         kept.reverse()
@@ -261,7 +261,7 @@ cdef class DatagramTransport(DatagramSender):
 
 
 cdef bint enter(context) noexcept:
-    """Enter a context; False if we are in it already, as a callback turns the loop by hand."""
+    """Enter a context; False if it is entered already: a callback runs the loop by hand."""
     if PyContext_Enter(context) == 0:
         return True
     PyErr_Clear()
@@ -305,9 +305,9 @@ def connect_datagrams(Reactor loop not None, sock, protocol, address, extra, con
     return transport
 
 
-cdef object own_address(tell):
-    """Return what getsockname() or getpeername() of a socket tells, None if it fails."""
+cdef object own_address(method):
+    """Return the result of getsockname() or getpeername() of a socket, None if it fails."""
     try:
-        return tell()
+        return method()
     except OSError:
         return None

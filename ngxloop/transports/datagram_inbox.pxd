@@ -9,7 +9,7 @@ cdef class DatagramInbox:
     cdef mmsghdr* headers            # OWNS: one for each
     cdef iovec* vectors              # OWNS: one for each
     cdef sockaddr_storage* names     # OWNS: the sender of each
-    cdef bint lent                   # somebody reads it: nothing may be received into it now
+    cdef bint lent                   # in use by a delivery: nothing may be received into it now
 
     cdef int receive(self, int fd, unsigned int count) noexcept
     cdef bytes data(self, unsigned int i)

@@ -2,9 +2,9 @@
 
 How it works. One recvmmsg() takes all that has come, up to the inbox's capacity. Every datagram has
 a place that holds the largest its family may send, so none is ever cut short; memory that was never
-touched costs nothing. A loop has one inbox for IP and one for all else, whose datagrams may be
-larger, and all its endpoints share them: a datagram's data is copied into a bytes object of the
-right size before anybody else receives.
+touched costs nothing. A loop has one inbox for IP and one for other families, with larger
+datagrams, and all its endpoints share them: a datagram's data is copied into a bytes object of the
+right size before another endpoint receives.
 
 The places are not 64 KiB apart but two cache lines more: all of them would begin in the same set of
 the processor's cache, which has 8 to 16 ways.
@@ -99,13 +99,13 @@ cdef class DatagramInbox:
 
 
 cdef DatagramInbox inbox_get(Reactor reactor, int family):
-    """Return the inbox that the loop's endpoints of a family share; another one if it is lent."""
+    """Return the inbox that the loop's endpoints of a family share; a new one if it is lent."""
     cdef DatagramInbox inbox
     cdef bint is_ip = family == AF_INET or family == AF_INET6
     if reactor.inboxes is None:
         reactor.inboxes = {}
     inbox = reactor.inboxes.get(is_ip)
-    if inbox is None or inbox.lent:  # lent: a callback turns the loop by hand
+    if inbox is None or inbox.lent:  # lent: a callback runs the loop by hand
         inbox = DatagramInbox.__new__(DatagramInbox, is_ip)
         reactor.inboxes.setdefault(is_ip, inbox)
     return inbox

@@ -11,7 +11,7 @@ cdef enum OutboxState:
 cdef class DatagramOutbox:
     cdef list data                   # bytes objects; None while empty, as addresses
     cdef list addresses              # where each goes; None means where the socket is connected to
-    cdef Py_ssize_t first            # those before this index are gone
+    cdef Py_ssize_t first            # those before this index are sent
     cdef Py_ssize_t count            # datagrams that wait
     cdef Py_ssize_t size             # what they count for, in bytes
     cdef Py_ssize_t sent_bytes       # what the last send() has sent

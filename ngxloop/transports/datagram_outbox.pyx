@@ -1,10 +1,10 @@
 """DatagramOutbox: the datagrams an endpoint has yet to send.
 
 How it works. sendmmsg() for two or more, sendto() for one. The kernel stops at the first datagram
-that it does not take and tells only that it stopped: the next call, which begins with this one,
-gives the reason, and the others go on without it. Addresses are kept as the program gave them and
-get the kernel's form when they are sent, side by side on the stack, so a datagram that waits costs
-two references. An address that only the socket module can resolve is the endpoint's affair.
+that it does not take and reports only that it stopped: the next call, which begins with this one,
+returns the reason, and the others are sent without it. Addresses are kept as the program gave them
+and get the kernel's form when they are sent, side by side on the stack, so a datagram that waits
+costs two references. An address that only the socket module can resolve is left to the endpoint.
 """
 
 cimport cython
@@ -51,7 +51,7 @@ cdef class DatagramOutbox:
         return 0
 
     cdef OutboxState send(self, int fd, int family, bint connected) except? OUTBOX_EMPTY:
-        """Give the kernel as many as it takes, without blocking.
+        """Pass to the kernel as many as it takes, without blocking.
 
         Args:
             connected: None as an address means the peer; without it, the socket module's error.
@@ -92,7 +92,7 @@ cdef class DatagramOutbox:
         int family,
         bint connected,
     ) except -1:
-        """Describe the first datagrams, up to one whose address cannot be; return how many."""
+        """Describe the first datagrams, up to an address that cannot be; return how many."""
         cdef int count = min(self.count, SEND_DATAGRAM_COUNT)
         cdef PyObject* data
         cdef PyObject* address

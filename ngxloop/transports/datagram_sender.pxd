@@ -12,7 +12,7 @@ cdef class DatagramSender(SocketTransport):
     cdef int family
     cdef uint64_t sent_turn          # while joining: the turn of the last that was sent at once
     cdef bint connected              # the socket has a peer
-    cdef bint peer_named             # and that has an address: no other is ever looked at
+    cdef bint peer_named             # and that has an address: others are ignored
     cdef bint blocked                # the kernel takes no more: wait for OUT, or for a timer
     cdef bint more_to_deliver        # the protocol has further datagrams before it in this event
     cdef bint sending                # flush() is under way

@@ -106,7 +106,7 @@ cdef class DatagramSender(SocketTransport):
         if self.connection == NULL:
             raise RuntimeError("Event loop is closed")
         self.flush()
-        if self.closing:  # an error was told to the protocol, and it has closed
+        if self.closing:  # the protocol was called with an error, and has closed
             return
         self.closing = True
         self.connection.read.active = 0
@@ -182,7 +182,7 @@ cdef class DatagramSender(SocketTransport):
         return self.append(data, address)
 
     cdef bint send_resolved(self, bytes data, address, bint in_call) except -1:
-        """Send one datagram by the socket module, whose errors for a wrong address are asyncio's.
+        """Send one datagram by the socket module; so errors of a wrong address are asyncio's.
 
         Args:
             in_call: whether sendto() is to raise what error_received() raises.
@@ -214,7 +214,7 @@ cdef class DatagramSender(SocketTransport):
         cdef DatagramOutbox outbox = self.outbox
         outbox.append(data, address)
         if self.sending:
-            return 0  # flush() looks again
+            return 0  # flush() checks again
         if not self.blocked:
             if (
                 (self.more_to_deliver or self.loop.joining)
@@ -244,7 +244,7 @@ cdef class DatagramSender(SocketTransport):
         return self.after_flush()
 
     cdef int flush_some(self) except -1:
-        """Send what waits now; what error_received() adds without end is for the next turn."""
+        """Send what waits now; what error_received() keeps adding is left to the next turn."""
         cdef DatagramOutbox outbox = self.outbox
         cdef OutboxState state
         for _ in range(outbox.count):  # each time around takes one out at least
@@ -281,9 +281,9 @@ cdef class DatagramSender(SocketTransport):
         return 0
 
     cdef int wait_writable(self) except -1:
-        """The kernel takes no more: go on when it says OUT, which we ask for from now on.
+        """The kernel takes no more: continue when it reports OUT, which is requested from now on.
 
-        It never says so for a Unix receiver whose queue is full, unless we are connected to it.
+        It never does for a Unix receiver with a full queue, unless the socket is connected to it.
         """
         cdef Connection* connection = self.connection
         self.blocked = True
@@ -294,7 +294,7 @@ cdef class DatagramSender(SocketTransport):
         if connection.interest and not connection.interest & EPOLLOUT:
             try:
                 self.loop.poller.poll_modify(connection, connection.interest | EPOLLOUT)
-            except OSError as exc:  # it would wait for ever
+            except OSError as exc:  # it would block for ever
                 return self.fatal_error(exc, "Fatal write error on datagram transport")
         return 0
 
@@ -304,7 +304,7 @@ cdef class DatagramSender(SocketTransport):
         self.flush()
 
     cdef int send_late(self, bytes data, address) except -1:
-        """Send after close(): without a remote address it goes on until connection_lost()."""
+        """Send after close(): without a remote address that is possible until connection_lost()."""
         if self.address is not None or self.connection == NULL:
             return self.send_lost()
         return self.send_now(data, None if self.peer_named else address)

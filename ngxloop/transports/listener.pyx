@@ -1,11 +1,11 @@
 """Listener: accepts connections from one listening socket.
 
 Rules. The loop's accept gate decides when the socket is watched and how many connections one event
-may take; the listener tells it of each. What asyncio does in a task per connection happens right
-here: the protocol is made, and connection_made() follows in the same turn. Options of TCP are set
-on the listening socket and inherited by every connection, so that they cost no call each. EMFILE,
-ENFILE, ENOBUFS and ENOMEM are reported once, then all listeners rest for ACCEPT_RETRY_MS: the event
-stays pending and would come back at once. Model: ngx_event_accept (nginx).
+may take; the listener reports each to the gate. What asyncio does in a task per connection happens
+right here: the protocol is made, and connection_made() follows in the same turn. Options of TCP are
+set on the listening socket and inherited by every connection, so that they cost no call each.
+EMFILE, ENFILE, ENOBUFS and ENOMEM are reported once, then all listeners pause for ACCEPT_RETRY_MS:
+the event stays pending and would be reported again at once. Model: ngx_event_accept (nginx).
 """
 
 cimport cython
@@ -115,7 +115,7 @@ cdef class Listener:
         self.connection = NULL
 
     def accept_waiting(self):
-        """Accept every connection that waits, gate or not; for a server that is about to end."""
+        """Accept every waiting connection, whatever the gate says; for a server about to end."""
         if self.connection != NULL:
             self.accept_some(ACCEPT_WAITING_COUNT)
 
@@ -162,7 +162,7 @@ cdef class Listener:
         return 0
 
     cdef int out_of_resources(self, int error) except -1:
-        """Report it once and let all listeners rest."""
+        """Report it once and pause all listeners."""
         cdef Reactor loop = self.loop
         if loop.gate.paused:
             return 0
@@ -220,7 +220,7 @@ cdef class Listener:
 
 
 def resume_accepting(Reactor loop not None):
-    """End the rest that out_of_resources() began."""
+    """End the pause that out_of_resources() began."""
     if not loop.closed:
         loop.gate.resume()
 

@@ -1,13 +1,13 @@
 """OutBuffer: what a stream has yet to send.
 
-Rules. bytes are kept by reference, as nobody can change them; the caller copies anything else. One
+Rules. bytes are kept by reference, as they are immutable; the caller copies anything else. One
 send() for a single chunk, sendmsg() for up to SEND_VECTOR_COUNT chunks. Several chunks that are
 small together, such as the head and the body of an answer, are copied side by side on the stack and
 leave with one send(), which costs the kernel 150 ns less than a vector of two (Linux 6.18). An idle
-connection has none or an empty one; the list is given up when it has been sent.
+connection has no buffer or an empty one; the list is dropped when it has been sent.
 
-What others write into the same pipe must not get between our chunks more than it would have with a
-write() for each: small chunks share a writev() only up to PIPE_BUF bytes, which the kernel takes in
+What others write into the same pipe must not get between our chunks more often than with a write()
+for each: small chunks share a writev() only up to PIPE_BUF bytes, which the kernel takes in
 one piece (pipe(7)).
 """
 
@@ -37,7 +37,7 @@ cdef class OutBuffer:
         return 0
 
     cdef SendOutcome send(self, int fd) except? SEND_FAILED:
-        """Give the kernel as much as it takes, without blocking."""
+        """Pass to the kernel as much as it takes, without blocking."""
         cdef ssize_t count
         while self.size:
             if self.to_pipe:
@@ -91,7 +91,7 @@ cdef class OutBuffer:
         return 0
 
     cdef int next_chunk(self) except -1:
-        """Move the first chunk of rest to head; what is sent leaves the list now and then."""
+        """Move the first chunk of rest to head; sent chunks leave the list now and then."""
         self.head = <object>PyList_GET_ITEM(self.rest, self.first)
         self.offset = 0
         self.first += 1

@@ -36,7 +36,7 @@ cdef class PipeTransport(Transport):
         return f"<ngxloop.{type(self).__name__} {state} fd={self.pipe_fd}{self._repr_more()}>"
 
     def _repr_more(self):
-        """What else __repr__() tells of an open pipe."""
+        """Return what __repr__() adds for an open pipe."""
         return ""
 
     def set_protocol(self, protocol):
@@ -69,7 +69,7 @@ cdef class PipeTransport(Transport):
         On failure the pipe stays the caller's.
 
         Args:
-            refusal: text of the ValueError for a regular file and its kin.
+            refusal: text of the ValueError for a regular file or a folder.
         """
         cdef object number = pipe.fileno()
         cdef int fd
@@ -100,9 +100,9 @@ cdef class PipeTransport(Transport):
         return 0
 
     cdef int watch(self, uint32_t mask) except -1:
-        """Register the fd; some devices (/dev/null) epoll does not take: they never keep waiting.
+        """Register the fd; epoll refuses some devices (/dev/null), which never block.
 
-        Any other failure means that somebody else has closed the fd, and ends the connection.
+        Any other failure means that the fd was closed by others, and ends the connection.
         """
         try:
             self.loop.poller.poll_add(self.connection, mask)

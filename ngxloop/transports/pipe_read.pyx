@@ -1,12 +1,12 @@
 """ReadPipeTransport: the end of a pipe that is read.
 
-Rules. The fd is level-triggered, and one read follows one announcement of the kernel, never more:
-O_NONBLOCK belongs to everybody who shares the pipe, a shell or a child may have cleared it on our
-standard input, and a read that finds nothing would then stop the loop. Also, a short read proves
-nothing with terminals (one line at a time) and pipes of packets.
+Rules. The fd is level-triggered, and each event of the kernel is followed by one read, never more:
+O_NONBLOCK belongs to all processes that share the pipe. A shell or a child may have cleared it on
+our standard input, and a read that finds nothing would then block the loop. Also, a short read
+proves nothing with terminals (one line at a time) and pipes of packets.
 
-Pausing and resuming are flags: only if something comes while the pipe is paused is it taken out of
-epoll, which would tell of an end again and again, until it resumes.
+Pausing and resuming are flags: only if there is an event while the pipe is paused is it taken out
+of epoll, which would report an end again and again, until reading is resumed.
 """
 
 cimport cython
@@ -97,7 +97,7 @@ cdef class ReadPipeTransport(PipeTransport):
         return self.call_reported("data_received", (PyBytes_FromStringAndSize(buf, count),))
 
     cdef int nothing_received(self, ssize_t count, int error) except -1:
-        """A read returned 0 (everybody has closed the other end) or -1 (error is its errno)."""
+        """A read returned 0 (all other ends are closed) or -1 (error is its errno)."""
         if count == 0:
             if self.loop.debugging:
                 logger.info("%r was closed by peer", self)
@@ -107,7 +107,7 @@ cdef class ReadPipeTransport(PipeTransport):
         return self.fatal_error(os_error(error, None), "Fatal read error on pipe transport")
 
     cdef int end(self) except -1:
-        """The pipe has ended: eof_received() and connection_lost() come in the next turn."""
+        """The pipe has ended: eof_received() and connection_lost() follow in the next turn."""
         self.closing = True
         self.lost_count += 1
         self.schedule_lost(None)
@@ -115,7 +115,7 @@ cdef class ReadPipeTransport(PipeTransport):
         return 0
 
     cdef bint is_expected(self, exc) except -1:
-        """EIO is how a terminal says that its other end is closed."""
+        """EIO means that the other end of a terminal is closed."""
         return isinstance(exc, OSError) and exc.errno == EIO
 
 

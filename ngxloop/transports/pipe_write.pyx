@@ -2,8 +2,9 @@
 
 Rules. Every write() goes to the kernel at once, unless something waits: a line for the standard
 output must not be overtaken by a print(), and up to PIPE_BUF bytes of one write() stay in one
-piece. A FIFO or socket whose reader closes is lost at once, with BrokenPipeError if output waited;
-a socket that sends us something counts as closed, too, as in asyncio. Closing sends what waits.
+piece. When the reader closes, a FIFO or socket is lost at once, with BrokenPipeError if output
+waited; a socket that sends us something counts as closed, too, as in asyncio. Closing sends what
+waits.
 """
 
 cimport cython
@@ -25,7 +26,7 @@ logger = logging.getLogger("asyncio")
 
 
 class _PublicTransport(transports._FlowControlMixin, asyncio.WriteTransport):
-    """What a WritePipeTransport appears to be: isinstance() looks at __class__."""
+    """What a WritePipeTransport appears to be: isinstance() checks __class__."""
 
 
 @cython.final
@@ -77,7 +78,7 @@ cdef class WritePipeTransport(PipeTransport):
         """Return how many bytes wait because the kernel takes no more."""
         return self.writer.size
 
-    # ---- what asyncio's class has as well: callable, and refused as there
+    # ---- what asyncio's class has as well: callable, and refused as in asyncio
 
     def is_reading(self):
         """Raise NotImplementedError: nothing is read."""
@@ -102,7 +103,7 @@ cdef class WritePipeTransport(PipeTransport):
             return 0
         self.connection.read.handler = pipe_closed
         self.connection.read.active = self.is_fifo() or self.is_socket()
-        # a FIFO's EPOLLERR and a terminal's EPOLLHUP come unasked
+        # a FIFO's EPOLLERR and a terminal's EPOLLHUP are always reported
         self.watch(EPOLLIN | EPOLLRDHUP | EPOLLET if self.is_socket() else EPOLLET)
         if self.connection != NULL and not self.unpolled:
             self.writer.watch_again(self)

@@ -3,7 +3,7 @@
 from ngxloop.transports.socket_transport cimport SocketTransport
 
 cdef class ReadingTransport(SocketTransport):
-    cdef Py_ssize_t last_bytes       # what the last receive brought
+    cdef Py_ssize_t last_bytes       # what the last receive returned
     cdef bint raw                    # the protocol is a Receiver
     cdef bint buffered               # the protocol is a BufferedProtocol
     cdef bint feeds_reader           # the protocol is a StreamReaderProtocol

@@ -1,15 +1,15 @@
-"""ReadingTransport: the reading half of a stream connection: who gets what comes, and how.
+"""ReadingTransport: the reading half of a stream connection: receiving, and delivering.
 
 Rules. The fd is registered once, edge-triggered; `read.ready` remembers that there may be more to
 read, so pausing and resuming are flags. One receive per event and turn: a connection that sends
-without pause gets its event posted again behind the others. A receive that brought less than it
-asked for has emptied the kernel's buffer, unless `read.drain` says that this proves nothing: then
-one more brings the 0. Bytes go to the loop's buffer and from there to a bytes object of the right
+without pause gets its event posted again behind the others. A receive that returned less than it
+asked for has emptied the kernel's buffer, unless `read.drain` is set: then one more receive returns
+0 or the error. Bytes go to the loop's buffer and from there to a bytes object of the right
 size; a connection that keeps sending a lot receives straight into a bytes object. A StreamReader is
 fed from the loop's buffer, or receives much straight into its own, see streamreader.pyx. An idle
 connection has no buffer.
 
-A base class and not a part, as the Writer is: every connection reads.
+A base class and not a part of the transport, as the Writer is, because every connection reads.
 """
 
 cimport cython
@@ -52,7 +52,7 @@ cdef extern from "Python.h":
 
 logger = logging.getLogger("asyncio")
 
-# What get_buffer() is asked for.
+# The argument of get_buffer().
 cdef object ANY_SIZE = -1
 
 
@@ -153,9 +153,9 @@ cdef class ReadingTransport(SocketTransport):
 
     @cython.final
     cdef int feed_reader(self, reader, Py_ssize_t size) except -1:
-        """Tell a StreamReader what it has; if that is None, hand over what is in the loop's buffer.
+        """Wake a reader that has received; for None, feed what is in the loop's buffer.
 
-        By way of the protocol, if that is unusual.
+        The protocol is called if its reader is unusual.
         """
         cdef object context = self.context
         cdef char* data = self.loop.receive_buffer
@@ -261,7 +261,7 @@ cdef class ReadingTransport(SocketTransport):
 
     @cython.final
     cdef int received(self, Py_ssize_t count, Py_ssize_t wanted_bytes) except -1:
-        """Note what a receive brought; come again in the next turn if there may be more."""
+        """Record what a receive returned; run again in the next turn if there may be more."""
         self.last_bytes = count
         self.loop.received_bytes += count
         if self.connection.reusable:
@@ -307,7 +307,7 @@ cdef class ReadingTransport(SocketTransport):
 
 
 cdef inline Py_ssize_t receive_to_loop(ReadingTransport transport) except -1:
-    """Receive once into the loop's buffer; return how much there is to hand on, maybe nothing."""
+    """Receive once into the loop's buffer; return how much there is to deliver, maybe nothing."""
     cdef char* buf = transport.receive_memory()
     if buf == NULL:
         return 0
@@ -322,7 +322,7 @@ cdef Py_ssize_t receive_to_reader(ReadingTransport transport, reader) except -1:
 
 
 cdef inline Py_ssize_t taken(ReadingTransport transport, ssize_t count) except -1:
-    """Note what a receive of RECEIVE_BYTES returned; return how much there is to hand on."""
+    """Record what a receive of RECEIVE_BYTES returned; return how much there is to deliver."""
     if count > 0:
         transport.received(count, RECEIVE_BYTES)
         return count
@@ -331,7 +331,7 @@ cdef inline Py_ssize_t taken(ReadingTransport transport, ssize_t count) except -
 
 
 cdef inline Py_ssize_t expected_bytes(ReadingTransport transport) noexcept:
-    """Return how much may come: as much as last time, and a little more."""
+    """Return how much to expect: as much as last time, and a little more."""
     return min(transport.last_bytes + transport.last_bytes // 8, RECEIVE_BYTES)
 
 
@@ -346,7 +346,7 @@ cdef PyObject* tell_size(protocol, Py_ssize_t size) noexcept:
 
 
 cdef int receive_failed(ReadingTransport transport) except -1:
-    """There is no memory for what comes: a stream with a hole is worse than none."""
+    """There is no memory for received data: a stream with a gap is worse than none."""
     try:
         raise_outside(None)
     except MemoryError as exc:

@@ -1,7 +1,7 @@
 """SocketTransport: what every transport on a socket has.
 
-Rules. The socket object is made when somebody asks for it; from then on it owns the fd, and closing
-goes through it. The addresses stay known after the end.
+Rules. The socket object is made when it is requested; from then on it owns the fd, and closing goes
+through it. The addresses remain available after the end.
 """
 
 import socket
@@ -14,7 +14,7 @@ from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport address_object, local_address
 from ngxloop.transports.transport cimport Transport
 
-# Before 3.13 a Server counts its connections, since then it knows them.
+# Before 3.13 a Server counts its connections, since then it keeps a set of them.
 cdef bint SERVER_KNOWS_TRANSPORTS = sys.version_info >= (3, 13)
 
 
@@ -37,7 +37,7 @@ cdef class SocketTransport(Transport):
     def get_extra_info(self, name, default=None):
         """Return what is known of the connection: 'socket', 'sockname', 'peername' and the like.
 
-        'socket' is a TransportSocket, and stays one after close; the addresses stay known, too.
+        'socket' is a TransportSocket, also after close; the addresses remain available, too.
         """
         if name == "peername":
             answer = self.peer_address()
@@ -52,15 +52,15 @@ cdef class SocketTransport(Transport):
         return default if answer is None else answer
 
     def set_reusable(self, reusable):
-        """Say whether the connection is idle, so that it may be closed to make room for new ones.
+        """Set whether the connection is idle, so that it may be closed to make room for new ones.
 
         For servers: True when a keep-alive connection waits for the next request. What is received
-        makes it busy again. Under ngxloop-serve, --worker-connections says how many there may be.
+        makes it busy again. Under ngxloop-serve, --worker-connections limits their number.
         """
         if self.connection != NULL and not self.closing:
             self.loop.pool.set_reusable(self.connection, reusable)
 
-    # ---- attributes that other packages and test suites look at
+    # ---- attributes that other packages and test suites read
 
     @property
     def _sock(self):
@@ -100,7 +100,7 @@ cdef class SocketTransport(Transport):
     cdef object python_socket(self):
         """Return the TransportSocket; it is made here, and the fd is its own from then on.
 
-        Whoever asks may shut the socket down: what was written before goes out first.
+        The caller may shut the socket down: what was written before is sent first.
         """
         self.send_output()
         if self.shared_sock is None:
@@ -146,7 +146,7 @@ cdef class SocketTransport(Transport):
         return 0
 
 cdef object closed_socket(kind):
-    """Return a socket that is closed, for those who ask when it is too late."""
+    """Return a closed socket, for a request that comes too late."""
     sock = socket.socket(*kind)  # a socket object cannot be made without an fd
     sock.close()
     return sock

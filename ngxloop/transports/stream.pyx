@@ -1,6 +1,6 @@
 """StreamTransport: TCP and Unix stream connections.
 
-The base class reads, the Writer writes; here they meet, and here is a connection's life.
+The base class reads, the Writer writes; here is a connection's life.
 """
 
 cimport cython
@@ -24,7 +24,7 @@ from ngxloop.transports.writing cimport Writer, copied
 
 
 class _PublicTransport(transports._FlowControlMixin, asyncio.Transport):
-    """What a StreamTransport appears to be: isinstance() looks at __class__."""
+    """What a StreamTransport appears to be: isinstance() checks __class__."""
 
 
 @cython.final
@@ -36,7 +36,7 @@ cdef class StreamTransport(ReadingTransport):
     max_size = RECEIVE_BYTES
 
     def __init__(self):
-        raise TypeError("transports are made by create_connection(), create_server() and their kin")
+        raise TypeError("transports are made by create_connection(), create_server() and the like")
 
     @property
     def __class__(self):
@@ -80,7 +80,7 @@ cdef class StreamTransport(ReadingTransport):
         self.made_writer().end(self)
 
     def can_write_eof(self):
-        """Return True: a stream can be closed by halves."""
+        """Return True: each half of a stream can be closed by itself."""
         return True
 
     def get_write_buffer_size(self):
@@ -119,7 +119,7 @@ cdef class StreamTransport(ReadingTransport):
             raise ConnectionError("Connection is closed by peer")
         return self.made_writer().make_writable_waiter(self)
 
-    # ---- attributes that other packages and test suites look at
+    # ---- attributes that other packages and test suites read
 
     @property
     def _eof(self):
@@ -142,7 +142,7 @@ cdef class StreamTransport(ReadingTransport):
             return 0
         self.connection.read.handler = stream_read
         self.connection.read.active = not self.paused and not self.closing
-        if self.connection.interest:  # since connect(): there may be news already
+        if self.connection.interest:  # since connect(): there may be something to read already
             if self.connection.read.active and self.connection.read.ready:
                 self.loop.post(&self.connection.read)
             return 0
@@ -150,7 +150,7 @@ cdef class StreamTransport(ReadingTransport):
             self.loop.poller.poll_add(
                 self.connection, EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET
             )
-        except OSError as exc:  # somebody else has closed the fd
+        except OSError as exc:  # the fd was closed by others
             return self.fatal_error(exc, "Fatal error: the socket cannot be watched.")
         if self.writer is not None:
             self.writer.watch_again(self)
@@ -243,7 +243,7 @@ cdef StreamTransport stream_open(
 cdef StreamTransport stream_adopt(
     Reactor reactor, Connection* connection, socket_kind, protocol, context
 ):
-    """Return a transport that takes over a slot, which is registered, and what is known of it."""
+    """Return a transport that takes over a slot, which is registered, with its state."""
     cdef StreamTransport transport = StreamTransport.__new__(StreamTransport)
     transport.socket_kind = socket_kind
     transport.use_protocol(protocol)
@@ -270,7 +270,7 @@ cdef int stream_read(Event* ev) except -1:
 
 
 cdef int stream_write(Event* ev) except -1:
-    """The kernel takes more, or a turn ends whose writes are joined."""
+    """The kernel takes more, or a turn ends and its writes were joined."""
     cdef StreamTransport transport = <StreamTransport>ev.data
     if ev.active:
         ev.active = 0

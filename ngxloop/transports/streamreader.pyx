@@ -1,16 +1,17 @@
 """What feeds an asyncio.StreamReader without a Python frame.
 
-Rules. StreamReaderProtocol.data_received() hands bytes to StreamReader.feed_data(), which appends
-them to a bytearray, wakes who waits, and pauses the transport above twice the limit: four Python
+Rules. StreamReaderProtocol.data_received() passes bytes to StreamReader.feed_data(), which appends
+them to a bytearray, wakes the waiter, and pauses the transport above twice the limit: four Python
 frames and a bytes object for each receive. reader_feed() does the same straight from the loop's
-buffer, but only where nobody can tell the difference. Each of the four functions must be the one
-that asyncio had when this module was imported, found anew each time through the objects at hand:
-so subclasses, patched classes and patched instances are called as ever. And it must use the very
-names we know, or it is another version's, or was patched before. Whatever else is unusual is left
-to Python before anything has happened: data after the end of the stream, no reader, no bytearray.
+buffer, but only where no program can observe a difference. Each of the four functions must be the
+one that asyncio had when this module was imported, looked up each time through the objects in use:
+so subclasses, patched classes and patched instances are called as usual. And it must use exactly
+the names listed below; otherwise it is another version's, or was patched earlier. Anything else
+that is unusual is left to Python before any change: data after the end of the stream, no reader, no
+bytearray.
 
-Where much is expected it is received into the reader's bytearray itself, which is made longer
-before and cut after: one copy of all the data less.
+Where much is expected, it is received into the reader's bytearray itself, which is made longer
+before and cut after: that saves a copy of all the data.
 """
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
@@ -47,7 +48,7 @@ cdef extern from *:
         return _PyType_Lookup(Py_TYPE(owner), name);
     }
     """
-    # True if owner.name() calls this function; an error is a no: Python comes upon it again
+    # True if owner.name() calls this function; False after an error: Python meets it again
     bint calls "ngxloop_calls"(object owner, object name, object function) noexcept
     # BORROWED: what the class or a base of it has under this name; NULL if nothing
     PyObject* class_attribute "ngxloop_class_attribute"(object owner, object name) noexcept
@@ -71,7 +72,7 @@ cdef bint KNOWN = (
 
 
 cdef bint uses(function, list names) except -1:
-    """Tell whether a function uses these names, in this order; those of assertions may miss."""
+    """Return whether a function uses these names, in this order; _eof, of assertions, may miss."""
     code = getattr(function, "__code__", None)
     return code is not None and [name for name in code.co_names if name != "_eof"] == names
 
@@ -88,12 +89,12 @@ def feeds_readers() -> bool:
 
 
 cdef bint may_feed_reader(protocol) except -1:
-    """Tell whether it is worth calling reader_feed() for this protocol."""
+    """Return whether it is worth calling reader_feed() for this protocol."""
     return KNOWN and isinstance(protocol, PROTOCOL)
 
 
 cdef bint reader_feed(protocol, const char* data, Py_ssize_t size) except -1:
-    """Do what protocol.data_received() would do; False if it must be called, nothing is done then.
+    """Do what protocol.data_received() would do; or do nothing and return False: call it then.
 
     Args:
         protocol: one for which may_feed_reader() is true.
@@ -117,7 +118,7 @@ cdef object reader_with_room(protocol, Py_ssize_t room):
         return None
     try:
         PyByteArray_Resize(reader._buffer, PyByteArray_GET_SIZE(reader._buffer) + room)
-    except (BufferError, MemoryError):  # somebody holds a view: that matters if data comes
+    except (BufferError, MemoryError):  # there is a view of it: that matters only if there is data
         return None
     return reader
 
@@ -147,14 +148,14 @@ cdef ssize_t reader_receive(reader, int fd, Py_ssize_t room, char* spare) except
         PyByteArray_Resize(buffer, filled + max(0, min(count, room)))
         if count > room:
             extend(buffer, spare, count - room)
-    except MemoryError:  # a stream with a hole is worse than none
+    except MemoryError:  # a stream with a gap is worse than none
         count, error = -1, errno.ENOMEM
     errno.errno = error
     return count
 
 
 cdef int reader_wake(reader) except -1:
-    """Wake who waits for data; pause the transport if there is too much of it."""
+    """Wake the waiter for data; pause the transport if there is too much of it."""
     cdef object waiter = reader._waiter
     if waiter is not None:
         reader._waiter = None
@@ -198,7 +199,7 @@ cdef ssize_t receive_vector(int fd, iovec* vector) noexcept:
 
 
 cdef int extend(buffer, const char* data, Py_ssize_t size) except -1:
-    """Append to a bytearray; BufferError if somebody holds a view of it."""
+    """Append to a bytearray; raise BufferError if there is a view of it."""
     cdef Py_ssize_t filled = PyByteArray_GET_SIZE(buffer)
     PyByteArray_Resize(buffer, filled + size)
     memcpy(PyByteArray_AS_STRING(buffer) + filled, data, size)
@@ -206,14 +207,14 @@ cdef int extend(buffer, const char* data, Py_ssize_t size) except -1:
 
 
 cdef int pause_transport(reader) except -1:
-    """The reader has more than it wants: pause its transport, if that can be and is not yet."""
+    """The reader has more than it wants: pause its transport, if that is possible."""
     cdef object transport = reader._transport
     if transport is None or reader._paused:
         return 0
     try:
         transport.pause_reading()
     except NotImplementedError:
-        reader._transport = None  # so that we do not try again
+        reader._transport = None  # so that this is not tried again
     else:
         reader._paused = True
     return 0

@@ -30,7 +30,7 @@ cdef class TlsRecords:
     cdef Py_ssize_t add(self, const char* data, Py_ssize_t size) noexcept:
         """Count the records that end in the next bytes; return how many bytes that were.
 
-        It goes on to the end of the record that makes TLS_SLICE_BYTES full, or of the data.
+        It continues to the end of the record that makes TLS_SLICE_BYTES full, or of the data.
         """
         cdef Py_ssize_t taken = 0
         cdef Py_ssize_t step

@@ -4,8 +4,8 @@ A transport's life: take_slot(); its first event calls connection_made(); events
 close(), abort() or an error schedules the end; the last event, in the next turn, calls
 connection_lost() and release() gives everything back.
 
-Rules. The slot OWNS the transport from take_slot() to release(), so a connection that nobody refers
-to stays open, paused or not. connection_lost() is called exactly once and never from inside
+Rules. The slot OWNS the transport from take_slot() to release(), so a connection without any other
+reference stays open, paused or not. connection_lost() is called exactly once and never from inside
 close(). All calls to the protocol run in one fixed context, as in Python 3.15, on every version.
 """
 
@@ -107,7 +107,7 @@ cdef class Transport(FlowControl):
     def _fatal_error(self, exc, message="Fatal error on transport"):
         self.fatal_error(exc, message)
 
-    # ---- attributes that other packages and test suites look at
+    # ---- attributes that other packages and test suites read
 
     @property
     def _closing(self):
@@ -127,7 +127,7 @@ cdef class Transport(FlowControl):
         return self.extra
 
     def _loop_closed(self):
-        """The loop closes with this connection open: __del__ must close it, with a warning."""
+        """The loop closes with this connection open: __del__ closes it, with a warning."""
         self.connection = NULL
         self.closing = True
 
@@ -196,9 +196,9 @@ cdef class Transport(FlowControl):
         return self.loop.waker.wake()  # a thread has written to it or closed it
 
     cdef int lose(self) except -1:
-        """Tell the protocol and give everything back."""
+        """Call connection_lost() and give everything back."""
         try:
-            if not self.started:  # closed before its first event, by Server.close_clients() say
+            if not self.started:  # closed before its first event: by Server.close_clients()
                 self.call_reported("connection_made", (self,))
             self.call_reported("connection_lost", (self.exception,))
         finally:
@@ -227,11 +227,11 @@ cdef class Transport(FlowControl):
     # ---- what subclasses change
 
     cdef bint has_duplicates(self) except -1:
-        """Tell whether others may hold a duplicate of the fd."""
+        """Return whether others may hold a duplicate of the fd."""
         return False
 
     cdef int released(self, Reactor reactor) except -1:
-        """Leave what else counts this transport; reactor is None if the loop is closed."""
+        """Leave other counts of connections; reactor is None if the loop is closed."""
         return 0
 
     cdef int close_fd(self) except -1:
@@ -243,8 +243,8 @@ cdef class Transport(FlowControl):
     cdef int close_owner(self, owner) except -1:
         """Close the Python object that owns the fd.
 
-        That fails if somebody else has closed the fd, or if the object has a buffer of its own that
-        cannot be written. Then it is closed all the same, and the loop must go on.
+        That fails if the fd was closed by others, or if the object has a buffer of its own that
+        cannot be written. It is closed nevertheless, and the loop must continue.
         """
         cdef object reactor = self.loop
         try:
@@ -253,7 +253,7 @@ cdef class Transport(FlowControl):
             raise
         except BaseException as exc:
             reactor.call_exception_handler({
-                "message": f"{owner!r}.close() failed; it is closed all the same",
+                "message": f"{owner!r}.close() failed; it is closed nevertheless",
                 "exception": exc,
                 "transport": self,
             })

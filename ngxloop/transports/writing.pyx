@@ -9,7 +9,7 @@ when the read handler returns, else at the end of the turn, at once above FLUSH_
 high-water mark. Everything that shows the buffer or ends the connection flushes first.
 
 A Writer is part of its transport, which makes it for the first write: a connection that only reads
-has none. The transport passes itself to each call, so that there is no reference back to it.
+has no writer. The transport passes itself to each call, so that no reference back is needed.
 """
 
 cimport cython
@@ -92,25 +92,25 @@ cdef class Writer(OutBuffer):
         return transport.resume_protocol()
 
     cdef int unblock(self) except -1:
-        """The kernel said OUT: the next flush may send."""
+        """The kernel reported OUT: the next flush may send."""
         self.blocked = False
         return complete(self.writable_waiter, None)
 
     cdef int watch_again(self, Transport transport) except -1:
-        """The fd has just been registered: ask for OUT if output waits for it."""
+        """The fd has just been registered: request OUT if output waits for it."""
         if self.blocked:  # connection_made() wrote more than the kernel takes
             self.wait_writable(transport)
         return 0
 
     cdef int wait_writable(self, Transport transport) except -1:
-        """The kernel's buffer is full: go on when it says OUT, which we ask for from now on."""
+        """The kernel's buffer is full: continue when it reports OUT, which is requested now."""
         cdef Connection* connection = transport.connection
         self.blocked = True
         connection.write.active = 1
         if connection.interest and not connection.interest & EPOLLOUT:
             try:
                 transport.loop.poller.poll_modify(connection, connection.interest | EPOLLOUT)
-            except OSError as exc:  # it would wait for ever
+            except OSError as exc:  # it would block for ever
                 return transport.send_failed(exc.errno)
         return 0
 
@@ -151,7 +151,7 @@ cdef class Writer(OutBuffer):
         if self.ending:
             raise exc
         transport.loop.call_exception_handler({
-            "message": "shutdown() failed; the peer is not told of the end of our half",
+            "message": "shutdown() failed; the end of our half is not sent",
             "exception": exc,
             "transport": transport,
             "protocol": transport.get_protocol(),
@@ -199,7 +199,7 @@ cdef class Writer(OutBuffer):
 
 
 cdef bytes copied(data):
-    """Return a mutable buffer's content; asyncio's error for what is no buffer."""
+    """Return the content of a mutable buffer; raise asyncio's error for other objects."""
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise TypeError(
             f"data argument must be a bytes-like object, not {type(data).__name__!r}"
