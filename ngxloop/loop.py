@@ -20,14 +20,23 @@ from ngxloop.aio.tls import TlsHooks
 from ngxloop.aio.transports import TransportHooks
 from ngxloop.core.methods import adopt_methods
 
-# Not time(): the core compares it to find out whether it is overridden.
 _BUSY_METHODS = (
+    "add_reader",
+    "add_writer",
     "call_at",
     "call_later",
     "call_soon",
     "call_soon_threadsafe",
     "create_future",
     "create_task",
+    "get_debug",  # asked by every future and task
+    "is_closed",
+    "remove_reader",
+    "remove_writer",
+    "sock_recv",
+    "sock_recv_into",
+    "sock_sendall",
+    "time",
 )
 
 

@@ -33,3 +33,12 @@ def adopt_methods(owner: type, names) -> None:
         # The definition is part of the compiled module and lives as long as the process.
         definition = (<PyMethodDescrObject*>method).d_method
         setattr(owner, name, PyDescr_NewMethod(<PyTypeObject*>owner, definition))
+
+
+cdef bint is_same_method(method, original) noexcept:
+    """Return whether method is a compiled method, or the one that a class has adopted from it."""
+    if type(method) is not MethodDescriptorType or type(original) is not MethodDescriptorType:
+        return False
+    return (
+        (<PyMethodDescrObject*>method).d_method == (<PyMethodDescrObject*>original).d_method
+    )

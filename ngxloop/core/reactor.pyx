@@ -46,6 +46,7 @@ from ngxloop.core.gate cimport AcceptGate
 from ngxloop.core.handle cimport handle_drop, handle_run
 from ngxloop.core.limits cimport BUSY_POLL_SLICE_MS, RECEIVE_BYTES, SIGNAL_BYTES, WAIT_SECONDS_MAX
 from ngxloop.core.linux cimport EPOLLET, EPOLLIN
+from ngxloop.core.methods cimport is_same_method
 from ngxloop.core.polling cimport Polling
 from ngxloop.core.ready cimport (
     queue_init,
@@ -246,7 +247,7 @@ cdef class Reactor(Polling):
 
     cdef int look_for_overrides(self) except -1:
         """Find out whether a subclass has a clock of its own, or a call_at()."""
-        if type(self).time is not Reactor.time:
+        if not is_same_method(type(self).time, Reactor.time):
             self.clock_overridden = True
         if type(getattr(type(self), "call_at", None)) is not MethodDescriptorType:
             self.call_at_overridden = True

@@ -1,23 +1,34 @@
 """Adopted methods: compiled methods of a base become those of the class that inherits them."""
 
 import asyncio
+import contextlib
 import inspect
 
 import pytest
 
 from ngxloop import EventLoop
 from ngxloop.core.methods import adopt_methods
-from ngxloop.core.scheduling import Scheduling
+from ngxloop.core.sockops import SockCalls
 
 ADOPTED = pytest.mark.parametrize(
     "name",
     [
+        "add_reader",
+        "add_writer",
         "call_at",
         "call_later",
         "call_soon",
         "call_soon_threadsafe",
         "create_future",
         "create_task",
+        "get_debug",
+        "is_closed",
+        "remove_reader",
+        "remove_writer",
+        "sock_recv",
+        "sock_recv_into",
+        "sock_sendall",
+        "time",
     ],
 )
 
@@ -27,8 +38,8 @@ def test_event_loop_owns_what_is_called_often(name):
     method = getattr(EventLoop, name)
 
     assert method.__objclass__ is EventLoop
-    assert inspect.signature(method) == inspect.signature(getattr(Scheduling, name))
-    assert method.__doc__ == getattr(Scheduling, name).__doc__
+    assert inspect.signature(method) == inspect.signature(getattr(SockCalls, name))
+    assert method.__doc__ == getattr(SockCalls, name).__doc__
 
 
 @ADOPTED
@@ -49,6 +60,19 @@ def test_adopted_method_works_for_a_subclass_and_through_super():
         runner.run(asyncio.sleep(0))
 
         assert runner.get_loop().count > 0
+
+
+def test_adopted_clock_does_not_count_as_a_clock_of_the_programs():
+    class Subclass(EventLoop):
+        pass
+
+    class Testing(EventLoop):
+        def time(self):
+            return 0.0
+
+    for loop_class, is_own in ((EventLoop, True), (Subclass, True), (Testing, False)):
+        with contextlib.closing(loop_class()) as loop:
+            assert ("clock" in loop.stats().fast_paths) is is_own, loop_class
 
 
 def test_what_is_not_compiled_is_refused():
