@@ -97,13 +97,13 @@ class Connections(LoopBase):
             raise
 
     def _close_unless_transported(self, sock: socket.socket) -> None:
-        """Close a socket that has not been given to a transport: the transport closes its own."""
-        try:
-            self._ensure_fd_no_transport(sock)
-        except RuntimeError:
-            return
-        except ValueError:  # an object of the program's that has no number
-            pass
+        """Close a socket that has not been given to a transport: the transport closes its own.
+
+        One that is closing still has a slot under the number, which must not be another file's.
+        """
+        with contextlib.suppress(ValueError):  # an object of the program's that has no number
+            if self._has_transport(sock):
+                return
         sock.close()
 
     async def getaddrinfo(

@@ -136,6 +136,15 @@ cdef class FdWatching(Scheduling):
         if number >= 0:  # add_reader() and the like raise the right error
             self.refuse_transport(fd, number)
 
+    def _has_transport(self, fd):
+        """Return whether a transport has the fd: one that is closing has it until it is lost."""
+        cdef object number = number_of_fileobj(fd)
+        cdef Connection* connection
+        if number < 0 or self.closed:
+            return False
+        connection = self.pool.connection_of_fd(fd_of_number(number))
+        return connection != NULL and connection.kind == KIND_TRANSPORT
+
     cdef int refuse_transport(self, fileobj, int fd) except -1:
         """Raise RuntimeError if an open transport has the fd."""
         cdef Connection* connection = self.pool.connection_of_fd(fd)

@@ -9,9 +9,10 @@ import weakref
 import pytest
 
 from tests.support.loops import is_stdlib
-from tests.support.sockets import LOOPBACK, refused_address, tcp_listener, tcp_pair
+from tests.support.sockets import LOOPBACK, refused_address, tcp_listener, tcp_pair, unix_pair
 from tests.support.streams import address_of, serving
 from tests.support.tls import client_context
+from tests.support.waiting import turns, wait_until
 
 
 class FactoryError(Exception):
@@ -79,6 +80,29 @@ async def test_a_socket_that_another_transport_uses_is_not_closed():
         assert ours.fileno() >= 0
         transport.close()
         await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("method", ["create_connection", "connect_accepted_socket"])
+async def test_the_socket_of_a_cancelled_attempt_is_open_until_its_transport_is_lost(method):
+    loop = asyncio.get_running_loop()
+    numbers = []
+
+    async def attempt(sock):
+        try:
+            await getattr(loop, method)(asyncio.Protocol, sock=sock)
+        finally:
+            numbers.append(sock.fileno())
+
+    with unix_pair() as (ours, _):
+        number = ours.fileno()
+        attempting = asyncio.create_task(attempt(ours))
+        await turns(1)  # the transport is made, and waits for its first event
+        attempting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await attempting
+        await wait_until(lambda: ours.fileno() == -1)
+
+    assert numbers == [number]
 
 
 async def test_a_datagram_socket_is_closed_when_the_protocol_factory_raises(made_sockets):
