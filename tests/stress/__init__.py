@@ -1,0 +1,1 @@
+"""Everything that a loop can do, at random and at once: python -m tests.stress SEED."""
