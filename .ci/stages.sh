@@ -6,6 +6,7 @@
 #                  others; `all`: the whole suite on each
 # SANITIZED_TESTS  what `make asan` runs: files, folders and options of pytest
 # DEBUGGED_TESTS   the same for `make debug`
+# STRESS_SEEDS     the number of runs of the stage stress
 
 readonly PACKAGES_TIME_LIMIT=600 # seconds
 readonly PYTHONS=(3.11 3.12 3.13 3.14 3.15)
@@ -125,8 +126,8 @@ layers() {
     scripts/with test python -m pytest -q tests/test_layers.py
 }
 
-# Other packages on ngxloop, against real servers of this machine.
-packages() {
+# What the stages packages and own_tests need; installing has no limit of its own.
+prepare_packages() {
     # shellcheck source=scripts/machine.sh
     source scripts/machine.sh
     if ! command -v redis-server >/dev/null; then
@@ -135,8 +136,27 @@ packages() {
     if ! compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; then
         install_packages "the PostgreSQL server" postgresql
     fi
-    scripts/with packages true # installing has no limit of its own
+    scripts/with packages true
+}
+
+# Other packages on ngxloop, against real servers of this machine.
+packages() {
+    prepare_packages
     timeout "$PACKAGES_TIME_LIMIT" make test-packages
+}
+
+# Other packages' own tests, the long suites as well. Each run of one has a limit.
+own_tests() {
+    prepare_packages
+    scripts/with packages python -m tests.packages.own_tests all
+}
+
+# Everything at random, with what shows memory that is used when it is gone.
+stress() {
+    local seed
+    for seed in $(seq "$STRESS_SEEDS"); do
+        PYTHONMALLOC=debug scripts/with test python -X dev -m tests.stress "$seed" --gc-threshold 1
+    done
 }
 
 # What a user of pip gets: built from the sdist alone, by tools that pip fetches for the purpose.

@@ -1,8 +1,8 @@
 """python -m tests.stress SEED: random work of every kind in one process; 0 if nothing was wrong.
 
 Rounds of a new loop each follow each other until the time is over. On failure the seed, what is
-wrong and the last notes are printed. With NGXLOOP_TEST_LOOP=asyncio:SelectorEventLoop it tries asyncio's
-loop, which does not keep all that ngxloop promises.
+wrong and the last notes are printed. NGXLOOP_TEST_LOOP=asyncio:SelectorEventLoop has asyncio's
+loop tried, which does not keep all that ngxloop promises.
 
 How to look for memory that is used when it is gone, or never freed:
 
@@ -29,6 +29,7 @@ def main() -> int:
     gc.freeze()
     if options.gc_threshold:
         gc.set_threshold(options.gc_threshold)
+    print(f"seed {options.seed}", flush=True)  # a crash must not hide it
     counts = [0, 0]
     end = time.monotonic() + options.seconds
     while time.monotonic() < end:
