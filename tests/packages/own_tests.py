@@ -29,6 +29,16 @@ PROJECT = Path(__file__).parents[2]
 # A folder of its own on the path: `tests` is the package's, not ours.
 PLUGINS = Path(__file__).parent / "plugins"
 
+# Of pytest, for every suite: without what the package's own settings ask for.
+OPTIONS = [
+    "-q",
+    "-oaddopts=",
+    "-ofilterwarnings=",
+    "-Wignore",
+    "-pown_outcomes",
+    "-pno:cacheprovider",
+]
+
 # The folder of what is installed for one suite alone.
 BESIDE = "beside"
 
@@ -60,6 +70,7 @@ class Run:
 
 def main() -> int:
     """Run the suites named as arguments, or the short ones; return the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and end what was started
     wanted = sys.argv[1:] or [suite.package for suite in SUITES if not suite.is_long]
     suites = [suite for suite in SUITES if suite.package in wanted or "all" in wanted]
     return max([compare(suite) for suite in suites], default=2)
@@ -90,13 +101,13 @@ def compare(suite: Suite) -> int:
 def are_comparable(suite: Suite, on_asyncio: Run, on_ours: Run) -> bool:
     """Tell, and print if not, whether both runs came to their ends and ran the same tests."""
     for name, result in (("asyncio", on_asyncio), ("ngxloop", on_ours)):
-        if not result.is_whole():
+        if not result.is_whole() or not result.tests("passed"):
             print(f"FAILED {suite.package} ended with {result.code} on {name}:\n{result.output}")
             return False
     missing = on_asyncio.tests("passed") - on_ours.tests("passed") - on_ours.tests("failed")
     for test in sorted(missing):
         print(f"FAILED {suite.package} {test} does not run on ngxloop")
-    return bool(on_ours.tests("passed")) and not missing
+    return not missing
 
 
 def fails_again(suite: Suite, sources: Path, test: str, options: list[str]) -> bool:
@@ -162,15 +173,14 @@ def run(
     outcomes = sources / f"{plugin}.outcomes"
     outcomes.unlink(missing_ok=True)
     output = sources / f"{plugin}.txt"
-    options = ["-o", "addopts=", "-p", plugin, "-p", "own_outcomes", "-p", "no:cacheprovider"]
-    options += ["-p", "no:randomly", "-W", "ignore", f"--timeout={TEST_LIMIT}", *arguments]
+    options = [*OPTIONS, "-p", plugin, f"--timeout={TEST_LIMIT}", *arguments]
     environment = {
         "PYTHONPATH": os.pathsep.join(map(str, [PLUGINS, PROJECT, sources.parents[1] / BESIDE])),
         "NGXLOOP_OUTCOMES": str(outcomes),
     }
     with output.open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-q", *options],
+            [sys.executable, "-m", "pytest", *options],
             cwd=sources / suite.folder,
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
