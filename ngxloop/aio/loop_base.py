@@ -39,7 +39,6 @@ _BASE_ATTRIBUTES = (
     "_old_agen_hooks",
     "_ready",
     "_scheduled",
-    "_task_factory",
     "_thread_id",
     "_timer_cancelled_count",
 )
@@ -69,7 +68,6 @@ class LoopBase(SockCalls, asyncio.BaseEventLoop):
     if TYPE_CHECKING:
         # What the mix-ins and the core use of BaseEventLoop's private names, which typeshed omits.
         _old_agen_hooks: Any
-        _task_factory: Any
         _thread_id: int | None
 
         def _asyncgen_finalizer_hook(self, agen: AsyncGenerator[Any, Any]) -> None: ...

@@ -14,10 +14,6 @@ from ngxloop.core.handle import Handle
 class LoopCallbacks(Protocol):
     """What core/ and transports/ call on the loop, beyond the compiled methods."""
 
-    @property
-    def _task_factory(self) -> object:
-        """Asked by create_task(): if it is not None, BaseEventLoop.create_task() makes the task."""
-
     def _check_callback(self, callback: object, method: str, /) -> None:
         """Raise TypeError, in debug mode, if callback is a coroutine or cannot be called."""
 

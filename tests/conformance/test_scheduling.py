@@ -34,6 +34,41 @@ def test_call_soon_accepts_no_keyword_but_context(loop):
         loop.call_soon(print, end="")
 
 
+def test_call_soon_takes_its_context_by_any_string_of_that_name(loop):
+    variable = contextvars.ContextVar("variable", default="outside")
+    context = contextvars.copy_context()
+    context.run(variable.set, "inside")
+    seen = []
+    name = "".join(["con", "text"])  # equal to the usual one, and another object
+    loop.call_soon(lambda: seen.append(variable.get()), context=context)
+    loop.call_soon(lambda: seen.append(variable.get()), **{name: context})
+    loop.call_soon(lambda: seen.append(variable.get()), context=None)
+
+    run_turns(loop, 1)
+
+    assert seen == ["inside", "inside", "outside"]
+
+
+def test_call_soon_takes_the_callback_by_its_name(loop):
+    seen = []
+    loop.call_soon(callback=lambda: seen.append(True), context=contextvars.copy_context())
+
+    run_turns(loop, 1)
+
+    assert seen == [True]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"context": None}, {"contexts": None}, {"context": None, "name": None}],
+    ids=["nothing", "only_context", "unknown", "two"],
+)
+def test_call_soon_refuses_wrong_arguments(loop, options):
+    arguments = (print,) if "contexts" in options or len(options) == 2 else ()
+    with pytest.raises(TypeError):
+        loop.call_soon(*arguments, **options)
+
+
 def test_a_callback_added_by_a_callback_runs_one_turn_later(loop):
     seen = []
 

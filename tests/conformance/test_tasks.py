@@ -2,7 +2,9 @@
 
 import asyncio
 import contextvars
+import gc
 import sys
+import weakref
 
 import pytest
 
@@ -85,6 +87,104 @@ async def test_create_task_makes_the_class_that_asyncio_tasks_names(monkeypatch)
     await task
 
     assert type(task) is Task
+
+
+async def test_create_task_takes_the_coroutine_by_its_name():
+    assert await asyncio.get_running_loop().create_task(coro=asyncio.sleep(0, "result")) == "result"
+
+
+@pytest.mark.parametrize("arguments", [(), (1, 2)], ids=["none", "two"])
+async def test_create_task_takes_one_argument(arguments):
+    with pytest.raises(TypeError):
+        asyncio.get_running_loop().create_task(*arguments)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="new in Python 3.14")
+async def test_create_task_passes_eager_start_on():
+    loop = asyncio.get_running_loop()
+    seen = []
+
+    async def note():
+        seen.append("begun")
+
+    eager = loop.create_task(note(), eager_start=True)
+    assert (seen, eager.done()) == (["begun"], True)
+
+    lazy = loop.create_task(note(), eager_start=False)
+    assert seen == ["begun"]
+    await lazy
+
+
+async def test_a_replaced_class_of_tasks_gets_every_option(monkeypatch):
+    seen = []
+
+    class Task(asyncio.Task):
+        def __init__(self, coro, **options):
+            seen.append(set(options))
+            super().__init__(coro, **options)
+
+    monkeypatch.setattr(asyncio.tasks, "Task", Task)
+    loop = asyncio.get_running_loop()
+    context = contextvars.copy_context()
+    await loop.create_task(asyncio.sleep(0))
+    await loop.create_task(asyncio.sleep(0), name="name", context=context)
+
+    assert all("loop" in options for options in seen)
+    assert seen[1] == {"loop", "name", "context"}
+
+
+def test_a_closed_loop_makes_no_task(loop):
+    loop.close()
+    coro = asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        loop.create_task(coro)
+    coro.close()
+
+
+def test_what_a_refused_task_was_given_is_free_at_once(loop):
+    class Refused:
+        pass
+
+    refused = Refused()
+    gone = weakref.ref(refused)
+    gc.disable()
+    try:
+        with pytest.raises(TypeError):
+            loop.create_task(refused)
+        del refused
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+async def test_debug_mode_tells_where_a_task_was_made():
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    task = loop.create_task(asyncio.sleep(0))
+    last = task._source_traceback[-1]
+    await task
+
+    assert last.filename == __file__
+
+
+def test_tasks_and_futures_of_two_loops_know_their_own(loop_factory):
+    loops = [loop_factory(), loop_factory()]
+    made = []
+
+    async def make(loop):
+        made.append((loop, loop.create_future()))
+        task = loop.create_task(asyncio.sleep(0))
+        made.append((loop, task))
+        await task
+
+    for _ in range(2):
+        for loop in loops:
+            made.append((loop, loop.create_future()))
+            loop.run_until_complete(make(loop))
+    for loop in loops:
+        loop.close()
+
+    assert all(each.get_loop() is loop for loop, each in made)
 
 
 async def test_a_task_factory_with_two_parameters_is_called_for_each_task():
