@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.harness import results, table
 from benchmarks.harness.catalogue import UnknownNameError, load_question, question_names, select
 from benchmarks.harness.child import probe_version
-from benchmarks.harness.contenders import LOOPS, Contender
+from benchmarks.harness.contenders import LOOPS, Contender, is_installed
 from benchmarks.harness.load import CompilerError
 from benchmarks.harness.machine import describe_machine
 from benchmarks.harness.options import parse_options
@@ -72,6 +72,9 @@ def _measure(
 ) -> None:
     """Measure question after question; an interrupted one is kept with its whole cases."""
     for question, cases in work:
+        if reason := question.missing():
+            print(f"\n{question.name} is left out: {reason}", flush=True)
+            continue
         result = QuestionResult(question, question.contenders(loops))
         document["versions"].update(question.versions(result.contenders))
         try:
@@ -93,8 +96,12 @@ def _ends(cases: list[Case]) -> list[Case]:
 
 
 def _select_loops(names: str | None) -> list[Contender]:
+    """Return the loops that are named, or all that are installed."""
     if names is None:
-        return list(LOOPS)
+        for loop in LOOPS:
+            if not is_installed(loop):
+                print(f"{loop.name} is not installed for this Python: left out")
+        return [loop for loop in LOOPS if is_installed(loop)]
     known = {loop.name: loop for loop in LOOPS}
     wanted = dict.fromkeys(name.strip() for name in names.split(","))
     for name in wanted:

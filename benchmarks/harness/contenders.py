@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import importlib.metadata
+import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ LOOPS = (
     Contender("zloop", "zloop:new_event_loop"),
     Contender("blazio", "blazio:new_event_loop"),
     Contender("veloxloop", "veloxloop:new_event_loop"),
+    Contender("zuvloop", "zuvloop:new_event_loop"),
+    Contender("rsloop", "rsloop:new_event_loop"),
+    Contender("talyn", "talyn:Loop"),
+    Contender("loopmini", "loopmini:new_event_loop"),
     Contender("ngxloop", "ngxloop:new_event_loop", role="subject"),
 )
 
@@ -41,6 +46,12 @@ def import_factory(factory: str) -> LoopFactory:
     _prefer_what_is_built()
     module, _, attribute = factory.partition(":")
     return cast(LoopFactory, getattr(importlib.import_module(module), attribute))
+
+
+def is_installed(contender: Contender) -> bool:
+    """Tell whether a peer's package is installed for this Python; some need a newer one."""
+    module = contender.factory.partition(":")[0]
+    return contender.role != "peer" or importlib.util.find_spec(module) is not None
 
 
 def version_of(factory: str) -> str:

@@ -82,6 +82,10 @@ class Question(ABC):
         """Return who takes part, given the chosen loops."""
         return loops
 
+    def missing(self) -> str | None:
+        """Say what a question needs that this machine does not have; it is left out then."""
+        return None
+
     def versions(self, contenders: Sequence[Contender]) -> dict[str, str]:
         """Return the versions of contenders that are no event loops."""
         return {}

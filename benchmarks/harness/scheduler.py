@@ -4,9 +4,17 @@ One process measures one case: it warms up once, repeats until the seconds are s
 median repetition: by the clock, and in CPU time of all threads, which is exact and, on a machine
 with other work to do, the steadier of the two. The garbage collector stays on, as in a program; it
 is run between the repetitions, so that none pays for the garbage of the one before.
+
+A loop that watches nothing need not ask the kernel for events in each turn; a program's loop
+watches something. Cases with a parameter `connections` are measured with that many idle connections
+and the listener that accepted them open.
+
+An operation that is not carried out costs nothing. A question whose operations leave no trace has a
+check, which runs once in the measured process, before the measurement.
 """
 
 import asyncio
+import contextlib
 import gc
 import statistics
 import time
@@ -15,10 +23,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from benchmarks.harness import messages
 from benchmarks.harness.child import start_child
 from benchmarks.harness.contenders import Contender, LoopFactory
+from benchmarks.harness.open_connections import open_connections
 from benchmarks.harness.question import Case, Effort, Metric, Question, Sample
 from benchmarks.harness.usage import InstructionCounter, Usage, own_usage
 
 Body = Callable[[asyncio.AbstractEventLoop, Case], Awaitable[None]]
+Check = Callable[[asyncio.AbstractEventLoop], Awaitable[None]]
 
 MINIMUM_REPETITIONS = 3
 
@@ -32,12 +42,17 @@ METRICS = (
 
 
 class SchedulerQuestion(Question):
-    """A body that does `case.parameters["operations"]` operations."""
+    """A body that does `case.parameters["operations"]` operations.
+
+    Args:
+        check: raises checks.WorkNotDoneError on a loop that does not do what the body asks for.
+    """
 
     metrics = METRICS
 
-    def __init__(self, body: Body, cases: Sequence[Case]) -> None:
+    def __init__(self, body: Body, cases: Sequence[Case], check: Check | None = None) -> None:
         self._body = body
+        self._check = check
         self.cases = cases
 
     def measure(self, contender: Contender, case: Case, effort: Effort) -> Sample:
@@ -52,12 +67,17 @@ class SchedulerQuestion(Question):
 
     async def _report(self, loop: asyncio.AbstractEventLoop, case: Case, seconds: float) -> None:
         meter = Meter()
-        await self._body(loop, case)  # the warm-up
-        end = time.perf_counter() + seconds
-        while len(meter.times_ns) < MINIMUM_REPETITIONS or time.perf_counter() < end:
-            gc.collect()
-            with meter:
-                await self._body(loop, case)
+        async with contextlib.AsyncExitStack() as stack:
+            if "connections" in case.parameters:
+                await stack.enter_async_context(open_connections(loop, case.number("connections")))
+            if self._check is not None:
+                await self._check(loop)
+            await self._body(loop, case)  # the warm-up
+            end = time.perf_counter() + seconds
+            while len(meter.times_ns) < MINIMUM_REPETITIONS or time.perf_counter() < end:
+                gc.collect()
+                with meter:
+                    await self._body(loop, case)
         messages.send(meter.sample(case.number("operations")))
 
 
@@ -101,7 +121,7 @@ class Meter:
 
 
 def operations(count: int, **parameters: int) -> Case:
-    """Name a case by what it repeats: `200k`, `1-task-50k`, `100-tasks-100k`."""
+    """Name a case by what it repeats: `200k`, `1-connection-100k`, `100-tasks-100k`."""
     extra = [f"{value}-{name[:-1] if value == 1 else name}" for name, value in parameters.items()]
     numbers: Mapping[str, int] = {"operations": count, **parameters}
     return Case("-".join([*extra, short_count(count)]), numbers)

@@ -6,6 +6,7 @@ Leaves out: other timers outstanding (see timers_cancel), and letting timers fir
 
 import asyncio
 
+from benchmarks.harness import checks
 from benchmarks.harness.question import Case
 from benchmarks.harness.scheduler import SchedulerQuestion, operations
 
@@ -22,4 +23,6 @@ def do_nothing() -> None:
     pass
 
 
-QUESTION = SchedulerQuestion(arm_and_cancel, [operations(100_000)])
+QUESTION = SchedulerQuestion(
+    arm_and_cancel, [operations(100_000)], checks.timers_fire_unless_cancelled
+)

@@ -6,6 +6,7 @@ Leaves out: arguments, contexts of its own, cancelling, and the waiting for I/O.
 
 import asyncio
 
+from benchmarks.harness import checks
 from benchmarks.harness.question import Case
 from benchmarks.harness.scheduler import SchedulerQuestion, operations
 
@@ -22,4 +23,6 @@ def do_nothing() -> None:
     pass
 
 
-QUESTION = SchedulerQuestion(schedule_batch, [operations(200_000)])
+QUESTION = SchedulerQuestion(
+    schedule_batch, [operations(200_000)], checks.callbacks_run_once_in_order
+)

@@ -8,6 +8,7 @@ measured process is pinned to one; with the GIL they could not run at once on tw
 import asyncio
 import threading
 
+from benchmarks.harness import checks
 from benchmarks.harness.question import Case
 from benchmarks.harness.scheduler import SchedulerQuestion, operations
 
@@ -42,5 +43,7 @@ def do_nothing() -> None:
 
 
 QUESTION = SchedulerQuestion(
-    call_from_threads, [operations(50_000, threads=1), operations(50_000, threads=4)]
+    call_from_threads,
+    [operations(50_000, threads=1), operations(50_000, threads=4)],
+    checks.callbacks_of_threads_run_once,
 )

@@ -1,6 +1,7 @@
 """What does it cost when two tasks hand one item to and fro through two asyncio.Queues?
 
-Unit: nanoseconds per item handed over, that is per put that wakes a waiting get.
+Unit: nanoseconds per item handed over, that is per put that wakes a waiting get. Cases: with
+nothing to watch, and with one listener and one idle connection open.
 Leaves out: queues with a limit, several waiters, and the work between.
 """
 
@@ -28,4 +29,4 @@ async def return_all(there: asyncio.Queue[int], back: asyncio.Queue[int], rounds
         back.put_nowait(await there.get())
 
 
-QUESTION = SchedulerQuestion(play, [operations(50_000)])
+QUESTION = SchedulerQuestion(play, [operations(50_000), operations(50_000, connections=1)])

@@ -7,6 +7,7 @@ thread share one core, as the measured process is pinned to one.
 
 import asyncio
 
+from benchmarks.harness import checks
 from benchmarks.harness.question import Case
 from benchmarks.harness.scheduler import SchedulerQuestion, operations
 
@@ -20,4 +21,4 @@ def do_nothing() -> None:
     pass
 
 
-QUESTION = SchedulerQuestion(run_often, [operations(5_000)])
+QUESTION = SchedulerQuestion(run_often, [operations(5_000)], checks.executor_runs_functions)

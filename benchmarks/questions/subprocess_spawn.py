@@ -8,6 +8,7 @@ Leaves out: the started program's own CPU time, and several programs at once.
 import asyncio
 import subprocess
 
+from benchmarks.harness import checks
 from benchmarks.harness.question import Case
 from benchmarks.harness.scheduler import SchedulerQuestion, operations
 
@@ -21,6 +22,7 @@ async def start_and_wait(_loop: asyncio.AbstractEventLoop, case: Case) -> None:
             PROGRAM, stdin=stream, stdout=stream, stderr=stream
         )
         await process.communicate() if stream else await process.wait()
+        checks.require(process.returncode == 0, "the program's exit code is wrong")
 
 
 QUESTION = SchedulerQuestion(start_and_wait, [operations(50, pipes=0), operations(50, pipes=3)])

@@ -6,6 +6,7 @@ Leaves out: time-outs that expire, and moving them (reschedule).
 
 import asyncio
 
+from benchmarks.harness import checks
 from benchmarks.harness.question import Case
 from benchmarks.harness.scheduler import SchedulerQuestion, operations
 
@@ -16,4 +17,4 @@ async def enter_and_leave(_loop: asyncio.AbstractEventLoop, case: Case) -> None:
             pass
 
 
-QUESTION = SchedulerQuestion(enter_and_leave, [operations(20_000)])
+QUESTION = SchedulerQuestion(enter_and_leave, [operations(20_000)], checks.waits_time_out)

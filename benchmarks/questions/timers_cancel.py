@@ -7,6 +7,7 @@ Leaves out: cancelling in another order, and firing (see timers_fire).
 
 import asyncio
 
+from benchmarks.harness import checks
 from benchmarks.harness.question import Case
 from benchmarks.harness.scheduler import SchedulerQuestion, operations
 
@@ -38,4 +39,5 @@ QUESTION = SchedulerQuestion(
         operations(100_000, timers=100_000),
         operations(1_000_000, timers=1_000_000),
     ],
+    checks.timers_fire_unless_cancelled,
 )
