@@ -171,6 +171,7 @@ LAYERS: dict[int, list[str]] = {
         "aio.processes",
         "aio.running",
         "aio.monitoring",
+        "serving.portholders",
         "serving.listeners",
         "serving.opening",
         "serving.reuseport",

@@ -13,6 +13,7 @@ from ngxloop.serving.borrowing import Borrower
 from ngxloop.serving.config import BIND_ATTEMPTS, BIND_RETRY_SECONDS
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import ListeningSocket
+from ngxloop.serving.opening import in_use
 from ngxloop.serving.options.listening import DEFAULT_BIND
 
 
@@ -31,11 +32,7 @@ async def open_default(borrower: Borrower, backlog: int) -> ListeningSocket:
             if error.errno != errno.EADDRINUSE:
                 line = f"cannot bind {DEFAULT_BIND}: {error.strerror}; give another one with --bind"
                 raise StartError(ExitCode.BAD_ADDRESS, line) from error
-    raise StartError(
-        ExitCode.ADDRESS_IN_USE,
-        f"address {DEFAULT_BIND} is in use; stop the process that listens there, "
-        "or bind another address",
-    )
+    raise StartError(ExitCode.ADDRESS_IN_USE, in_use(parse_bind(DEFAULT_BIND)))
 
 
 def _open(borrower: Borrower, backlog: int) -> ListeningSocket:

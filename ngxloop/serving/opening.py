@@ -18,6 +18,7 @@ from ngxloop.serving.config import BIND_ATTEMPTS, BIND_RETRY_SECONDS
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import Listeners, ListeningSocket, Opened
 from ngxloop.serving.logs import log
+from ngxloop.serving.portholders import name_holders
 from ngxloop.serving.socketfiles import (
     file_identity,
     give_socket_file,
@@ -62,14 +63,24 @@ def open_listeners(
                 _tell_retry(remaining[0], attempt)
                 if pause is not None and pause(BIND_RETRY_SECONDS):
                     raise StartError(ExitCode.OK, f"stopped while waiting for {remaining[0]}")
-        raise StartError(
-            ExitCode.ADDRESS_IN_USE,
-            f"address {remaining[0]} is in use; stop the process that listens there, "
-            "or bind another address",
-        )
+        raise StartError(ExitCode.ADDRESS_IN_USE, in_use(remaining[0]))
     except BaseException:
         listeners.close(keep=known)
         raise
+
+
+def in_use(bind: Bind) -> str:
+    """Return the line about an address that is in use: by whom, if that can be found out."""
+    holders = ""
+    if isinstance(bind, UnixBind):
+        holders = name_holders(
+            socket.AF_UNIX, f"@{bind.path[1:]}" if bind.is_abstract else bind.path
+        )
+    elif isinstance(bind, TcpBind):
+        holders = next((name_holders(*one) for one in _resolve(bind)), "")
+    whose = f" by {holders}" if holders else ""
+    advice = "stop the process that listens there, or bind another address"
+    return f"address {bind} is in use{whose}; {advice}"
 
 
 def check_descriptors(binds: Sequence[Bind], known: Listeners | None = None) -> None:
