@@ -174,6 +174,13 @@ source_distribution() {
     )
 }
 
+# Upgrades (USR2) from the release before this one and back. It is built once, outside of the checkout.
+old_release() {
+    local folder
+    folder=$(scripts/old-release)
+    NGXLOOP_OLD_RELEASE=$folder scripts/with test python -m pytest -q tests/serving/test_release.py
+}
+
 # The compiled modules under AddressSanitizer and UBSan. The stage fails, too, if these do not report
 # what they must.
 sanitizers() {

@@ -26,7 +26,7 @@ from ngxloop.serving.errors import ExitCode, StartError, shortages_explained
 from ngxloop.serving.guard import remove_guard
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.health import Health
-from ngxloop.serving.inheritance import LEADER, SHARED, Predecessor, take_inheritance
+from ngxloop.serving.inheritance import LEADER, Predecessor, take_inheritance
 from ngxloop.serving.libraries import share_libraries
 from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import complain, log, reopen, set_up_logs
@@ -154,8 +154,8 @@ class Master:
         config, crew, poller = self._config, self._generations.crew, self._poller
         self._succession = Succession(self, crew, poller, predecessor)
         opened.callback(self._succession.close)
-        for key, sock in predecessor.sockets(SHARED) if predecessor else ():
-            crew.shared.inherit(key, sock, config.start_plan.identity)
+        if predecessor is not None:
+            crew.keepers.inherit(predecessor)
         if config.pidfile is not None:
             pidfile = Pidfile(config.pidfile)
             opened.callback(pidfile.close)
@@ -171,7 +171,7 @@ class Master:
 
         def forget() -> None:
             listeners.close(leave_files=True)
-            crew.shared.close_in_worker()
+            crew.keepers.forget_in_child()
             leader.close_seat()
             self.forget_in_worker()
 
@@ -310,7 +310,7 @@ class Master:
         steps: list[Callable[[], object]] = [lambda: self._health.configure(generation.config)]
         if is_first:
             steps += [
-                lambda: announce(generation, self._generations.crew.shared),
+                lambda: announce(generation, self._generations.crew.keepers),
                 self._succession.tell_ready,
                 self._reception.tell_first_serving,
                 self._on_serving or ignore,

@@ -1,17 +1,17 @@
 """What the log says of a generation that serves: what is served and where, and where nothing is."""
 
+from ngxloop.serving.keepers import Keepers
 from ngxloop.serving.logs import log
 from ngxloop.serving.options.application import HTTP_INTERFACES, PROGRAM_INTERFACES
 from ngxloop.serving.places import Generation
-from ngxloop.serving.sharing import SharedSockets
 
 
-def announce(generation: Generation, shared: SharedSockets) -> None:
+def announce(generation: Generation, keepers: Keepers) -> None:
     """Say what is served, and where: what to open in a browser, if a browser can open it."""
     is_http = generation.interface in HTTP_INTERFACES
     where = [
         address if address.startswith("unix:") or not is_http else f"http://{address}"
-        for address in generation.listeners.describe() + shared.describe()
+        for address in generation.listeners.describe() + keepers.describe()
     ]
     count = len(generation.places)
     workers = "1 worker" if count == 1 else f"{count} workers"

@@ -1,4 +1,4 @@
-"""A program's request to bind: its fields, and the message from a worker to the master.
+"""A program's request to bind: its fields, and the message from a worker to the keeper.
 
 The message of a request carries two sockets: the one to bind, and one end of a pair at which the
 worker waits for the answer. None of it is trusted: the payload is bounded, each field has one type
@@ -15,7 +15,6 @@ import ipaddress
 import json
 import os
 import socket
-import struct
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,7 +43,6 @@ _ABSTRACT_BYTES = 108  # with the zero in front, which is part of it
 # The upper ends of port, flow information and scope, as bind() takes them.
 _RANGES = {socket.AF_INET: (2**16,), socket.AF_INET6: (2**16, 2**20, 2**32)}
 _ORDINALS = 2**31
-_CREDENTIALS = struct.Struct("iII")  # struct ucred: process, user, group; unix(7)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,12 +137,11 @@ class Request:
     offered: socket.socket  # of the kind that is wanted
 
     @classmethod
-    def take(cls, message: Message, pid: int) -> "Request":
+    def take(cls, message: Message) -> "Request":
         """Return what the message of a worker asks for.
 
         Args:
             message: Its descriptors are ours from now on.
-            pid: The worker's.
 
         Raises:
             BadMessageError: It is not a request; the descriptors are closed.
@@ -153,7 +150,7 @@ class Request:
             wanted = Wanted.unpack(message.payload)
             match message.fds:
                 case (reply_fd, offered_fd):
-                    return cls(wanted, *_open_sockets(reply_fd, offered_fd, wanted, pid))
+                    return cls(wanted, *_open_sockets(reply_fd, offered_fd, wanted))
             raise BadMessageError(f"{len(message.fds)} descriptors with a request to bind")
         except BaseException:
             message.discard()
@@ -170,6 +167,21 @@ class Request:
         close_with_queue(self.reply)
         if not keep_offered:
             close_socket(self.offered)  # the program may go on with its copy
+
+
+def check_offered(sock: socket.socket, wanted: Wanted) -> None:
+    """Refuse a socket that is not of the kind that is wanted, or that is connected.
+
+    Raises:
+        BadMessageError: It is.
+    """
+    if (sock.family, sock.type) != (wanted.family, wanted.type) or not can_share(sock):
+        raise BadMessageError("a request to bind with a socket that does not match it")
+    try:
+        sock.getpeername()
+    except OSError:  # ENOTCONN
+        return
+    raise BadMessageError("a request to bind with a connected socket")
 
 
 # Private -------------------------------------------------------------------------------------
@@ -221,7 +233,7 @@ def _protocol(sock: socket.socket) -> int:
 
 
 def _open_sockets(
-    reply_fd: int, offered_fd: int, wanted: Wanted, pid: int
+    reply_fd: int, offered_fd: int, wanted: Wanted
 ) -> tuple[socket.socket, socket.socket]:
     """Return the sockets of a request, checked; if they are refused, the descriptors stay open."""
     opened: list[socket.socket] = []
@@ -229,8 +241,8 @@ def _open_sockets(
         for fd in (reply_fd, offered_fd):
             opened.append(socket.socket(fileno=fd))  # noqa: PERF401 - one may fail
         reply, offered = opened
-        _check_reply(reply, pid)
-        _check_offered(offered, wanted)
+        _check_reply(reply)
+        check_offered(offered, wanted)
     except (OSError, BadMessageError) as error:
         for sock in opened:
             sock.detach()
@@ -242,20 +254,6 @@ def _open_sockets(
     return reply, offered
 
 
-def _check_reply(sock: socket.socket, pid: int) -> None:
-    """Refuse a socket of another process: an answer has the credentials of root."""
+def _check_reply(sock: socket.socket) -> None:
     if (sock.family, sock.type) != (socket.AF_UNIX, socket.SOCK_SEQPACKET):
         raise BadMessageError("a request to bind without a reply socket")
-    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    if _CREDENTIALS.unpack(credentials)[0] != pid:
-        raise BadMessageError("a request to bind with the reply socket of another process")
-
-
-def _check_offered(sock: socket.socket, wanted: Wanted) -> None:
-    if (sock.family, sock.type) != (wanted.family, wanted.type) or not can_share(sock):
-        raise BadMessageError("a request to bind with a socket that does not match it")
-    try:
-        sock.getpeername()
-    except OSError:  # ENOTCONN
-        return
-    raise BadMessageError("a request to bind with a connected socket")

@@ -1,12 +1,13 @@
-"""The worker's side of shared sockets: what the program binds, the master has bound once for all.
+"""The worker's side of shared sockets: what the program binds, the keeper binds once for all.
 
-How it works. socket.socket.bind() asks the master (sharing.py) and waits for its answer; the socket
-object then is the shared socket, under the descriptor that it had. So everything that binds by way
-of Python shares: create_server() of any event loop, servers that bind sockets of their own, and
-programs that never heard of this. Nothing in any package is changed, only two methods of the
-standard library's socket, in this process. Other ways know less: a loop does not see what is bound
-for it by `sock=`, and an argument of create_server() cannot be shared by servers that have a bind()
-of their own.
+How it works. socket.socket.bind() asks the keeper (sharing.py) over the line of this worker and
+waits for its answer; the socket object then is the shared socket, under the descriptor that it had.
+An address of --bind is not asked for: its socket has been in this process since the fork. So
+everything that binds by way of Python shares: create_server() of any event loop, servers that bind
+sockets of their own, and programs that never heard of this. Nothing in any package is changed, only
+three methods of the standard library's socket, in this process. Other ways know less: a loop does
+not see what is bound for it by `sock=`, and an argument of create_server() cannot be shared by
+servers that have a bind() of their own.
 
 Rules.
 1. Shared are stream sockets, TCP and Unix, and datagram sockets with a port if that was configured.
@@ -15,6 +16,9 @@ Rules.
    Loops that are not made of Python, uvloop's for one, listen unseen: for them bind() does it.
 3. listen() asks for no shorter queue than --backlog.
 4. A fork of this process is another process: its sockets are its own.
+5. After the death of a keeper the master gives us a line to another one, which gets what we have.
+   A bind() that meets this moment waits for the new line, then raises ENOTCONN; one that the keeper
+   does not answer raises ETIMEDOUT.
 """
 
 import asyncio
@@ -23,16 +27,22 @@ import errno
 import itertools
 import os
 import socket
+import threading
+import time
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ngxloop.serving.assignment import Assignment
 from ngxloop.serving.bindrequest import Address, Wanted, can_share
-from ngxloop.serving.channel import Channel, Kind, receive_fds
+from ngxloop.serving.channel import Channel, Kind, Message, receive_fds
+from ngxloop.serving.limits import ANSWER_SECONDS, RENEWAL_SECONDS
+from ngxloop.serving.listeners import ListeningSocket, describe_address, find_bound
 from ngxloop.serving.sharing import BOUND, FAILED
 
-ANSWER_SECONDS = 30.0  # how long a master may be busy with something else
+_LOOK_SECONDS = 0.02
+_KEEPER = "the process that binds for all workers"
 _TCP_CLOSE = 7  # the state of a socket that neither listens nor connects: linux/tcp_states.h
 
 # Set while create_server() runs: what is bound then will listen.
@@ -45,27 +55,41 @@ _listen = socket.socket.listen
 _getsockname = socket.socket.getsockname
 
 
-class Borrower:
-    """Asks the master for the sockets that the program of this process binds."""
+class _KeeperGoneError(OSError):
+    """The line to the keeper is closed."""
 
-    def __init__(self, channel: Channel, backlog: int, shares_datagrams: bool = False) -> None:
-        self._channel = channel
-        self._backlog = backlog
-        self._shares_datagrams = shares_datagrams
+
+class Borrower:
+    """Asks the keeper for the sockets that the program of this process binds."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self._channel = assignment.channel
+        self._line = assignment.line
+        self._assigned = assignment.sockets  # opened by --bind
+        self._opened: list[ListeningSocket] = []  # those that a program may bind
+        self._lent: set[Wanted] = set()  # of those
+        self._backlog = assignment.config.backlog
+        self._shares_datagrams = assignment.config.share_datagrams
         self._pid = os.getpid()
         self._ordinals: dict[Wanted, Iterator[int]] = defaultdict(itertools.count)
         self._held: weakref.WeakKeyDictionary[socket.socket, Wanted] = weakref.WeakKeyDictionary()
         self._undecided: weakref.WeakKeyDictionary[socket.socket, Wanted] = (
             weakref.WeakKeyDictionary()
         )
-        # Those for port 0: descriptor and inode. Passive FTP has one for each transfer; closing
-        # one is not noticed at once.
-        self._numbered_held: dict[Wanted, tuple[int, int]] = {}
+        # Descriptor and inode of each: a program may close a socket by its descriptor, or take it
+        # out of its object.
+        self._held_fds: dict[Wanted, tuple[int, int]] = {}
         self.is_draining = False  # what the program closes from now on the others still need
         self.on_listen: Callable[[], object] = _do_nothing
+        self.read_orders: Callable[[], object] = _do_nothing  # in which a new line may be
+
+    def lend_opened(self) -> None:
+        """Let the program bind the addresses of --bind; an application accepts at them itself."""
+        self._opened = list(self._assigned)
 
     def install(self) -> None:
         """Let every socket.bind() of this process ask us."""
+        self.lend_opened()
         borrower = self
 
         def bind(sock: socket.socket, address: Any, /) -> None:
@@ -87,11 +111,32 @@ class Borrower:
             if name in vars(socket.socket):
                 delattr(socket.socket, name)
 
+    def drain(self) -> None:
+        """Release nothing more, and close the sockets of --bind that the program has not bound."""
+        self.is_draining = True
+        for sock in self._opened:
+            sock.close()
+        self._opened.clear()
+
+    def hang_up(self) -> None:
+        """Ask for nothing more: this is no program."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def renew(self, message: Message) -> None:
+        """Have a line to another keeper, and let it keep what we have."""
+        self.hang_up()
+        self._line = line = Channel.of(message.fds[0])
+        for wanted, (fd, inode) in list(self._held_fds.items()):
+            if wanted not in self._lent and _is_open(fd, inode):
+                line.send_surely(Kind.KEEP, wanted.pack(), [fd], ANSWER_SECONDS)
+
     def bind(self, sock: socket.socket, address: Any) -> None:
-        """Bind a socket, with the master's help if it is to be shared.
+        """Bind a socket, with the keeper's help if it is to be shared.
 
         Raises:
-            OSError: As bind(2) would, if it failed in the master.
+            OSError: As bind(2) would, if it failed in the keeper; or it did not answer.
         """
         wanted = self._wanted(sock, address)
         if wanted is None:
@@ -129,14 +174,19 @@ class Borrower:
     # Private -----------------------------------------------------------------------------------
 
     def _release(self, wanted: Wanted) -> None:
-        self._numbered_held.pop(wanted, None)
-        if not self.is_draining and os.getpid() == self._pid:
-            self._channel.send(Kind.RELEASE, wanted.pack())
+        self._held_fds.pop(wanted, None)
+        if wanted in self._lent:
+            self._lent.discard(wanted)
+        elif not self.is_draining and os.getpid() == self._pid and self._line is not None:
+            self._line.send_surely(Kind.RELEASE, wanted.pack(), seconds=ANSWER_SECONDS)
 
     def _release_closed(self) -> None:
-        """Release the sockets for port 0 that the program has closed by itself."""
-        for wanted, (fd, inode) in list(self._numbered_held.items()):
-            if not _is_open(fd, inode):
+        """Release the sockets for port 0 that the program has closed by itself.
+
+        Passive FTP has one for each transfer; closing one is not noticed at once.
+        """
+        for wanted, (fd, inode) in list(self._held_fds.items()):
+            if wanted.ordinal is not None and not _is_open(fd, inode):
                 self._release(wanted)
 
     def _may_share(self, sock: socket.socket) -> bool:
@@ -181,35 +231,73 @@ class Borrower:
                 if other.fileno() >= 0 and not _may_bind_again(sock):
                     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
                 self.released(other)
-        fd = self._ask(sock, wanted)
-        if fd is not None:
-            os.dup2(fd, sock.fileno(), inheritable=False)
-            os.close(fd)
+        opened = self._find_opened(wanted)
+        if opened is not None:
+            os.dup2(opened.fileno(), sock.fileno(), inheritable=False)
+            self._lent.add(wanted)
+            self._channel.send(Kind.LENT, describe_address(opened).encode())
+        else:
+            fd = self._ask(sock, wanted)
+            if fd is not None:
+                os.dup2(fd, sock.fileno(), inheritable=False)
+                os.close(fd)
         self._held[sock] = wanted
-        if wanted.ordinal is not None:
-            self._numbered_held[wanted] = (sock.fileno(), os.fstat(sock.fileno()).st_ino)
+        self._held_fds[wanted] = (sock.fileno(), os.fstat(sock.fileno()).st_ino)
         if sock.type == socket.SOCK_DGRAM:
             self.on_listen()
         elif _is_foreign_loop_running():
             self.listen(sock, None)
 
+    def _find_opened(self, wanted: Wanted) -> ListeningSocket | None:
+        """Return the socket that --bind has opened at an address."""
+        if wanted.type != socket.SOCK_STREAM or wanted.ordinal is not None:
+            return None
+        return find_bound(self._opened, wanted.family, wanted.address)
+
     def _ask(self, sock: socket.socket, wanted: Wanted) -> int | None:
         """Return the descriptor of the shared socket, None if it is the one that we sent."""
+        line = self._line
+        try:
+            return self._ask_over(line, sock, wanted)
+        except _KeeperGoneError:
+            if not self._is_renewed(line):
+                raise
+            return self._ask_over(self._line, sock, wanted)
+
+    def _is_renewed(self, line: Channel | None) -> bool:
+        """Wait a moment for a line to another keeper; False if none comes."""
+        deadline = time.monotonic() + RENEWAL_SECONDS
+        while self._line is line and time.monotonic() < deadline:
+            if threading.current_thread() is threading.main_thread():
+                self.read_orders()
+            time.sleep(_LOOK_SECONDS)
+        return self._line is not line
+
+    def _ask_over(self, line: Channel | None, sock: socket.socket, wanted: Wanted) -> int | None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
             with theirs:
                 fds = (theirs.fileno(), sock.fileno())
-                if not self._channel.send(Kind.BIND, wanted.pack(), fds):
-                    raise OSError(errno.ENOTCONN, "the master cannot be asked for the socket")
+                if line is None or not line.send_surely(
+                    Kind.BIND, wanted.pack(), fds, ANSWER_SECONDS
+                ):
+                    raise _KeeperGoneError(
+                        errno.ENOTCONN, f"{_KEEPER} cannot be asked for a socket"
+                    )
             ours.settimeout(ANSWER_SECONDS)
-            answer, received = receive_fds(ours, 64)
+            try:
+                answer, received = receive_fds(ours, 64)
+            except TimeoutError:
+                text = f"{_KEEPER} has not answered within {ANSWER_SECONDS:g} s"
+                raise OSError(errno.ETIMEDOUT, text) from None
         if answer == BOUND:
             return None
         if answer[:1] == FAILED:
             number = int(answer[1:])
             raise OSError(number, os.strerror(number))
         if not received:
-            raise OSError(errno.ENOTCONN, "the master is gone, and with it the shared sockets")
+            text = f"{_KEEPER} has died, or has refused this request"
+            raise _KeeperGoneError(errno.ENOTCONN, text)
         return received[0]
 
 

@@ -24,6 +24,7 @@ import select
 import socket
 import sys
 import termios
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ngxloop.serving.closing import close_fds, close_with_queue, receive_with_fds
@@ -32,7 +33,8 @@ from ngxloop.serving.logs import log
 
 MESSAGE_BYTES = 64 * 1024  # the largest message; below the least send buffer a kernel gives
 MESSAGE_FDS = 64  # the most descriptors in one that fits its form
-REQUEST_BYTES = 2048  # the largest BIND or RELEASE: an address, escaped as JSON
+REQUEST_BYTES = 2048  # the largest message about a shared socket: an address, escaped as JSON
+_SEND_AGAIN_MS = 10  # between two attempts to send into a full queue
 PID_MAX = 2**22  # the highest process id: PID_MAX_LIMIT, include/linux/threads.h
 
 
@@ -44,8 +46,14 @@ class Kind(enum.IntEnum):
     FAILED = 3  # could not start; the payload is a packed StartError
     SPAWNED = 7  # from a zygote: the process id of a worker, 0 if it could not fork
     WORN = 4  # has served as many requests as it may, and wants to be replaced
-    BIND = 5  # the program binds a socket; see sharing.py
-    RELEASE = 6  # the program has closed such a socket
+    BIND = 5  # to the keeper: the program binds a socket; see sharing.py
+    RELEASE = 6  # to the keeper: the program has closed such a socket
+    KEEP = 8  # to the keeper: such a socket is open here; keep it from now on
+    KEPT = 9  # from the keeper: the number, address and queue of a socket
+    DROPPED = 10  # from the keeper: it has closed the socket of that number
+    ACCUSED = 11  # from the keeper: the number of a line, and what was wrong with a message there
+    REPORTED = 12  # from the keeper: the answer to REPORT is complete
+    LENT = 13  # the program has bound an address of --bind
     DRAIN = 64  # finish what you have, then exit; the payload is the time for it in seconds
     STOP = 65  # exit now
     ACCEPT = 67  # take every connection that waits: nobody will accept after this worker
@@ -53,6 +61,12 @@ class Kind(enum.IntEnum):
     BEGIN = 70  # to a worker of a zygote: you have been handed over to the master
     SPAWN = 69  # to a zygote: fork a worker for this channel; see preload.py
     REOPEN = 66  # open the log files again: they were renamed
+    LINE = 71  # a line between a worker and the keeper; to both of them
+    HANG_UP = 72  # to the keeper: the worker of that line has ended, or may ask no more
+    DROP_OLDER = 73  # to the keeper: close what no worker of that generation or later has asked for
+    REPORT = 74  # to the keeper: send KEPT for what has changed, then REPORTED
+    HAND_OVER = 75  # to the keeper: send every socket to the keeper at the other end of this
+    END = 76  # to the keeper: exit, and leave the socket files if the payload is not empty
 
 
 class Speaker(enum.Flag):
@@ -61,6 +75,9 @@ class Speaker(enum.Flag):
     MASTER = enum.auto()
     WORKER = enum.auto()
     ZYGOTE = enum.auto()
+    KEEPER = enum.auto()
+    BORROWER = enum.auto()  # a worker, at its line to the keeper
+    PREDECESSOR = enum.auto()  # the keeper of the master before, at the line of HAND_OVER
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +107,10 @@ def _is_pid(payload: bytes) -> bool:
     return re.fullmatch(rb"0|[1-9][0-9]*", payload) is not None and int(payload) <= PID_MAX
 
 
+def _is_number(payload: bytes) -> bool:
+    return re.fullmatch(rb"[0-9]{1,18}", payload) is not None
+
+
 def _is_error(payload: bytes) -> bool:
     return StartError.unpack(payload).code is not ExitCode.OK
 
@@ -101,8 +122,14 @@ FORMS: Mapping[Kind, Form] = {
     Kind.FAILED: Form(_CHILD, MESSAGE_BYTES - 1, _is_error),
     Kind.SPAWNED: Form(Speaker.ZYGOTE, 7, _is_pid),
     Kind.WORN: Form(Speaker.WORKER, 0, _is_empty),
-    Kind.BIND: Form(Speaker.WORKER, REQUEST_BYTES, _is_json, range(2, 3)),
-    Kind.RELEASE: Form(Speaker.WORKER, REQUEST_BYTES, _is_json),
+    Kind.BIND: Form(Speaker.BORROWER, REQUEST_BYTES, _is_json, range(2, 3)),
+    Kind.RELEASE: Form(Speaker.BORROWER, REQUEST_BYTES, _is_json),
+    Kind.KEEP: Form(Speaker.BORROWER | Speaker.PREDECESSOR, REQUEST_BYTES, _is_json, range(1, 2)),
+    Kind.KEPT: Form(Speaker.KEEPER, REQUEST_BYTES, _is_json),
+    Kind.DROPPED: Form(Speaker.KEEPER, 18, _is_number),
+    Kind.ACCUSED: Form(Speaker.KEEPER, REQUEST_BYTES, _is_json),
+    Kind.REPORTED: Form(Speaker.KEEPER, 0, _is_empty),
+    Kind.LENT: Form(Speaker.WORKER, REQUEST_BYTES, bytes.decode),
     Kind.DRAIN: Form(Speaker.MASTER, 32, _is_seconds),
     Kind.STOP: Form(Speaker.MASTER, 0, _is_empty),
     Kind.ACCEPT: Form(Speaker.MASTER, 0, _is_empty),
@@ -110,6 +137,12 @@ FORMS: Mapping[Kind, Form] = {
     Kind.BEGIN: Form(Speaker.MASTER, 0, _is_empty),
     Kind.SPAWN: Form(Speaker.MASTER, 4096, _is_json, range(1, MESSAGE_FDS + 1)),
     Kind.REOPEN: Form(Speaker.MASTER, 0, _is_empty),
+    Kind.LINE: Form(Speaker.MASTER, REQUEST_BYTES, _is_json, range(1, 2)),
+    Kind.HANG_UP: Form(Speaker.MASTER, 18, _is_number),
+    Kind.DROP_OLDER: Form(Speaker.MASTER, 18, _is_number),
+    Kind.REPORT: Form(Speaker.MASTER, 0, _is_empty),
+    Kind.HAND_OVER: Form(Speaker.MASTER, 0, _is_empty, range(1, 2)),
+    Kind.END: Form(Speaker.MASTER | Speaker.PREDECESSOR, 1, re.compile(rb"l?").fullmatch),
 }
 
 
@@ -143,9 +176,9 @@ class Channel:
         self._lost_count = 0  # messages that were dropped: no descriptor was free for theirs
 
     @classmethod
-    def of(cls, fd: int) -> "Channel":
-        """Take over an end that came in a message; the master is at the other one."""
-        return cls(socket.socket(fileno=fd), Speaker.MASTER)
+    def of(cls, fd: int, speaker: Speaker = Speaker.MASTER) -> "Channel":
+        """Take over an end that came in a message."""
+        return cls(socket.socket(fileno=fd), speaker)
 
     def fileno(self) -> int:
         """Return the descriptor, -1 when closed."""
@@ -172,6 +205,31 @@ class Channel:
         except (OSError, ValueError):  # it is closed
             return False
         return any(count)
+
+    def send_surely(
+        self, kind: Kind, payload: bytes = b"", fds: Sequence[int] = (), seconds: float = math.inf
+    ) -> bool:
+        """Send one message; wait while the queue is full. False if the other end is gone.
+
+        Args:
+            kind: See send().
+            payload: See send().
+            fds: See send().
+            seconds: The longest to wait; False then.
+        """
+        if self._sock.fileno() < 0:
+            return False
+        poll = select.poll()
+        poll.register(self._sock, select.POLLOUT)
+        deadline = time.monotonic() + seconds
+        while not self.send(kind, payload, fds):
+            if time.monotonic() >= deadline:
+                return False
+            # Not for ever: too many descriptors under way (ETOOMANYREFS) is no event of the socket.
+            if any(events & select.POLLHUP for _, events in poll.poll(_SEND_AGAIN_MS)):
+                return False
+            time.sleep(_SEND_AGAIN_MS / 1000)
+        return True
 
     def wait_for_message(self) -> bool:
         """Wait until there is a message to receive; False if the other end is closed instead."""

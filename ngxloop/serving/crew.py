@@ -16,13 +16,13 @@ from ngxloop.serving.channel import Channel, Kind, channel_pair
 from ngxloop.serving.config import STOP_SECONDS
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.handlernames import HandlerName
+from ngxloop.serving.keepers import Children, Keepers
 from ngxloop.serving.logs import log
 from ngxloop.serving.messages import Listener, Messages
 from ngxloop.serving.places import Place
 from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.process import exit_code, exit_reason, fork_worker, has_ended, reap_orphans
 from ngxloop.serving.program import INTERRUPTED
-from ngxloop.serving.sharing import SharedSockets
 from ngxloop.serving.states import Event, State
 from ngxloop.serving.worker import run_worker
 from ngxloop.serving.zygotes import Done, LostError, Zygotes
@@ -43,6 +43,9 @@ class Owner(Listener, Protocol):
     def forget_in_worker(self, place: Place) -> None:
         """Close, in a fresh worker, descriptors that only the master and others need."""
 
+    def forget_in_child(self) -> None:
+        """Close, in another fork, all descriptors of the master's and of its workers."""
+
 
 class Crew:
     """All live worker processes, of every generation."""
@@ -53,11 +56,12 @@ class Crew:
         self._board = Scoreboard(slot_count)
         self._free_slots = set(range(slot_count))
         self._places: dict[int, Place] = {}  # by process id
-        self.shared: SharedSockets = SharedSockets()
         self.zygotes: Zygotes = Zygotes(poller)
         self._others: dict[int, Callable[[int], None]] = {}  # children that are not workers
-        self._slots_of_disowned: set[int] = set()  # of processes that got no place, and end
-        self.messages: Messages = Messages(owner, poller, self.shared, self._places, self.expel)
+        self.slots_of_disowned: set[int] = set()  # of processes that got no place, and end
+        children = Children(self.adopt, self._forget_in_child)
+        self.keepers: Keepers = Keepers(poller, children)
+        self.messages: Messages = Messages(owner, poller, self.expel, self.keepers.close_line)
 
     def adopt(self, pid: int, ended: Callable[[int], None]) -> None:
         """Watch a child of ours that is no worker; ended() is called with its exit code."""
@@ -85,7 +89,7 @@ class Crew:
 
     def count_free_slots(self) -> None:
         """Take back the slots that belong to no process of ours."""
-        taken = {place.slot for place in self._places.values()} | self._slots_of_disowned
+        taken = {place.slot for place in self._places.values()} | self.slots_of_disowned
         self._free_slots = set(range(self._board.slot_count)) - taken
 
     def spawn(self, place: Place) -> None:
@@ -104,9 +108,20 @@ class Crew:
             self._spawn(place, slot)
 
     def _spawn(self, place: Place, slot: int) -> None:
+        number, line = self._open_line(place)  # which may fork: a channel would be open there, too
+        try:
+            self._spawn_with(place, slot, line, number)
+        except BaseException:
+            self.keepers.close_line(number)
+            raise
+        finally:
+            if line is not None:
+                line.close()
+
+    def _spawn_with(self, place: Place, slot: int, line: Channel | None, number: int) -> None:
         ours, theirs = channel_pair()
         try:
-            assignment = self._assign(place, slot, theirs)
+            assignment = self._assign(place, slot, theirs, line)
             # before the fork: what fails until then leaves no process behind
             self.messages.watch(place, ours)
             pid = self._fork(place, assignment, ours)
@@ -117,11 +132,35 @@ class Crew:
             theirs.close()
         try:
             self._settle(place, pid, slot, ours)
+            place.line = number
         except BaseException:
             self._disown(pid, slot)
             self.messages.end(ours)
             raise
         log.debug("%s started, process %d", place, pid)
+
+    def _open_line(self, place: Place) -> tuple[int, Channel | None]:
+        """Return the number of the new worker's line to the keeper, and its end."""
+        generation = place.generation
+        return self.keepers.open_line(
+            str(place),
+            generation.number,
+            generation.config,
+            place.interface or generation.interface,
+            give=functools.partial(self._give_line, place),
+            accuse=functools.partial(self._accuse, place),
+        )
+
+    def _give_line(self, place: Place, number: int, fd: int) -> None:
+        """Send a worker its end of another line: it has a new keeper."""
+        if place.line == number and place.channel is not None:
+            place.channel.send(Kind.LINE, b"null", [fd])
+
+    def _accuse(self, place: Place, number: int, reason: str) -> None:
+        """The keeper has got an invalid message from a worker."""
+        if place.line == number and place.is_live:
+            self.messages.malformed_count += 1
+            self.expel(place, reason)
 
     def _fork(self, place: Place, assignment: Assignment, ours: Channel) -> int:
         pid = self.zygotes.spawn(assignment, self.pids | self._others.keys())
@@ -141,13 +180,13 @@ class Crew:
         """End a process that could not be given its place; its slot is free when it has ended."""
         self._places.pop(pid, None)
         self._free_slots.discard(slot)
-        self._slots_of_disowned.add(slot)
+        self.slots_of_disowned.add(slot)
 
         def ended(code: int) -> None:
-            self._slots_of_disowned.discard(slot)
+            self.slots_of_disowned.discard(slot)
             self._free_slots.add(slot)
             self._board.release(slot, pid, is_ringing=False)
-            self._nudge_all()
+            self.nudge_all()
 
         self._others[pid] = ended
         os.kill(pid, signal.SIGKILL)
@@ -203,7 +242,7 @@ class Crew:
         place.deadline = None
         if place.is_live:
             self._board.set_state(place.slot, place.state.value, is_ringing=False)
-            self._nudge_all()
+            self.nudge_all()
             place.order(Kind.STOP)
             place.send_signal(signal.SIGTERM)
             place.deadline = time.monotonic() + STOP_SECONDS
@@ -215,6 +254,7 @@ class Crew:
         """
         if place.channel is not None:
             self.messages.ignore(place.channel)
+        self.keepers.close_line(place.line)
         if place.state is State.STARTING:  # the owner logs it
             place.failure = StartError(ExitCode.START_FAILED, f"{place} was ended: {reason}")
         elif place.is_live and place.state is not State.STOPPING:
@@ -225,6 +265,7 @@ class Crew:
     def give_up(self, place: Place) -> None:
         """Empty a place after its process was reaped elsewhere."""
         self._close_channel(place)
+        self.keepers.close_line(place.line)
         place.vacate("its end could not be handled")
 
     def kill(self, place: Place) -> None:
@@ -254,13 +295,15 @@ class Crew:
         for place in self._places.values():
             if place.channel is not None:
                 place.channel.end()
-        self.shared.close(leave_files)
+        self.keepers.close(leave_files)
         self.zygotes.close_all()
         del self._board
 
     # Private -----------------------------------------------------------------------------------
 
-    def _assign(self, place: Place, slot: int, channel: Channel) -> Assignment:
+    def _assign(
+        self, place: Place, slot: int, channel: Channel, line: Channel | None = None
+    ) -> Assignment:
         return Assignment(
             config=place.generation.config,
             name=str(place),
@@ -270,6 +313,7 @@ class Crew:
             slot=slot,
             board=self._board,
             channel=channel,
+            line=line,
             sockets=place.generation.listeners.sockets_for(place.number),
             master_pid=os.getpid(),
         )
@@ -278,12 +322,19 @@ class Crew:
         """Close the master's ends: a channel that is also open here has no end of file there."""
         if ours is not None:
             ours.close()
+        self._close_lines()
+        self._owner.forget_in_worker(mine)
+
+    def _forget_in_child(self) -> None:
+        self._close_lines()
+        self._owner.forget_in_child()
+
+    def _close_lines(self) -> None:
         self.zygotes.forget_in_child()
         for place in self._places.values():
             if place.channel is not None:
                 place.channel.close()
-        self.shared.close_in_worker()
-        self._owner.forget_in_worker(mine)
+        self.keepers.forget_in_child()
 
     def _guard(self, name: HandlerName, action: Callable[[], object], subject: object) -> bool:
         return self._poller.call(Handler(name, action, subject=subject))
@@ -292,7 +343,7 @@ class Crew:
         if place.channel is not None:
             self.messages.end(place.channel)
 
-    def _nudge_all(self) -> None:
+    def nudge_all(self) -> None:
         """Let every worker look for connections: one that was woken for them accepts no more.
 
         With a message, not with the bells, at which a hostile worker could make us wait.
@@ -305,7 +356,7 @@ class Crew:
         states = {place.state for place in self._places.values()}
         if states and State.STARTING not in states:  # which have not asked for all of theirs yet
             oldest = min(place.generation.number for place in self._places.values())
-            self.shared.drop_older(oldest)
+            self.keepers.drop_older(oldest)
 
     def _bury(self, place: Place) -> None:
         """Take back what a dead process held, and tell the master."""
@@ -314,12 +365,13 @@ class Crew:
         del self._places[pid]
         self._free_slots.add(slot)
         self._close_channel(place)
+        self.keepers.close_line(place.line)
         reason = exit_reason(code)
         is_news = place.failure is None and not _is_wanted(state, code)
         (log.warning if is_news else log.debug)("%s (process %d) %s", place, pid, reason)
         place.vacate(reason)
         was_held = self._board.release(slot, pid, is_ringing=False)
-        self._nudge_all()
+        self.nudge_all()
         if was_held:
             log.warning("%s held the accept mutex when it died: unlocked", place)
         self._guard(HandlerName.WORKER_STEP, self._drop_unused_sockets, place)

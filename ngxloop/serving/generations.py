@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Callable
 
+from ngxloop import leader
 from ngxloop.serving.channel import Kind
 from ngxloop.serving.config import LIFETIME_SPREAD, Config
 from ngxloop.serving.crew import Crew
@@ -86,6 +87,7 @@ class Generations:
         self.count = count
         if self.serving is None:
             self.listeners = listeners
+        self.crew.keepers.begin(config)
         self.coming = coming = Generation(self.number, config, listeners, count)
         if not config.preload:
             self._fill(coming)
@@ -172,6 +174,7 @@ class Generations:
     def reopen_logs(self) -> None:
         """Let all workers open their log files again."""
         self._step(self.crew.zygotes.reopen_logs)
+        self._step(self.crew.keepers.reopen_logs)
         for place in self.crew.places:
             self._order(place, functools.partial(place.order, Kind.REOPEN))
 
@@ -340,6 +343,15 @@ class Generations:
             generation.listeners.close(keep=place.generation.listeners)
         self.listeners.close(keep=place.generation.listeners)
         place.generation.listeners.keep_own(place.number)
+        self._owner.forget_in_worker()
+
+    def forget_in_child(self) -> None:
+        """Close all that the master and its workers have, in another fork; see crew.Owner."""
+        coming = [self.coming] if self.coming else []
+        for generation in (*self._retired, *coming):
+            generation.listeners.close(leave_files=True)
+        self.listeners.close(leave_files=True)
+        leader.close_seat()
         self._owner.forget_in_worker()
 
     # Workers: lost and replaced ----------------------------------------------------------------

@@ -16,6 +16,7 @@ class HandlerName(enum.StrEnum):
     SIGNALS = "signals"
     WORKER_CHANNEL = "worker channel"
     ZYGOTE_CHANNEL = "zygote channel"
+    KEEPER_CHANNEL = "keeper channel"
     STATUS_LISTENER = "status listener"
     STATUS_SESSION = "status session"
     CONTROL_LISTENER = "control listener"
@@ -25,6 +26,8 @@ class HandlerName(enum.StrEnum):
     ACCEPT_PAUSE = "accept pause"
     SESSION_TIMEOUT = "session time-out"
     ZYGOTE_TIMEOUT = "zygote time-out"
+    KEEPER_REPORT = "keeper report"
+    KEEPER_RESTART = "keeper restart"
     HEALTH_CHECK = "health check"
     HANG_VERDICT = "hang verdict"
     SUCCESSOR_RETRY = "successor retry"
@@ -54,6 +57,7 @@ REMEDIES: Mapping[HandlerName, str] = {
     HandlerName.SIGNALS: _PAUSED,
     HandlerName.WORKER_CHANNEL: _REPLACED,
     HandlerName.ZYGOTE_CHANNEL: "workers load the application themselves",
+    HandlerName.KEEPER_CHANNEL: "the keeper is replaced",
     HandlerName.STATUS_LISTENER: _PAUSED,
     HandlerName.STATUS_SESSION: _CLOSED,
     HandlerName.CONTROL_LISTENER: _PAUSED,
@@ -62,6 +66,8 @@ REMEDIES: Mapping[HandlerName, str] = {
     HandlerName.ACCEPT_PAUSE: _PAUSED,
     HandlerName.SESSION_TIMEOUT: _CLOSED,
     HandlerName.ZYGOTE_TIMEOUT: _PAUSED,
+    HandlerName.KEEPER_REPORT: _PAUSED,
+    HandlerName.KEEPER_RESTART: _PAUSED,
     HandlerName.HEALTH_CHECK: _PAUSED,
     HandlerName.HANG_VERDICT: "the worker is killed",
     HandlerName.SUCCESSOR_RETRY: _PAUSED,

@@ -19,9 +19,13 @@ from ngxloop.serving.listeners import Listeners, ListeningSocket, Opened
 from ngxloop.serving.socketfiles import file_identity
 
 VARIABLE = "_NGXLOOP_INHERITED"
+# What is inherited. 1: sockets of programs themselves. 2: a line to the keeper that has them, see
+# keeper.py; carrier.py translates for a release that knows 1 only.
+FORMAT = 2
 # What a socket is for.
 BIND = "bind"
-SHARED = "shared"
+SHARED = "shared"  # of a program, from a master of format 1
+KEEPER = "keeper"  # a line: the keeper at its other end sends the sockets of programs
 STATUS = "status"
 LEADER = "leader"  # no socket but the file with the lock, see leader.py
 
@@ -46,7 +50,7 @@ def pack(heirlooms: Sequence[Heirloom], ready_fd: int, *, is_strict: bool = Fals
     sockets = [dataclasses.astuple(one) for one in heirlooms]
     inode = os.fstat(ready_fd).st_ino
     fields = {"pid": os.getpid(), "ready_fd": ready_fd, "ready_inode": inode, "sockets": sockets}
-    return json.dumps({**fields, "is_strict": is_strict})
+    return json.dumps({**fields, "is_strict": is_strict, "format": FORMAT})
 
 
 def is_upgrade(environment: Mapping[str, str]) -> bool:
@@ -95,6 +99,10 @@ class Predecessor:
     def descriptor(self, kind: str) -> int | None:
         """Return the only descriptor of a kind, None if there is none: an older program left us."""
         return next((one.fd for one in self._heirlooms if one.kind == kind), None)
+
+    def descriptors(self, kind: str) -> list[int]:
+        """Return the descriptors of a kind."""
+        return [one.fd for one in self._heirlooms if one.kind == kind]
 
     def tell_ready(self) -> None:
         """Let it know that we serve."""

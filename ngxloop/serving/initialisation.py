@@ -57,6 +57,10 @@ class Plan:
         """Take the other steps, in a fork of a process that has taken the shared ones."""
         self._take(OWN_STEPS, number)
 
+    def apply_to_keeper(self) -> None:
+        """Take the steps that decide about rights; see apply()."""
+        self._take(("user", "umask"), 0)
+
     def _take(self, names: Iterable[str], number: int) -> None:
         for name in names:
             step = STEPS[name]

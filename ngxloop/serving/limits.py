@@ -1,6 +1,4 @@
-"""Limits of what the master keeps and does for its workers."""
-
-# Binding for programs, see sharing.py -------------------------------------------------------------
+"""Limits of what the keeper does for the programs of the workers (keeper.py, sharing.py)."""
 
 # Bytes of one request. The longest address is a Unix path of 107 bytes (sun_path in unix(7), less
 # its final zero), of which JSON writes each as up to 6 characters.
@@ -11,15 +9,30 @@ BIND_REQUEST_BYTES = 1024
 WORKER_SOCKETS = 1024
 GENERATION_SOCKETS = 2 * WORKER_SOCKETS
 SHARED_SOCKETS = 2 * GENERATION_SOCKETS
-# And at most this part of the descriptors that the master may open: the others are for its workers'
-# channels, its logs and its clients.
-SHARED_DESCRIPTOR_PART = 1 / 4
-# Binds with the rights of another user that one worker process may ask for in a row, and how many
-# more each second. Each is a fork: 1 to 3 ms of the master's time.
-WORKER_BINDS = WORKER_SOCKETS
-WORKER_BINDS_PER_SECOND = 32.0
+# And at most this part of the descriptors that the keeper may open: the others are for its lines to
+# the workers, and for the two sockets of a request.
+SHARED_DESCRIPTOR_PART = 1 / 2
 # Addresses of one worker process that are logged; those after them would flood the log.
 LOGGED_ADDRESSES = 100
-# Seconds for one such bind, or for the removal of files. It takes milliseconds, but for a file
-# system that does not answer: the master waits, so this is the longest that one can hold it up.
-BIND_SECONDS = 2.0
+# Messages of one worker in one turn of the keeper: others are served in between.
+MESSAGES_PER_TURN = 8
+
+# Time, in seconds --------------------------------------------------------------------------------
+
+# How long a program waits for its bind(). It takes milliseconds, but for a file system that does
+# not answer, or a keeper that was stopped.
+ANSWER_SECONDS = 10.0
+# How long a bind() waits for a line to another keeper when its own has died. The master forks that
+# within milliseconds, unless keepers die again and again.
+RENEWAL_SECONDS = 2.0
+# Between two reports of a keeper to the master. One that has not answered by the time of the second
+# report is killed: a keeper that hangs is replaced within ANSWER_SECONDS.
+REPORT_SECONDS = 5.0
+# How long a new keeper waits for the sockets of the one before, after an upgrade.
+HANDOVER_SECONDS = 5.0
+# How long a master that ends waits until its keeper has removed the socket files.
+KEEPER_END_SECONDS = 1.0
+
+assert BIND_REQUEST_BYTES >= 6 * 107 + 100
+assert HANDOVER_SECONDS < ANSWER_SECONDS
+assert 2 * REPORT_SECONDS <= ANSWER_SECONDS

@@ -9,7 +9,7 @@ Rules. nginx: ngx_listening_t (core/ngx_connection.h).
 import dataclasses
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ngxloop.serving.binds import TcpBind
@@ -70,18 +70,9 @@ class Listeners:
         """Return what was opened for a --bind value."""
         return [opened for opened in self.opened if opened.key == key]
 
-    def find_address(
-        self, family: int, address: Any, number: int | None = None
-    ) -> ListeningSocket | None:
-        """Return the socket that is bound to an address: the same one by another name, perhaps.
-
-        Args:
-            number: Only among the sockets of the worker of that number.
-        """
-        for sock in self.sockets if number is None else self.sockets_for(number):
-            if sock.family == family and _is_same_address(sock.getsockname(), address):
-                return sock
-        return None
+    def find_address(self, family: int, address: Any) -> ListeningSocket | None:
+        """Return the socket that is bound to an address: the same one by another name, perhaps."""
+        return find_bound(self.sockets, family, address)
 
     def close(self, keep: "Listeners | None" = None, leave_files: bool = False) -> None:
         """Close all that another one does not have too, and remove their Unix socket files.
@@ -102,6 +93,16 @@ class Listeners:
     def describe(self) -> list[str]:
         """Return each address as people write it, with the real port."""
         return list(dict.fromkeys(describe_address(sock) for sock in self.sockets))
+
+
+def find_bound(
+    sockets: Iterable[ListeningSocket], family: int, address: Any
+) -> ListeningSocket | None:
+    """Return the socket that is bound to an address."""
+    for sock in sockets:
+        if sock.family == family and _is_same_address(sock.getsockname(), address):
+            return sock
+    return None
 
 
 def describe_address(sock: socket.socket) -> str:

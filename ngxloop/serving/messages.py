@@ -7,18 +7,16 @@ says what the configuration rules out. Then its sender is expelled, as after a m
 import errno
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
-from ngxloop.serving.asker import Asker
 from ngxloop.serving.badmessage import BadMessageError
 from ngxloop.serving.channel import Channel, Kind, Message
 from ngxloop.serving.errors import StartError
 from ngxloop.serving.handlernames import HandlerName
-from ngxloop.serving.options.application import possible_interfaces
+from ngxloop.serving.options.application import PROGRAM_INTERFACES, possible_interfaces
 from ngxloop.serving.places import Place
 from ngxloop.serving.poller import Handler, Poller
-from ngxloop.serving.sharing import SharedSockets
 from ngxloop.serving.states import Event, State
 
 MessageAction = Callable[[Place, Message], None]
@@ -43,33 +41,29 @@ class Messages:
     """The channels of all workers, and the action for each kind of message.
 
     Args:
-        listener: Receives what is not about a socket.
+        listener: Receives what changes the state of a worker.
         poller: Watches the channels.
-        shared: Answers requests for sockets.
-        places: Every place with a process, by process id.
         expel: Ends the worker of a place for a reason.
+        close_line: Ends a line to the keeper: its worker serves an application.
     """
 
     def __init__(
         self,
         listener: Listener,
         poller: Poller,
-        shared: SharedSockets,
-        places: Mapping[int, Place],
         expel: Callable[[Place, str], None],
+        close_line: Callable[[int], None],
     ) -> None:
         self.malformed_count: int = 0  # workers that were replaced for what they sent
         self._listener = listener
         self._poller = poller
-        self._shared = shared
-        self._places = places
         self._expel = expel
+        self._close_line = close_line
         self._actions: dict[Kind, MessageAction] = {
             Kind.READY: self._on_ready,
             Kind.DRAINING: self._on_draining,
             Kind.FAILED: self._on_failed,
-            Kind.BIND: self._on_bind,
-            Kind.RELEASE: self._on_release,
+            Kind.LENT: self._on_lent,
         }
 
     def set_action(self, kind: Kind, action: MessageAction) -> None:
@@ -147,6 +141,8 @@ class Messages:
             place.deadline = None
             place.ready_at = time.monotonic()
             place.interface = interface
+            if interface not in PROGRAM_INTERFACES:
+                self._close_line(place.line)
             self._listener.worker_ready(place)
         elif place.state is State.DRAINING:  # it was told to before we knew that it served
             place.limit_drain()
@@ -161,20 +157,6 @@ class Messages:
     def _on_failed(self, place: Place, message: Message) -> None:
         place.failure = StartError.unpack(message.payload)
 
-    def _on_bind(self, place: Place, message: Message) -> None:
-        self._shared.answer_bind(self._asker(place), message)
-
-    def _on_release(self, place: Place, message: Message) -> None:
-        self._shared.answer_release(self._asker(place), message)
-
-    def _asker(self, place: Place) -> Asker:
-        generation = place.generation
-        return Asker(
-            name=str(place),
-            pid=place.pid,
-            generation=generation.number,
-            config=generation.config,
-            interface=place.interface or generation.interface,
-            find_listener=functools.partial(generation.lend, place.number),
-            live_pids=self._places,
-        )
+    def _on_lent(self, place: Place, message: Message) -> None:
+        if not place.generation.note_lent(message.payload.decode()):
+            raise BadMessageError("LENT with an address that was not given with --bind")

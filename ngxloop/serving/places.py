@@ -5,7 +5,6 @@ import dataclasses
 import os
 import signal
 import time
-from typing import Any
 
 from ngxloop.serving.channel import Channel, Kind
 from ngxloop.serving.config import (
@@ -16,7 +15,7 @@ from ngxloop.serving.config import (
     Config,
 )
 from ngxloop.serving.errors import StartError
-from ngxloop.serving.listeners import Listeners, ListeningSocket, describe_address
+from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.options.values import MAX_SECONDS
 from ngxloop.serving.states import LIVE, Event, State, next_state
 
@@ -47,6 +46,7 @@ class Place:
         self.pid: int = 0
         self.slot: int = -1  # in the scoreboard, while there is a process
         self.channel: Channel | None = None
+        self.line: int = 0  # the number of its line to the keeper, 0 if it has none
         self.deadline: float | None = None  # monotonic; what happens then depends on the state
         self.started_at: float = 0.0  # monotonic, of the process
         self.ready_at: float | None = None
@@ -123,6 +123,7 @@ class Place:
         self.history.last_exit = f"{self.verdict}: {reason}" if self.verdict else reason
         self.advance(Event.EXIT)
         self.pid, self.slot, self.channel, self.deadline = 0, -1, None, None
+        self.line = 0
         self.is_accepting = False
         self.count_end()
 
@@ -172,14 +173,14 @@ class Generation:
     @property
     def interface(self) -> str:
         """What its workers serve."""
-        return self.places[0].interface if self.places else ""
+        return next((place.interface for place in self.places if place.interface), "")
 
-    def lend(self, number: int, family: int, address: Any) -> ListeningSocket | None:
-        """Return the socket that --bind has opened where the program of a worker binds."""
-        found = self.listeners.find_address(family, address, number)
-        if found is not None:
-            self.lent.add(describe_address(found))
-        return found
+    def note_lent(self, address: str) -> bool:
+        """A program has bound an address of --bind; False if there is no such address."""
+        is_known = address in self.listeners.describe()
+        if is_known:
+            self.lent.add(address)
+        return is_known
 
     def add(self) -> Place:
         """Add an empty place behind the others, and return it."""

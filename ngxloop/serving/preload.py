@@ -29,7 +29,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ngxloop.serving.application import load_object
 from ngxloop.serving.assignment import Assignment
@@ -114,12 +114,17 @@ class Zygote:
         Raises:
             OSError: The zygote is gone, or could not fork.
         """
-        own = {name: getattr(assignment, name) for name in _OWN_PARTS}
-        payload = json.dumps(own).encode()
-        fds = [assignment.channel.fileno(), *(sock.fileno() for sock in assignment.sockets)]
+        own: dict[str, Any] = {name: getattr(assignment, name) for name in _OWN_PARTS}
+        own["has_line"] = assignment.line is not None
+        lines = (
+            [assignment.channel]
+            if assignment.line is None
+            else [assignment.line, assignment.channel]
+        )
+        fds = [*(one.fileno() for one in lines), *(sock.fileno() for sock in assignment.sockets)]
         if len(fds) > MESSAGE_FDS:
             raise BlockingIOError(f"{len(fds)} sockets are too many to preload for")
-        if not self.channel.send(Kind.SPAWN, payload, fds):
+        if not self.channel.send(Kind.SPAWN, json.dumps(own).encode(), fds):
             raise BrokenPipeError("the process that has preloaded the application is gone")
         poll = select.poll()
         poll.register(self.channel.fileno(), select.POLLIN)
@@ -149,7 +154,7 @@ class Zygote:
 
 # What the zygote has inherited is the same for all workers; the rest travels as JSON, and the
 # channel and the sockets as descriptors: in mode reuseport each worker has sockets of its own.
-_OTHERWISE = {"config", "board", "channel", "sockets", "master_pid", "is_preloaded"}
+_OTHERWISE = {"config", "board", "channel", "line", "sockets", "master_pid", "is_preloaded"}
 _OWN_PARTS = [one.name for one in dataclasses.fields(Assignment) if one.name not in _OTHERWISE]
 
 
@@ -211,12 +216,13 @@ class _Loader:
 
     def _spawn(self, message: Message) -> None:
         """Fork a worker by way of a process in between, and tell its id; 0 if that failed."""
-        fd, *socket_fds = message.fds
-        theirs = Channel.of(fd)
-        sockets = [ListeningSocket(fileno=fd) for fd in socket_fds]
+        fds = list(message.fds)
         own = json.loads(message.payload)
+        line = Channel.of(fds.pop(0)) if own.pop("has_line") else None
+        theirs = Channel.of(fds.pop(0))
+        sockets = [ListeningSocket(fileno=fd) for fd in fds]
         assignment = dataclasses.replace(
-            self._assignment, channel=theirs, sockets=sockets, is_preloaded=True, **own
+            self._assignment, channel=theirs, line=line, sockets=sockets, is_preloaded=True, **own
         )
         answer, tell = os.pipe()
         between = os.fork()
@@ -227,6 +233,8 @@ class _Loader:
             pid = told.read() or b"0"
         os.waitpid(between, 0)  # now the worker is the master's
         theirs.close()
+        if line is not None:
+            line.close()
         for sock in sockets:
             sock.close()
         self._channel.send(Kind.SPAWNED, pid)

@@ -7,7 +7,6 @@ root. PR_SET_DUMPABLE undoes that, as nginx does; what root had in memory, the w
 
 import ctypes
 import dataclasses
-import functools
 import grp
 import os
 import pwd
@@ -42,21 +41,6 @@ class Identity:
         os.setuid(self.uid)
         _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 
-    def take_on_effectively(self) -> None:
-        """Have this user's rights, and no others; see impersonation.py.
-
-        Raises:
-            OSError: The kernel refuses.
-        """
-        os.setgroups(self.groups)
-        os.setegid(self.gid)
-        os.seteuid(self.uid)
-
-    @functools.cached_property
-    def groups(self) -> list[int]:
-        """All groups, as initgroups() sets them; looked up once, which may ask a server."""
-        return os.getgrouplist(self.name, self.gid) if self.name else [self.gid]
-
     def variables(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return HOME, USER and LOGNAME of this user, where the environment has ours or none.
 
@@ -87,6 +71,11 @@ def refuse_new_privileges() -> None:
     if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         errno = ctypes.get_errno()
         raise OSError(errno, f"prctl(PR_SET_NO_NEW_PRIVS) failed: {os.strerror(errno)}")
+
+
+def refuse_tracing() -> None:
+    """Let no process of the same user trace this one, or read its memory; only root may."""
+    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def find_identity(user: str | None, group: str | None) -> Identity | None:

@@ -56,9 +56,7 @@ class _Program:
         self._channel = assignment.channel
         self._state = State.STARTING
         self._is_told = False  # to end
-        self._borrower = Borrower(
-            assignment.channel, self._config.backlog, self._config.share_datagrams
-        )
+        self._borrower = Borrower(assignment)
         self._sharing = Sharing(
             self._borrower,
             lambda: make_worker_gate(assignment),
@@ -71,8 +69,6 @@ class _Program:
         provide_loops(loop_class(self._sharing))
         self._borrower.on_listen = self._become_ready_soon
         self._borrower.install()
-        for sock in self._assignment.sockets:  # the program asks for those that it wants
-            sock.close()
         self._listen_to_orders()
         if self._config.ready_on == "start":
             self._become_ready()
@@ -191,8 +187,11 @@ class _Program:
             elif message.kind is Kind.DRAIN:
                 self._drain(message)
             elif message.kind is Kind.STOP:
+                self._borrower.drain()
                 self._enter(State.STOPPING)
                 self._tell_to_end()
+            elif message.kind is Kind.LINE:
+                self._borrower.renew(message)
         if not self._channel.is_open:
             log.warning("the master is gone; draining")
             self._set_alarm()
@@ -228,7 +227,7 @@ class _Program:
         """Accept no more; tell the program to end when the time has come. Runs in a signal."""
         if self._borrower.is_draining:
             return
-        self._borrower.is_draining = True
+        self._borrower.drain()
         is_serving = self._state is State.READY
         self._enter(State.DRAINING)
         self._channel.send(Kind.DRAINING)

@@ -1,10 +1,10 @@
-"""The master's side of shared sockets: programs in the workers bind an address, it is bound once.
+"""Shared sockets: programs in the workers bind an address, the keeper binds it once for all.
 
-A worker that runs a program of its own (borrowing.py) sends each socket that the program binds over
-its channel, with the address. The first one for an address is bound here, so that the socket keeps
-the options that the program has set; whoever asks for the same address later gets that socket. An
-asker waits for its answer at a socket of its own, which comes with the request: the channel stays a
-line of messages that nobody answers. (Node's cluster module shares the same way.)
+A worker that runs a program of its own (borrowing.py) sends each socket that the program binds to
+the keeper (keeper.py), with the address. The first one for an address is bound there, so that the
+socket keeps the options that the program has set; whoever asks for the same address later gets that
+socket. An asker waits for its answer at a socket of its own, which comes with the request: the line
+stays a line of messages that nobody answers. (Node's cluster module shares the same way.)
 
 Rules.
 1. A socket stays open while workers come and go: over respawns, and over a reload until the last
@@ -12,13 +12,10 @@ Rules.
 2. It is closed when every worker that had it has closed it: the program has ended its server.
 3. Port 0 is one address each time it is asked for: the first request of every worker gets one
    port, the second another one.
-4. --bind goes before: an address that the master opened itself is given as it is.
-5. Sockets are bound, and their files created, examined and removed, with the rights of --user
-   (binding.py): a program gets what it could bind by itself, and nothing more. The kernel
-   decides, net.ipv4.ip_unprivileged_port_start included. Addresses that only root can bind are
-   named with --bind.
-6. The worker of an application may not request sockets; see Asker.may_ask().
-7. A request that fails is answered with the errno that bind(2) in the program would have had; an
+4. A Unix socket's file is removed by the keeper that has made it, or has taken it over, if it is
+   still the same file. A file that is in the way is replaced if no process has the socket open.
+5. The worker of an application may not request sockets; see Asker.may_ask().
+6. A request that fails is answered with the errno that bind(2) in the program would have had; an
    invalid request raises BadMessageError. Everything is bounded, see limits.py.
 """
 
@@ -28,17 +25,14 @@ import errno
 import os
 import resource
 import socket
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-from ngxloop.serving.asker import Account, Asker, os_error
+from ngxloop.serving.asker import Asker
 from ngxloop.serving.badmessage import BadMessageError
-from ngxloop.serving.binding import File, bind_as, find_file_as, remove_as
-from ngxloop.serving.bindrequest import Request, Wanted
+from ngxloop.serving.bindrequest import Request, Wanted, check_offered
 from ngxloop.serving.channel import Message
 from ngxloop.serving.closing import close_socket
 from ngxloop.serving.limits import (
-    BIND_SECONDS,
     GENERATION_SOCKETS,
     LOGGED_ADDRESSES,
     SHARED_DESCRIPTOR_PART,
@@ -47,7 +41,12 @@ from ngxloop.serving.limits import (
 )
 from ngxloop.serving.listeners import describe_address
 from ngxloop.serving.logs import log
-from ngxloop.serving.privileges import Identity
+from ngxloop.serving.socketfiles import (
+    file_identity,
+    is_socket_file,
+    remove_dead_socket,
+    remove_file,
+)
 
 # The first byte of an answer.
 BOUND = b"b"  # the socket that was sent is bound now
@@ -55,58 +54,47 @@ SHARED = b"s"  # use the one that comes with this
 FAILED = b"f"  # the errno follows, as text
 
 
-@dataclasses.dataclass
-class _Shared:
+@dataclasses.dataclass(eq=False)
+class Shared:
     """A socket that programs have asked for."""
 
+    number: int
     sock: socket.socket
-    file: File | None  # device and inode of a Unix socket's file
-    identity: Identity | None  # the user it was bound as, None for that of the master
+    file: tuple[int, int] | None  # device and inode of a Unix socket's file
     generation: int = 0  # the newest that asked
-    holders: set[int] = dataclasses.field(default_factory=set)  # process ids, also of dead ones
+    told: object = None  # what the master knows of it
+    holders: set[int] = dataclasses.field(default_factory=set)  # lines of the workers that have it
 
 
 class SharedSockets:
-    """Every socket that the programs in the workers have asked for."""
+    """Every socket that the programs in the workers have asked for.
 
-    def __init__(self) -> None:
-        self._sockets: dict[Wanted, _Shared] = {}
-        self._accounts: dict[int, Account] = {}  # by process id
+    Args:
+        kept: Called with each socket that is kept from now on, before its asker is answered.
+        dropped: Called with the number of each socket that was closed.
+    """
 
-    @property
-    def sockets(self) -> list[socket.socket]:
+    def __init__(self, kept: Callable[[Shared], object], dropped: Callable[[int], object]) -> None:
+        self._sockets: dict[Wanted, Shared] = {}
+        self._number = 0
+        self._kept = kept
+        self._dropped = dropped
+
+    def __iter__(self) -> Iterator[Shared]:
         """Return the sockets, in the order in which they were asked for."""
-        return [shared.sock for shared in self._sockets.values()]
+        return iter(list(self._sockets.values()))
 
-    def describe(self) -> list[str]:
-        """Return each address as people write it, with the real port."""
-        return [describe_address(sock) for sock in self.sockets]
+    def leave(self) -> list[tuple[Wanted, socket.socket]]:
+        """Return what the keeper after us needs, which goes on with the same sockets."""
+        return [(wanted, one.sock) for wanted, one in self._sockets.items()]
 
-    def leave(self) -> list[tuple[str, int]]:
-        """Return what a successor needs: each socket's request and its descriptor."""
-        return [
-            (wanted.pack().decode(), one.sock.fileno()) for wanted, one in self._sockets.items()
-        ]
-
-    def inherit(self, key: str, sock: socket.socket, identity: Identity | None) -> None:
-        """Take a socket over from the master before us; see leave().
-
-        Args:
-            key: The request.
-            sock: What was bound for it.
-            identity: The user of our workers.
-        """
-        try:
-            wanted = Wanted.unpack(key.encode())
-        except BadMessageError as error:  # of a program that is older than this one
-            log.warning("%s is not taken over: %s", describe_address(sock), error)
+    def inherit(self, wanted: Wanted, sock: socket.socket) -> None:
+        """Take a socket over from the master before us, unless it is another user's."""
+        if os.geteuid() not in (0, os.fstat(sock.fileno()).st_uid):
+            log.warning("%s is not taken over: another user has bound it", describe_address(sock))
             close_socket(sock)
-            return
-        file = None
-        if wanted.path is not None:
-            with contextlib.suppress(OSError):
-                file = find_file_as(identity, wanted.path)
-        self._sockets[wanted] = _Shared(sock, file, identity)
+        else:
+            self._add(wanted, sock, _find_file(wanted))
 
     def answer_bind(self, asker: Asker, message: Message) -> None:
         """Bind what the program of a worker wants to bind, or hand out what is bound already.
@@ -114,14 +102,15 @@ class SharedSockets:
         Raises:
             BadMessageError: A program does not send such a request.
         """
-        request = Request.take(message, asker.pid)
+        request = Request.take(message)
         is_kept = False
         try:
             if not asker.may_ask(request.wanted):
                 raise BadMessageError("a request to bind, which only programs may send")
-            sock = self._find(asker, request.wanted)
-            if sock is not None:
-                request.answer(SHARED, [sock.fileno()])
+            shared = self._sockets.get(request.wanted)
+            if shared is not None:
+                self._lend(asker, shared)
+                request.answer(SHARED, [shared.sock.fileno()])
                 return
             self._bind(asker, request)
             is_kept = True
@@ -131,22 +120,45 @@ class SharedSockets:
         finally:
             request.close(keep_offered=is_kept)
 
+    def answer_keep(self, asker: Asker, message: Message) -> None:
+        """Keep a socket that a worker has: the keeper that has bound it is gone.
+
+        Raises:
+            BadMessageError: A program does not send such a message.
+        """
+        sock = socket.socket(fileno=message.fds[0])
+        is_kept = False
+        try:
+            wanted = Wanted.unpack(message.payload)
+            if not asker.may_ask(wanted):
+                raise BadMessageError("a socket to keep, which only programs may send")
+            check_offered(sock, wanted)
+            with contextlib.suppress(OSError):  # there is no room
+                is_kept = self._keep(asker, wanted, sock)
+        finally:
+            if not is_kept:
+                close_socket(sock)
+
     def answer_release(self, asker: Asker, message: Message) -> None:
         """The program of a worker has closed a socket; the last one closes it for all.
 
         Raises:
             BadMessageError: A program does not send such a release.
         """
-        message.discard()
         wanted = Wanted.unpack(message.payload)
-        if message.fds or not asker.may_ask(wanted):
+        if not asker.may_ask(wanted):
             raise BadMessageError("a release of a socket, which only programs may send")
         shared = self._sockets.get(wanted)
-        if shared is None or asker.pid not in shared.holders:  # dropped meanwhile, or not its own
+        if shared is None or asker.number not in shared.holders:  # dropped, or not its own
             return
-        shared.holders.discard(asker.pid)
-        if not any(pid in asker.live_pids for pid in shared.holders):
+        shared.holders.discard(asker.number)
+        if not shared.holders:
             self._drop([wanted])
+
+    def forget(self, asker: Asker) -> None:
+        """A worker has ended: what it had stays open for the next one."""
+        for shared in self:
+            shared.holders.discard(asker.number)
 
     def drop_older(self, generation: int) -> None:
         """Close what no worker of this generation or a newer one has asked for."""
@@ -157,34 +169,7 @@ class SharedSockets:
         """Close all, and remove the Unix socket files that are still ours."""
         self._drop(list(self._sockets), leave_files)
 
-    def close_in_worker(self) -> None:
-        """Close the copies that a forked worker has; its program asks for what it needs."""
-        for sock in self.sockets:
-            sock.close()
-        self._sockets.clear()
-
     # Private -----------------------------------------------------------------------------------
-
-    def _find(self, asker: Asker, wanted: Wanted) -> socket.socket | None:
-        """Return the socket that is open at the address, and note that the worker has it.
-
-        Raises:
-            OSError: It may not have it.
-        """
-        listener = _find_opened(asker, wanted)
-        if listener is not None:
-            return listener
-        shared = self._sockets.get(wanted)
-        if shared is None:
-            return None
-        identity = asker.identity
-        if identity is not None and os.fstat(shared.sock.fileno()).st_uid != identity.uid:
-            # A generation with another --user has bound it.
-            raise os_error(errno.EADDRINUSE)
-        if asker.pid not in shared.holders:
-            self._check_room_of_worker(asker)
-        _lend(asker, shared)
-        return shared.sock
 
     def _bind(self, asker: Asker, request: Request) -> None:
         """Bind the socket that was sent.
@@ -194,39 +179,50 @@ class SharedSockets:
         """
         self._check_room(asker)
         wanted, sock = request.wanted, request.offered
-        file = None
         if not _is_bound(wanted, sock):
-            file = self._bind_as_worker(asker, wanted, sock)
+            if wanted.path is not None:
+                remove_dead_socket(wanted.path)
+            sock.bind(wanted.address)
         if not wanted.is_name_of(sock):
-            raise os_error(errno.EINVAL)
-        self._sockets[wanted] = shared = _Shared(sock, file, asker.identity)
-        _lend(asker, shared)
+            raise _os_error(errno.EINVAL)
         self._log_address(asker, sock)
+        self._lend(asker, self._add(wanted, sock, _find_file(wanted)))
+
+    def _keep(self, asker: Asker, wanted: Wanted, sock: socket.socket) -> bool:
+        """Say whether this socket is kept from now on; else there is one for its address.
+
+        Raises:
+            OSError: It is bound elsewhere, or a limit is reached.
+        """
+        if not wanted.is_name_of(sock):
+            raise _os_error(errno.EINVAL)
+        shared = self._sockets.get(wanted)
+        if shared is not None:
+            if _inode(shared.sock) == _inode(sock):
+                self._lend(asker, shared)
+            return False
+        self._check_room(asker)
+        self._lend(asker, self._add(wanted, sock, _find_file(wanted)))
+        return True
+
+    def _add(self, wanted: Wanted, sock: socket.socket, file: tuple[int, int] | None) -> Shared:
+        self._number += 1
+        self._sockets[wanted] = shared = Shared(self._number, sock, file)
+        self._kept(shared)
+        return shared
+
+    def _lend(self, asker: Asker, shared: Shared) -> None:
+        if asker.number not in shared.holders:
+            self._check_room_of_worker(asker)
+        shared.holders.add(asker.number)
+        shared.generation = max(shared.generation, asker.generation)
 
     def _log_address(self, asker: Asker, sock: socket.socket) -> None:
-        account = self._account(asker)
-        account.logged_count += 1
-        if account.logged_count <= LOGGED_ADDRESSES:
+        asker.logged_count += 1
+        if asker.logged_count <= LOGGED_ADDRESSES:
             log.info("listening on %s, for %s", describe_address(sock), asker.name)
-        elif account.logged_count == LOGGED_ADDRESSES + 1:
+        elif asker.logged_count == LOGGED_ADDRESSES + 1:
             log.warning("%s binds many addresses: further ones are not logged", asker.name)
-
-    def _bind_as_worker(self, asker: Asker, wanted: Wanted, sock: socket.socket) -> File | None:
-        account = self._account(asker)
-        if asker.identity is not None:
-            account.spend()
-        try:
-            return bind_as(asker.identity, wanted, sock)
-        except TimeoutError:
-            account.is_stalled = True
-            log.warning("%s: a bind was not finished within %g s", asker.name, BIND_SECONDS)
-            raise
-
-    def _account(self, asker: Asker) -> Account:
-        if asker.pid not in self._accounts:  # those of the dead make room
-            found = self._accounts.items()
-            self._accounts = {pid: one for pid, one in found if pid in asker.live_pids}
-        return self._accounts.setdefault(asker.pid, Account())
 
     def _check_room(self, asker: Asker) -> None:
         """Refuse to have more sockets than limits.py allows.
@@ -235,46 +231,48 @@ class SharedSockets:
             OSError: There are as many.
         """
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        most = min(SHARED_SOCKETS, int(descriptors * SHARED_DESCRIPTOR_PART))
-        found = self._sockets.values()
-        same_count = sum(shared.generation == asker.generation for shared in found)
+        most = SHARED_SOCKETS
+        if descriptors != resource.RLIM_INFINITY:
+            most = min(most, int(descriptors * SHARED_DESCRIPTOR_PART))
+        same_count = sum(shared.generation == asker.generation for shared in self)
         if len(self._sockets) >= most or same_count >= GENERATION_SOCKETS:
-            raise os_error(errno.EMFILE)
+            raise _os_error(errno.EMFILE)
         self._check_room_of_worker(asker)
 
     def _check_room_of_worker(self, asker: Asker) -> None:
-        if sum(asker.pid in one.holders for one in self._sockets.values()) >= WORKER_SOCKETS:
-            raise os_error(errno.EMFILE)
+        if sum(asker.number in shared.holders for shared in self) >= WORKER_SOCKETS:
+            raise _os_error(errno.EMFILE)
 
     def _drop(self, wanteds: Iterable[Wanted], leave_files: bool = False) -> None:
-        """Close sockets, and remove their files: with one process for each user, not for each."""
-        files = defaultdict(list)
         for wanted in wanteds:
             shared = self._sockets.pop(wanted)
             name = describe_address(shared.sock)
             if shared.file is not None and wanted.path is not None and not leave_files:
-                files[shared.identity].append((wanted.path, shared.file))
+                remove_file(wanted.path, shared.file)
             close_socket(shared.sock)
             log.debug("closed %s, which no program uses any more", name)
-        for identity, found in files.items():
-            try:
-                remove_as(identity, found)
-            except OSError as error:
-                log.warning("cannot remove %s: %s", " ".join(path for path, _ in found), error)
-
-
-def _find_opened(asker: Asker, wanted: Wanted) -> socket.socket | None:
-    """Return the socket that --bind has opened at the address."""
-    if wanted.type != socket.SOCK_STREAM or wanted.ordinal is not None:
-        return None
-    return asker.find_listener(wanted.family, wanted.address)
-
-
-def _lend(asker: Asker, shared: _Shared) -> None:
-    shared.holders = {pid for pid in shared.holders if pid in asker.live_pids} | {asker.pid}
-    shared.generation = max(shared.generation, asker.generation)
+            self._dropped(shared.number)
 
 
 def _is_bound(wanted: Wanted, sock: socket.socket) -> bool:
     """Say whether the program itself has bound it, before it was known that it would listen."""
-    return wanted.ordinal is not None and sock.getsockname()[1] != 0
+    return wanted.ordinal is not None and bool(sock.getsockname()[1] != 0)
+
+
+def _find_file(wanted: Wanted) -> tuple[int, int] | None:
+    """Return device and inode of a socket's file; None if it has none."""
+    if wanted.path is not None:
+        with contextlib.suppress(OSError):
+            identity = file_identity(wanted.path)
+            if is_socket_file(wanted.path):
+                return identity
+    return None
+
+
+def _inode(sock: socket.socket) -> int:
+    return os.fstat(sock.fileno()).st_ino
+
+
+def _os_error(number: int) -> OSError:
+    """Return the error as the system call would raise it."""
+    return OSError(number, os.strerror(number))

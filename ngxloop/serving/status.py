@@ -70,13 +70,18 @@ class Status:
             },
             "successor": self._succession.successor_pid,
             "predecessor": self._succession.predecessor_pid,
-            "listeners": [queue_of(sock) for sock in self._sockets()],
+            "listeners": self._listeners(),
             "workers": [self._worker(place) for place in generations.places],
             "totals": self._totals(),
         }
 
-    def _sockets(self) -> list[socket.socket]:
-        return [*self._generations.listeners.sockets, *self._generations.crew.shared.sockets]
+    def _listeners(self) -> list[dict[str, Any]]:
+        """Return the sockets of --bind, and those of programs as the keeper has told last."""
+        kept = self._generations.crew.keepers.kept
+        return [
+            *map(queue_of, self._generations.listeners.sockets),
+            *({"address": one.address, "queue": one.queue, "limit": one.limit} for one in kept),
+        ]
 
     def _worker(self, place: Place) -> dict[str, Any]:
         history = place.history

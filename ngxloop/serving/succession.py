@@ -11,7 +11,7 @@ from typing import Protocol
 from ngxloop import leader
 from ngxloop.serving.crew import Crew
 from ngxloop.serving.handlernames import HandlerName
-from ngxloop.serving.inheritance import BIND, LEADER, SHARED, Heirloom, Predecessor
+from ngxloop.serving.inheritance import BIND, LEADER, Heirloom, Predecessor
 from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import log
 from ngxloop.serving.poller import Handler, Poller
@@ -93,15 +93,17 @@ class Succession:
             others: and the sockets of whom else.
         """
         bound = [Heirloom(BIND, one.key, one.sock.fileno()) for one in listeners.opened]
-        shared = [Heirloom(SHARED, key, fd) for key, fd in self._crew.shared.leave()]
         seat = Heirloom(LEADER, "", leader.seat_fd())
         try:
             for way in self._ways:
                 way.give_way()
-            self._upgrade.start([*bound, *shared, seat, *others])
+            kept = self._crew.keepers.leave()
+            self._upgrade.start([*bound, *kept, seat, *others])
         except OSError as error:
             self._take_back()
             return f"cannot start the new master: {error}"
+        finally:
+            self._crew.keepers.close_handovers()
         return ""
 
     def give_up(self) -> None:

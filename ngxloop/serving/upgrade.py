@@ -6,6 +6,7 @@ one dies by itself, everything that gave way to it is taken back.
 """
 
 import functools
+import inspect
 import os
 import subprocess
 import sys
@@ -13,13 +14,17 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ngxloop import version
+from ngxloop.serving import carrier
 from ngxloop.serving.crew import Crew
 from ngxloop.serving.guard import import_fault
 from ngxloop.serving.handlernames import HandlerName
-from ngxloop.serving.inheritance import VARIABLE, Heirloom, pack
+from ngxloop.serving.inheritance import KEEPER, VARIABLE, Heirloom, pack
 from ngxloop.serving.logs import log
 from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.trust import find_fault, refusal
+
+# Read now: at an upgrade the file may be another release's.
+_CARRIER = inspect.getsource(carrier)
 
 
 class Owner(Protocol):
@@ -75,7 +80,7 @@ class Upgrade:
         self._ready_fd, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, *self._safe_flags(), *sys.orig_argv[1:]],
+                [sys.executable, *self._arguments(heirlooms)],
                 env={**os.environ, VARIABLE: pack(heirlooms, theirs, is_strict=self._is_strict)},
                 pass_fds=[theirs, *(one.fd for one in heirlooms)],
                 cwd=self._folder,
@@ -111,6 +116,14 @@ class Upgrade:
             os.close(self._ready_fd)
         if self._process is not None:
             self._process.returncode = 0  # a child of the master, no zombie of the worker
+
+    def _arguments(self, heirlooms: Sequence[Heirloom]) -> list[str]:
+        """Return the arguments of the interpreter; see carrier.py for those with a keeper."""
+        flags = self._safe_flags()
+        arguments = [*flags, *sys.orig_argv[1:]]
+        if any(one.kind == KEEPER for one in heirlooms):
+            return [*flags, "-c", _CARRIER, *arguments]
+        return arguments
 
     def _safe_flags(self) -> list[str]:
         """Keep the working folder, or that of the script, off the path of a master that is root.

@@ -29,7 +29,7 @@ from ngxloop.serving.libraries import take_libraries
 from ngxloop.serving.listeners import ListeningSocket
 from ngxloop.serving.logformats import Writer
 from ngxloop.serving.logs import log, reopen, restore, set_up_logs
-from ngxloop.serving.options.application import is_script
+from ngxloop.serving.options.application import PROGRAM_INTERFACES, is_script
 from ngxloop.serving.parent import signal_on_parent_death
 from ngxloop.serving.program import run_script
 from ngxloop.serving.states import State
@@ -75,7 +75,7 @@ def _initialise(assignment: Assignment) -> None:
 
 def _run_loop(assignment: Assignment) -> int:
     config = assignment.config
-    borrower = Borrower(assignment.channel, config.backlog, config.share_datagrams)
+    borrower = Borrower(assignment)
     sharing = Sharing(
         borrower,
         lambda: make_worker_gate(assignment),
@@ -133,6 +133,7 @@ class _Worker:
 
     def _listen_to_orders(self) -> None:
         self._loop.add_reader(self._channel.fileno(), self._read_channel)
+        self._borrower.read_orders = self._read_channel
         self._loop.add_signal_handler(signal.SIGTERM, self._handle_term)
         # The loop learns of signals through its pipe; what Python calls is free for us.
         signal.signal(signal.SIGTERM, self._set_alarm_if_orphan)
@@ -149,6 +150,8 @@ class _Worker:
                 self._ask_stop()
             elif message.kind is Kind.REOPEN:
                 reopen()
+            elif message.kind is Kind.LINE:
+                self._borrower.renew(message)
         if not self._channel.is_open:
             self._loop.remove_reader(self._channel.fileno())
             self._become_orphan()
@@ -183,6 +186,7 @@ class _Worker:
         self._drain_asked.set()
 
     def _ask_stop(self) -> None:
+        self._borrower.drain()
         if self._task is not None:
             self._task.cancel()
 
@@ -194,6 +198,8 @@ class _Worker:
         if self._config.deferred_accept:
             defer_accept(sockets)
         await adapter.start(sockets)
+        if adapter.name not in PROGRAM_INTERFACES:
+            self._borrower.hang_up()
         restore()
         self._enter(State.READY)
         self._channel.send(Kind.READY, adapter.name.encode())
@@ -236,7 +242,7 @@ class _Worker:
 
     async def _drain(self, adapter: Adapter) -> int:
         """Drain; return the exit status, which tells if the application's shut-down raised."""
-        self._borrower.is_draining = True
+        self._borrower.drain()
         self._enter(State.DRAINING)
         self._channel.send(Kind.DRAINING)
         log.debug("draining")

@@ -19,6 +19,7 @@ from ngxloop.serving import (
     filling,
     generations,
     health,
+    keepers,
     listeners,
     places,
     poller,
@@ -109,6 +110,7 @@ class SpoiledEpoll:
 def shorten_waits():
     """Let what happens by itself, or is tried again, happen soon."""
     sessions.SESSION_SECONDS = 1.0
+    keepers.REPORT_SECONDS = 0.3
     sessions._PAUSE_SECONDS = health.DUMP_SECONDS = prefork.UNSERVED_SECONDS = 0.3
     places.Place.put_off.__defaults__ = (0.1,)
 

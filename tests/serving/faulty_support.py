@@ -33,10 +33,12 @@ class FaultyMaster:
             f"NOTIFY_SOCKET={folder / 'notify'}",
             "WATCHDOG_USEC=200000",
         ]
-        arguments = ["--bind", "127.0.0.1:0", "--app-dir", str(APPS), *options]
+        is_program = "main" in options
+        arguments = ["--app-dir", str(APPS), *options]
+        arguments += [] if is_program else ["--bind", "127.0.0.1:0"]
         arguments += ["--status-bind", "127.0.0.1:0", "--control-socket", self.control]
         if not options or options[-1] != "--":
-            arguments = ["faulty:Obey", *arguments]
+            arguments = ["faulty:main" if is_program else "faulty:Obey", *arguments]
         self.server = Server(
             arguments, wrapper=["env", *variables], program=[sys.executable, str(PROGRAM)]
         )

@@ -158,7 +158,7 @@ def mutate(source, original):
 def test_a_wrong_number_of_descriptors_is_malformed(descriptors, count):
     fds = [socket.socket().detach() for _ in range(count)]
     with pytest.raises(BadMessageError, match=f"{count} descriptors"):
-        Request.take(message_of(GOOD["port"], *fds), os.getpid())
+        Request.take(message_of(GOOD["port"], *fds))
 
 
 OTHERS = {
@@ -179,13 +179,7 @@ def test_another_kind_of_descriptor_is_malformed(descriptors, make, place):
     os.close(fds[place])
     fds[place] = make()
     with pytest.raises(BadMessageError):
-        Request.take(message_of(GOOD["port"], *fds), os.getpid())
-
-
-def test_a_socket_to_answer_at_of_another_process_is_malformed(descriptors):
-    fds = (reply_pair(descriptors), socket.socket().detach())
-    with pytest.raises(BadMessageError, match="another process"):
-        Request.take(message_of(GOOD["port"], *fds), os.getpid() + 1)
+        Request.take(message_of(GOOD["port"], *fds))
 
 
 def test_a_connected_socket_is_malformed(descriptors):
@@ -194,7 +188,7 @@ def test_a_connected_socket_is_malformed(descriptors):
     descriptors(server)
     fds = (reply_pair(descriptors), client.detach())
     with pytest.raises(BadMessageError, match="connected"):
-        Request.take(message_of(GOOD["any port"], *fds), os.getpid())
+        Request.take(message_of(GOOD["any port"], *fds))
 
 
 def test_an_answer_to_a_full_queue_is_dropped_without_waiting(descriptors):
@@ -202,7 +196,7 @@ def test_an_answer_to_a_full_queue_is_dropped_without_waiting(descriptors):
     fill(theirs, b"x")
     theirs.setblocking(True)
     fds = (os.dup(theirs.fileno()), socket.socket().detach())
-    request = Request.take(message_of(GOOD["port"], *fds), os.getpid())
+    request = Request.take(message_of(GOOD["port"], *fds))
     request.answer(b"b")
     request.close()
 

@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import socket
+import threading
 
 import pytest
 
@@ -102,11 +103,12 @@ def test_master_and_worker_kinds_are_apart():
     assert {Kind.READY, Kind.DRAINING, Kind.FAILED, Kind.WORN} <= {k for k in Kind if k < 64}
 
 
-def test_descriptors_arrive_with_their_message_and_are_closed_on_exec(ends):
-    ours, theirs = ends
+def test_descriptors_arrive_with_their_message_and_are_closed_on_exec(stranger):
+    sender, channel = stranger(Speaker.BORROWER)
     passed = socket.socketpair()
-    assert theirs.send(Kind.BIND, b"[]", [end.fileno() for end in passed])
-    (message,) = ours.receive()
+    fds = [end.fileno() for end in passed]
+    socket.send_fds(sender, [bytes([Kind.BIND]) + b"[]"], fds)
+    (message,) = channel.receive()
     assert len(message.fds) == 2
     assert not any(os.get_inheritable(fd) for fd in message.fds)
     assert [os.fstat(fd).st_ino for fd in message.fds] == [
@@ -162,7 +164,17 @@ MALFORMED = {
     "FAILED with a line of numbers": (bytes([3]) + error_with(line=[1]), "a malformed payload"),
     "FAILED with more": (bytes([3]) + error_with(more=1), "a malformed payload"),
     "FAILED not of UTF-8": (bytes([3]) + b"\xff\xfe", "a malformed payload"),
+    "BIND, which is for the keeper": (bytes([Kind.BIND]) + b"[]", "BIND, which it never sends"),
+    "RELEASE, which is too": (bytes([Kind.RELEASE]) + b"[]", "RELEASE, which it never sends"),
+    "LENT not of UTF-8": (bytes([Kind.LENT]) + b"\xff", "a malformed payload"),
+    "LENT that is long": (bytes([Kind.LENT]) + b"x" * 3000, "3000 bytes"),
+    "words of a keeper": (bytes([Kind.KEPT]) + b"[]", "KEPT, which it never sends"),
+}
+MALFORMED_ON_LINES = {
+    "empty": (b"", "an empty packet"),
+    "READY": (bytes([Kind.READY]) + b"asgi", "READY, which it never sends"),
     "BIND without descriptors": (bytes([Kind.BIND]) + b"[]", "the wrong number of descriptors"),
+    "KEEP without descriptors": (bytes([Kind.KEEP]) + b"[]", "the wrong number of descriptors"),
     "RELEASE of text": (bytes([Kind.RELEASE]) + b"no", "a malformed payload"),
     "RELEASE nested": (bytes([Kind.RELEASE]) + b"[" * 2000, "a malformed payload"),
     "RELEASE that is long": (bytes([6]) + b'"' + b"x" * 3000 + b'"', "3002 bytes"),
@@ -180,6 +192,44 @@ def test_malformed_packet_of_a_worker_makes_the_channel_deaf(stranger, packet, f
     assert channel.receive() == []
 
 
+@pytest.mark.parametrize(("packet", "fault"), MALFORMED_ON_LINES.values(), ids=MALFORMED_ON_LINES)
+def test_malformed_packet_on_a_line_to_the_keeper_makes_it_deaf(stranger, packet, fault):
+    sender, channel = stranger(Speaker.BORROWER)
+    sender.send(packet)
+    assert channel.receive() == []
+    assert fault in channel.fault
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [(Kind.KEPT, b"no"), (Kind.DROPPED, b"-1"), (Kind.DROPPED, b""), (Kind.ACCUSED, b"[")],
+)
+def test_malformed_packet_of_a_keeper_makes_the_channel_deaf(stranger, kind, payload):
+    sender, channel = stranger(Speaker.KEEPER)
+    sender.send(bytes([kind]) + payload)
+    assert channel.receive() == []
+    assert "a malformed payload" in channel.fault
+
+
+def test_message_that_is_sent_surely_waits_for_room(ends):
+    ours, theirs = ends
+    while theirs.send(Kind.DRAINING):
+        continue
+    assert not theirs.send_surely(Kind.DRAINING, seconds=0.05)
+    reader = threading.Thread(target=ours.receive)
+    reader.start()
+    assert theirs.send_surely(Kind.DRAINING, seconds=60)
+    reader.join()
+
+
+def test_message_that_is_sent_surely_to_an_end_that_is_gone_is_false(ends):
+    ours, theirs = ends
+    ours.close()
+    assert not theirs.send_surely(Kind.DRAINING)
+    theirs.close()
+    assert not theirs.send_surely(Kind.DRAINING)
+
+
 @pytest.mark.parametrize("number", [b"-1", b"01", b"4194305", b"4294967296", b"9999999999", b"1.0"])
 def test_number_that_is_not_of_a_process_is_refused(stranger, number):
     sender, channel = stranger(Speaker.ZYGOTE)
@@ -188,8 +238,10 @@ def test_number_that_is_not_of_a_process_is_refused(stranger, number):
     assert "SPAWNED with" in channel.fault
 
 
-@pytest.mark.parametrize("count", [1, 3, 64, 65, 253])
-@pytest.mark.parametrize("kind", sorted(set(Kind) - {Kind.SPAWN}))
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [(k, n) for k in Kind for n in (1, 3, 64, 65, 253) if n not in FORMS[k].fd_counts],
+)
 def test_descriptors_where_none_belong_are_closed(stranger, kind, count):
     speaker = next(one for one in Speaker if one in FORMS[kind].speaker)
     sender, channel = stranger(speaker)
@@ -203,7 +255,7 @@ def test_descriptors_where_none_belong_are_closed(stranger, kind, count):
 
 
 def test_descriptors_that_are_no_sockets_are_closed(stranger):
-    sender, channel = stranger(Speaker.WORKER)
+    sender, channel = stranger(Speaker.BORROWER)
     with open(os.devnull, "rb") as file, socket.socket(socket.AF_UNIX) as passed:
         before = len(os.listdir("/proc/self/fd"))
         socket.send_fds(sender, [b"\x05[]"], [passed.fileno(), file.fileno()])
@@ -213,7 +265,7 @@ def test_descriptors_that_are_no_sockets_are_closed(stranger):
 
 
 def test_message_whose_descriptors_find_no_room_is_lost_and_its_sender_sees_it(stranger):
-    sender, channel = stranger(Speaker.WORKER)
+    sender, channel = stranger(Speaker.BORROWER)
     reply, asker = socket.socketpair()
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with asker:

@@ -25,6 +25,12 @@ def children(pid):
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def workers_of(pid, count=2):
+    """Wait for the end of the keeper, which is needed until it is known what APP is."""
+    wait_until_blocking(lambda: len(children(pid)) == count, "the end of the keeper")
+    return children(pid)
+
+
 def links(pid):
     folder = Path(f"/proc/{pid}/fd")
     return [os.readlink(folder / name) for name in os.listdir(folder)]
@@ -78,13 +84,13 @@ def master(tmp_path):
 
 def test_worker_has_what_it_needs_and_nothing_of_the_masters(master):
     pid = master()
-    assert [kinds(one, pid) for one in children(pid)] == [WORKER, WORKER]
+    assert [kinds(one, pid) for one in workers_of(pid)] == [WORKER, WORKER]
 
 
 def test_process_that_preloads_and_its_workers_have_no_more(master):
     pytest.importorskip("setproctitle")  # by which the processes are told apart
     pid = master("--preload")
-    found = sorted((title(one), kinds(one, pid)) for one in children(pid))
+    found = sorted((title(one), kinds(one, pid)) for one in workers_of(pid, 3))
     names = [name.split(" [")[0] for name, _ in found]
     assert names == ["ngxloop: preload 1", "ngxloop: worker 1.0", "ngxloop: worker 1.1"]
     assert [one for _, one in found] == [LOADER, WORKER, WORKER]
@@ -103,7 +109,6 @@ def test_successor_and_its_predecessor_leave_their_workers_no_line_between_them(
     os.kill(pid, signal.SIGUSR2)
     wait_until_blocking(lambda: "the new master" in (tmp_path / "error.log").read_text(), "both")
     new = int((tmp_path / "app.pid").read_text())
-    workers = [one for one in children(new) if title(one) != "ngxloop: watcher"]
-    assert [kinds(one, new) for one in workers] == [WORKER, WORKER]
+    assert [kinds(one, new) for one in workers_of(new)] == [WORKER, WORKER]
     os.kill(new, signal.SIGTERM)
     wait_gone(new)

@@ -38,6 +38,17 @@ def kill_worker(master):
     os.kill(master.worker, signal.SIGKILL)
 
 
+def keepers(master):
+    folder = f"/proc/{master.server.pid}/task/{master.server.pid}/children"
+    with open(folder) as file:
+        return set(map(int, file.read().split())) - set(master.workers())
+
+
+def kill_keeper(master):
+    (pid,) = keepers(master)
+    os.kill(pid, signal.SIGKILL)
+
+
 def send_question(address, question):
     """Return a connection on which a question is; whether it is read does not matter yet."""
     sock = connect(address)
@@ -94,6 +105,11 @@ def send_message(master):
 
 def goes_on(master):
     assert http_get(master.status_address, "/healthz") == (200, b"ok\n")
+
+
+def has_keeper(master):
+    until(lambda: len(keepers(master)) == 1, "another keeper")
+    goes_on(master)
 
 
 def is_answered(master):
@@ -176,10 +192,14 @@ class Case:
 
 N = HandlerName
 RECYCLING = ("--max-lifetime", "0.2")
+PROGRAM = ("--interface", "main")
 CASES = {
     N.SIGNALS: Case(send(signal.SIGHUP), reloads, repeats=True),
     N.WORKER_CHANNEL: Case(term_worker, replaced),
     N.ZYGOTE_CHANNEL: Case(send(signal.SIGHUP), reload_is_rejected, ("--preload",)),
+    N.KEEPER_CHANNEL: Case(wait, goes_on, PROGRAM),
+    N.KEEPER_REPORT: Case(wait, goes_on, PROGRAM, repeats=True),
+    N.KEEPER_RESTART: Case(kill_keeper, has_keeper, PROGRAM, repeats=True),
     N.STATUS_LISTENER: Case(ask_status, is_answered, repeats=True),
     N.STATUS_SESSION: Case(ask_status, is_closed),
     N.CONTROL_LISTENER: Case(ask_control, is_answered, repeats=True),

@@ -12,7 +12,6 @@ from ngxloop.serving.channel import Kind
 from tests.serving.support import connect, http_get, receive_line, wait_gone
 
 # Some of each sort; test_channel.py has them all.
-BIND = bytes([Kind.BIND])
 INVALID = {
     "an empty packet": (b"", 0),
     "an unknown kind": (b"\x3f", 0),
@@ -22,7 +21,8 @@ INVALID = {
     "DRAINING with descriptors": (bytes([Kind.DRAINING]), 253),
     "FAILED of brackets": (bytes([Kind.FAILED]) + b"[" * 60000, 0),
     "SPAWNED": (bytes([Kind.SPAWNED]) + b"1", 0),
-    "BIND of brackets": (BIND + b"[" * 2000, 2),
+    "BIND, which is for the keeper": (bytes([Kind.BIND]) + b"[]", 2),
+    "LENT with an address of its own": (bytes([Kind.LENT]) + b"127.0.0.1:1", 0),
 }
 
 
@@ -72,7 +72,7 @@ def test_worker_that_sends_invalid_messages_is_replaced_and_named_once(served):
 
 
 def test_message_that_no_handler_can_take_ends_its_worker_only(served):
-    pid, sock = tell(served, f"packet {(BIND + b'[2, 1]').hex()} 2")
+    pid, sock = tell(served, f"packet {(bytes([Kind.LENT]) + b'nowhere').hex()} 0")
     with sock:
         served.logged(rf"worker 1\.\d \(process {pid}\) is ended")
     served.logged(r"worker 1\.\d ready")
@@ -80,8 +80,8 @@ def test_message_that_no_handler_can_take_ends_its_worker_only(served):
 
 
 def test_worker_that_floods_its_channel_delays_no_other(served):
-    """RELEASE of an address that is not shared is valid, any number of times."""
-    flood = bytes([Kind.RELEASE]) + json.dumps([2, 1, ["127.0.0.1", 1], None]).encode()
+    """LENT with an address of --bind is valid, any number of times."""
+    flood = bytes([Kind.LENT]) + served.addresses[0].encode()
     _, sock = tell(served, f"flood {flood.hex()}")
     with sock:
         for _ in range(20):

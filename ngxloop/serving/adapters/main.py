@@ -35,8 +35,6 @@ class Adapter:
 
     async def start(self, sockets: Sequence[ListeningSocket]) -> None:
         """Begin the function, and wait until it listens."""
-        for sock in sockets:  # the program asks for those that it wants
-            sock.close()
         loop = asyncio.get_running_loop()
         listens = asyncio.Event()
         self._service.share_sockets(lambda: loop.call_soon_threadsafe(listens.set))

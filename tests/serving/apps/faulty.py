@@ -20,9 +20,8 @@ if (_FOLDER / "slow").exists():
 
 
 def find_channel():
-    """Return a copy of our end of the channel: the only SOCK_SEQPACKET socket here."""
-    for name in os.listdir("/proc/self/fd"):
-        fd = int(name)
+    """Return a copy of our end of the channel: the newest SOCK_SEQPACKET socket here."""
+    for fd in sorted(map(int, os.listdir("/proc/self/fd")), reverse=True):
         try:
             if not stat.S_ISSOCK(os.fstat(fd).st_mode):
                 continue
@@ -66,3 +65,8 @@ class Obey(asyncio.Protocol):
             loop.run_in_executor(None, flood, bytes.fromhex(arguments[0]))
         elif word == "block":
             time.sleep(600)
+
+
+async def main():
+    server = await asyncio.get_running_loop().create_server(Obey, "127.0.0.1", 0)
+    await server.serve_forever()

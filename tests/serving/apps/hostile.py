@@ -35,11 +35,11 @@ async def main():
 
 def ask_master(payload, kind=(socket.AF_INET, socket.SOCK_STREAM, 0)):
     """Send a request to bind; return the answer, as text."""
-    channel_fd()  # before there are others that look like it
+    line_fd()  # before there are others that look like it
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         with theirs, socket.socket(*kind) as sock:
-            send(5, payload, theirs.fileno(), sock.fileno())
+            send_keeper(5, payload, theirs.fileno(), sock.fileno())
         ours.settimeout(30)
         return ours.recv(64).decode()
 
@@ -60,13 +60,22 @@ def bind_and_release(count):
     answers = collections.Counter()
     for _ in range(count):
         answers[ask_master(payload)] += 1
-        send(6, payload)
+        send_keeper(6, payload)
     return dict(answers)
 
 
 def send_raw(kind, payload):
-    """Send a message without descriptors."""
-    send(kind, payload)
+    """Send a message without descriptors to the keeper, or to the master if there is none."""
+    send_keeper(kind, payload)
+
+
+def ask_and_die(payload):
+    """Send a request to bind, and end before the answer."""
+    line_fd()
+    _, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sock = socket.socket()
+    send_keeper(5, payload, theirs.fileno(), sock.fileno())
+    os._exit(3)
 
 
 def bind(path):
@@ -123,6 +132,7 @@ ACTIONS = {
     "flood_ports": flood_ports,
     "bind_and_release": bind_and_release,
     "send": send_raw,
+    "ask_and_die": ask_and_die,
     "bind": bind,
 }
 kept = []
@@ -133,16 +143,31 @@ def send(kind, payload, *fds):
         socket.send_fds(channel, [bytes([kind]) + payload.encode("latin-1")], fds)
 
 
+def send_keeper(kind, payload, *fds):
+    with socket.socket(fileno=os.dup(line_fd())) as line:
+        socket.send_fds(line, [bytes([kind]) + payload.encode("latin-1")], fds)
+
+
 @functools.cache
 def channel_fd():
-    """Return the only SOCK_SEQPACKET of this process."""
+    """Return the line to the master: the master opens it last."""
+    return packet_sockets()[-1]
+
+
+@functools.cache
+def line_fd():
+    """Return the line to the keeper; the one to the master if there is no other."""
+    return packet_sockets()[0]
+
+
+def packet_sockets():
+    """Return all SOCK_SEQPACKET of this process, the oldest first."""
+    found = []
     for name in os.listdir("/proc/self/fd"):
-        try:
+        with contextlib.suppress(OSError):
             if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
                 continue
             with socket.socket(fileno=os.dup(int(name))) as sock:
                 if (sock.family, sock.type) == (socket.AF_UNIX, socket.SOCK_SEQPACKET):
-                    return int(name)
-        except OSError:
-            continue
-    raise LookupError("no channel")
+                    found.append(int(name))
+    return sorted(found)

@@ -1,0 +1,269 @@
+"""The keeper: a process that binds sockets for the programs of the workers, and keeps them.
+
+Why a process of its own. It binds, and creates and removes the files of Unix sockets, with the
+rights of --user: a program gets what it could bind by itself, and the kernel decides. Neither a
+path nor a descriptor of a worker reaches the master, which may be root. A path leads through
+folders that the user may own, where a link can replace a part at any time, and a file system may
+not answer: then the keeper hangs, not the master. And its sockets outlive the workers.
+
+How it works. The master forks a keeper when the first worker that may need it starts, and gives it
+one end of a line for each worker; the worker has the other one. The keeper takes on the user, has
+one thread, and serves one message at a time (sharing.py). It tells the master the addresses that it
+keeps, and the workers that send nonsense. After an upgrade the keeper of the new master gets the
+sockets from the keeper of the old one, over a line between the two.
+
+Rules.
+1. It never loads the application, executes no program and trusts the master only. No process of the
+   same user can trace it or read its memory (PR_SET_DUMPABLE); one can stop or kill it, which harms
+   the programs of that user.
+2. It ends with the master: at the end of file, at END, or by the SIGKILL that the kernel sends at
+   the master's death. Signals to the whole group of processes do not end it.
+"""
+
+import dataclasses
+import json
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from ngxloop.serving.asker import Asker
+from ngxloop.serving.badmessage import BadMessageError
+from ngxloop.serving.bindrequest import Wanted
+from ngxloop.serving.channel import Channel, Kind, Message, Speaker
+from ngxloop.serving.closing import close_socket
+from ngxloop.serving.config import Config
+from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.limits import HANDOVER_SECONDS, MESSAGES_PER_TURN
+from ngxloop.serving.listeners import describe_address
+from ngxloop.serving.logformats import Writer
+from ngxloop.serving.logs import log, reopen, set_up_logs
+from ngxloop.serving.options.logging import LogOptions
+from ngxloop.serving.parent import signal_on_parent_death
+from ngxloop.serving.privileges import refuse_tracing
+from ngxloop.serving.queues import read_queue
+from ngxloop.serving.sharing import Shared, SharedSockets
+from ngxloop.serving.titles import set_title
+
+_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inherited:
+    """What the master before has left to a keeper."""
+
+    lines: Sequence[socket.socket] = ()  # of its keepers, which send their sockets
+    sockets: Sequence[tuple[str, socket.socket]] = ()  # of a release that had no keeper; by request
+
+    def close(self) -> None:
+        """Close the copies of a process that is not the keeper."""
+        for sock in (*self.lines, *(sock for _, sock in self.sockets)):
+            close_socket(sock)
+
+
+def run_keeper(channel: Channel, config: Config, master_pid: int, inherited: Inherited) -> int:
+    """Keep sockets until the master is gone; return the exit status. Called in the fork."""
+    set_title("keeper")
+    own = {field.name: getattr(config, field.name) for field in dataclasses.fields(LogOptions)}
+    options = LogOptions(**{**own, "access_log": None})
+    set_up_logs(options, Writer("keeper"), config.start_plan.uid)
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        config.start_plan.apply_to_keeper()
+    except StartError as error:
+        log.error("%s", error.line)
+        return error.code
+    refuse_tracing()
+    if signal_on_parent_death(signal.SIGKILL, master_pid):  # setuid() undoes it
+        keeper = _Keeper(channel)
+        keeper.inherit(inherited)
+        keeper.run()
+    return ExitCode.OK
+
+
+class _Keeper:
+    """The keeper's side of the lines."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._shared = SharedSockets(self._tell_kept, self._tell_dropped)
+        self._askers: dict[int, tuple[Asker, Channel]] = {}  # by the descriptor of the line
+        self._handovers: dict[int, _Handover] = {}  # by the descriptor of the line
+        self._poll = select.poll()
+        self._orders: dict[Kind, Callable[[Message], object]] = {
+            Kind.LINE: self._open_line,
+            Kind.HANG_UP: lambda message: self._hang_up(int(message.payload)),
+            Kind.DROP_OLDER: lambda message: self._shared.drop_older(int(message.payload)),
+            Kind.REPORT: lambda message: self._report(),
+            Kind.HAND_OVER: self._begin_handover,
+            Kind.REOPEN: lambda message: reopen(),
+            Kind.END: self._end,
+        }
+        self._is_over = False
+
+    def inherit(self, inherited: Inherited) -> None:
+        """Take over the sockets of the master before."""
+        for key, sock in inherited.sockets:
+            try:
+                self._shared.inherit(Wanted.unpack(key.encode()), sock)
+            except BadMessageError as error:  # of a program that is older than this one
+                log.warning("%s is not taken over: %s", describe_address(sock), error)
+                close_socket(sock)
+        deadline = time.monotonic() + HANDOVER_SECONDS
+        for sock in inherited.lines:
+            line = Channel(sock, Speaker.PREDECESSOR)
+            if not self._receive_all(line, deadline):
+                log.error("the keeper of the master before has not handed over all its sockets")
+            line.end()
+
+    def run(self) -> None:
+        """Serve until the master has ended, or says so."""
+        self._poll.register(self._channel.fileno(), select.POLLIN)
+        while not self._is_over:
+            for fd, events in self._poll.poll():
+                self._handle(fd, events)
+
+    # Private -----------------------------------------------------------------------------------
+
+    def _handle(self, fd: int, events: int) -> None:
+        if fd == self._channel.fileno():
+            self._obey()
+        elif fd in self._handovers:
+            self._go_on(fd, is_broken=bool(events & (select.POLLHUP | select.POLLERR)))
+        elif fd in self._askers:
+            self._serve(fd)
+
+    # The master --------------------------------------------------------------------------------
+
+    def _obey(self) -> None:
+        for message in self._channel.messages(MESSAGES_PER_TURN):
+            self._orders[message.kind](message)
+        if not self._channel.is_open and not self._is_over:  # it was killed
+            log.debug("the master is gone")
+            self._shared.close(leave_files=True)
+            self._is_over = True
+
+    def _open_line(self, message: Message) -> None:
+        line = Channel.of(message.fds[0], Speaker.BORROWER)
+        self._askers[line.fileno()] = Asker.unpack(message.payload), line
+        self._poll.register(line.fileno(), select.POLLIN)
+
+    def _hang_up(self, number: int) -> None:
+        for fd, (asker, _) in list(self._askers.items()):
+            if asker.number == number:
+                self._close_line(fd)
+
+    def _report(self) -> None:
+        for shared in self._shared:
+            self._tell_kept(shared)
+        self._channel.send_surely(Kind.REPORTED)
+
+    def _end(self, message: Message) -> None:
+        self._shared.close(leave_files=bool(message.payload))
+        self._is_over = True
+
+    def _tell_kept(self, shared: Shared) -> None:
+        """Tell the master what it does not know of a socket: queues seldom change."""
+        fields = [shared.number, describe_address(shared.sock), *_queue_of(shared.sock)]
+        if fields != shared.told:
+            shared.told = fields
+            self._channel.send_surely(Kind.KEPT, json.dumps(fields).encode())
+
+    def _tell_dropped(self, number: int) -> None:
+        self._channel.send_surely(Kind.DROPPED, str(number).encode())
+
+    # Workers -----------------------------------------------------------------------------------
+
+    def _serve(self, fd: int) -> None:
+        asker, line = self._askers[fd]
+        for message in line.messages(MESSAGES_PER_TURN):
+            try:
+                self._answer(asker, message)
+            except BadMessageError as error:  # its descriptors are closed
+                line.refuse(str(error))
+            except Exception:
+                log.exception("a message of %s could not be handled", asker.name)
+                line.refuse("a message that could not be handled")
+        line.take_lost_count()  # the worker sees that its request was lost
+        if line.fault:
+            accusation = json.dumps([asker.number, line.fault[:200]]).encode()
+            self._channel.send_surely(Kind.ACCUSED, accusation)
+        if not line.is_open:
+            self._close_line(fd)
+
+    def _answer(self, asker: Asker, message: Message) -> None:
+        if message.kind is Kind.BIND:
+            self._shared.answer_bind(asker, message)
+        elif message.kind is Kind.KEEP:
+            self._shared.answer_keep(asker, message)
+        else:
+            self._shared.answer_release(asker, message)
+
+    def _close_line(self, fd: int) -> None:
+        if fd in self._askers:
+            asker, line = self._askers.pop(fd)
+            self._poll.unregister(fd)
+            line.end()
+            self._shared.forget(asker)
+
+    # An upgrade --------------------------------------------------------------------------------
+
+    def _begin_handover(self, message: Message) -> None:
+        line = Channel.of(message.fds[0], Speaker.PREDECESSOR)
+        self._handovers[line.fileno()] = _Handover(line, self._shared.leave())
+        self._poll.register(line.fileno(), select.POLLOUT)
+
+    def _go_on(self, fd: int, is_broken: bool) -> None:
+        handover = self._handovers[fd]
+        if is_broken or not handover.go_on():
+            self._poll.unregister(fd)
+            del self._handovers[fd]
+            handover.line.close()
+
+    def _receive_all(self, line: Channel, deadline: float) -> bool:
+        """Keep what comes over a line; False if it did not come to its end."""
+        poll = select.poll()
+        poll.register(line.fileno(), select.POLLIN)
+        while line.is_open:
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                return False
+            for message in line.messages(MESSAGES_PER_TURN):
+                if message.kind is Kind.END:
+                    return True
+                self._take_over(message)
+        return False
+
+    def _take_over(self, message: Message) -> None:
+        sock = socket.socket(fileno=message.fds[0])
+        try:
+            self._shared.inherit(Wanted.unpack(message.payload), sock)
+        except (BadMessageError, OSError) as error:
+            log.warning("a socket is not taken over: %s", error)
+            close_socket(sock)
+
+
+class _Handover:
+    """What is still to be sent to the keeper after us."""
+
+    def __init__(self, line: Channel, left: list[tuple[Wanted, socket.socket]]) -> None:
+        self.line = line
+        self._left = left[::-1]
+
+    def go_on(self) -> bool:
+        """Send what the queue takes; False when all is sent."""
+        while self._left:
+            wanted, sock = self._left[-1]
+            if sock.fileno() >= 0 and not self.line.send(Kind.KEEP, wanted.pack(), [sock.fileno()]):
+                return True
+            self._left.pop()
+        return not self.line.send(Kind.END)
+
+
+def _queue_of(sock: socket.socket) -> tuple[int | None, int | None]:
+    """Return how many connections wait, and how many may; None if the kernel does not tell."""
+    try:
+        return read_queue(sock) or (None, None)
+    except OSError:
+        return None, None

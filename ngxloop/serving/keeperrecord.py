@@ -1,0 +1,118 @@
+"""One keeper as its master sees it: what it has said, and the lines of the workers to it."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Sequence
+
+from ngxloop.serving.asker import Asker
+from ngxloop.serving.channel import Channel, Kind, Message
+from ngxloop.serving.config import (
+    BACKOFF_LIMIT_SECONDS,
+    BACKOFF_SECONDS,
+    YOUNG_SECONDS,
+    Config,
+)
+from ngxloop.serving.limits import SHARED_SOCKETS
+from ngxloop.serving.plaintext import one_line
+from ngxloop.serving.privileges import Identity
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """A socket that a keeper has, as it says."""
+
+    address: str
+    queue: int | None = None  # connections that wait to be accepted
+    limit: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """The line of one worker."""
+
+    asker: Asker
+    give: Callable[[int, int], object]  # called with the number and the worker's end of another one
+    accuse: Callable[[int, str], object]  # called with the number, and what the worker has sent
+
+
+class KeeperRecord:
+    """One keeper, which is another process after each death."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config  # of the newest generation; the next process is forked for it
+        self.pid: int = 0
+        self.channel: Channel | None = None  # None: it has died, or was told to end
+        self.lines: dict[int, Line] = {}
+        self.kept: dict[int, Kept] = {}
+        self.is_asked: bool = False  # for a report that has not come yet
+        self.is_lost: bool = False  # it is forked again later
+        self._started_at = 0.0  # monotonic
+        self._young_ends = 0  # of processes in a row that died soon after the fork
+
+    @property
+    def user(self) -> Identity | None:
+        """The user that it has become; None for that of the master."""
+        return self.config.start_plan.identity
+
+    @property
+    def is_unused(self) -> bool:
+        """Say whether no worker has a line, and it keeps nothing."""
+        return not self.lines and not self.kept
+
+    def begin(self, pid: int, channel: Channel) -> None:
+        """Take in a new process."""
+        self.pid, self.channel = pid, channel
+        self.is_asked = self.is_lost = False
+        self._started_at = time.monotonic()
+
+    def end(self) -> None:
+        """Forget a process that has died."""
+        self.kept.clear()
+        self.is_lost = True
+        is_young = time.monotonic() - self._started_at < YOUNG_SECONDS
+        self._young_ends = self._young_ends + 1 if is_young else 0
+
+    @property
+    def delay(self) -> float:
+        """How long to wait before the next process: not at all, then longer each time."""
+        if self._young_ends <= 1:
+            return 0.0
+        return float(
+            min(BACKOFF_SECONDS * 2 ** min(self._young_ends - 2, 30), BACKOFF_LIMIT_SECONDS)
+        )
+
+    def send(self, kind: Kind, payload: bytes = b"", fds: Sequence[int] = ()) -> bool:
+        """Send one message; False if it is gone or does not read."""
+        return self.channel is not None and self.channel.send(kind, payload, fds)
+
+    def note(self, message: Message) -> bool:
+        """Take in a message; False if a keeper does not send such a one."""
+        if message.kind is Kind.KEPT:
+            return self._note_kept(message.payload)
+        if message.kind is Kind.DROPPED:
+            return self.kept.pop(int(message.payload), None) is not None
+        if message.kind is Kind.ACCUSED:
+            return self._note_accused(message.payload)
+        self.is_asked = False
+        return True
+
+    # Private -----------------------------------------------------------------------------------
+
+    def _note_kept(self, payload: bytes) -> bool:
+        match json.loads(payload):
+            case [int(number), str(address), int() | None as queue, int() | None as limit]:
+                if number not in self.kept and len(self.kept) >= SHARED_SOCKETS:
+                    return False
+                self.kept[number] = Kept(one_line(address), queue, limit)
+                return True
+        return False
+
+    def _note_accused(self, payload: bytes) -> bool:
+        match json.loads(payload):
+            case [int(number), str(fault)]:
+                line = self.lines.get(number)
+                if line is not None:
+                    line.accuse(number, f"it has sent {one_line(fault)}")
+                return True
+        return False

@@ -1,0 +1,350 @@
+"""The master's side of the keepers (keeper.py): one for each user that workers have.
+
+Rules.
+1. The master never waits for a keeper: what it sends does not block, and a keeper that does not
+   answer between two reports is killed and replaced. (When it ends, it waits for a second at most:
+   socket files are to be removed.)
+2. No message of a keeper carries a descriptor, and its texts are data of a stranger.
+3. A keeper that has died is forked anew, later each time it dies young. Every worker gets a new
+   line and sends over it the sockets that it has; so a socket is lost only if no worker has it.
+4. It is forked when a worker needs a line, and ends when no worker has one and it keeps nothing.
+"""
+
+import contextlib
+import dataclasses
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from ngxloop.serving.asker import Asker, describe_asker
+from ngxloop.serving.channel import Channel, Kind, Speaker, channel_pair
+from ngxloop.serving.closing import close_socket
+from ngxloop.serving.config import (
+    Config,
+)
+from ngxloop.serving.handlernames import HandlerName
+from ngxloop.serving.inheritance import KEEPER, SHARED, Heirloom, Predecessor
+from ngxloop.serving.keeper import Inherited, run_keeper
+from ngxloop.serving.keeperrecord import KeeperRecord, Kept, Line
+from ngxloop.serving.limits import KEEPER_END_SECONDS, REPORT_SECONDS
+from ngxloop.serving.logs import log
+from ngxloop.serving.poller import Alarm, Handler, Poller
+from ngxloop.serving.privileges import Identity
+from ngxloop.serving.process import fork_worker, is_child
+
+_MESSAGES_PER_TURN = 256  # of one keeper
+
+
+@dataclasses.dataclass(frozen=True)
+class Children:
+    """What the keepers need of the processes of the master."""
+
+    adopt: Callable[[int, Callable[[int], None]], None]  # watch a child for its end
+    forget: Callable[[], None]  # closes, in a fork, what belongs to the master
+
+
+class Keepers:
+    """Every keeper of a master."""
+
+    def __init__(self, poller: Poller, children: Children) -> None:
+        self._poller = poller
+        self._children = children
+        self._keepers: dict[Identity | None, KeeperRecord] = {}
+        self._number = 0  # of the newest line
+        self._inherited = Inherited()
+        self._handovers: list[socket.socket] = []  # ends for the keeper of a successor
+        self._report_alarm: Alarm | None = None
+
+    # Workers -----------------------------------------------------------------------------------
+
+    def open_line(
+        self,
+        name: str,
+        generation: int,
+        config: Config,
+        interface: str,
+        give: Callable[[int, int], object],
+        accuse: Callable[[int, str], object],
+    ) -> tuple[int, Channel | None]:
+        """Return the number of a line and the end for a new worker; 0 and None if it needs none.
+
+        Args:
+            name: See asker.describe_asker().
+            generation: See there.
+            config: See there.
+            interface: See there.
+            give: Called with the number and the worker's end of another line, when the keeper has
+                died.
+            accuse: Called with the number and a reason when the worker has sent nonsense.
+
+        Raises:
+            OSError: There can be no more processes, or descriptors.
+        """
+        asker = describe_asker(self._number + 1, name, generation, config, interface)
+        if asker is None:
+            return 0, None
+        self._number += 1
+        keeper = self._find(config)
+        theirs = self._connect(keeper, asker)
+        keeper.lines[asker.number] = Line(asker, give, accuse)
+        return asker.number, theirs
+
+    def close_line(self, number: int) -> None:
+        """The worker of a line has ended, or may ask no more."""
+        for keeper in list(self._keepers.values()):
+            self._hear(keeper)  # what it has bound for the worker is in the queue
+            if keeper.lines.pop(number, None) is not None:
+                self._order(keeper, Kind.HANG_UP, str(number).encode())
+                self._end_if_unused(keeper)
+
+    def drop_older(self, generation: int) -> None:
+        """Close what no worker of this generation or a newer one has asked for."""
+        for keeper in list(self._keepers.values()):
+            self._order(keeper, Kind.DROP_OLDER, str(generation).encode())
+
+    # What the master shows, and tells ----------------------------------------------------------
+
+    @property
+    def kept(self) -> list[Kept]:
+        """What the keepers have, as they have said last."""
+        for keeper in list(self._keepers.values()):
+            self._hear(keeper)
+        return [one for keeper in self._keepers.values() for one in keeper.kept.values()]
+
+    def describe(self) -> list[str]:
+        """Return each address as people write it, with the real port."""
+        return [one.address for one in self.kept]
+
+    def reopen_logs(self) -> None:
+        """Let them write to the new log files."""
+        for keeper in list(self._keepers.values()):
+            self._order(keeper, Kind.REOPEN)
+
+    # An upgrade, and the end -------------------------------------------------------------------
+
+    def inherit(self, predecessor: Predecessor) -> None:
+        """Take what the master before us has left; begin() gives it to a keeper."""
+        lines = [socket.socket(fileno=fd) for fd in predecessor.descriptors(KEEPER)]
+        self._inherited = Inherited(lines, predecessor.sockets(SHARED))
+
+    def begin(self, config: Config) -> None:
+        """Let a keeper take over what was inherited.
+
+        Raises:
+            OSError: It cannot be forked.
+        """
+        if self._inherited.lines or self._inherited.sockets:
+            self._find(config)
+
+    def leave(self) -> list[Heirloom]:
+        """Let the keepers send their sockets to the keeper of a successor; return its ends."""
+        left = []
+        for keeper in list(self._keepers.values()):
+            self._hear(keeper)
+            if keeper.kept:
+                ours, theirs = _seqpacket_pair()
+                with ours:
+                    self._order(keeper, Kind.HAND_OVER, fds=[ours.fileno()])
+                self._handovers.append(theirs)
+                left.append(Heirloom(KEEPER, "", theirs.fileno()))
+        return left
+
+    def close_handovers(self) -> None:
+        """Close our copies of what leave() has returned."""
+        for sock in self._handovers:
+            close_socket(sock)
+        self._handovers.clear()
+
+    def close(self, leave_files: bool = False) -> None:
+        """End them all, and wait for their ends a moment."""
+        if self._report_alarm is not None:
+            self._report_alarm.cancel()
+        self._inherited.close()
+        deadline = time.monotonic() + KEEPER_END_SECONDS
+        ending = [self._end(keeper, leave_files) for keeper in list(self._keepers.values())]
+        for pid in filter(None, ending):
+            _wait_and_kill(pid, deadline)
+
+    def forget_in_child(self) -> None:
+        """Close, in a fork, what belongs to the master."""
+        for keeper in self._keepers.values():
+            if keeper.channel is not None:
+                keeper.channel.close()
+        self._inherited.close()
+
+    # Private -----------------------------------------------------------------------------------
+
+    def _find(self, config: Config) -> KeeperRecord:
+        """Return the keeper of the user of a configuration; it is forked if there is none."""
+        identity = config.start_plan.identity
+        keeper = self._keepers.get(identity)
+        if keeper is None:
+            keeper = KeeperRecord(config)
+            self._fork(keeper)
+            self._keepers[identity] = keeper
+        keeper.config = config  # of the newest generation, for the next fork
+        return keeper
+
+    def _fork(self, keeper: KeeperRecord) -> None:
+        ours, theirs = channel_pair(Speaker.KEEPER)
+        inherited, master_pid = self._inherited, os.getpid()
+
+        def forget() -> None:
+            ours.close()
+            self._inherited = Inherited()  # else forget_in_child() closes what we take over
+            self._children.forget()
+
+        try:
+            handler = Handler(
+                HandlerName.KEEPER_CHANNEL, lambda: self._hear(keeper), lambda: self._lose(keeper)
+            )
+            self._poller.add(ours.fileno(), handler)
+            config = keeper.config
+            pid = fork_worker(forget, lambda: run_keeper(theirs, config, master_pid, inherited))
+        except BaseException:
+            self._poller.remove(ours.fileno())
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._inherited.close()
+        self._inherited = Inherited()
+        keeper.begin(pid, ours)
+        self._children.adopt(pid, lambda code: self._ended(keeper, pid, code))
+        self._ask_later()
+        log.debug("keeper started, process %d", pid)
+
+    def _connect(self, keeper: KeeperRecord, asker: Asker) -> Channel:
+        """Return the worker's end of a line; without a keeper now it gets another one later.
+
+        Raises:
+            OSError: There are too few descriptors.
+        """
+        ours, theirs = channel_pair(Speaker.BORROWER)
+        self._order(keeper, Kind.LINE, asker.pack(), [ours.fileno()])
+        ours.close()
+        return theirs
+
+    def _order(
+        self, keeper: KeeperRecord, kind: Kind, payload: bytes = b"", fds: Sequence[int] = ()
+    ) -> bool:
+        """Send an order; a keeper that has not read hundreds of them is replaced."""
+        if keeper.channel is None:
+            return False
+        if not keeper.send(kind, payload, fds):
+            self._lose(keeper)
+            return False
+        return True
+
+    # What a keeper says ------------------------------------------------------------------------
+
+    def _hear(self, keeper: KeeperRecord) -> None:
+        channel = keeper.channel
+        if channel is None:
+            return
+        count = 0
+        for message in channel.messages(_MESSAGES_PER_TURN):
+            count += 1
+            if not keeper.note(message):
+                channel.refuse(f"an invalid {message.kind.name}")
+        if not channel.is_open:
+            self._lose(keeper, channel.fault)
+        elif count:  # one that has just begun has said nothing, and is needed
+            self._end_if_unused(keeper)
+
+    def _lose(self, keeper: KeeperRecord, fault: str = "") -> None:
+        """It is gone, or of no use: end it, and have another one if a worker needs it."""
+        if keeper.channel is None:
+            return
+        log.error(
+            "the keeper of the sockets (process %d) %s",
+            keeper.pid,
+            f"is ended: it has sent {fault}" if fault else "is gone, or does not answer: replaced",
+        )
+        self._poller.remove(keeper.channel.fileno())
+        keeper.channel.end()
+        keeper.channel = None
+        if is_child(keeper.pid):
+            os.kill(keeper.pid, signal.SIGKILL)
+        keeper.end()
+        handler = Handler(HandlerName.KEEPER_RESTART, lambda: self._restart(keeper))
+        self._poller.call_later(keeper.delay, handler)
+
+    def _restart(self, keeper: KeeperRecord) -> None:
+        """Fork it again, and give every worker another line."""
+        if not keeper.is_lost or self._keepers.get(keeper.user) is not keeper:
+            return
+        if not keeper.lines:
+            del self._keepers[keeper.user]
+            return
+        self._fork(keeper)
+        for line in list(keeper.lines.values()):
+            theirs = self._connect(keeper, line.asker)
+            line.give(line.asker.number, theirs.fileno())
+            theirs.close()
+
+    def _ended(self, keeper: KeeperRecord, pid: int, code: int) -> None:
+        """A keeper was reaped."""
+        log.debug("keeper process %d ended with code %d", pid, code)
+        if keeper.pid == pid:
+            self._lose(keeper)
+
+    def _end_if_unused(self, keeper: KeeperRecord) -> None:
+        if keeper.channel is not None and keeper.is_unused:
+            self._end(keeper)
+
+    def _end(self, keeper: KeeperRecord, leave_files: bool = False) -> int:
+        """Let it end; return its process id, 0 if there is none."""
+        self._keepers.pop(keeper.user, None)
+        keeper.is_lost = False
+        if keeper.channel is None:
+            return 0
+        keeper.send(Kind.END, b"l" if leave_files else b"")
+        self._poller.remove(keeper.channel.fileno())
+        keeper.channel.end()
+        keeper.channel = None
+        return keeper.pid
+
+    # Reports -----------------------------------------------------------------------------------
+
+    def _ask_later(self) -> None:
+        if self._report_alarm is not None:
+            self._report_alarm.cancel()
+        handler = Handler(HandlerName.KEEPER_REPORT, self._ask)
+        self._report_alarm = self._poller.call_later(REPORT_SECONDS, handler)
+
+    def _ask(self) -> None:
+        """Ask for reports; who has not answered since the last time hangs."""
+        for keeper in list(self._keepers.values()):
+            self._hear(keeper)
+            if keeper.is_asked:
+                self._lose(keeper)
+            elif keeper.channel is not None:
+                keeper.is_asked = self._order(keeper, Kind.REPORT)
+        if self._keepers:
+            self._ask_later()
+
+
+def _seqpacket_pair() -> tuple[socket.socket, socket.socket]:
+    pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for sock in pair:
+        sock.setblocking(False)
+    return pair
+
+
+def _wait_and_kill(pid: int, deadline: float) -> None:
+    """Wait until a child has ended; kill it when the time is over."""
+    with contextlib.suppress(OSError):  # it was reaped
+        fd = os.pidfd_open(pid)
+        try:
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                log.warning("the keeper (process %d) did not end in time: killed", pid)
+                os.kill(pid, signal.SIGKILL)
+        finally:
+            os.close(fd)
+        os.waitpid(pid, os.WNOHANG)
