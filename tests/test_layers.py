@@ -220,6 +220,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.capacity",
         "serving.audit",
         "serving.turn",
+        "serving.boardcheck",
         "serving.health",
         "serving.upgrade",
         "serving.succession",

@@ -22,7 +22,7 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.number cimport PyNumber_AsSsize_t
 from libc.errno cimport errno
-from libc.stdint cimport uint64_t
+from libc.stdint cimport INT32_MAX, uint64_t
 from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 
 from ngxloop.core.atomic cimport fence, word_read, word_swap
@@ -171,6 +171,34 @@ cdef class Scoreboard:
             self.ring_all()
         return held
 
+    def repair(self, slot, pid, state):
+        """Write what the master knows of a slot; gauges of it that cannot be right become 0.
+
+        For a slot that was read and found wrong: a worker that is not trusted can write to all.
+
+        Args:
+            slot: The slot.
+            pid: The process that has it, 0 if none has.
+            state: Its state; DEAD if there is no process.
+        """
+        cdef Slot* entry = self.slot_at(slot)
+        cdef Py_ssize_t code = PyNumber_AsSsize_t(state, ValueError)
+        if not 0 <= code < STATE_COUNT:
+            raise ValueError(f"state must be from 0 to {STATE_COUNT - 1}, not {code}")
+        if not pid or not is_plausible(entry):
+            clear_gauges(entry)
+        entry.pid = PyNumber_AsSsize_t(pid, ValueError)
+        entry.state = code
+
+    def unlock(self, pid):
+        """Free the accept mutex if the process holds it; for one that is no worker."""
+        word_swap(&self.header.mutex_pid, PyNumber_AsSsize_t(pid, ValueError), 0)
+
+    def is_right(self, slot, pid, state):
+        """Say whether a slot holds what the master knows, and gauges that can be right."""
+        cdef Slot* entry = self.slot_at(slot)
+        return entry.pid == pid and entry.state == state and is_plausible(entry)
+
     def read(self, slot):
         """Return what a slot holds now, as a dict of int and bool.
 
@@ -246,6 +274,13 @@ cdef class Scoreboard:
             if self.slots[i].pid != 0:
                 self.ring(i)
         return 0
+
+
+cdef bint is_plausible(Slot* entry) noexcept:
+    """False for gauges that no worker writes; those of a slot without a process are all 0."""
+    if entry.pid == 0:
+        return entry.active == entry.gate == 0
+    return 0 <= entry.active <= INT32_MAX and GATE_OUT <= entry.gate <= GATE_CALLED
 
 
 cdef void clear_gauges(Slot* entry) noexcept:

@@ -16,6 +16,7 @@ import signal
 import time
 from pathlib import Path
 
+from ngxloop.serving.boardcheck import BoardCheck
 from ngxloop.serving.config import DUMP_SECONDS, RSS_SECONDS, Config
 from ngxloop.serving.generations import Generations
 from ngxloop.serving.handlernames import HandlerName
@@ -46,6 +47,7 @@ class Health:
         self._rss_at = 0.0
         self._relisten_at = 0.0
         self._queues = QueueWatch()
+        self._board_check = BoardCheck(generations.crew)
         self._accused: dict[int, int] = {}  # process id -> its turns when it was told to dump
 
     def configure(self, config: Config) -> None:
@@ -74,6 +76,7 @@ class Health:
             self._look_at_sizes()
             self._queues.look(self._generations.listeners.sockets)
             self._look_at_listeners(now)
+            self._poller.call(Handler(HandlerName.WORKER_STEP, self._board_check.run))
         self._arm()
 
     def _look_at(self, place: Place, now: float, late: float) -> None:

@@ -250,3 +250,56 @@ def test_counters_go_on_and_gauges_begin_anew_when_a_worker_is_replaced():
         "2 1 True True",
         "2 0 False 0",
     ]
+
+
+GARBAGE = """
+    import ctypes, random
+    from pathlib import Path
+    from ngxloop.core.scoreboard import DEAD, READY, Scoreboard
+
+    board = Scoreboard(4)
+    board.claim(0, 77)
+    board.set_state(0, READY)
+    known = [(77, READY), (0, DEAD), (0, DEAD), (0, DEAD)]
+    for seed in range(100):
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            if " rw-s " in line and "/dev/zero" in line:
+                start, end = (int(one, 16) for one in line.split()[0].split("-"))
+                ctypes.memmove(start, random.Random(seed).randbytes(end - start), end - start)
+        assert not any(board.is_right(slot, *one) for slot, one in enumerate(known))
+        for slot, one in enumerate(known):
+            board.repair(slot, *one)
+        board.unlock(board.mutex_pid)
+        assert all(board.is_right(slot, *one) for slot, one in enumerate(known))
+        assert board.mutex_pid == 0
+        assert 0 <= board.read(0)["active"] < 2**31
+        assert [board.read(slot)["active"] for slot in (1, 2, 3)] == [0, 0, 0]
+    print("repaired")
+"""
+
+
+def test_board_with_garbage_in_it_is_repaired():
+    assert run_program(GARBAGE) == "repaired\n"
+
+
+def test_repair_leaves_what_can_be_right():
+    board = Scoreboard(1)
+    board.claim(0, 77)
+    assert not board.is_right(0, 77, READY)
+    board.repair(0, 77, READY)
+    assert board.is_right(0, 77, READY)
+    assert board.add_request(0) == 1
+    board.repair(0, 77, DRAINING)
+    assert board.read(0)["requests"] == 1
+
+
+def test_mutex_is_unlocked_for_its_holder_only():
+    board = Scoreboard(1)
+    board.unlock(77)
+    assert board.mutex_pid == 0
+
+
+@pytest.mark.parametrize("state", [-1, 5, 1 << 40])
+def test_repair_to_a_state_that_is_none_is_refused(state):
+    with pytest.raises(ValueError, match="state must be"):
+        Scoreboard(1).repair(0, 1, state)

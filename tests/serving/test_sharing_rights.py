@@ -277,6 +277,17 @@ def test_listener_that_a_worker_has_shut_down_listens_again(application):
     assert server.end() == 0
 
 
+@pytest.mark.parametrize("mode", ["fair", "mutex", "exclusive", "plain"])
+def test_garbage_over_the_scoreboard_holds_no_connection_up_until_a_reload(application, mode):
+    server = application("--workers", "3", "--accept", mode)
+    assert order(server, do="scribble") is None
+    server.logged("the scoreboard was repaired")
+    for _ in range(20):
+        assert order(server, do="flood", payloads=[]) == {}
+    assert server.end() == 0
+    assert "generation 2" not in server.log
+
+
 @pytest.mark.parametrize("count", ["1", "2"])
 def test_bells_that_a_worker_has_filled_hold_no_master_up(application, count):
     server = application("--workers", count)

@@ -1,0 +1,72 @@
+"""Repair the scoreboard: every worker can write to all of it, and need not be trusted.
+
+The gates decide by it whether a worker accepts. Slots without a process that look like idle
+workers, a state that is none, or a mutex whose holder does not exist would keep the others waiting
+for somebody who never comes. What the workers count of themselves is theirs to know, and is left
+alone.
+
+Rule. A slot is repaired when it was wrong twice in a row: a worker enters a state before the master
+hears of it. A state that follows an order of the master can come much later: a callback may keep
+the worker from reading it.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from ngxloop.serving.crew import Crew
+from ngxloop.serving.logs import log
+from ngxloop.serving.states import State
+
+# What the scoreboard may say of a worker, by the state that the master knows. See states.py.
+_LIVE = (State.STARTING, State.READY, State.DRAINING, State.STOPPING)
+_POSSIBLE: Mapping[State, Sequence[State]] = {
+    State.DEAD: (State.DEAD,),
+    State.STARTING: (State.STARTING, State.READY, State.DRAINING),
+    State.READY: (State.READY,),
+    State.DRAINING: _LIVE,
+    State.STOPPING: _LIVE,
+}
+
+
+class BoardCheck:
+    """Compares the scoreboard with what the master knows."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._suspects: dict[int, int] = {}  # slot -> the process that had it
+        self._suspect_holder = 0
+
+    def run(self) -> None:
+        """Look at all slots, and repair what was wrong the last time, too."""
+        board = self._crew.board
+        known = {place.slot: (place.pid, place.state) for place in self._crew.places}
+        wrong = {}
+        repaired = []
+        for slot in set(range(board.slot_count)) - self._crew.slots_of_disowned:
+            pid, state = known.get(slot, (0, State.DEAD))
+            if self._is_right(slot, pid, state):
+                continue
+            if self._suspects.get(slot) == pid:
+                board.repair(slot, pid, state.value)
+                repaired.append(slot)
+            else:
+                wrong[slot] = pid
+        self._suspects = wrong
+        if self._is_mutex_repaired({pid for pid, _ in known.values()}) or repaired:
+            log.warning("the scoreboard was repaired: a worker had written where it must not")
+            self._crew.nudge_all()
+
+    def _is_right(self, slot: int, pid: int, state: State) -> bool:
+        board = self._crew.board
+        if state is State.STARTING and board.is_right(slot, 0, State.DEAD.value):
+            return True  # it has not begun
+        return any(board.is_right(slot, pid, one.value) for one in _POSSIBLE[state])
+
+    def _is_mutex_repaired(self, pids: set[int]) -> bool:
+        board = self._crew.board
+        holder = board.mutex_pid
+        is_known = holder == 0 or holder in pids
+        is_suspect = not is_known and holder == self._suspect_holder
+        self._suspect_holder = 0 if is_known else holder
+        if is_suspect:
+            board.unlock(holder)
+        return is_suspect
