@@ -66,7 +66,13 @@ LAYERS: dict[int, list[str]] = {
     4: [
         "core.stopwatch",
         "core.polling",
+        "core.waiting",
         "core.reactor",
+        "core.postedevent",
+        "core.readyqueue",
+        "core.timerlist",
+        "core.stepping",
+        "core.selector",
         "core.attributes",
         "core.scheduling",
     ],

@@ -9,7 +9,7 @@ from asyncio import events, format_helpers
 from typing import Any
 
 from ngxloop.core.handle import bind_handle_class
-from ngxloop.core.scheduling import bind_extract_stack, bind_future_class, bind_tasks
+from ngxloop.core.scheduling import bind_extract_stack, bind_futures, bind_tasks
 from ngxloop.core.threadsafe_handle import bind_threadsafe_class
 from ngxloop.core.timers import bind_timer_class
 
@@ -27,6 +27,6 @@ bind_handle_class(asyncio.Handle, _own_run())
 bind_timer_class(asyncio.TimerHandle)
 # New in Python 3.14; before, call_soon_threadsafe() returned an ordinary handle.
 bind_threadsafe_class(getattr(events, "_ThreadSafeHandle", asyncio.Handle))
-bind_future_class(asyncio.Future)
+bind_futures(asyncio.futures)
 bind_tasks(asyncio.tasks, asyncio.BaseEventLoop.create_task)
 bind_extract_stack(format_helpers.extract_stack)

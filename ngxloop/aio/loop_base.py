@@ -37,8 +37,6 @@ _BASE_ATTRIBUTES = (
     "_executor_shutdown_called",
     "_internal_fds",
     "_old_agen_hooks",
-    "_ready",
-    "_scheduled",
     "_thread_id",
     "_timer_cancelled_count",
 )

@@ -1,12 +1,15 @@
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from typing_extensions import disjoint_base
 
-from ngxloop.core.reactor import Reactor
+from ngxloop.core.readyqueue import ReadyQueue
+from ngxloop.core.stepping import Stepping
+from ngxloop.core.timerlist import TimerList
 
 @disjoint_base
-class LoopAttributes(Reactor):
+class LoopAttributes(Stepping):
     slow_callback_duration: float
     def get_debug(self) -> bool: ...
     def is_closed(self) -> bool: ...
@@ -15,6 +18,15 @@ class LoopAttributes(Reactor):
     def _inner_fast_paths(self) -> set[str]: ...
     @property
     def _own_attributes(self) -> dict[str, Any]: ...
+    @property
+    def _ready(self) -> ReadyQueue: ...
+    @_ready.setter
+    def _ready(self, value: Iterable[Any]) -> None: ...
+    @property
+    def _scheduled(self) -> TimerList: ...
+    @_scheduled.setter
+    def _scheduled(self, value: Iterable[Any]) -> None: ...
+    _selector: Any
     _debug: bool
     _closed: bool
     _stopping: bool

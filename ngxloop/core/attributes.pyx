@@ -9,6 +9,13 @@ checks it first, which costs 10 %. So nothing of ours does that before the progr
 """
 
 from cpython.object cimport PyObject, PyObject_GenericSetAttr, PyTypeObject
+from libc.stdint cimport int64_t
+
+from ngxloop.core.ready cimport queue_is_empty
+from ngxloop.core.readyqueue cimport ReadyQueue
+from ngxloop.core.selector cimport Selector
+from ngxloop.core.stepping cimport Stepping
+from ngxloop.core.timerlist cimport TimerList
 
 cdef extern from "Python.h":
     PyObject* _PyType_Lookup(PyTypeObject* type, object name)  # BORROWED
@@ -17,7 +24,7 @@ cdef extern from "Python.h":
     int PyObject_GenericSetDict(object owner, object value, void* context) except -1
 
 
-cdef class LoopAttributes(Reactor):
+cdef class LoopAttributes(Stepping):
     """The reactor with the attributes of asyncio.BaseEventLoop."""
 
     def get_debug(self):
@@ -73,12 +80,55 @@ cdef class LoopAttributes(Reactor):
     def _current_handle(self, value):
         self.stopwatch.current_handle = value
 
+    # ---- what packages look into that turn the loop by themselves, see stepping.pyx
+
+    @property
+    def _ready(self):
+        """What is ready, as a deque; what is assigned takes the place of its handles."""
+        if self.ready_view is None:
+            self.ready_view = ReadyQueue(self)
+        return self.ready_view
+
+    @_ready.setter
+    def _ready(self, value):
+        handles = list(value)
+        if handles or not (queue_is_empty(&self.batch) and queue_is_empty(&self.ready)):
+            self._ready._replace(handles)
+
+    @property
+    def _scheduled(self):
+        """The timers that wait, as a heap; what is assigned is armed in their place."""
+        if self.timer_view is None:
+            self.timer_view = TimerList(self)
+        self.timer_view._settle()
+        return self.timer_view
+
+    @_scheduled.setter
+    def _scheduled(self, value):
+        waiting = list(value)
+        if waiting or self.timers.count:
+            self._scheduled._replace(waiting)
+
+    @property
+    def _selector(self):
+        """The loop's wait; a replaced one is called by each turn."""
+        if self.selector is None:
+            self.selector = Selector(self)
+        return self.selector
+
+    @_selector.setter
+    def _selector(self, value):
+        self.selector = value
+        self.selector_replaced = type(value) is not Selector or "select" in vars(value)
+
     def __setattr__(self, name, value):
         if name == "time":  # a test clock
             self.clock_overridden = True
         elif name == "call_at":
             self.call_at_overridden = True
         PyObject_GenericSetAttr(self, name, value)
+        if name == "__class__":  # test clocks come this way, too
+            self.look_for_overrides()
         if not self.dictionary_made and not has_place(self, name):
             self.dictionary_made = True
 
@@ -104,7 +154,7 @@ cdef class LoopAttributes(Reactor):
         return {
             "turn_count": self.turn_count,
             "poll_count": self.poll_count,
-            "skipped_poll_count": self.turn_count - self.poll_count,
+            "skipped_poll_count": max(0, <int64_t>(self.turn_count - self.poll_count)),
             "sleep_count": self.sleep_count,
             "ready_count": self.ready.count + self.batch.count,
             "timer_count": self.timers.count,

@@ -24,7 +24,7 @@ cdef struct Event:
     unsigned char posted     # is in a queue
     unsigned char ready      # reported by the kernel and not used up yet: I/O may be tried
     unsigned char active     # something waits for this; if not, a kernel event only sets ready
-    unsigned char accept     # belongs to a listener: posted to the accept queue
+    unsigned char accept     # a listener's: posted to the accept queue; a handle's: see handle_take
     unsigned char cancelled  # a handle's: its callback must not run
     unsigned char drain      # a short receive proves nothing: FIN, error, urgent data, passed fds
     unsigned char copied     # a handle's: its context is a copy that nothing else refers to

@@ -120,7 +120,10 @@ cdef class Handle:
 
     def _run(self):
         """Run the callback now, as asyncio.Handle does; for programs that step a loop by hand."""
-        handle_call(self)
+        if self.event.accept:
+            handle_run_taken(self)
+        else:
+            handle_call(self)
 
 
 @cython.no_gc
@@ -186,7 +189,8 @@ cdef void handle_hide(Handle handle) noexcept:
         handle.event.hidden = True
 
 
-cdef inline void handle_show(Handle handle) noexcept:
+cdef void handle_show(Handle handle) noexcept:
+    """Let the collector know the context; before the handle is given out of the loop's hands."""
     if handle.event.hidden:
         PyObject_GC_Track(<void*>handle.context)
         handle.event.hidden = False
@@ -231,6 +235,29 @@ cdef int handle_run(Event* ev) except -1:
     if Py_REFCNT(handle) == 1:  # no reference was kept: it is freed right now
         return 0
     return handle_forget(handle)
+
+
+cdef Handle handle_take(Event* ev):
+    """Give a handle that was taken from its queue to the program, which is to call _run().
+
+    Its bit `accept` says so: _run() then lets go of everything, as the loop would have.
+    """
+    cdef Handle handle = <Handle>ev.data
+    Py_DECREF(handle)
+    handle_show(handle)
+    handle.event.accept = True
+    return handle
+
+
+cdef int handle_run_taken(Handle handle) except -1:
+    """Do what the loop would have done with a handle that the program has taken."""
+    handle.event.accept = False
+    try:
+        handle_call_with(handle, handle_patched_run())
+    finally:
+        if not handle.event.posted:
+            handle_forget(handle)
+    return 0
 
 
 cdef int handle_drop(Event* ev) except -1:
@@ -323,18 +350,29 @@ cdef int raise_outside(entered_context) except -1:
     return 0
 
 
+cdef bint context_enter(context) noexcept:
+    """Enter a context; False if we are in it already, as a callback turns the loop by hand."""
+    if PyContext_Enter(context) == 0:
+        return True
+    PyErr_Clear()
+    return False
+
+
 cdef object call_in_context(context, callback, tuple args):
-    """Return callback(*args), run inside context; its exception rises."""
+    """Return callback(*args), run inside context; its exception rises.
+
+    If a callback in there turns the loop, the context cannot be entered again: it is just called.
+    """
     cdef PyObject* result
     cdef object answer
-    if PyContext_Enter(context) != 0:
-        raise_outside(None)
+    cdef bint entered = context_enter(context)
     result = call(callback, args)
     if result == NULL:
-        raise_outside(context)
+        raise_outside(context if entered else None)
     answer = <object>result
     Py_DECREF(answer)
-    PyContext_Exit(context)
+    if entered:
+        PyContext_Exit(context)
     return answer
 
 

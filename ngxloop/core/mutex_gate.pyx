@@ -47,6 +47,7 @@ cdef class MutexGate(SharedGate):
 
     cdef int64_t before_wait(self, bint may_block) except? -2:
         """Decide again; before a long wait ask for a ring, and check whether that was too late."""
+        self.unlock()  # a turn inside a callback of an accept: the outer turn still holds it
         SharedGate.before_wait(self, may_block)
         if may_block and self.wait_ns > <int64_t>MUTEX_DELAY_MS * NS_PER_MS:
             self.own.waiting = WAIT_MUTEX

@@ -70,22 +70,30 @@ cdef class Polling:
         return self.pool.connection_get(fd, kind, owner)
 
     cdef int dispatch(self, int count) except -1:
-        """Post the events of the last wait; drop those meant for a former user of a slot."""
+        """Post the events of the last wait, drop those for a former user of a slot; return count.
+
+        Python code runs only when all are posted: a nested turn overwrites them.
+        """
         cdef Connection* connection
         cdef epoll_event* kernel_event
+        cdef bint has_stale = False
+        cdef uint64_t stale_key = 0
         cdef int i
         for i in range(count):
             kernel_event = &self.poller.events[i]
             connection = self.pool.connection_find(kernel_event.data.u64)
             if connection == NULL:
-                self.drop_stale(kernel_event.data.u64)
+                if not has_stale:
+                    has_stale, stale_key = True, kernel_event.data.u64
             else:
                 post_directions(self, connection, fold_mask(connection, kernel_event.events))
-        if self.stale_poll != self.poll_count:
-            self.stale_stays = False
         if count == self.poller.capacity:
             self.poller.grow()
-        return 0
+        if has_stale:
+            self.drop_stale(stale_key)
+        else:
+            self.stale_stays = False
+        return count
 
     cdef void drop_interest(self, Connection* connection, uint32_t mask) noexcept:
         """Remove an interest that nothing waits for: level-triggered, it would end every wait."""

@@ -25,3 +25,4 @@ cdef struct RbTree:
 cdef void tree_init(RbTree* tree) noexcept nogil
 cdef void tree_insert(RbTree* tree, RbNode* node) noexcept nogil     # O(log n)
 cdef void tree_remove(RbTree* tree, RbNode* node) noexcept nogil     # O(log n), O(1) on average
+cdef RbNode* tree_next(RbTree* tree, RbNode* node) noexcept nogil    # NULL after the last

@@ -85,6 +85,15 @@ cdef void tree_remove(RbTree* tree, RbNode* node) noexcept nogil:
         repair_after_remove(tree, child)
 
 
+cdef RbNode* tree_next(RbTree* tree, RbNode* node) noexcept nogil:
+    """Return the node after any node, in order; NULL after the last one."""
+    if node.right != &tree.nil:
+        return smallest_below(tree, node.right)
+    while node.parent != &tree.nil and node == node.parent.right:
+        node = node.parent
+    return node.parent if node.parent != &tree.nil else NULL
+
+
 cdef RbNode* smallest_below(RbTree* tree, RbNode* node) noexcept nogil:
     while node.left != &tree.nil:
         node = node.left

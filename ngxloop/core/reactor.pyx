@@ -23,31 +23,18 @@ instance when the loop runs in the child, if it ever does.
 
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t, uint32_t
 
 from types import MethodDescriptorType
 
-from ngxloop.core.clock cimport (
-    NS_PER_MS,
-    NS_PER_SECOND,
-    clock_coarse_ns,
-    clock_ns,
-    ns_from_seconds,
-    seconds_from_ns,
-)
-from ngxloop.core.event cimport (
-    KIND_INTERNAL,
-    Connection,
-    Event,
-    EventQueue,
-)
-from ngxloop.core.freelist cimport memory_trim
+from ngxloop.core.clock cimport clock_ns, ns_from_seconds, seconds_from_ns
+from ngxloop.core.event cimport KIND_INTERNAL, Connection, Event, EventQueue
 from ngxloop.core.gate cimport AcceptGate
 from ngxloop.core.handle cimport handle_drop, handle_run
-from ngxloop.core.limits cimport BUSY_POLL_SLICE_MS, RECEIVE_BYTES, SIGNAL_BYTES, WAIT_SECONDS_MAX
+from ngxloop.core.limits cimport RECEIVE_BYTES, SIGNAL_BYTES
 from ngxloop.core.linux cimport EPOLLET, EPOLLIN
 from ngxloop.core.methods cimport is_same_method
-from ngxloop.core.polling cimport Polling
 from ngxloop.core.ready cimport (
     queue_init,
     queue_is_empty,
@@ -55,28 +42,25 @@ from ngxloop.core.ready cimport (
     queue_settle,
     queue_take,
 )
-from ngxloop.core.stopwatch cimport Stopwatch
 from ngxloop.core.threadsafe_handle cimport threadsafe_run
-from ngxloop.core.timerqueue cimport timerqueue_init, timerqueue_next
 from ngxloop.core.timers cimport timers_drop, timers_expire
-from ngxloop.core.waker cimport Waker
+from ngxloop.core.waiting cimport Waiting
 
 # What one event reads of the signal pipe: twice what it holds, 64 KiB.
 cdef int SIGNAL_READ_COUNT_MAX = 131072 // SIGNAL_BYTES
 
+# What a clock of the program's may lack because of rounding, in ns: as asyncio's _clock_resolution.
+cdef enum:
+    CLOCK_STEP_NS = 1
 
-cdef class Reactor(Polling):
+
+cdef class Reactor(Waiting):
     """The turns of the event loop; see the file header."""
 
     def __cinit__(self, *args, **kwargs):
         queue_init(&self.batch)
         queue_init(&self.flushes)
-        timerqueue_init(&self.timers, clock_ns())
-        self.stopwatch = Stopwatch()
         self.look_for_overrides()
-        self.waker = Waker()
-        self.gate = AcceptGate()
-        self.gate.attach(self.poller, NULL)
         watch_internal(self, self.waker.event_fd, EPOLLIN | EPOLLET)
         self.closed = False
 
@@ -103,80 +87,6 @@ cdef class Reactor(Polling):
         self.run_ready()
         return self.flush()
 
-    cdef int collect_events(self) except -1:
-        """Ask the gate and the timers how long to wait; wait; post what the kernel reports."""
-        cdef bint busy = self.stopping or not queue_is_empty(&self.ready)
-        cdef int64_t limit_ns = self.gate.before_wait(not busy)
-        cdef int64_t timeout_ns = 0 if busy else self.wait_limit(limit_ns)
-        if timeout_ns != 0:
-            return self.sleep(timeout_ns)
-        if self.pool.used_count > self.internal_count or self.watches_signals:
-            self.poll_count += 1
-            return self.dispatch(self.poller.poll())
-        return 0
-
-    cdef int64_t wait_limit(self, int64_t limit_ns) except? -2:
-        """Return the time until the first timer, at most limit_ns (-1: none); -1 waits for ever."""
-        cdef int64_t until_ns
-        if self.timers.count == 0:
-            return limit_ns
-        until_ns = timerqueue_next(&self.timers) - self.now_ns()
-        if until_ns <= 0:
-            return 0
-        if 0 <= limit_ns < until_ns:
-            return limit_ns
-        return min(until_ns, <int64_t>WAIT_SECONDS_MAX * NS_PER_SECOND)
-
-    cdef int sleep(self, int64_t timeout_ns) except -1:
-        """Wait for kernel events; signals that arrived meanwhile are handled before them."""
-        cdef int count
-        memory_trim(clock_coarse_ns())
-        self.stopwatch.settle()
-        self.poll_count += 1
-        self.waker.woken = False
-        self.waker.sleeping = True
-        try:
-            if self.busy_poll_ns:
-                count = self.wait_awake(timeout_ns)
-            else:
-                count = self.wait_asleep(timeout_ns)
-        finally:
-            self.waker.sleeping = False
-        if count == 0:
-            PyErr_CheckSignals()
-        return self.dispatch(count)
-
-    cdef int wait_awake(self, int64_t timeout_ns) except -1:
-        """Busy-poll for as long as the program wants; then sleep.
-
-        Waking a sleeping core costs time, and its thread starts late: together about 20 us
-        on a virtual machine. The slices are for signals, which do not interrupt a thread that runs.
-        """
-        cdef int64_t left_ns = self.busy_poll_ns
-        cdef int64_t slice_ns
-        cdef int count
-        if 0 <= timeout_ns < left_ns:
-            left_ns = timeout_ns
-        if timeout_ns > 0:
-            timeout_ns -= left_ns
-        while left_ns > 0 and not self.stopping and queue_is_empty(&self.ready):
-            slice_ns = min(left_ns, <int64_t>BUSY_POLL_SLICE_MS * NS_PER_MS)
-            count = self.poller.spin(slice_ns)
-            if count:
-                return count
-            PyErr_CheckSignals()
-            left_ns -= slice_ns
-        return self.wait_asleep(timeout_ns)
-
-    cdef int wait_asleep(self, int64_t timeout_ns) except -1:
-        """Sleep until something happens; not if another thread or a signal has posted something."""
-        if self.stopping or not queue_is_empty(&self.ready):
-            timeout_ns = 0
-        self.sleep_count += 1
-        if (self.stale_stays or self.poller_is_new) and timeout_ns != 0:
-            return self.poller.rest(timeout_ns)
-        return self.poller.wait(timeout_ns)
-
     cdef int run_accepts(self) except -1:
         """Accept for every listener that the kernel named."""
         cdef Event* ev
@@ -189,7 +99,10 @@ cdef class Reactor(Polling):
 
     cdef int expire_timers(self) except -1:
         """Post the timers that are due."""
-        return timers_expire(&self.timers, &self.ready, self.now_ns())
+        cdef int64_t now_ns = self.now_ns()
+        if self.clock_overridden:
+            now_ns += CLOCK_STEP_NS
+        return timers_expire(&self.timers, &self.ready, now_ns)
 
     cdef int run_ready(self) except -1:
         """Run what is ready now; what gets ready meanwhile waits for the next turn."""
@@ -216,6 +129,19 @@ cdef class Reactor(Polling):
             ev.handler(ev)
         return 0
 
+    cdef unsigned long enter_turns(self) except? 1:
+        """Note that this thread turns the loop from now on; return what turns_thread was before.
+
+        Raises:
+            RuntimeError: another thread turns it.
+        """
+        cdef unsigned long outer = self.turns_thread
+        cdef unsigned long thread = PyThread_get_thread_ident()
+        if outer != 0 and outer != thread:
+            raise RuntimeError("the event loop runs in another thread")
+        self.turns_thread = thread
+        return outer
+
     cdef int turns_ended(self) except -1:
         """Leave nothing behind; there is output left if an exception ended the turn."""
         self.gate.turns_ended()
@@ -227,11 +153,6 @@ cdef class Reactor(Polling):
         if self.closed:
             raise RuntimeError("Event loop is closed")
         return 0
-
-    cdef int64_t now_ns(self) except? -1:
-        if self.clock_overridden:
-            return ns_from_seconds(self.time())
-        return clock_ns()
 
     cdef char* shared_buffer(self) except NULL:
         """Return RECEIVE_BYTES of memory that is valid until the next receive of any connection."""
@@ -264,6 +185,7 @@ cdef class Reactor(Polling):
 
     def _run_turns(self):
         """Run turns until stop() is called."""
+        cdef unsigned long outer = self.enter_turns()
         queue_move(&self.batch, &self.ready)  # what an exception kept from running
         self.look_for_overrides()  # a class may have been patched
         self.stopwatch.settle()
@@ -273,15 +195,7 @@ cdef class Reactor(Polling):
                 if self.stopping:
                     return
         finally:
-            self.turns_ended()
-
-    def _run_once(self):
-        """Run a single turn; for programs that step a loop by hand."""
-        queue_move(&self.batch, &self.ready)
-        self.stopwatch.settle()
-        try:
-            self.turn()
-        finally:
+            self.turns_thread = outer
             self.turns_ended()
 
     def set_accept_gate(self, AcceptGate gate not None):
@@ -346,10 +260,13 @@ cdef class Reactor(Polling):
         self.gate.loop_closed()
         self.pool.free_all()
         self.poller.close()
+        self.ready_view = self.timer_view = self.selector = None  # each refers to the loop
+        self.selector_replaced = False
         self.gate = AcceptGate()  # the other one may keep fds open
 
     def _forked(self):
         """Stop sharing epoll and wake-up fds with the parent process; called in a forked child."""
+        self.turns_thread = 0  # it may be a thread that the child does not have
         if not self.closed:
             self.waker.renew()
             self.renew_poller()

@@ -30,6 +30,16 @@ cdef inline void event_post(EventQueue* queue, Event* ev) noexcept nogil:
     queue.count += 1
 
 
+cdef inline void event_post_first(EventQueue* queue, Event* ev) noexcept nogil:
+    """Put an event that stands in no queue in front of all others."""
+    ev.posted = 1
+    ev.previous = &queue.head
+    ev.next = queue.head.next
+    ev.next.previous = ev
+    queue.head.next = ev
+    queue.count += 1
+
+
 cdef inline void event_unpost(Event* ev) noexcept nogil:
     """Take an event out of the queue it is in."""
     ev.posted = 0

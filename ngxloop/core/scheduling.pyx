@@ -34,13 +34,15 @@ def bind_extract_stack(function) -> None:
     extract_stack = function
 
 
-cdef object FUTURE = None
+cdef dict FUTURES = None
+cdef object OWN_FUTURE = None
 
 
-def bind_future_class(future_class: type) -> None:
-    """Set the class of create_future(): asyncio.Future."""
-    global FUTURE
-    FUTURE = future_class
+def bind_futures(futures_module) -> None:
+    """Set where the class of futures stands: asyncio.futures."""
+    global FUTURES, OWN_FUTURE
+    FUTURES = vars(futures_module)  # looked up for each future: programs replace the class
+    OWN_FUTURE = futures_module.Future
 
 
 cdef dict TASKS = None
@@ -120,7 +122,10 @@ cdef class Scheduling(LoopAttributes):
 
     def create_future(self):
         """Return a new asyncio.Future of this loop."""
-        return PyObject_Call(FUTURE, (), self.own_options())
+        cdef object future_class = FUTURES["Future"]
+        if future_class is OWN_FUTURE:
+            return PyObject_Call(future_class, (), self.own_options())
+        return future_class(loop=self)
 
     def create_task(self, coro, **options):
         """Run a coroutine as a task, from the next turn on.

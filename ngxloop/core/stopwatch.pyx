@@ -42,6 +42,7 @@ cdef class Stopwatch:
         """Run a handle: the current one in debug mode; complete until it has been reported."""
         cdef Handle handle = <Handle>ev.data
         cdef int64_t start_ns = clock_ns()
+        cdef object outer = self.current_handle  # that of a turn whose callback turns the loop
         if self.debugging:
             self.current_handle = handle
         try:
@@ -51,7 +52,7 @@ cdef class Stopwatch:
                 handle_call_with(handle, self.patched_run)
             self.report_if_slow(loop, handle, seconds_from_ns(clock_ns() - start_ns))
         finally:
-            self.current_handle = None
+            self.current_handle = outer
             handle_drop(ev)
         return 0
 

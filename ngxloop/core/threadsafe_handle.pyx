@@ -17,7 +17,14 @@ from _thread import allocate_lock
 
 from ngxloop.core.event cimport Event
 from ngxloop.core.freelist cimport memory_keep
-from ngxloop.core.handle cimport Handle, handle_call_with, handle_end, handle_fill, handle_forget
+from ngxloop.core.handle cimport (
+    Handle,
+    handle_call_with,
+    handle_end,
+    handle_fill,
+    handle_forget,
+    handle_patched_run,
+)
 from ngxloop.core.limits cimport KEPT_HANDLE_COUNT_MAX
 
 cdef extern from "Python.h":
@@ -64,7 +71,15 @@ cdef class ThreadsafeHandle(Handle):
 
     def _run(self):
         """Run the callback now, as asyncio.Handle does; for programs that step a loop by hand."""
-        threadsafe_call(self, None)
+        if not self.event.accept:
+            threadsafe_call(self, None)
+            return
+        self.event.accept = False
+        try:
+            threadsafe_call(self, handle_patched_run())
+        finally:
+            if not self.event.posted:
+                handle_forget(self)
 
 
 memory_keep(<PyTypeObject*>ThreadsafeHandle, KEPT_HANDLE_COUNT_MAX)

@@ -31,3 +31,5 @@ cdef void timerqueue_insert(TimerQueue* queue, RbNode* node) noexcept nogil
 cdef void timerqueue_remove(TimerQueue* queue, RbNode* node) noexcept nogil
 cdef int64_t timerqueue_next(TimerQueue* queue) noexcept nogil
 cdef RbNode* timerqueue_take(TimerQueue* queue, int64_t now_ns) noexcept nogil
+cdef RbNode* timerqueue_first(TimerQueue* queue) noexcept nogil
+cdef RbNode* timerqueue_after(TimerQueue* queue, RbNode* node) noexcept nogil

@@ -26,7 +26,7 @@ equivalent to hierarchical timing wheels (Varghese and Lauck 1987) that skip emp
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from ngxloop.core.rbtree cimport RbNode, tree_init, tree_insert, tree_remove
+from ngxloop.core.rbtree cimport RbNode, tree_init, tree_insert, tree_next, tree_remove
 
 cdef extern from *:
     int __builtin_clzll(unsigned long long value) nogil
@@ -64,6 +64,55 @@ cdef int64_t timerqueue_next(TimerQueue* queue) noexcept nogil:
         return queue.near.first.key
     level = __builtin_ctzll(queue.levels)
     return queue.buckets[level][__builtin_ctzll(queue.slots[level])].earliest
+
+
+cdef RbNode* timerqueue_first(TimerQueue* queue) noexcept nogil:
+    """Return the node that timerqueue_take() will return first; NULL if there is none.
+
+    A bucket is searched until the earliest is found, and as a whole once that has left it.
+    """
+    cdef uint32_t level
+    cdef TimerBucket* bucket
+    cdef RbNode* node
+    cdef RbNode* first
+    if queue.near.first != NULL or queue.levels == 0:
+        return queue.near.first
+    level = __builtin_ctzll(queue.levels)
+    bucket = &queue.buckets[level][__builtin_ctzll(queue.slots[level])]
+    first = node = bucket.first
+    while node != NULL and first.key != bucket.earliest:
+        if node.key < first.key:
+            first = node
+        node = node.right
+    bucket.earliest = first.key
+    return first
+
+
+cdef RbNode* timerqueue_after(TimerQueue* queue, RbNode* node) noexcept nogil:
+    """Return each node once, NULL after the last one; only equal keys come in their order.
+
+    Args:
+        node: what was returned before; NULL for the beginning. The queue must not change meanwhile.
+    """
+    cdef uint32_t level = 0
+    cdef uint32_t slot = 0
+    cdef RbNode* following = NULL
+    if node == NULL:
+        following = queue.near.first
+    elif node.linked == IN_BUCKET:
+        following = node.right
+        level = level_of(queue, biased(node.key))
+        slot = slot_of(biased(node.key), level) + 1
+    else:
+        following = tree_next(&queue.near, node)
+    while following == NULL and level < LEVEL_COUNT:
+        if slot == SLOT_COUNT:
+            level += 1
+            slot = 0
+        else:
+            following = queue.buckets[level][slot].first
+            slot += 1
+    return following
 
 
 cdef RbNode* timerqueue_take(TimerQueue* queue, int64_t now_ns) noexcept nogil:

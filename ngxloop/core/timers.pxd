@@ -22,3 +22,7 @@ cdef TimerHandle timer_new(loop, callback, args, context, list origin)
 cdef int timer_arm(TimerHandle timer, TimerQueue* queue, double when) except -1
 cdef int timers_expire(TimerQueue* queue, EventQueue* ready, int64_t now_ns) except -1
 cdef int timers_drop(TimerQueue* queue) except -1
+cdef TimerHandle timers_first(TimerQueue* queue)
+cdef list timers_all(TimerQueue* queue)
+cdef bint timer_is_armed(TimerHandle timer) noexcept
+cdef int timer_disarm(TimerHandle timer) except -1

@@ -28,6 +28,7 @@ cimport cython
 from cpython.object cimport PyTypeObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport INT64_MAX, int64_t
+from operator import attrgetter
 
 from ngxloop.core.clock cimport ns_from_seconds
 from ngxloop.core.event cimport Event, EventQueue
@@ -39,18 +40,22 @@ from ngxloop.core.handle cimport (
     handle_forget,
     handle_hide,
     handle_run,
+    handle_show,
 )
 from ngxloop.core.limits cimport KEPT_TIMER_COUNT_MAX
 from ngxloop.core.rbtree cimport RbNode
 from ngxloop.core.ready cimport event_post
 from ngxloop.core.timerqueue cimport (
     TimerQueue,
+    timerqueue_after,
+    timerqueue_first,
     timerqueue_insert,
     timerqueue_remove,
     timerqueue_take,
 )
 
 cdef object PUBLIC_CLASS = object
+cdef object DEADLINE = attrgetter("_when")
 
 
 def bind_timer_class(public_class: type) -> None:
@@ -185,6 +190,38 @@ cdef int timer_cancel(TimerHandle timer, list origin) except -1:
     timer._loop = None
     Py_DECREF(timer)  # the queue's reference; the caller has its own
     return 0
+
+
+cdef bint timer_is_armed(TimerHandle timer) noexcept:
+    """Return whether a timer waits in a queue of timers."""
+    return timer_node(timer).linked
+
+
+cdef int timer_disarm(TimerHandle timer) except -1:
+    """Take an armed timer out of its queue; it can be posted from then on."""
+    timerqueue_remove(timer.queue, timer_node(timer))
+    timer.event.posted = False
+    timer.event.handler = handle_run
+    timer.event.data = <void*>timer
+    handle_show(timer)
+    Py_DECREF(timer)  # the queue's reference; the caller has its own
+    return 0
+
+
+cdef TimerHandle timers_first(TimerQueue* queue):
+    """Return the first timer of a queue that is not empty."""
+    return timer_of(timerqueue_first(queue))
+
+
+cdef list timers_all(TimerQueue* queue):
+    """Return all timers, earliest first. O(n log n)."""
+    cdef list timers = []  # first: the collector may run, but not for what follows
+    cdef RbNode* node = timerqueue_after(queue, NULL)
+    while node != NULL:
+        timers.append(timer_of(node))
+        node = timerqueue_after(queue, node)
+    timers.sort(key=DEADLINE)
+    return timers
 
 
 cdef int timers_expire(TimerQueue* queue, EventQueue* ready, int64_t now_ns) except -1:

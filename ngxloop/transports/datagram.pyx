@@ -10,7 +10,6 @@ nothing.
 cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.contextvars cimport PyContext_CopyCurrent
-from cpython.exc cimport PyErr_Clear
 from cpython.object cimport PyObject
 from libc.errno cimport EAGAIN, EINTR, errno
 
@@ -18,7 +17,7 @@ import asyncio
 from asyncio import transports
 
 from ngxloop.core.event cimport Connection, Event
-from ngxloop.core.handle cimport raise_pending
+from ngxloop.core.handle cimport context_enter, raise_pending
 from ngxloop.core.limits cimport RECEIVE_BYTES, RECEIVE_DATAGRAM_COUNT
 from ngxloop.core.linux cimport (
     AF_INET,
@@ -184,7 +183,7 @@ cdef class DatagramTransport(DatagramSender):
         """Pass received datagrams to the protocol, until it closes or pauses."""
         cdef object context = self.context
         cdef unsigned int i = 0
-        cdef bint entered = enter(context)
+        cdef bint entered = context_enter(context)
         try:
             while i < count:
                 i += 1
@@ -203,7 +202,8 @@ cdef class DatagramTransport(DatagramSender):
     cdef int keep(self, DatagramInbox inbox, unsigned int first, unsigned int count) except -1:
         """Keep datagrams that cannot be delivered now."""
         cdef unsigned int i
-        self.kept = [(inbox.data(i), inbox.address(i)) for i in range(first, count)]
+        kept = [(inbox.data(i), inbox.address(i)) for i in range(first, count)]
+        self.kept = kept + (self.kept or [])  # a turn inside a callback may have kept some
         if not self.paused:
             self.loop.post(&self.connection.read)
         return 0
@@ -223,14 +223,14 @@ cdef class DatagramTransport(DatagramSender):
             if not self.closing:
                 if kept:
                     kept.reverse()
-                    self.kept = kept
+                    self.kept = kept + (self.kept or [])
                 if not self.paused:
                     self.loop.post(&self.connection.read)
         return 0
 
     cdef int deliver_one(self, bytes data, address) except -1:
         cdef object context = self.context
-        cdef bint entered = enter(context)
+        cdef bint entered = context_enter(context)
         try:
             return self.call_received(data, address)
         finally:
@@ -258,14 +258,6 @@ cdef class DatagramTransport(DatagramSender):
             callback = getattr(protocol, "datagram_received", None)
             self.loop._report_protocol_failure(self, callback, (data, address), exc)
         return 0
-
-
-cdef bint enter(context) noexcept:
-    """Enter a context; False if it is entered already: a callback runs the loop by hand."""
-    if PyContext_Enter(context) == 0:
-        return True
-    PyErr_Clear()
-    return False
 
 
 cdef int datagram_read(Event* ev) except -1:

@@ -12,6 +12,7 @@ cdef class ReadingTransport(SocketTransport):
     cdef int use_protocol(self, protocol) except -1
     cdef int read_ready(self) except -1
     cdef int receive(self) except -1
+    cdef int deliver_inside(self, bytes data) except -1
     cdef int receive_raw(self) except -1
     cdef int receive_for_reader(self) except -1
     cdef int feed_reader(self, reader, Py_ssize_t size) except -1

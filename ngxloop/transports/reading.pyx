@@ -15,6 +15,7 @@ A base class and not a part of the transport, as the Writer is, because every co
 cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.exc cimport PyErr_Clear
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -22,7 +23,7 @@ from libc.errno cimport EAGAIN, EINTR, errno
 import asyncio
 import logging
 
-from ngxloop.core.handle cimport call_in_context, raise_outside
+from ngxloop.core.handle cimport call_in_context, context_enter, raise_outside
 from ngxloop.core.limits cimport DIRECT_READER_BYTES, DIRECT_RECEIVE_BYTES, RECEIVE_BYTES
 from ngxloop.core.linux cimport recv
 from ngxloop.core.oserr cimport os_error
@@ -105,7 +106,8 @@ cdef class ReadingTransport(SocketTransport):
         if data is None:
             return 0
         if PyContext_Enter(context) != 0:
-            return protocol_failed(self, None, "data_received")
+            PyErr_Clear()
+            return self.deliver_inside(data)
         result = PyObject_CallMethodOneArg(self.protocol, "data_received", data)
         if result == NULL:
             return protocol_failed(self, context, "data_received")
@@ -114,15 +116,29 @@ cdef class ReadingTransport(SocketTransport):
         return 0
 
     @cython.final
+    cdef int deliver_inside(self, bytes data) except -1:
+        """Hand bytes to a protocol in whose context a callback turns the loop."""
+        try:
+            if self.buffered:
+                asyncio.protocols._feed_data_to_buffered_proto(self.protocol, data)
+            else:
+                self.protocol.data_received(data)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self.fatal_error(exc, "Fatal error: protocol.data_received() call failed.")
+        return 0
+
+    @cython.final
     cdef int receive_raw(self) except -1:
         """Receive once into the loop's buffer and hand that to a Receiver."""
         cdef Receiver receiver = <Receiver>self.protocol
         cdef object context = self.context
         cdef Py_ssize_t count = receive_to_loop(self)
+        cdef bint entered
         if count == 0:
             return 0
-        if PyContext_Enter(context) != 0:
-            return protocol_failed(self, None, "buffer_updated")
+        entered = context_enter(context)
         try:
             receiver.receive(self.loop.receive_buffer, count)
         except (SystemExit, KeyboardInterrupt):
@@ -130,7 +146,8 @@ cdef class ReadingTransport(SocketTransport):
         except BaseException as exc:
             self.fatal_error(exc, "Fatal error: protocol.buffer_updated() call failed.")
         finally:
-            PyContext_Exit(context)
+            if entered:
+                PyContext_Exit(context)
         return 0
 
     @cython.final
@@ -159,15 +176,15 @@ cdef class ReadingTransport(SocketTransport):
         """
         cdef object context = self.context
         cdef char* data = self.loop.receive_buffer
-        if PyContext_Enter(context) != 0:
-            raise_outside(None)
+        cdef bint entered = context_enter(context)
         try:
             if reader is not None:
                 reader_wake(reader)
             elif not reader_feed(self.protocol, data, size):
                 self.protocol.data_received(PyBytes_FromStringAndSize(data, size))
         finally:
-            PyContext_Exit(context)
+            if entered:
+                PyContext_Exit(context)
         return 0
 
     @cython.final
@@ -222,8 +239,8 @@ cdef class ReadingTransport(SocketTransport):
         cdef Py_buffer view
         cdef PyObject* result
         cdef object context = self.context
-        if PyContext_Enter(context) != 0:
-            return protocol_failed(self, None, "get_buffer")
+        if not context_enter(context):
+            return self.deliver_inside(self.receive_shared() or b"")
         result = PyObject_CallMethodOneArg(self.protocol, "get_buffer", ANY_SIZE)
         if result == NULL or get_view(<object>result, &view, PyBUF_WRITABLE) != 0:
             Py_XDECREF(result)

@@ -137,7 +137,8 @@ cdef class TlsLayer(TlsHandshake):
         if self.engine.state != TLS_HANDSHAKE:
             if self.app_state == APP_MADE or self.app_state == APP_ENDED:
                 self.app_state = APP_LOST
-                self.loop.call_soon(app.protocol.connection_lost, exc, context=app.context)
+                # a copy: a callback inside the context may turn the loop
+                self.loop.call_soon(app.protocol.connection_lost, exc, context=app.context.copy())
         self.engine.drop_output()
         if self.flush_event.posted:
             event_unpost(&self.flush_event)

@@ -51,10 +51,6 @@ PRIVATE_WATCHER = "looks into loop._watcher, where CPython's own loop keeps its 
 WRONG_NUMBER = "gives a transport the number of no file, which is refused (docs/differences.md)"
 
 LISTED: list[Listed] = [
-    Listed(
-        "test_events.*EventLoopTests.test_timeout_rounding",
-        "counts calls of _run_once, and names _selector: private to CPython's loop",
-    ),
     Listed("test_base_events.*.test_accept_connection_*", PRIVATE_ACCEPT),
     Listed(
         "test_unix_events.SelectorEventLoopSignalTests.test_add_signal_handler", PRIVATE_SIGNALS

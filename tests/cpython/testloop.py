@@ -8,26 +8,6 @@ _run_once() for this, which ngxloop's run_forever() does not call; so here each 
 from collections.abc import Callable, Generator
 from typing import Any
 
-# How often `while loop._ready: run_briefly(loop)` runs the loop: more often than any test needs.
-READY_TURNS = 10
-
-
-class ReadyForSomeTurns:
-    """Stand in for the queue of CPython's loop: true for some turns, then false; always empty."""
-
-    def __init__(self) -> None:
-        self.left = READY_TURNS
-
-    def __bool__(self) -> bool:
-        self.left = self.left - 1 if self.left else READY_TURNS
-        return self.left > 0
-
-    def __len__(self) -> int:
-        return 0
-
-    def clear(self) -> None:
-        """Do nothing: BaseEventLoop.close() calls this."""
-
 
 def test_loop_class(loop_class: type) -> type:  # noqa: C901 - nothing but a class
     """Return a TestLoop on a loop class that has ngxloop's _run_once() and _run_turns()."""
@@ -39,7 +19,6 @@ def test_loop_class(loop_class: type) -> type:  # noqa: C901 - nothing but a cla
             self._clock = (clock or _standing_clock)()
             self._now = 0.0
             self._deadlines: list[float] = []
-            self._ready = ReadyForSomeTurns()
             next(self._clock)
 
         def time(self) -> float:
