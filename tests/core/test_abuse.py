@@ -143,6 +143,71 @@ FINALIZERS_THAT_USE_THE_LOOP = """
     loop.close()
 """
 
+FINALIZERS_THAT_TURN_THE_LOOP = """
+    loop = EventLoop()
+    depth = turned = 0
+
+    class Garbage:
+        def __init__(self):
+            self.me = self
+
+        def __del__(self):
+            global depth, turned
+            if depth < 3 and not loop.is_closed():
+                depth += 1
+                turned += 1
+                loop.call_soon(int)  # or the turn waits
+                loop._run_once()
+                depth -= 1
+
+    class Echo(asyncio.Protocol):
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def data_received(self, data):
+            Garbage()
+            self.transport.write(data)
+
+    class Client(asyncio.Protocol):
+        left = 200
+        size = 0
+
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def data_received(self, data):
+            Garbage()
+            self.size += len(data)
+            if self.size < 1000:
+                return
+            self.size -= 1000
+            self.left -= 1
+            if self.left:
+                self.transport.write(b"x" * 1000)
+            else:
+                self.transport.close()
+
+        def connection_lost(self, exc):
+            loop.call_soon(loop.stop)
+
+    clients = []
+    for _ in range(5):
+        ours, peer = pair()
+        loop.run_until_complete(loop.create_connection(Echo, sock=ours))
+        client = loop.run_until_complete(loop.create_connection(Client, sock=peer))[1]
+        clients.append(client)
+    for client in clients:
+        client.transport.write(b"x" * 1000)
+    gc.set_threshold(1)
+    while any(client.left for client in clients):
+        Garbage()
+        loop.call_later(0, Garbage)
+        loop.run_forever()
+    assert turned > 100, turned
+    gc.set_threshold(700)
+    loop.close()
+"""
+
 EVERYTHING_OPEN_AT_EXIT = """
     warnings.simplefilter("ignore")
     loop = EventLoop()
@@ -241,12 +306,45 @@ FORK_IN_CALLBACK = """
     assert sorted(received) == [b"fork", b"reader", b"to the transport"], received
 """
 
+FORK_IN_AN_INNER_TURN = """
+    loop = EventLoop()
+    ours, peer = pair()
+    seen = []
+
+    def fork():
+        child = os.fork()
+        if child == 0:
+            warnings.simplefilter("ignore")
+            loop.remove_reader(ours)  # or the data is the child's
+            loop.call_soon(int)
+            loop._run_once()
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+    def nest():
+        loop.call_soon(fork)
+        loop._run_once()
+
+    loop.add_reader(ours, lambda: seen.append(ours.recv(10)))
+    loop.call_soon(nest)
+    loop.call_soon(peer.send, b"data")
+    loop.call_later(0.01, loop.stop)
+    loop.run_forever()
+    assert seen == [b"data"], seen
+    loop.remove_reader(ours)
+    loop.close()
+    ours.close()
+    peer.close()
+"""
+
 PROGRAMS = {
     "fork_in_callback": FORK_IN_CALLBACK,
     "threads_during_close": THREADS_DURING_CLOSE,
     "nested_turns": NESTED_TURNS,
     "collector_at_every_step": COLLECTOR_AT_EVERY_STEP,
     "finalizers_that_use_the_loop": FINALIZERS_THAT_USE_THE_LOOP,
+    "finalizers_that_turn_the_loop": FINALIZERS_THAT_TURN_THE_LOOP,
+    "fork_in_an_inner_turn": FORK_IN_AN_INNER_TURN,
     "everything_open_at_exit": EVERYTHING_OPEN_AT_EXIT,
     "fork_then_child_closes_the_loop": FORK.format(in_child="loop.close()"),
     "fork_then_child_closes_transport_and_server": FORK.format(
