@@ -37,7 +37,7 @@ debug: ## run tests with unoptimised modules and all checks (ARGS: which; in bui
 	@scripts/with debug python -m pytest $(or $(ARGS),$(COMPILED_TESTS))
 
 test-packages: ## try other packages on ngxloop: exchanges with real servers, and their own tests
-	@NGXLOOP_NEED_PACKAGES=1 scripts/with packages python -m pytest -p no:hypothesispytest tests/packages
+	@NGXLOOP_NEED_PACKAGES=1 scripts/with packages python -m pytest -p no:hypothesispytest -p no:looptime_plugin tests/packages
 	@scripts/with packages python -m tests.packages.own_tests
 
 lint: ## check style: ruff, ruff format, cython-lint

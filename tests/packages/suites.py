@@ -49,6 +49,16 @@ SUITES = [
         time_limit=240,
     ),
     Suite(
+        "looptime",
+        ("tests",),
+        (),
+        {"tests/test_chronometers.py": "measures what time.sleep() takes"},
+        is_long=False,
+        time_limit=240,
+    ),
+    Suite("nest_asyncio", ("tests/nest_test.py",), is_long=False, time_limit=240),
+    Suite("nest_asyncio2", ("tests/nest_test.py",), is_long=False, time_limit=240),
+    Suite(
         "uvicorn",
         ("tests/protocols", "tests/test_server.py", "tests/test_ssl.py"),
         ("-p", "no:asyncio"),
