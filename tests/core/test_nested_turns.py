@@ -405,7 +405,7 @@ def run_turns_on_report(loop):
     loop.set_exception_handler(handler)
 
 
-@pytest.mark.parametrize("busy_poll", [0.0, 0.2], ids=["asleep", "busy"])
+@pytest.mark.parametrize("busy_poll", [0.0, 0.1], ids=["asleep", "busy"])
 def test_a_signal_s_handler_may_turn_the_loop_while_it_waits(loop, busy_poll):
     loop.set_busy_poll(busy_poll)
     seen = []
@@ -418,7 +418,7 @@ def test_a_signal_s_handler_may_turn_the_loop_while_it_waits(loop, busy_poll):
         def wake():
             loop.call_soon_threadsafe(loop.stop)
 
-        threading.Timer(0.5, wake).start()  # when it has looked for long enough
+        threading.Timer(1.0, wake).start()  # when it has looked for long enough
 
     previous = signal.signal(signal.SIGALRM, handler)
     guard = loop.call_later(DEADLINE, pytest.fail, "was not woken")
