@@ -1,7 +1,8 @@
 """One line for each case: ours, the best peer's, and how many times better ours is.
 
 Of a question's figures the one is taken that the machine's other work disturbs least: CPU time if
-there is one. Questions that compare our own modes with each other have no line.
+there is one. Questions that compare our own modes with each other, and those that compare no
+figure, have no line.
 """
 
 import statistics
@@ -79,6 +80,8 @@ def _subject(question: Document) -> str | None:
 
 def _line(question: Document, case: Document, subject: str) -> Line | None:
     compared = [metric for metric in question["metrics"] if metric["compared"]]
+    if not compared:
+        return None
     steady = [metric for metric in compared if metric["name"].startswith("cpu")]
     metric = (steady or compared)[0]
     peers = {

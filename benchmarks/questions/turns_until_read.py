@@ -24,7 +24,7 @@ class TurnsQuestion(Question):
     """Counts turns; takes no time and is exact."""
 
     metrics = (
-        Metric("turns", "turns", "lower", digits=1, compared=True),
+        Metric("turns", "turns", "lower", digits=1),
         Metric("turns_max", "at most", "lower", digits=0),
     )
 
