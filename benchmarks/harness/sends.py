@@ -1,4 +1,4 @@
-"""How many calls that send a process makes, as strace sees them."""
+"""How many system calls a process makes, as strace sees them: all, or those that send."""
 
 import contextlib
 import shutil
@@ -10,35 +10,40 @@ from collections.abc import Iterator
 
 from benchmarks.harness.question import CaseFailedError
 
-TRACED = "sendto,sendmsg,write,writev"
+SENDING = "sendto,sendmsg,write,writev"
 WAIT_SECONDS = 30.0
 
 
-class Sends:
+class Calls:
     """The number, once the process is no longer traced."""
 
     count = 0
 
 
+def counted_sends(pid: int) -> contextlib.AbstractContextManager[Calls]:
+    """Count the calls that send, during the block."""
+    return counted_calls(pid, SENDING)
+
+
 @contextlib.contextmanager
-def counted_sends(pid: int) -> Iterator[Sends]:
+def counted_calls(pid: int, names: str = "all") -> Iterator[Calls]:
     """Trace a process during the block."""
     if shutil.which("strace") is None:
         raise CaseFailedError("strace is not installed")
-    sends = Sends()
+    calls = Calls()
     with contextlib.ExitStack() as stack:
         lines = stack.enter_context(tempfile.NamedTemporaryFile("r"))
-        command = ["strace", "-f", "-e", f"trace={TRACED}", "-o", lines.name, "-p", str(pid)]
+        command = ["strace", "-f", "-e", f"trace={names}", "-o", lines.name, "-p", str(pid)]
         tracer = stack.enter_context(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
         assert tracer.stderr is not None
         try:
             if "attached" not in (line := tracer.stderr.readline()):
                 raise CaseFailedError(f"strace cannot trace: {line.strip()}")
-            yield sends
+            yield calls
         finally:
             tracer.send_signal(signal.SIGINT)
             tracer.wait()
-            sends.count = sum("(" in line and "resumed" not in line for line in lines)
+            calls.count = sum("(" in line and "resumed" not in line for line in lines)
 
 
 def exchange(address: tuple[str, int], request: bytes, end: bytes, count: int) -> None:
