@@ -25,6 +25,7 @@ cdef extern from "Python.h":
     PyObject* PyTuple_GET_ITEM(PyObject* items, Py_ssize_t place)  # BORROWED
     Py_ssize_t PyTuple_GET_SIZE(PyObject* items)
 
+cdef str NAME = "name"
 cdef str CONTEXT = "context"
 cdef tuple CONTEXT_NAMES = (CONTEXT,)  # the last tuple of names that was found to be this
 
@@ -223,6 +224,15 @@ cdef inline bint is_number(PyObject* item) noexcept:
     return PyFloat_CheckExact(<object>item) or PyLong_CheckExact(<object>item)
 
 
+cdef inline bint is_name_of_none(PyObject* names, PyObject* value) noexcept:
+    """Tell whether a call has the keyword name=None alone, as asyncio.create_task() passes it."""
+    return (
+        PyTuple_GET_SIZE(names) == 1
+        and PyTuple_GET_ITEM(names, 0) == <PyObject*>NAME
+        and value == <PyObject*>None
+    )
+
+
 cdef inline tuple tuple_of(PyObject** items, Py_ssize_t count):
     cdef Py_ssize_t i
     if count == 0:
@@ -303,7 +313,7 @@ cdef PyObject* create_task_fast(
         loop.closed
         or loop.debugging
         or count != 1
-        or names != NULL
+        or not (names == NULL or is_name_of_none(names, args[1]))
         or loop._task_factory is not None
         or TASKS["Task"] is not OWN_TASK
     ):

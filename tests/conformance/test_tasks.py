@@ -89,6 +89,19 @@ async def test_create_task_makes_the_class_that_asyncio_tasks_names(monkeypatch)
     assert type(task) is Task
 
 
+@pytest.mark.parametrize("create", ["loop", "asyncio", "group"])
+async def test_a_task_without_a_name_gets_one(create):
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as group:
+        owners = {"loop": loop, "asyncio": asyncio, "group": group}
+        make = owners[create].create_task
+        tasks = [make(asyncio.sleep(0)), make(asyncio.sleep(0), name=None)]
+        named = [make(asyncio.sleep(0), name=name) for name in ("mine", "", 7)]
+
+    assert all(task.get_name().startswith("Task-") for task in tasks)
+    assert [task.get_name() for task in named] == ["mine", "", "7"]
+
+
 async def test_create_task_takes_the_coroutine_by_its_name():
     assert await asyncio.get_running_loop().create_task(coro=asyncio.sleep(0, "result")) == "result"
 
