@@ -22,7 +22,7 @@ async def tcp(act: Act, client: Life, server: Life, tls: bool) -> None:
     listener = await act.loop.create_server(
         lambda: new_protocol(server), host, port, **_server_options(tls)
     )
-    act.defer(lambda: _end_server(listener))
+    act.defer(lambda: _end_server(act, listener, client, server))
     await listener.start_serving()
     await act.loop.create_connection(
         lambda: new_protocol(client), host, port, **_client_options(tls)
@@ -37,7 +37,7 @@ async def unix(act: Act, client: Life, server: Life, tls: bool) -> None:
     listener = await act.loop.create_unix_server(
         lambda: new_protocol(server), path, **_server_options(tls)
     )
-    act.defer(lambda: _end_server(listener))
+    act.defer(lambda: _end_server(act, listener, client, server))
     await listener.start_serving()
     await act.loop.create_unix_connection(
         lambda: new_protocol(client), path, **_client_options(tls)
@@ -60,8 +60,9 @@ async def pair(act: Act, client: Life, server: Life, tls: bool) -> None:
     await asyncio.gather(accepting, connecting)
 
 
-async def _end_server(listener: asyncio.Server) -> None:
+async def _end_server(act: Act, listener: asyncio.Server, *lives: Life) -> None:
     listener.close()
+    await put_away(act, *lives)  # since Python 3.12 the server waits for its connections
     await listener.wait_closed()
 
 
