@@ -8,7 +8,9 @@ import contextlib
 import os
 import signal
 import subprocess
-from asyncio import Future, StreamReader, base_subprocess
+from asyncio import Future, StreamReader, base_subprocess, sleep
+from collections.abc import Coroutine
+from inspect import CORO_CLOSED, CORO_CREATED, getcoroutinestate
 from typing import TYPE_CHECKING, Any, cast
 
 from ngxloop.core.completion import complete_future
@@ -48,6 +50,7 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
     _pipes: dict[int, Any]
     _returncode: int | None
     _is_settled = False  # the pipes have their transports, or never will have
+    _connecting: Coroutine[Any, Any, None] | None = None  # what gives the pipes their transports
     _settled: Future[None] | None = None  # made by the coroutine that waits for that
 
     if TYPE_CHECKING:
@@ -77,16 +80,24 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
             **kwargs,
         )
 
-    async def _connect_pipes(self, waiter: Any) -> None:
+    def _connect_pipes(self, waiter: Any) -> Any:
+        self._connecting = self._connect_all_pipes(waiter)
+        return self._connecting
+
+    async def _connect_all_pipes(self, waiter: Any) -> None:
         process = self._proc
         try:
             await super()._connect_pipes(waiter)
             self._loop.call_soon(self._keep_output)  # after connection_made()
         finally:
-            if self._pipes:
-                self._close_unwanted(process)
-            self._is_settled = True
-            complete_future(self._settled)
+            self._settle(process)
+
+    def _settle(self, process: Any) -> None:
+        if self._pipes:
+            self._close_unwanted(process)
+        self._is_settled = True
+        self._connecting = None
+        complete_future(self._settled)
 
     def _keep_output(self) -> None:
         """Make a second communicate() return what a cancelled first one had read."""
@@ -144,6 +155,10 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         return cast(int, self._returncode)
 
     async def _until_settled(self) -> None:
+        if self._connecting and getcoroutinestate(self._connecting) == CORO_CREATED:
+            await sleep(0)  # its task runs in the next turn
+        if self._connecting and getcoroutinestate(self._connecting) == CORO_CLOSED:
+            self._settle(self._proc)  # it was cancelled before it began
         if not self._is_settled:
             self._settled = self._loop.create_future()
             await self._settled

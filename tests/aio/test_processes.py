@@ -183,3 +183,21 @@ async def test_chosen_child_watcher_watches():
         assert pids == [process.pid]
     finally:
         asyncio.set_child_watcher(former)
+
+
+@pytest.mark.parametrize("count", range(5))
+async def test_a_start_ends_when_all_tasks_are_cancelled(count):
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec("sleep", "1000", stdin=PIPE, stdout=PIPE)
+    )
+    await turns(count)
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}  # as asyncio.run() does at its end
+    for task in tasks:
+        task.cancel()
+
+    _, running = await asyncio.wait(tasks, timeout=DEADLINE)
+
+    assert not running
+    assert starting.cancelled()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
