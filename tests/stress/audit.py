@@ -38,6 +38,7 @@ class Audit:
     def __exit__(self, *exc_info: object) -> None:
         self.world.lives.clear()
         self.world.resources.clear()
+        self.world.forget_frames()
         for _ in range(3):
             gc.collect()
         self._check()
