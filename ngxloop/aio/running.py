@@ -104,7 +104,10 @@ class Running(LoopBase):
             return None
         if old_fd in {-1, fd}:
             return old_fd
-        signal.set_wakeup_fd(old_fd)  # used elsewhere: by another loop with signal handlers
+        try:  # used elsewhere: by another loop with signal handlers
+            signal.set_wakeup_fd(old_fd)
+        except (OSError, ValueError):  # its file is closed, or the number is another file's
+            return -1
         return None
 
     def _give_back_wakeup_fd(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import fcntl
 import os
 import signal
 import threading
@@ -138,6 +139,23 @@ def test_the_wake_up_fd_of_somebody_else_is_left_in_place(loop):
     finally:
         os.close(read_end)
         os.close(write_end)
+
+
+def test_a_wake_up_fd_that_was_closed_does_not_disturb_a_loop(loop):
+    heard = []
+    read_end, write_end = os.pipe2(os.O_NONBLOCK)
+    number = fcntl.fcntl(write_end, fcntl.F_DUPFD_CLOEXEC, 500)  # one that nobody takes meanwhile
+    signal.set_wakeup_fd(number)
+    for fd in (read_end, write_end, number):
+        os.close(fd)
+    try:
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.add_signal_handler(signal.SIGUSR1, heard.append, 1)
+        signal.raise_signal(signal.SIGUSR1)
+        loop.run_until_complete(wait_until(lambda: heard))
+        loop.remove_signal_handler(signal.SIGUSR1)
+    finally:
+        signal.set_wakeup_fd(-1)
 
 
 def test_a_handler_cannot_be_added_outside_the_main_thread(loop_factory):
