@@ -70,6 +70,7 @@ class Run:
 
 def main() -> int:
     """Run the suites named as arguments, or the short ones; return the exit code."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the jobs of a shell ignore it
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and end what was started
     wanted = sys.argv[1:] or [suite.package for suite in SUITES if not suite.is_long]
     suites = [suite for suite in SUITES if suite.package in wanted or "all" in wanted]
