@@ -161,6 +161,7 @@ SUITES = [
         ),
         ("-m", "not redismod"),
         needs="redis-server",
+        time_limit=1200,
     ),
     Suite(
         "aiosmtpd",
@@ -180,5 +181,6 @@ SUITES = [
             "tests/test_task_cleanup.py",
         ),
         hidden="pytest_asyncio",
+        time_limit=1200,
     ),
 ]
