@@ -87,6 +87,8 @@ def compare(suite: Suite) -> int:
         on_ours = run(suite, sources, suite.on_ours, [*suite.selection(), *options])
         both = on_ours.tests("failed") & on_asyncio.tests("failed")
         suspects = sorted(on_ours.tests("failed") - both)
+        if suspects:  # even if they pass by themselves: another test may have left something
+            print(f"--- the end of {suite.package} on ngxloop:\n{on_ours.output}")
         worse = [test for test in suspects if fails_again(suite, sources, test, options)]
         version = version_of(suite.package, sources.parents[1])
     print(
