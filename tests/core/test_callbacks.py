@@ -20,8 +20,16 @@ CORE = sorted((PACKAGE / "core").glob("*.pyx"))
 COMPILED = CORE + sorted((PACKAGE / "transports").glob("*.pyx"))
 
 # The compiled classes of which a loop is made, and the files that hold them.
-LOOP_CLASSES = {"Polling", "Reactor", "LoopAttributes", "Scheduling", "FdWatching", "SockCalls"}
-LOOP_FILES = ["polling", "reactor", "attributes", "scheduling", "watch", "sockops"]
+LOOP_CLASSES = {
+    "Polling": "polling",
+    "Waiting": "waiting",
+    "Reactor": "reactor",
+    "Stepping": "stepping",
+    "LoopAttributes": "attributes",
+    "Scheduling": "scheduling",
+    "FdWatching": "watch",
+    "SockCalls": "sockops",
+}
 
 DECLARATION = re.compile(r"^\s+c?def (?:[\w.]+\*{0,2} )*(\w+) *(?=[(=]|$)", re.MULTILINE)
 BLOCK = re.compile(r"^(?=\S)", re.MULTILINE)
@@ -47,7 +55,11 @@ def names_of_loop(text: str) -> Iterator[str]:
 
 def own_names() -> set[str]:
     """Return what the compiled loop classes declare; that of others in their files as well."""
-    sources = [PACKAGE / "core" / f"{name}{end}" for name in LOOP_FILES for end in (".pxd", ".pyx")]
+    sources = [
+        PACKAGE / "core" / f"{name}{end}"
+        for name in LOOP_CLASSES.values()
+        for end in (".pxd", ".pyx")
+    ]
     return {name for path in sources for name in DECLARATION.findall(code_of(path))}
 
 
