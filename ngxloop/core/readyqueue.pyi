@@ -1,12 +1,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, final
 
-from typing_extensions import disjoint_base
-
 from ngxloop.core.reactor import Reactor
 
 @final
-@disjoint_base
 class ReadyQueue:
     def __init__(self, loop: Reactor) -> None: ...
     def __len__(self) -> int: ...

@@ -5,6 +5,8 @@ from traceback import StackSummary
 from types import FrameType, ModuleType
 from typing import Any, TypeVar, TypeVarTuple
 
+from typing_extensions import disjoint_base
+
 from ngxloop.core.attributes import LoopAttributes
 
 _T = TypeVar("_T")
@@ -14,6 +16,7 @@ def bind_extract_stack(function: Callable[[FrameType], StackSummary]) -> None: .
 def bind_futures(futures_module: ModuleType) -> None: ...
 def bind_tasks(tasks_module: ModuleType, create_task: Callable[..., asyncio.Task[Any]]) -> None: ...
 
+@disjoint_base
 class Scheduling(LoopAttributes):
     _task_factory: Any
     def call_soon(

@@ -1,12 +1,9 @@
 import selectors
 from typing import Any, final
 
-from typing_extensions import disjoint_base
-
 from ngxloop.core.stepping import Stepping
 
 @final
-@disjoint_base
 class Selector:
     def __init__(self, loop: Stepping) -> None: ...
     def __setattr__(self, name: str, value: Any, /) -> None: ...

@@ -10,7 +10,8 @@ one for its wait.
 cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t
-from selectors import EVENT_READ, EVENT_WRITE, SelectorKey
+
+import selectors
 
 from ngxloop.core.clock cimport ns_from_seconds
 from ngxloop.core.event cimport KIND_WATCHER, Connection
@@ -102,11 +103,11 @@ cdef int selector_mask(uint32_t mask) except -1:
     """Return an epoll mask as one of the selectors module; an error counts as both directions."""
     cdef int events = 0
     if mask & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP):
-        events |= EVENT_READ
+        events |= selectors.EVENT_READ
     if mask & (EPOLLOUT | EPOLLERR | EPOLLHUP):
-        events |= EVENT_WRITE
+        events |= selectors.EVENT_WRITE
     return events
 
 
 cdef object selector_key(int fd, uint32_t mask, owner):
-    return SelectorKey(fd, fd, selector_mask(mask), owner)
+    return selectors.SelectorKey(fd, fd, selector_mask(mask), owner)

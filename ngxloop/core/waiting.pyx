@@ -5,8 +5,8 @@ no Python code of this thread runs: a callback that turns the loop there would o
 The ready queue is checked again right before the sleep, because what ran since the time-out was
 computed may have posted something.
 
-A program may replace the select() of the loop, for example to advance the clock of a test: then each
-turn calls the replacement, which calls the original one, see stepping.pyx.
+A program may replace the select() of the loop, for example to advance the clock of a test: then
+each turn calls the replacement, which calls the original one, see stepping.pyx.
 """
 
 from cpython.exc cimport PyErr_CheckSignals

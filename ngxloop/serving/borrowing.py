@@ -79,7 +79,7 @@ class Borrower:
         # Descriptor and inode of each: a program may close a socket by its descriptor, or take it
         # out of its object.
         self._held_fds: dict[Wanted, tuple[int, int]] = {}
-        self.is_draining = False  # what the program closes from now on the others still need
+        self.is_draining: bool = False  # what the program closes from now on the others still need
         self.on_listen: Callable[[], object] = _do_nothing
         self.read_orders: Callable[[], object] = _do_nothing  # in which a new line may be
 

@@ -31,7 +31,6 @@ from ngxloop.core.linux cimport (
 from ngxloop.core.oserr cimport os_error
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.unchecked cimport (
-    PyContext_Enter,
     PyContext_Exit,
     PyObject_VectorcallMethod,
     discard,
