@@ -47,10 +47,20 @@ class Adapter:
             self._config.load()
             self._serving = asyncio.create_task(self._server.serve(list(sockets)))
             started = asyncio.create_task(self._server.has_started.wait())
-            await asyncio.wait([self._serving, started], return_when=asyncio.FIRST_COMPLETED)
-            started.cancel()
+            try:
+                await asyncio.wait([self._serving, started], return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                self._silence(self._serving)
+                raise
+            finally:
+                started.cancel()
             if self._serving.done():
                 self._serving.result()
+
+    def _silence(self, serving: asyncio.Task[None]) -> None:
+        """Log no failure of a start-up that is told to end: its cancellation makes it fail."""
+        logging.getLogger("uvicorn.error").disabled = True
+        serving.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def drain(self, deadline: float) -> None:
         """Tell clients to go, then let uvicorn shut down."""
