@@ -28,6 +28,9 @@ SHARED = "shared"  # of a program, from a master of format 1
 KEEPER = "keeper"  # a line: the keeper at its other end sends the sockets of programs
 STATUS = "status"
 LEADER = "leader"  # no socket but the file with the lock, see leader.py
+# What a successor says through its pipe, a byte each.
+SERVES = b"1"
+ENDS = b"0"  # a program of an older release ends without it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,10 +109,17 @@ class Predecessor:
 
     def tell_ready(self) -> None:
         """Let it know that we serve."""
+        self._tell(SERVES)
+
+    def tell_ending(self) -> None:
+        """Let it know that we do not serve any longer."""
+        self._tell(ENDS)
+        self.forget()
+
+    def _tell(self, what: bytes) -> None:
         if self._ready_fd >= 0:
-            with contextlib.suppress(OSError):  # it is gone
-                os.write(self._ready_fd, b"1")
-            self.forget()
+            with contextlib.suppress(OSError):  # it is gone, or of a release that does not listen
+                os.write(self._ready_fd, what)
 
     def forget(self) -> None:
         """Close the line to it."""

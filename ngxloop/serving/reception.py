@@ -7,17 +7,20 @@ from typing import Any, Protocol
 
 from ngxloop.serving.config import Config
 from ngxloop.serving.control import CommandError, Control
+from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.inheritance import STATUS, Heirloom, Predecessor
 from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import log
 from ngxloop.serving.notify import Notifier
 from ngxloop.serving.orders import Order
 from ngxloop.serving.plaintext import one_line
-from ngxloop.serving.poller import Poller
+from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.status import Status
 from ngxloop.serving.statuspage import StatusPage
 from ngxloop.serving.succession import Succession
 from ngxloop.serving.titles import set_title
+
+_PREDECESSOR_SECONDS = 0.5  # how often a new master looks whether the one before it is there
 
 
 class Orderly(Protocol):
@@ -47,6 +50,7 @@ class Reception:
         self._opened = contextlib.ExitStack()  # one that cannot be closed keeps no other open
         self._worker_closers: list[Callable[[], None]] = []
         self._page: StatusPage | None = None
+        self._is_answering = False  # the page is ours, not that of the master before us
         self._notifier = Notifier(os.environ, is_heir=predecessor is not None)
         self._opened.callback(set_title(f"master [{config.app}]"))
         try:
@@ -89,6 +93,7 @@ class Reception:
 
     def tell_first_serving(self) -> None:
         """We serve, and show from now on that we are alive."""
+        self._answer()
         self.tell_serving()
         self._notifier.start_watchdog(self._poller)
 
@@ -97,7 +102,10 @@ class Reception:
         self._notifier.reloading()
 
     def tell_ending(self) -> None:
-        """We end; if there is a successor, the service does not."""
+        """We end; if another master serves, the service does not."""
+        if self._succession.predecessor_pid and self._page is not None:
+            self._page.give_way()
+        self._succession.tell_ending()
         if not self._succession.successor_pid:
             self._notifier.stopping()
 
@@ -110,13 +118,32 @@ class Reception:
         workers, generation = snapshot["workers_wanted"], snapshot["generation"]
         return f"{workers} workers serve, generation {generation}"
 
+    def _answer(self) -> None:
+        """Answer the status page."""
+        self._is_answering = True
+        if self._page is not None and not self._status.is_ending:
+            self._page.take_back()
+
+    def _wait_for_predecessor(self) -> None:
+        """Answer if the master before us ends before we serve."""
+        if self._is_answering:
+            return
+        if self._succession.predecessor_pid:
+            again = Handler(HandlerName.SERVING_STEP, self._wait_for_predecessor)
+            self._poller.call_later(_PREDECESSOR_SECONDS, again)
+        else:
+            self._answer()
+
     def _open_page(self, address: str, predecessor: Predecessor | None) -> None:
         known = predecessor.listeners(STATUS) if predecessor else Listeners()
         self._page = page = StatusPage(address, self._poller, self._status, known)
         known.close(keep=page.listeners, leave_files=True)
         self._opened.callback(lambda: page.close(leave_files=self._succession.is_shared))
         self._worker_closers.append(page.close_in_worker)
-        self._succession.add(page)
+        self._succession.add(page, is_late=True)
+        if self._succession.predecessor_pid:  # it answers until we serve
+            page.give_way()
+            self._wait_for_predecessor()
         for found in page.describe():
             log.info("status on %s", found)
 

@@ -1,7 +1,7 @@
 """The status over HTTP, answered by the master itself: for load balancers and Prometheus.
 
-HTTP/1.0, GET, one request a connection; sessions.py bounds them. A successor takes the socket over,
-and answers alone while two masters run.
+HTTP/1.0, GET, one request a connection; sessions.py bounds them. A successor takes the socket over.
+While two masters run one of them answers, see succession.py.
 """
 
 import json

@@ -1,7 +1,9 @@
 """The master before us and the master after us: who may upgrade, and what gives way to whom.
 
 Files that have a name (pid file, control socket) are renamed for the time in which two masters run,
-and named back if the new one is gone. Unix sockets are removed by the one that remains only.
+and named back if the new one is gone. The status page is answered by the old master until the new
+one serves, and again as soon as that begins to end: a load balancer sees no gap. Unix sockets are
+removed by the one that remains only.
 """
 
 import os
@@ -50,6 +52,7 @@ class Succession:
         self._predecessor = predecessor
         self._upgrade = Upgrade(self, crew, poller)
         self._ways: list[GivesWay] = []
+        self._late_ways: list[GivesWay] = []
 
     @property
     def successor_pid(self) -> int:
@@ -66,9 +69,14 @@ class Succession:
         """Say whether another master uses our sockets too."""
         return bool(self.successor_pid or self.predecessor_pid)
 
-    def add(self, way: GivesWay) -> None:
-        """Rename this, too, when a new master is started."""
-        self._ways.append(way)
+    def add(self, way: GivesWay, *, is_late: bool = False) -> None:
+        """Let this, too, give way to a new master.
+
+        Args:
+            way: What gives way.
+            is_late: When the new one serves, not when it is started.
+        """
+        (self._late_ways if is_late else self._ways).append(way)
 
     def problem(self, *, is_strict: bool = False) -> str:
         """Return why there can be no new master now, if there cannot.
@@ -116,6 +124,11 @@ class Succession:
         if self._predecessor is not None:
             self._predecessor.tell_ready()
 
+    def tell_ending(self) -> None:
+        """We end: let the master before us know, if it is there."""
+        if self._predecessor is not None:
+            self._predecessor.tell_ending()
+
     def close(self) -> None:
         """Give back descriptors; nobody is ended."""
         self._upgrade.close()
@@ -131,14 +144,20 @@ class Succession:
     def successor_ready(self, pid: int) -> None:
         """Tell the owner; see upgrade.Owner."""
         log.info("the new master (process %d) serves; QUIT ends this one, or that one", pid)
+        for way in self._late_ways:
+            self._poller.call(Handler(HandlerName.SERVING_STEP, way.give_way))
         self._owner.successor_ready(pid)
+
+    def successor_ending(self, pid: int) -> None:
+        """Answer for the service again; see upgrade.Owner."""
+        self._take_back(self._late_ways)
 
     def successor_gone(self, pid: int) -> None:
         """Be alone again; see upgrade.Owner."""
         self._take_back()
         self._owner.successor_gone(pid)
 
-    def _take_back(self) -> None:
+    def _take_back(self, ways: Sequence[GivesWay] | None = None) -> None:
         """Have all names again; one that fails is logged, and keeps no other from coming back."""
-        for way in self._ways:
+        for way in [*self._ways, *self._late_ways] if ways is None else ways:
             self._poller.call(Handler(HandlerName.SERVING_STEP, way.take_back))

@@ -18,7 +18,7 @@ from ngxloop.serving import carrier
 from ngxloop.serving.crew import Crew
 from ngxloop.serving.guard import import_fault
 from ngxloop.serving.handlernames import HandlerName
-from ngxloop.serving.inheritance import KEEPER, VARIABLE, Heirloom, pack
+from ngxloop.serving.inheritance import ENDS, KEEPER, VARIABLE, Heirloom, pack
 from ngxloop.serving.logs import log
 from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.trust import find_fault, refusal
@@ -32,6 +32,9 @@ class Owner(Protocol):
 
     def successor_ready(self, pid: int) -> None:
         """It serves."""
+
+    def successor_ending(self, pid: int) -> None:
+        """It has begun to end, and serves no longer."""
 
     def successor_gone(self, pid: int) -> None:
         """It has ended."""
@@ -136,13 +139,17 @@ class Upgrade:
 
     def _hear(self) -> None:
         try:
-            data = os.read(self._ready_fd, 1)
+            said = os.read(self._ready_fd, 1)
         except BlockingIOError:
             return
-        self._poller.remove(self._ready_fd)
-        os.close(self._ready_fd)
-        self._ready_fd = -1
-        if data:
+        if not said:
+            self._poller.remove(self._ready_fd)
+            os.close(self._ready_fd)
+            self._ready_fd = -1
+        elif said == ENDS:
+            self.is_ready = False
+            self._owner.successor_ending(self.pid)
+        elif not self.is_ready:
             self.is_ready = True
             self._owner.successor_ready(self.pid)
 

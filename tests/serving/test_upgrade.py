@@ -6,12 +6,15 @@ import re
 import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.serving.load import Load
 from tests.serving.support import APPS, Server, connect, http_get, receive_line, wait_gone
+from tests.support.addresses import free_bind
+from tests.support.waiting import wait_until_blocking
 
 UPGRADE_COUNT = 10 if os.environ.get("NGXLOOP_FULL_COUNTS") else 2
 
@@ -100,6 +103,32 @@ def test_new_master_that_is_ended_leaves_all_as_it_was(serve, tmp_path):
     assert http_get(str(unix))[0] == 200
     end(second)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_readiness_has_no_gap_in_an_upgrade_nor_when_it_is_taken_back(serve):
+    server = serve("web_asgi:app", "--status-bind", free_bind()).serving()
+    host, _, port = server.status_address.rpartition(":")
+    codes: list[int] = []
+    is_over = threading.Event()
+
+    def probe() -> None:
+        while not is_over.is_set():
+            codes.append(http_get((host, int(port)), "/readyz")[0])
+
+    prober = threading.Thread(target=probe)
+    prober.start()
+    try:
+        end(upgrade(server))
+        server.logged("this one goes on")
+        new = upgrade(server)
+        assert server.end(signal.SIGQUIT) == 0
+        seen = len(codes)
+        wait_until_blocking(lambda: len(codes) > seen + 5, "the new master to answer")
+    finally:
+        is_over.set()
+        prober.join()
+    assert set(codes) == {200}
+    end(new)
 
 
 def test_rested_master_serves_again_when_the_new_one_dies(serve):
