@@ -8,6 +8,7 @@ Rules. nginx: ngx_listening_t (core/ngx_connection.h).
 
 import dataclasses
 import os
+import select
 import socket
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -103,6 +104,20 @@ def find_bound(
         if sock.family == family and _is_same_address(sock.getsockname(), address):
             return sock
     return None
+
+
+def can_accept(sock: socket.socket) -> bool:
+    """Say whether a listening socket still listens: a worker may have shut it down, for all.
+
+    A Unix socket stays in the state LISTEN then, but is at the end of its input for ever.
+    """
+    if sock.type != socket.SOCK_STREAM:
+        return True
+    if sock.family == socket.AF_UNIX:
+        poll = select.poll()
+        poll.register(sock, select.POLLRDHUP)
+        return not poll.poll(0)
+    return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def describe_address(sock: socket.socket) -> str:

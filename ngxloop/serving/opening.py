@@ -16,7 +16,7 @@ from pathlib import Path
 from ngxloop.serving.binds import Bind, FdBind, SystemdBind, TcpBind, UnixBind
 from ngxloop.serving.config import BIND_ATTEMPTS, BIND_RETRY_SECONDS
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.listeners import Listeners, ListeningSocket, Opened
+from ngxloop.serving.listeners import Listeners, ListeningSocket, Opened, can_accept
 from ngxloop.serving.logs import log
 from ngxloop.serving.portholders import name_holders
 from ngxloop.serving.socketfiles import (
@@ -158,7 +158,7 @@ def _sorted(listeners: Listeners, binds: Sequence[Bind]) -> Listeners:
 def _try(listeners: Listeners, bind: Bind, backlog: int, mode: int, known: Listeners) -> bool:
     """Open one address; False if it is in use."""
     try:
-        opened = known.find(str(bind)) or _open(bind, backlog, mode, known)
+        opened = _take_over(bind, known) or _open(bind, backlog, mode, known)
         if any(new.sock in listeners.sockets for new in opened):  # known by both names
             raise OSError(errno.EADDRINUSE, "address in use")
     except OSError as error:
@@ -171,6 +171,21 @@ def _try(listeners: Listeners, bind: Bind, backlog: int, mode: int, known: Liste
             new.sock.open_queue(backlog)  # the wanted length may be another one now
     listeners.opened += opened
     return True
+
+
+def _take_over(bind: Bind, known: Listeners) -> list[Opened]:
+    """Return what is open already for an address.
+
+    Not a Unix socket that a worker has shut down: it cannot listen again, as a TCP socket can. Its
+    file makes room for another one; the socket itself is closed with the generation that has it.
+    """
+    found = known.find(str(bind))
+    if not isinstance(bind, UnixBind) or all(can_accept(one.sock) for one in found):
+        return found
+    for one in found:
+        if one.file is not None:
+            remove_file(bind.path, one.file)
+    return []
 
 
 def _open(bind: Bind, backlog: int, mode: int, known: Listeners) -> list[Opened]:

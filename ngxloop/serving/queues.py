@@ -9,7 +9,7 @@ import socket
 import struct
 from collections.abc import Iterable
 
-from ngxloop.serving.listeners import describe_address
+from ngxloop.serving.listeners import can_accept, describe_address
 from ngxloop.serving.logs import log
 
 _TCP_INFO = struct.Struct("8B 6I")  # eight bytes of flags, then words of 32 bits
@@ -28,16 +28,9 @@ def read_queue(sock: socket.socket) -> tuple[int, int] | None:
 def find_closed(socks: Iterable[socket.socket]) -> list[str]:
     """Return the addresses of those that do not listen any more.
 
-    Workers share the socket: when one shuts it down, no other can accept. For TCP only: a Unix
-    socket that was shut down cannot listen again.
+    Workers share the socket: when one shuts it down, no other can accept.
     """
-    return [
-        describe_address(sock)
-        for sock in socks
-        if sock.family != socket.AF_UNIX
-        and sock.type == socket.SOCK_STREAM
-        and not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-    ]
+    return [describe_address(sock) for sock in socks if not can_accept(sock)]
 
 
 class QueueWatch:
