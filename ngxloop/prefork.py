@@ -77,6 +77,7 @@ class Master:
         self._orders = SIGNAL_ORDERS[config.signals]
         self._was_run = False
         self._exit_code: int = ExitCode.OK
+        self._start_error: StartError | None = None  # why the first workers could not be started
 
     def run(self, is_process_ending: bool = False) -> int:
         """Serve until told to end; return the exit code, see errors.ExitCode.
@@ -101,6 +102,8 @@ class Master:
                     self._open(opened)
                 while self._is_serving or self._generations.crew.places:
                     self._turn.run()
+            if self._start_error is not None:
+                self._fail(self._start_error)
         except StartError as error:
             self._fail(error)
         self._config.hook_functions.call("on_exit", self._exit_code)
@@ -138,6 +141,8 @@ class Master:
             log.info("listening on %s, backlog %d", address, backlog)
         self._shutdown = Shutdown(self._generations, self._poller, self._status, self._reception)
         self._health = Health(self._generations, self._poller)
+        opened.callback(self._health.close)
+        self._status.set_answering(self._health.is_answering)
         self._turn = Turn(
             self._poller, self._signals, self._generations, self._find_order, self.obey
         )
@@ -311,8 +316,8 @@ class Master:
         if is_first:
             steps += [
                 lambda: announce(generation, self._generations.crew.keepers),
-                self._succession.tell_ready,
                 self._reception.tell_first_serving,
+                self._succession.tell_ready,
                 self._on_serving or ignore,
             ]
         else:
@@ -334,13 +339,15 @@ class Master:
         self._reception.tell_serving()
 
     def start_failed(self, error: StartError) -> None:
-        """End with what the workers said."""
+        """End with what the workers said; that is the last line, after those of all workers."""
         self._shutdown.take_note()
-        self._fail(error)
+        self._exit_code = error.code
+        self._start_error = error
 
     def forget_in_worker(self) -> None:
         """Close the master's own descriptors in a worker."""
         self._poller.close()
+        self._health.close_in_worker()
         self._signals.close_fds()
         self._succession.close_in_worker()
         self._reception.close_in_worker()

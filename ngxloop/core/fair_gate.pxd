@@ -12,6 +12,7 @@ cdef class FairGate(ExclusiveGate):
     cdef uint64_t others_turns       # turns of the workers that listen, at the last check
     cdef int64_t changed_ns          # since when the checks have found no change
     cdef int64_t extra               # connections to take beyond the share because others do not
+    cdef int64_t urged_until_ns      # until when the share does not count
 
     cdef bint is_served              # one of the listeners is
 

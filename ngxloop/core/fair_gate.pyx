@@ -17,10 +17,12 @@ waits and they have taken none since the last check, it takes one itself, then t
 on. Otherwise a worker that is stopped, or kept from running by a thread that holds the GIL, would
 block all connections: it sleeps in the kernel and looks idle. While no connection waits and the
 workers that listen do nothing but sleep, each wait is twice the one before, up to QUIET_DELAY_MS:
-an idle server hardly runs. A bell, or any change that a check finds, makes it LEFT_CHECK_MS again.
-So only the first connection after idleness may wait that long, and only if all listening workers
-were stopped in their sleep, or got stuck in a callback since. Model: ngx_accept_disabled of nginx,
-which compares a worker with its own limit only.
+an idle server hardly runs. With a master that urges, the checks end then. A bell, or any change
+that a check finds, makes it LEFT_CHECK_MS again. So only the first connection after idleness may
+wait that long, or until the master urges, and only if all listening workers were stopped in their
+sleep, or got stuck in a callback since. For URGED_MS the share does not count for a worker that was
+urged: what it is computed from may be garbage. Model: ngx_accept_disabled of nginx, which compares
+a worker with its own limit only.
 """
 
 cimport cython
@@ -30,7 +32,7 @@ from ngxloop.core.atomic cimport fence, word_swap
 from ngxloop.core.clock cimport NS_PER_MS, clock_ns
 from ngxloop.core.event cimport Connection
 from ngxloop.core.exclusive_gate cimport ExclusiveGate
-from ngxloop.core.limits cimport LEFT_CHECK_MS, SLACK_COUNT, SLACK_DIVISOR
+from ngxloop.core.limits cimport LEFT_CHECK_MS, SLACK_COUNT, SLACK_DIVISOR, URGED_MS
 from ngxloop.core.linux cimport POLLIN, poll, pollfd
 from ngxloop.core.scoreboard cimport (
     GATE_CALLED,
@@ -40,7 +42,7 @@ from ngxloop.core.scoreboard cimport (
     WAIT_NONE,
     Slot,
 )
-from ngxloop.core.shared_gate cimport SharedGate, quiet_delay
+from ngxloop.core.shared_gate cimport SharedGate
 
 
 @cython.final
@@ -81,8 +83,12 @@ cdef class FairGate(ExclusiveGate):
 
     cdef int settle(self) except -1:
         """Listen, leave because of the share, or stay out for another reason."""
+        if self.is_urged:
+            self.urged_until_ns = self.now_ns + <int64_t>URGED_MS * NS_PER_MS
         if self.must_stay_out():
             return self.stay_out()
+        if self.now_ns < self.urged_until_ns:
+            return self.stay_in()
         if self.own.gate >= GATE_LEFT or self.extra:
             self.check_others(clock_ns())
         if self.above_share(self.own.gate == GATE_IN):
@@ -123,7 +129,7 @@ cdef class FairGate(ExclusiveGate):
         self.recheck_ns = INT64_MAX
         self.wait_ns = -1
         if soon:
-            self.recheck_ns = self.own.beat_ns + 1
+            self.recheck_ns = self.now_ns + 1
             # Less than a tick would end before the clock does.
             self.wait_ns = max(self.check_ns - clock_ns(), <int64_t>LEFT_CHECK_MS * NS_PER_MS)
 
@@ -176,7 +182,7 @@ cdef class FairGate(ExclusiveGate):
         self.others_accepted = accepted
         if not self.others_sleep() or waits:
             self.changed_ns = now_ns
-        self.check_ns = now_ns + quiet_delay(now_ns - self.changed_ns, LEFT_CHECK_MS)
+        self.check_ns = now_ns + self.quiet_delay(now_ns - self.changed_ns, LEFT_CHECK_MS)
         return 0
 
     cdef uint64_t accepted_by_others(self) noexcept:

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from ngxloop.core.event cimport Connection
 from ngxloop.core.poller cimport Poller
+from ngxloop.core.waker cimport Waker
 
 cdef struct WatchedListener:
     Connection* connection   # BORROWED: the listener's slot, until listener_remove
@@ -23,7 +24,7 @@ cdef class AcceptGate:
     cdef readonly int accept_limit   # connections taken for one event of one listener
     cdef readonly int64_t active     # accepted connections that are open
 
-    cdef int attach(self, Poller poller, Connection* bell) except -1
+    cdef int attach(self, Poller poller, Connection* bell, Waker waker) except -1
     cdef int64_t before_wait(self, bint may_block) except? -2
     cdef int accepted(self, Connection* listener) except -1
     cdef int after_accepts(self) except -1

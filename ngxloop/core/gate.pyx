@@ -19,6 +19,7 @@ from libc.stdint cimport int64_t
 from ngxloop.core.event cimport Connection
 from ngxloop.core.linux cimport EPOLLIN
 from ngxloop.core.poller cimport Poller
+from ngxloop.core.waker cimport Waker
 
 
 cdef class AcceptGate:
@@ -32,8 +33,13 @@ cdef class AcceptGate:
     def __dealloc__(self):
         PyMem_Free(self.listeners)
 
-    cdef int attach(self, Poller poller, Connection* bell) except -1:
-        """A loop takes the gate; bell is the slot that watches bell_fd, or NULL."""
+    cdef int attach(self, Poller poller, Connection* bell, Waker waker) except -1:
+        """A loop takes the gate.
+
+        Args:
+            bell: the slot that watches bell_fd, or NULL.
+            waker: ends the loop's wait.
+        """
         self.poller = poller
         self.bell = bell
         return 0

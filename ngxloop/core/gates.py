@@ -13,6 +13,8 @@ MODES: dict[str, type[SharedGate]] = {
     "plain": SharedGate,
     "reuseport": SharedGate,  # every worker has sockets of its own
 }
+# The modes in which workers ring for each other, see Scoreboard.open_bells().
+RINGING_MODES = frozenset({"fair", "mutex", "exclusive"})
 
 
 def make_gate(
@@ -22,6 +24,7 @@ def make_gate(
     *,
     worker_connections: int | None = None,
     accept_limit: int | None = None,
+    heartbeat: float | None = None,
 ) -> SharedGate:
     """Make the accept gate of the worker that has a slot of a scoreboard.
 
@@ -31,6 +34,9 @@ def make_gate(
             in the kernel's queue, or go to other workers. By default as many as the process may
             have fds, but for a reserve of 64.
         accept_limit: connections that one event of a listener may take; by default one.
+        heartbeat: the longest wait of the loop in seconds, so that a master sees it turn. It has to
+            urge the workers when connections wait that no worker takes; without a heartbeat workers
+            check that themselves.
 
     Raises:
         ValueError: there is no such mode or slot, or a number is not positive.
@@ -38,5 +44,9 @@ def make_gate(
     if mode not in MODES:
         raise ValueError(f"accept mode must be one of {', '.join(MODES)}, not {mode!r}")
     return MODES[mode](
-        board, slot, worker_connections=worker_connections, accept_limit=accept_limit
+        board,
+        slot,
+        worker_connections=worker_connections,
+        accept_limit=accept_limit,
+        heartbeat=heartbeat,
     )

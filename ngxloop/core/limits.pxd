@@ -115,6 +115,8 @@ cdef enum:
     SLACK_DIVISOR = 32
     # A worker that left checks this often whether the others accept, unless they are all idle.
     LEFT_CHECK_MS = 10
+    # For how long a worker that was urged takes more than its share. A master urges twice a second.
+    URGED_MS = 1000
     # Descriptors that a process needs for other things than connections: listeners, logs, pipes.
     SPARE_FD_COUNT = 64
 

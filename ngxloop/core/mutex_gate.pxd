@@ -12,6 +12,7 @@ cdef class MutexGate(SharedGate):
     cdef int64_t asked_ns            # when we last saw a change or checked that the holder is alive
 
     cdef bint lock(self) noexcept
+    cdef bint seize(self) noexcept
     cdef void unlock(self) noexcept
     cdef int ring_waiter(self) noexcept
     cdef bint holder_is_dead(self) noexcept

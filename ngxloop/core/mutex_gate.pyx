@@ -9,8 +9,10 @@ QUIET_DELAY_MS: an idle server hardly runs. A worker that waits longer than MUTE
 slot, then checks again; one that releases the mutex rings for one marked worker. So one of the two
 always sees the other, and a worker tries to get the mutex at once although the one that released it
 may be busy for long. It rings for one only, because a ring in every turn for all would wake all for
-each request; under load all have been rung for, and keep to MUTEX_DELAY_MS. Only if the one it
-rings for is stopped may a connection wait for QUIET_DELAY_MS, or for the next turn.
+each request; under load all have been rung for, and keep to MUTEX_DELAY_MS.
+If the holder is stopped, or the one it rings for, or a worker has written garbage into the word, a
+connection waits. A worker that is urged then takes the mutex, whichever process has it: two that
+listen at the same time do no harm, and the former holder finds that it has lost it.
 A worker with less than an eighth of its connections free does not compete.
 Models: ngx_trylock_accept_mutex, ngx_shmtx_trylock, ngx_accept_disabled, ngx_unlock_mutexes.
 
@@ -38,7 +40,7 @@ from ngxloop.core.scoreboard cimport (
     WAIT_MUTEX,
     Slot,
 )
-from ngxloop.core.shared_gate cimport SharedGate, quiet_delay
+from ngxloop.core.shared_gate cimport SharedGate
 
 
 @cython.final
@@ -49,18 +51,18 @@ cdef class MutexGate(SharedGate):
         """Decide again; before a long wait ask for a ring, and check whether that was too late."""
         self.unlock()  # a turn inside a callback of an accept: the outer turn still holds it
         SharedGate.before_wait(self, may_block)
-        if may_block and self.wait_ns > <int64_t>MUTEX_DELAY_MS * NS_PER_MS:
+        if may_block and self.bell_fd >= 0 and self.wait_ns > <int64_t>MUTEX_DELAY_MS * NS_PER_MS:
             self.own.waiting = WAIT_MUTEX
             fence()
             if word_read(&self.board.header.mutex_pid) == 0:
                 self.own.waiting = WAIT_KERNEL
-                self.changed_ns = self.own.beat_ns  # if another worker is faster: no long wait
+                self.changed_ns = self.now_ns  # if another worker is faster: no long wait
                 self.settle()
-        return self.wait_ns
+        return self.longest_wait()
 
     cdef int bell_rung(self) except -1:
         """The mutex may be free, or its holder may be busy soon: keep trying for a while."""
-        self.changed_ns = self.own.beat_ns
+        self.changed_ns = self.now_ns
         return SharedGate.bell_rung(self)
 
     cdef int settle(self) except -1:
@@ -70,11 +72,11 @@ cdef class MutexGate(SharedGate):
             self.wait_ns = -1
             return self.stay_out(GATE_OUT)
         self.wait_ns = <int64_t>MUTEX_DELAY_MS * NS_PER_MS
-        if self.should_leave():
+        if not self.is_urged and self.should_leave():
             return self.stay_out(GATE_LEFT)
         self.own.gate = GATE_IN
-        if not self.lock():
-            self.wait_ns = quiet_delay(self.own.beat_ns - self.changed_ns, MUTEX_DELAY_MS)
+        if not self.lock() and not (self.is_urged and self.seize()):
+            self.wait_ns = self.quiet_delay(self.now_ns - self.changed_ns, MUTEX_DELAY_MS)
             return self.unwatch()
         self.wait_ns = -1
         return self.watch()
@@ -124,6 +126,16 @@ cdef class MutexGate(SharedGate):
             self.own.locks += 1
         return self.held
 
+    cdef bint seize(self) noexcept:
+        """Take the mutex from whoever has it; True, because it is ours then."""
+        cdef int64_t* word = &self.board.header.mutex_pid
+        while not word_swap(word, word_read(word), self.pid):
+            pass
+        self.board.header.mutex_taken += 1
+        self.own.locks += 1
+        self.held = True
+        return True
+
     cdef void unlock(self) noexcept:
         if self.held:
             self.held = False
@@ -149,9 +161,9 @@ cdef class MutexGate(SharedGate):
         if pid != self.seen_pid or self.board.header.mutex_taken != self.seen_taken:
             self.seen_pid = pid
             self.seen_taken = self.board.header.mutex_taken
-            self.changed_ns = self.asked_ns = self.own.beat_ns
+            self.changed_ns = self.asked_ns = self.now_ns
             return False
-        if pid == 0 or self.own.beat_ns - self.asked_ns < <int64_t>MUTEX_DELAY_MS * NS_PER_MS:
+        if pid == 0 or self.now_ns - self.asked_ns < <int64_t>MUTEX_DELAY_MS * NS_PER_MS:
             return False
-        self.asked_ns = self.own.beat_ns
+        self.asked_ns = self.now_ns
         return pid == self.pid or (kill(<int>pid, 0) < 0 and errno == ESRCH)

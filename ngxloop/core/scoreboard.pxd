@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
+from ngxloop.core.waker cimport Waker
+
 cdef enum SlotState:
     STATE_DEAD = 0           # no process
     STATE_STARTING           # a process that does not serve yet
@@ -53,12 +55,19 @@ cdef struct Header:
 cdef class Scoreboard:
     cdef void* mapping               # OWNS: the shared memory: one Header, then the slots
     cdef size_t mapping_bytes
-    cdef int* bells                  # OWNS: an eventfd for each slot, rung to end its worker's wait
+    cdef int* bells                  # OWNS: eventfds that end a worker's wait; -1: a slot has none
     cdef Header* header
     cdef Slot* slots
     cdef readonly int slot_count
+    # Of this process alone, so that no other one can write it.
+    cdef int own_slot                # the slot that a gate here uses, -1: none
+    cdef int64_t own_state           # STATE_*, as this process has set it
+    cdef bint is_woken               # wake() was called: the gate has to decide again
+    cdef bint is_urged               # and take what waits, whatever the scoreboard says
+    cdef Waker waker                 # ends the wait of this process's loop; None without a gate
 
     cdef Slot* slot_at(self, index) except NULL
+    cdef int use(self, int slot, Waker waker) noexcept
     cdef int repair_bells(self) noexcept
     cdef int ring(self, int index) noexcept
     cdef int ring_left(self) noexcept

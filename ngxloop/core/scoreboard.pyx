@@ -7,14 +7,20 @@ so it is never seen half-written, and no process waits for another. Fields that 
 write are on different pairs of cache lines (128 bytes, because CPUs fetch neighbours in pairs).
 Counters belong to the slot and continue when a new worker has it; gauges begin at zero.
 
-The bells are eventfds, one for each slot, that end a worker's wait: its gate then decides again.
-They are rung when a decision may have become wrong; they are never read, because they are watched
-edge-triggered.
+The bells are eventfds, one for each slot, by which workers end each other's waits: the gate of the
+worker that is rung for decides again. They are rung when a decision may have become wrong; they are
+never read, because they are watched edge-triggered. They exist only for the modes that ring
+(open_bells()), in the processes that are forked afterwards. A worker needs none to make its own
+gate decide again, see wake().
+
+A hostile worker can write anything into the memory. So what decides whether a worker accepts at all
+is in its own memory: its state, which only its own set_state() changes there, and whether it was
+told that a connection waits which no worker takes.
 
 The trap: O_NONBLOCK belongs to the open file, not to the process. Any worker can clear it and fill
 a bell, and the next process that rings it blocks for ever. So a master with workers that are not
-trusted rings none (is_ringing=False) and sends each worker a message, at which it rings its own
-(wake()). A worker that begins repairs all of them.
+trusted rings none (is_ringing=False) and sends each worker a message, at which it calls wake(). A
+worker that begins repairs all of them.
 Models: the shared zone of ngx_event_module_init, ngx_unlock_mutexes (nginx).
 """
 
@@ -42,6 +48,7 @@ from ngxloop.core.linux cimport (
     write,
 )
 from ngxloop.core.oserr cimport raise_os_error
+from ngxloop.core.waker cimport Waker
 
 DEAD = STATE_DEAD
 STARTING = STATE_STARTING
@@ -64,12 +71,13 @@ cdef class Scoreboard:
 
         Raises:
             ValueError: slot_count is out of range.
-            OSError: there is no memory, or no fds for that many slots: each needs one.
+            OSError: there is no memory for that many slots.
         """
         cdef Py_ssize_t count = PyNumber_AsSsize_t(slot_count, ValueError)
         cdef int i
         if not 1 <= count <= SLOT_COUNT_MAX:
             raise ValueError(f"slot_count must be from 1 to {SLOT_COUNT_MAX}, not {count}")
+        self.own_slot = -1
         self.mapping = MAP_FAILED
         self.bells = <int*>PyMem_Malloc(count * sizeof(int))
         if self.bells == NULL:
@@ -85,10 +93,6 @@ cdef class Scoreboard:
             raise_os_error(errno, f"mmap({self.mapping_bytes} bytes, shared)")
         self.header = <Header*>self.mapping
         self.slots = <Slot*>(self.header + 1)
-        for i in range(self.slot_count):
-            self.bells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-            if self.bells[i] < 0:
-                raise_os_error(errno, "eventfd()")
 
     def __dealloc__(self):
         cdef int i
@@ -101,6 +105,20 @@ cdef class Scoreboard:
                 close(self.bells[i])
         PyMem_Free(self.bells)
 
+    def open_bells(self, count):
+        """Have bells for the first slots, in this process and those that it forks from now on.
+
+        Raises:
+            OSError: there are not enough fds; those slots that have a bell keep it.
+        """
+        cdef Py_ssize_t number = PyNumber_AsSsize_t(count, ValueError)
+        cdef int i
+        for i in range(min(number, self.slot_count)):
+            if self.bells[i] < 0:
+                self.bells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+                if self.bells[i] < 0:
+                    raise_os_error(errno, "eventfd()")
+
     def claim(self, slot, pid):
         """Give a slot to a process, which is STARTING from now on.
 
@@ -108,7 +126,8 @@ cdef class Scoreboard:
         """
         cdef Slot* entry = self.slot_at(slot)
         cdef Py_ssize_t process = checked_pid(pid)
-        entry.state = STATE_STARTING
+        entry.state = self.own_state = STATE_STARTING
+        self.own_slot = <int>(entry - self.slots)
         clear_gauges(entry)
         entry.pid = process
         self.repair_bells()
@@ -126,17 +145,23 @@ cdef class Scoreboard:
         if not 0 <= code < STATE_COUNT:
             raise ValueError(f"state must be from 0 to {STATE_COUNT - 1}, not {code}")
         entry.state = code
+        if <int>(entry - self.slots) == self.own_slot:
+            self.own_state = code
         fence()
         if is_ringing:
-            self.ring(<int>(entry - self.slots))  # its gate acts on it, even if the worker sleeps
+            self.wake()  # our gate acts on it, even if the loop sleeps
             self.ring_left()
 
-    def wake(self, slot):
-        """End the wait of a slot's worker: its gate decides again.
+    def wake(self, *, urge=False):
+        """Make the gate of this process decide again; from any thread.
 
-        For the worker itself: with another's bell this may wait for ever.
+        Args:
+            urge: A connection waits that no worker takes: take it, whatever the scoreboard says.
         """
-        self.ring(<int>(self.slot_at(slot) - self.slots))
+        self.is_woken = True
+        self.is_urged = self.is_urged or urge
+        if self.waker is not None:
+            self.waker.wake()
 
     def add_request(self, slot):
         """Count a request that the slot's worker has answered, and return how many those are now.
@@ -241,6 +266,14 @@ cdef class Scoreboard:
             raise ValueError(f"slot must be from 0 to {self.slot_count - 1}, not {number}")
         return &self.slots[number]
 
+    cdef int use(self, int slot, Waker waker) noexcept:
+        """A gate of this process has the slot from now on; no loop runs it if waker is None."""
+        if slot != self.own_slot:
+            self.own_slot = slot
+            self.own_state = self.slots[slot].state
+        self.waker = waker
+        return 0
+
     cdef int repair_bells(self) noexcept:
         """Make no bell block, and empty those that are full: they would no longer ring."""
         cdef pollfd query
@@ -249,6 +282,8 @@ cdef class Scoreboard:
         query.events = POLLOUT
         for i in range(self.slot_count):
             query.fd = self.bells[i]
+            if query.fd < 0:
+                continue
             fcntl(query.fd, F_SETFL, O_NONBLOCK)
             if poll(&query, 1, 0) == 0 or not query.revents & POLLOUT:
                 read(query.fd, &count, sizeof(count))
@@ -257,6 +292,8 @@ cdef class Scoreboard:
     cdef int ring(self, int index) noexcept:
         """End the wait of a slot's worker. A full bell (2**64 rings) is as good as a rung one."""
         cdef uint64_t one = 1
+        if self.bells[index] < 0:
+            return 0
         return <int>write(self.bells[index], &one, sizeof(one))
 
     cdef int ring_left(self) noexcept:

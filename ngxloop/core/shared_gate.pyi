@@ -14,6 +14,7 @@ class SharedGate(AcceptGate):
         *,
         worker_connections: int | None = None,
         accept_limit: int | None = None,
+        heartbeat: float | None = None,
     ) -> Self: ...
     @property
     def board(self) -> Scoreboard: ...

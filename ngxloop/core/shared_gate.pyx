@@ -8,6 +8,12 @@ Rules. Each event takes one connection, as in nginx with multi_accept off. async
 hundred: the first worker awake gets a whole burst, while the others find nothing. A worker that
 drains, or that has worker_connections open, does not listen; the connections wait in the kernel for
 another one.
+
+A gate with a heartbeat belongs to a master. It waits no longer than that, so that the master can
+tell an idle worker from one that is stopped: its loop turns. And on an idle server it does not check
+whether the others still accept: the master sees connections that no worker takes, and urges all
+workers (Scoreboard.wake(urge=True)). A worker that is urged accepts, whatever the scoreboard says,
+so that neither a stopped worker nor garbage in the memory keeps connections waiting.
 """
 
 import logging
@@ -17,7 +23,7 @@ from cpython.number cimport PyNumber_AsSsize_t
 from libc.errno cimport EINVAL, ENOMEM, ENOSPC
 from libc.stdint cimport INT32_MAX, INT64_MAX, int64_t
 
-from ngxloop.core.clock cimport NS_PER_MS, clock_coarse_ns
+from ngxloop.core.clock cimport NS_PER_MS, NS_PER_SECOND, clock_coarse_ns, ns_from_seconds
 from ngxloop.core.event cimport Connection
 from ngxloop.core.gate cimport AcceptGate
 from ngxloop.core.limits cimport (
@@ -27,6 +33,7 @@ from ngxloop.core.limits cimport (
     ROOM_DIVISOR,
     SHARED_ACCEPT_COUNT,
     SPARE_FD_COUNT,
+    WAIT_SECONDS_MAX,
 )
 from ngxloop.core.linux cimport EPOLLEXCLUSIVE, getpid
 from ngxloop.core.poller cimport Poller
@@ -40,6 +47,7 @@ from ngxloop.core.scoreboard cimport (
     Scoreboard,
     Slot,
 )
+from ngxloop.core.waker cimport Waker
 
 logger = logging.getLogger("asyncio")
 
@@ -48,7 +56,13 @@ cdef class SharedGate(AcceptGate):
     """The gate of mode plain and the base of the others; see the file header."""
 
     def __cinit__(
-        self, Scoreboard board not None, slot, *, worker_connections=None, accept_limit=None
+        self,
+        Scoreboard board not None,
+        slot,
+        *,
+        worker_connections=None,
+        accept_limit=None,
+        heartbeat=None,
     ):
         """Make the gate of the worker that has a slot of a scoreboard.
 
@@ -56,6 +70,7 @@ cdef class SharedGate(AcceptGate):
             worker_connections: how many accepted connections may be open; by default as many as the
                 process may have fds, except for a reserve of 64.
             accept_limit: connections that one event of a listener may take; by default one.
+            heartbeat: the longest wait in seconds, with a master that urges; by default none.
 
         Raises:
             ValueError: there is no such slot, or one of the numbers is not positive.
@@ -67,6 +82,10 @@ cdef class SharedGate(AcceptGate):
         self.bell_fd = board.bells[self.slot]
         self.accept_limit = accept_count(accept_limit)
         self.wait_ns = -1
+        self.heartbeat_ns = heartbeat_delay(heartbeat)
+        self.quiet_ns = <int64_t>QUIET_DELAY_MS * NS_PER_MS
+        if heartbeat is not None and self.bell_fd >= 0:  # else no bell tells of a change
+            self.quiet_ns = self.heartbeat_ns
         self.recheck_ns = self.retry_ns = INT64_MAX
 
     def __repr__(self):
@@ -74,30 +93,44 @@ cdef class SharedGate(AcceptGate):
 
     # ---- what the turn calls
 
-    cdef int attach(self, Poller poller, Connection* bell) except -1:
+    cdef int attach(self, Poller poller, Connection* bell, Waker waker) except -1:
         self.pid = getpid()
-        return AcceptGate.attach(self, poller, bell)
+        self.board.use(self.slot, waker)
+        return AcceptGate.attach(self, poller, bell, waker)
 
     cdef int64_t before_wait(self, bint may_block) except? -2:
         """Decide again if there is a reason to."""
-        cdef int64_t until_ns
         self.beat()
-        if self.bell.read.ready:
+        if self.bell != NULL and self.bell.read.ready:
             self.bell.read.ready = 0
             self.bell_rung()
-        if self.own.beat_ns >= self.recheck_ns or self.own.state >= STATE_DRAINING:
+        if self.board.is_woken:
+            self.board.is_woken = False
+            self.is_urged = self.board.is_urged
+            self.board.is_urged = False
+            self.bell_rung()
+        if self.now_ns >= self.recheck_ns or self.board.own_state >= STATE_DRAINING:
             self.unsettled = True
-        if self.own.beat_ns >= self.retry_ns:
+        if self.now_ns >= self.retry_ns:
             self.unsettled = True
         if self.unsettled:
             self.unsettled = False
             self.retry_ns = INT64_MAX
             self.settle()
+            self.is_urged = False
         self.own.waiting = WAIT_KERNEL if may_block else WAIT_NONE
+        return self.longest_wait()
+
+    cdef int64_t longest_wait(self) noexcept:
+        """Return how long the loop may wait, in ns; -1 for ever."""
+        cdef int64_t longest_ns = self.wait_ns
+        cdef int64_t until_ns
+        if self.heartbeat_ns >= 0 and (longest_ns < 0 or longest_ns > self.heartbeat_ns):
+            longest_ns = self.heartbeat_ns
         if self.retry_ns == INT64_MAX:
-            return self.wait_ns
-        until_ns = max(self.retry_ns - self.own.beat_ns, <int64_t>0)
-        return until_ns if self.wait_ns < 0 else min(until_ns, self.wait_ns)
+            return longest_ns
+        until_ns = max(self.retry_ns - self.now_ns, <int64_t>0)
+        return until_ns if longest_ns < 0 else min(until_ns, longest_ns)
 
     cdef int accepted(self, Connection* listener) except -1:
         """Count it."""
@@ -130,6 +163,9 @@ cdef class SharedGate(AcceptGate):
     cdef void loop_closed(self) noexcept:
         self.active = self.own.active = 0
         self.own.gate = GATE_OUT
+        if self.board.own_state >= STATE_DRAINING:
+            self.own.beat_ns = 0  # it has ended as told to: no next turn is expected
+        self.board.use(self.slot, None)
         AcceptGate.loop_closed(self)
 
     cdef void forked(self) noexcept:
@@ -203,7 +239,7 @@ cdef class SharedGate(AcceptGate):
             self.paused
             or self.listener_count == 0
             or self.active >= self.worker_connections
-            or self.own.state >= STATE_DRAINING
+            or self.board.own_state >= STATE_DRAINING
         )
 
     cdef bint takes_part(self, Slot* other) noexcept:
@@ -214,7 +250,7 @@ cdef class SharedGate(AcceptGate):
             return False
         if other.waiting != WAIT_NONE:
             return True
-        return self.own.beat_ns - other.beat_ns < BLOCKED_MS * NS_PER_MS
+        return self.now_ns - other.beat_ns < BLOCKED_MS * NS_PER_MS
 
     cdef bint is_nearly_full(self) noexcept:
         """True if less than an eighth is free. nginx: ngx_accept_disabled > 0."""
@@ -223,15 +259,27 @@ cdef class SharedGate(AcceptGate):
     cdef void beat(self) noexcept:
         """Record that the loop turns."""
         self.own.turns += 1
-        self.own.beat_ns = clock_coarse_ns()
+        self.own.beat_ns = self.now_ns = clock_coarse_ns()
+
+    cdef int64_t quiet_delay(self, int64_t since_ns, int64_t least_ms) noexcept:
+        """Return how long to wait before the next check, in ns, after since_ns without any change.
+
+        As long again, so that each wait is twice the one before; at last the longest.
+        """
+        if since_ns >= <int64_t>QUIET_DELAY_MS * NS_PER_MS:
+            return self.quiet_ns
+        return min(max(since_ns, least_ms * NS_PER_MS), self.quiet_ns)
 
 
-cdef int64_t quiet_delay(int64_t quiet_ns, int64_t least_ms) noexcept:
-    """Return how long to wait before the next check, in ns, after quiet_ns without any change.
-
-    As long again, so that each wait is twice the one before, within bounds.
-    """
-    return min(max(quiet_ns, least_ms * NS_PER_MS), <int64_t>QUIET_DELAY_MS * NS_PER_MS)
+cdef int64_t heartbeat_delay(heartbeat) except? -2:
+    """Return the longest wait, in ns; -1 sets no bound."""
+    cdef double seconds
+    if heartbeat is None:
+        return -1
+    seconds = heartbeat
+    if not seconds > 0:
+        raise ValueError(f"heartbeat must be positive, not {heartbeat}")
+    return min(ns_from_seconds(seconds), <int64_t>WAIT_SECONDS_MAX * NS_PER_SECOND)
 
 
 cdef int64_t connection_limit(worker_connections) except -1:

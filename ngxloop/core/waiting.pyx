@@ -38,7 +38,7 @@ cdef class Waiting(Polling):
         self.stopwatch = Stopwatch()
         self.waker = Waker()
         self.gate = AcceptGate()
-        self.gate.attach(self.poller, NULL)
+        self.gate.attach(self.poller, NULL, self.waker)
 
     cdef int collect_events(self) except -1:
         """Ask the gate and the timers how long to wait; wait; post what the kernel reports."""

@@ -28,10 +28,15 @@ class Assignment:
     generation: int = 1
     request_limit: int = 0  # after so many it asks to be replaced; 0: never
     is_preloaded: bool = False  # forked by a zygote, which has become the workers' user
+    stacks_fd: int = -1  # where it writes its stacks, see stackpipe.py
 
-    def look(self) -> None:
-        """Have the gate look again whether a connection waits; in the worker."""
-        self.board.wake(self.slot)
+    def look(self, *, urge: bool = False) -> None:
+        """Have the gate look again whether a connection waits; in the worker.
+
+        Args:
+            urge: One waits that nobody takes.
+        """
+        self.board.wake(urge=urge)
 
     def enter(self, state: State) -> None:
         """Tell the scoreboard and the operator's hooks that the worker has got to a state."""

@@ -1,7 +1,5 @@
 """How many workers there can be: slots of the scoreboard, which are made once, before the fork."""
 
-import contextlib
-import errno
 import os
 
 from ngxloop.serving.errors import ExitCode, StartError
@@ -11,21 +9,34 @@ from ngxloop.serving.owner import Owner
 from ngxloop.serving.poller import Poller
 
 _LEAST_WORKERS_TO_SCALE_TO = 8
+# The master's ends of its channel and of the pipe for its stacks, the same of its successor in a
+# reload, and two bells.
+_FDS_PER_WORKER = 6
 
 
 def open_generations(owner: Owner, poller: Poller, count: int) -> tuple[Generations, int]:
     """Make what all workers share; return it, and to how many workers it can be scaled.
 
-    There is room to scale, unless there are too few descriptors for that.
-
     Raises:
-        StartError: There are too few for the workers themselves.
+        StartError: There are too few descriptors, or there is no memory, for the workers.
     """
-    for most in (max(_LEAST_WORKERS_TO_SCALE_TO, 2 * count), count):
-        with contextlib.suppress(OSError):
-            return Generations(owner, poller, SLOTS_PER_WORKER * most), most
-    raise StartError(
-        ExitCode.START_FAILED,
-        f"cannot prepare {count} workers: {os.strerror(errno.EMFILE)}; "
-        "raise the open file limit (ulimit -n), or lower --workers",
-    )
+    most = max(_LEAST_WORKERS_TO_SCALE_TO, 2 * count)
+    try:
+        _try_descriptors(_FDS_PER_WORKER * count)
+        return Generations(owner, poller, SLOTS_PER_WORKER * most), most
+    except OSError as error:
+        raise StartError(
+            ExitCode.START_FAILED,
+            f"cannot prepare {count} workers: {error.strerror}; "
+            "raise the open file limit (ulimit -n), or lower --workers",
+        ) from error
+
+
+def _try_descriptors(count: int) -> None:
+    """Raise OSError if that many descriptors cannot be opened; the forks would fail one by one."""
+    fds: list[int] = []
+    try:
+        fds.extend(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(count))
+    finally:
+        for fd in fds:
+            os.close(fd)

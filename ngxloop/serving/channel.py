@@ -58,6 +58,7 @@ class Kind(enum.IntEnum):
     STOP = 65  # exit now
     ACCEPT = 67  # take every connection that waits: nobody will accept after this worker
     LOOK = 68  # look again whether a connection waits; every order means this, too
+    URGE = 77  # a connection waits that nobody takes: take it
     BEGIN = 70  # to a worker of a zygote: you have been handed over to the master
     SPAWN = 69  # to a zygote: fork a worker for this channel; see preload.py
     REOPEN = 66  # open the log files again: they were renamed
@@ -88,6 +89,7 @@ class Form:
     max_bytes: int = 0
     matches: Callable[[bytes], object] = bool  # a false value or a ValueError: it does not
     fd_counts: range = range(1)  # how many descriptors may come with it
+    has_sockets_only: bool = True  # each of them is a socket
 
 
 def _is_empty(payload: bytes) -> bool:
@@ -134,8 +136,9 @@ FORMS: Mapping[Kind, Form] = {
     Kind.STOP: Form(Speaker.MASTER, 0, _is_empty),
     Kind.ACCEPT: Form(Speaker.MASTER, 0, _is_empty),
     Kind.LOOK: Form(Speaker.MASTER, 0, _is_empty),
+    Kind.URGE: Form(Speaker.MASTER, 0, _is_empty),
     Kind.BEGIN: Form(Speaker.MASTER, 0, _is_empty),
-    Kind.SPAWN: Form(Speaker.MASTER, 4096, _is_json, range(1, MESSAGE_FDS + 1)),
+    Kind.SPAWN: Form(Speaker.MASTER, 4096, _is_json, range(2, MESSAGE_FDS + 1), False),
     Kind.REOPEN: Form(Speaker.MASTER, 0, _is_empty),
     Kind.LINE: Form(Speaker.MASTER, REQUEST_BYTES, _is_json, range(1, 2)),
     Kind.HANG_UP: Form(Speaker.MASTER, 18, _is_number),
@@ -341,7 +344,7 @@ def channel_pair(child: Speaker = Speaker.WORKER) -> tuple[Channel, Channel]:
 def _descriptor_fault(form: Form, fds: tuple[int, ...]) -> str:
     if len(fds) not in form.fd_counts:
         return "the wrong number of descriptors"
-    if not all(map(_is_socket, fds)):
+    if form.has_sockets_only and not all(map(_is_socket, fds)):
         return "a descriptor that is not a socket"
     return ""
 

@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from ngxloop.core.gates import RINGING_MODES
 from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.assignment import Assignment, draw_request_limit
 from ngxloop.serving.channel import Channel, Kind, channel_pair
-from ngxloop.serving.config import STOP_SECONDS
+from ngxloop.serving.config import STACK_SECONDS, STOP_SECONDS, Config
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.keepers import Children, Keepers
@@ -23,6 +24,7 @@ from ngxloop.serving.places import Place
 from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.process import exit_code, exit_reason, fork_worker, has_ended, reap_orphans
 from ngxloop.serving.program import INTERRUPTED
+from ngxloop.serving.stackpipe import StackPipe, find_condition
 from ngxloop.serving.states import Event, State
 from ngxloop.serving.worker import run_worker
 from ngxloop.serving.zygotes import Done, LostError, Zygotes
@@ -92,6 +94,17 @@ class Crew:
         taken = {place.slot for place in self._places.values()} | self.slots_of_disowned
         self._free_slots = set(range(self._board.slot_count)) - taken
 
+    def open_bells(self, config: Config, count: int) -> None:
+        """Have the bells that a number of workers needs, and those that replace them at a reload.
+
+        For processes that are forked from now on; those that have none look by themselves.
+        """
+        if count > 1 and config.accept in RINGING_MODES:
+            try:
+                self._board.open_bells(2 * count)
+            except OSError as error:
+                log.warning("%s: workers look at each other from time to time instead", error)
+
     def spawn(self, place: Place) -> None:
         """Fork a process for an empty place.
 
@@ -120,23 +133,30 @@ class Crew:
 
     def _spawn_with(self, place: Place, slot: int, line: Channel | None, number: int) -> None:
         ours, theirs = channel_pair()
+        stacks: StackPipe | None = None
         try:
-            assignment = self._assign(place, slot, theirs, line)
+            stacks = StackPipe()
+            assignment = self._assign(place, slot, theirs, line, stacks.write_fd)
             # before the fork: what fails until then leaves no process behind
             self.messages.watch(place, ours)
             pid = self._fork(place, assignment, ours)
         except BaseException:
             self.messages.end(ours)
+            if stacks is not None:
+                stacks.close()
             raise
         finally:
             theirs.close()
+        stacks.close_write()
         try:
             self._settle(place, pid, slot, ours)
             place.line = number
         except BaseException:
             self._disown(pid, slot)
             self.messages.end(ours)
+            stacks.close()
             raise
+        place.stacks = stacks
         log.debug("%s started, process %d", place, pid)
 
     def _open_line(self, place: Place) -> tuple[int, Channel | None]:
@@ -168,7 +188,9 @@ class Crew:
             ours.send(Kind.BEGIN)
             return pid
         return fork_worker(
-            lambda: self._forget_in_worker(place, ours), lambda: run_worker(assignment)
+            lambda: self._forget_in_worker(place, ours),
+            lambda: run_worker(assignment),
+            stacks_fd=assignment.stacks_fd,
         )
 
     def _settle(self, place: Place, pid: int, slot: int, ours: Channel) -> None:
@@ -219,12 +241,12 @@ class Crew:
         if not place.advance(Event.DRAIN):
             return
         place.deadline = None
+        place.begin_drain(seconds)
         if not place.is_live:
             return
         if is_last:
             place.order(Kind.ACCEPT)
         is_told = place.order(Kind.DRAIN, b"" if seconds is None else f"{seconds:g}".encode())
-        place.drain_seconds = seconds
         if not is_starting:
             place.limit_drain()
             return
@@ -233,7 +255,7 @@ class Crew:
         # still imports its application reads no orders.
         if is_told:
             place.send_signal(signal.SIGTERM)
-        place.put_off(STOP_SECONDS)
+        place.limit_start()
 
     def stop(self, place: Place) -> None:
         """Let a worker end now: an order for its loop, a signal if it has none yet, then KILL."""
@@ -269,8 +291,21 @@ class Crew:
         place.vacate("its end could not be handled")
 
     def kill(self, place: Place) -> None:
-        """End a process that did not end when it was told to."""
-        log.warning("%s (process %d) did not end in time: killed", place, place.pid)
+        """End a process that did not end when it was told to; first it writes what it waits for."""
+        if not place.is_asked_for_stacks:
+            place.is_asked_for_stacks = True
+            place.ask_for_stacks()
+            place.put_off(STACK_SECONDS)
+            return
+        stacks = place.read_stacks()
+        waits = "its threads are shown" if stacks else f"it {find_condition(place.pid)}"
+        log.warning(
+            "%s (process %d) did not end in time: killed; %s",
+            place,
+            place.pid,
+            waits,
+            extra={"user_traceback": stacks},
+        )
         place.verdict = place.verdict or "did not end in time"
         place.send_signal(signal.SIGKILL)
 
@@ -302,7 +337,12 @@ class Crew:
     # Private -----------------------------------------------------------------------------------
 
     def _assign(
-        self, place: Place, slot: int, channel: Channel, line: Channel | None = None
+        self,
+        place: Place,
+        slot: int,
+        channel: Channel,
+        line: Channel | None = None,
+        stacks_fd: int = -1,
     ) -> Assignment:
         return Assignment(
             config=place.generation.config,
@@ -316,6 +356,7 @@ class Crew:
             line=line,
             sockets=place.generation.listeners.sockets_for(place.number),
             master_pid=os.getpid(),
+            stacks_fd=stacks_fd,
         )
 
     def _forget_in_worker(self, mine: Place, ours: Channel | None = None) -> None:

@@ -88,6 +88,7 @@ class Generations:
         if self.serving is None:
             self.listeners = listeners
         self.crew.keepers.begin(config)
+        self.crew.open_bells(config, count)
         self.coming = coming = Generation(self.number, config, listeners, count)
         if not config.preload:
             self._fill(coming)
@@ -125,6 +126,7 @@ class Generations:
             return  # it is done when the coming one serves
         surplus = generation.places[count:]
         self._spread(generation, surplus)
+        self.crew.open_bells(generation.config, count)
         while len(generation.places) < count:
             self._filling.spawn(generation.add())
         del generation.places[count:]

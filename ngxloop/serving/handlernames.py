@@ -24,6 +24,7 @@ class HandlerName(enum.StrEnum):
     NEW_MASTER = "new master"
     # Alarms
     ACCEPT_PAUSE = "accept pause"
+    ACCEPT_WATCH = "accept watch"
     SESSION_TIMEOUT = "session time-out"
     ZYGOTE_TIMEOUT = "zygote time-out"
     KEEPER_REPORT = "keeper report"
@@ -64,6 +65,7 @@ REMEDIES: Mapping[HandlerName, str] = {
     HandlerName.CONTROL_SESSION: _CLOSED,
     HandlerName.NEW_MASTER: "the new master is ended",
     HandlerName.ACCEPT_PAUSE: _PAUSED,
+    HandlerName.ACCEPT_WATCH: _PAUSED,
     HandlerName.SESSION_TIMEOUT: _CLOSED,
     HandlerName.ZYGOTE_TIMEOUT: _PAUSED,
     HandlerName.KEEPER_REPORT: _PAUSED,

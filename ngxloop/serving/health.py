@@ -1,18 +1,16 @@
 """Looks at the workers from time to time: is one hung, too large, or too old? Do queues fill?
 
-Hung. The loop of a worker stores the time at the beginning of every turn, and whether it waits for
-the kernel. A beat that is too old while it does not wait is a callback that does not return; an old
-beat of a loop that waits is idleness. Nothing is asked of the worker, no thread and no signal: what
-starves a thread (a C function that keeps the GIL, a throttled CPU) kills no healthy worker.
+Hung is a worker whose loop does not turn for the hang time-out, see heartbeats.py. Nothing is asked
+of the worker, no thread and no signal.
 
-Rule. Before a hung worker is killed it writes its stacks (faulthandler, by DUMP_SIGNAL), and has
-DUMP_SECONDS to come back. A master that was itself kept from running for a while, as is everybody
-when a machine is suspended or throttled, begins to count again.
+Rule. Before a hung worker is killed it writes its stacks (stackpipe.py), and has DUMP_SECONDS to
+come back. It is accused once: until its end was seen nothing more is said about it.
 """
 
 import functools
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -20,11 +18,14 @@ from ngxloop.serving.boardcheck import BoardCheck
 from ngxloop.serving.config import DUMP_SECONDS, RSS_SECONDS, Config
 from ngxloop.serving.generations import Generations
 from ngxloop.serving.handlernames import HandlerName
+from ngxloop.serving.heartbeats import Heartbeats, can_answer
+from ngxloop.serving.listeners import can_accept
 from ngxloop.serving.logs import log
 from ngxloop.serving.places import Place
 from ngxloop.serving.poller import Alarm, Handler, Poller
 from ngxloop.serving.queues import QueueWatch, find_closed
-from ngxloop.serving.signals import DUMP_SIGNAL
+from ngxloop.serving.sentry import Sentry
+from ngxloop.serving.stackpipe import find_condition
 from ngxloop.serving.states import State
 
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
@@ -32,6 +33,8 @@ _LOOKS_PER_TIMEOUT = 4
 _LONGEST_PERIOD = 1.0
 _SHORTEST_PERIOD = 0.01
 _RELISTEN_SECONDS = 10.0  # between two reloads for listeners that were shut down
+_LONGEST_STEP = 2  # periods that count of the time between two looks
+_CALLBACK_SECONDS = 5.0  # a loop that is busy with one callback for longer answers nobody
 
 
 class Health:
@@ -41,9 +44,9 @@ class Health:
         self._generations = generations
         self._poller = poller
         self._alarm: Alarm | None = None
-        self._period = 0.0
-        self._looked_at = 0.0
-        self._forgiven_at = 0.0  # beats before this are not held against anybody
+        self._period = _LONGEST_PERIOD
+        self._heartbeats = Heartbeats(0.0, 0.0)
+        self._sentry = Sentry(poller, self._find_shared_sockets, self._urge)
         self._rss_at = 0.0
         self._relisten_at = 0.0
         self._queues = QueueWatch()
@@ -54,8 +57,29 @@ class Health:
         """Look as often as the configuration needs."""
         period = config.hang_timeout / _LOOKS_PER_TIMEOUT or _LONGEST_PERIOD
         self._period = min(max(period, _SHORTEST_PERIOD), _LONGEST_PERIOD)
-        self._looked_at = self._forgiven_at = time.monotonic()
+        self._heartbeats = Heartbeats(time.monotonic(), _LONGEST_STEP * self._period)
+        self._poller.call(Handler(HandlerName.ACCEPT_WATCH, self._sentry.sync))
         self._arm()
+
+    def close(self) -> None:
+        """Watch no queue any more."""
+        self._sentry.close()
+
+    def close_in_worker(self) -> None:
+        """Close a worker's copies."""
+        self._sentry.close_in_worker()
+
+    def is_answering(self, place: Place) -> bool:
+        """Say whether a worker that is ready can be expected to answer a request that comes now."""
+        if place.pid in self._accused:
+            return False
+        values = self._generations.crew.board.read(place.slot)
+        return can_answer(
+            self._heartbeats.silence(place.pid),
+            is_waiting=values["waiting"],
+            timeout=place.generation.config.hang_timeout,
+            patience=_CALLBACK_SECONDS,
+        )
 
     def _arm(self) -> None:
         if self._alarm is not None:
@@ -66,10 +90,11 @@ class Health:
     def _look(self) -> None:
         """Look at all; a worker that cannot be looked at keeps no other from it."""
         now = time.monotonic()
-        late = now - self._looked_at - self._period
-        self._looked_at = now
+        self._heartbeats.look(now, self._count_turns())
+        live = self._generations.crew.pids
+        self._accused = {pid: turns for pid, turns in self._accused.items() if pid in live}
         for place in self._generations.places:
-            look = functools.partial(self._look_at, place, now, late)
+            look = functools.partial(self._look_at, place, now)
             self._poller.call(Handler(HandlerName.WORKER_STEP, look, subject=place))
         if now - self._rss_at >= RSS_SECONDS:
             self._rss_at = now
@@ -77,14 +102,12 @@ class Health:
             self._queues.look(self._generations.listeners.sockets)
             self._look_at_listeners(now)
             self._poller.call(Handler(HandlerName.WORKER_STEP, self._board_check.run))
+            self._poller.call(Handler(HandlerName.ACCEPT_WATCH, self._sentry.sync))
         self._arm()
 
-    def _look_at(self, place: Place, now: float, late: float) -> None:
-        config = place.generation.config
-        if config.hang_timeout and late > config.hang_timeout / 2:
-            self._forgiven_at = now
+    def _look_at(self, place: Place, now: float) -> None:
         if place.state in (State.READY, State.DRAINING):
-            self._look_for_hang(place, config.hang_timeout, now)
+            self._look_for_hang(place, place.generation.config.hang_timeout)
         if place.state is State.READY:
             self._look_at_age(place, now)
 
@@ -99,29 +122,52 @@ class Health:
             log.error("%s: a worker has shut the listener down; reloading", addresses)
             generations.reload()
 
+    # Queues ------------------------------------------------------------------------------------
+
+    def _find_shared_sockets(self) -> list[socket.socket]:
+        """Return the sockets of which a connection can go to more than one worker."""
+        generations = self._generations
+        is_ready = [place.state is State.READY for place in generations.crew.places]
+        if sum(is_ready) <= 1:  # nobody else could take them
+            return []
+        bound = [one.sock for one in generations.listeners.opened if one.copy is None]
+        return [sock for sock in bound if _is_listening(sock)]
+
+    def _urge(self) -> None:
+        """Let all workers take what waits."""
+        for place in self._generations.crew.places:
+            place.urge()
+
     # Hung --------------------------------------------------------------------------------------
 
-    def _look_for_hang(self, place: Place, timeout: float, now: float) -> None:
+    def _count_turns(self) -> dict[int, int]:
+        """Return the turns of each loop; a program on a loop of its own kind has none."""
+        turns = {}
+        for place in self._generations.crew.places:
+            if place.state in (State.READY, State.DRAINING):
+                values = self._generations.crew.board.read(place.slot)
+                if values["beat_ns"]:
+                    turns[place.pid] = values["turns"]
+        return turns
+
+    def _look_for_hang(self, place: Place, timeout: float) -> None:
         if not timeout or place.pid in self._accused:
             return
-        values = self._generations.crew.board.read(place.slot)
-        if values["waiting"] or not values["beat_ns"]:
-            return
-        beat = max(values["beat_ns"] / 1e9, self._forgiven_at)
-        if now - beat > timeout:
-            self._accuse(place, values["turns"], now - beat)
+        silence = self._heartbeats.silence(place.pid)
+        if silence > timeout:
+            self._accuse(place, silence)
 
-    def _accuse(self, place: Place, turns: int, seconds: float) -> None:
+    def _accuse(self, place: Place, seconds: float) -> None:
         """Let the worker write its stacks, and decide in a moment."""
+        pid = place.pid
         log.error(
-            "%s (process %d) has not turned its loop for %.1f s; its stacks follow",
+            "%s (process %d) has not turned its loop for %.1f s; it is killed unless it goes on",
             place,
-            place.pid,
+            pid,
             seconds,
         )
-        pid = place.pid
-        self._accused[pid] = turns
-        place.send_signal(DUMP_SIGNAL)
+        self._accused[pid] = self._generations.crew.board.read(place.slot)["turns"]
+        place.ask_for_stacks()
         judge = functools.partial(self._judge, place, pid, seconds)
         kill = functools.partial(self._kill, place, pid, "hung")
         handler = Handler(HandlerName.HANG_VERDICT, judge, kill, place)
@@ -129,21 +175,30 @@ class Health:
 
     def _judge(self, place: Place, pid: int, seconds: float) -> None:
         """Kill the worker, unless its loop goes on."""
-        turns = self._accused.pop(pid, None)
         if place.pid != pid:
             return
-        values = self._generations.crew.board.read(place.slot)
-        if values["turns"] != turns or values["waiting"]:
-            log.warning("%s (process %d) goes on: spared", place, pid)
+        stacks = place.read_stacks()
+        turns = self._generations.crew.board.read(place.slot)["turns"]
+        if turns != self._accused.get(pid):
+            self._accused.pop(pid, None)
+            shown = {"user_traceback": stacks}
+            log.warning("%s (process %d) goes on: spared", place, pid, extra=shown)
             return
-        log.error("%s (process %d) hangs: killed", place, pid)
-        self._kill(place, pid, f"hung for {seconds + DUMP_SECONDS:.1f} s")
+        self._kill(place, pid, f"hung for {seconds + DUMP_SECONDS:.1f} s", stacks)
 
-    def _kill(self, place: Place, pid: int, verdict: str) -> None:
-        self._accused.pop(pid, None)
-        if place.pid == pid:
-            place.verdict = verdict
-            place.send_signal(signal.SIGKILL)
+    def _kill(self, place: Place, pid: int, verdict: str, stacks: str = "") -> None:
+        if place.pid != pid:
+            return
+        threads = "its threads are shown" if stacks else f"it {find_condition(pid)}"
+        log.error(
+            "%s (process %d) hangs: killed; %s",
+            place,
+            pid,
+            threads,
+            extra={"user_traceback": stacks},
+        )
+        place.verdict = verdict
+        place.send_signal(signal.SIGKILL)
 
     # Old and large -----------------------------------------------------------------------------
 
@@ -168,3 +223,10 @@ def resident_bytes(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
     except (OSError, IndexError, ValueError):
         return 0
+
+
+def _is_listening(sock: socket.socket) -> bool:
+    """Say whether connections can come: epoll reports any other socket all the time."""
+    is_stream = sock.type == socket.SOCK_STREAM
+    is_open = bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    return is_stream and is_open and can_accept(sock)

@@ -149,6 +149,7 @@ class Messages:
 
     def _on_draining(self, place: Place, message: Message) -> None:
         if place.advance(Event.DRAIN):  # else it was ordered to
+            place.begin_drain()
             place.limit_drain()
             self._listener.worker_leaves(place)
         place.is_accepting = False

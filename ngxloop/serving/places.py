@@ -11,12 +11,15 @@ from ngxloop.serving.config import (
     BACKOFF_LIMIT_SECONDS,
     BACKOFF_SECONDS,
     KILL_SECONDS,
+    STOP_SECONDS,
     YOUNG_SECONDS,
     Config,
 )
 from ngxloop.serving.errors import StartError
 from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.options.values import MAX_SECONDS
+from ngxloop.serving.signals import DUMP_SIGNAL
+from ngxloop.serving.stackpipe import StackPipe
 from ngxloop.serving.states import LIVE, Event, State, next_state
 
 _AGAIN_SECONDS = 1.0
@@ -56,6 +59,9 @@ class Place:
         self.is_accepting: bool = False  # False once it says that it drains
         self.lifetime: float = 0.0  # after so many seconds of serving it is replaced; 0: never
         self.drain_seconds: float | None = None  # how long it may drain; None: see its generation
+        self.drain_began_at: float = 0.0  # monotonic: since when it may drain
+        self.stacks: StackPipe | None = None  # where the process writes its stacks
+        self.is_asked_for_stacks: bool = False  # before it is killed
         self.verdict: str = ""  # why the master ends it, if it does
         self._is_end_counted = False
 
@@ -87,6 +93,7 @@ class Place:
         self.ready_at = self.failure = None
         self.heard = set()
         self.is_accepting = True
+        self.is_asked_for_stacks = False
         self.drain_seconds = None
         self.verdict = ""
         self._is_end_counted = False
@@ -96,12 +103,25 @@ class Place:
         """Have a deadline; by default the one at which what failed is tried again."""
         self.deadline = time.monotonic() + seconds
 
+    def begin_drain(self, seconds: float | None = None) -> None:
+        """Let the time run that the process has for its drain; by default as configured."""
+        self.drain_began_at = time.monotonic()
+        self.drain_seconds = seconds
+
     def limit_drain(self) -> None:
         """Have a deadline for the end of a drain."""
+        self.deadline = self.drain_began_at + self._drain_limit
+
+    def limit_start(self) -> None:
+        """Have a deadline for the end of a process that was told to drain while it starts."""
+        self.deadline = self.drain_began_at + min(self._drain_limit, STOP_SECONDS)
+
+    @property
+    def _drain_limit(self) -> float:
         seconds = self.drain_seconds
         if seconds is None:
             seconds = self.generation.config.graceful_timeout
-        self.put_off(min(seconds, MAX_SECONDS) + KILL_SECONDS)
+        return min(seconds, MAX_SECONDS) + KILL_SECONDS
 
     @property
     def is_young(self) -> bool:
@@ -125,6 +145,9 @@ class Place:
         self.pid, self.slot, self.channel, self.deadline = 0, -1, None, None
         self.line = 0
         self.is_accepting = False
+        if self.stacks is not None:
+            self.stacks.close()
+            self.stacks = None
         self.count_end()
 
     def order_fault(self, kind: Kind) -> str:
@@ -145,6 +168,21 @@ class Place:
         """Let the worker look for connections; an order that it has not read yet does that, too."""
         if self.channel is not None and not self.channel.has_unread():
             self.channel.send(Kind.LOOK)
+
+    def urge(self) -> None:
+        """Let the worker take a connection that nobody takes; one that reads nothing cannot."""
+        if self.channel is not None and not self.channel.has_unread():
+            self.channel.send(Kind.URGE)
+
+    def ask_for_stacks(self) -> None:
+        """Let the process write its stacks; read_stacks() has them a moment later."""
+        if self.stacks is not None:
+            self.stacks.read()  # what it may have written before
+            self.send_signal(DUMP_SIGNAL)
+
+    def read_stacks(self) -> str:
+        """Return what the process has written since it was asked."""
+        return self.stacks.read() if self.stacks is not None else ""
 
     def send_signal(self, number: int) -> None:
         """Send a signal to the process. Its id cannot be another's: only we reap it."""

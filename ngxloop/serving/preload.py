@@ -116,14 +116,11 @@ class Zygote:
         """
         own: dict[str, Any] = {name: getattr(assignment, name) for name in _OWN_PARTS}
         own["has_line"] = assignment.line is not None
-        lines = (
-            [assignment.channel]
-            if assignment.line is None
-            else [assignment.line, assignment.channel]
-        )
-        fds = [*(one.fileno() for one in lines), *(sock.fileno() for sock in assignment.sockets)]
+        lines = [] if assignment.line is None else [assignment.line.fileno()]
+        sockets = [sock.fileno() for sock in assignment.sockets]
+        fds = [assignment.channel.fileno(), assignment.stacks_fd, *lines, *sockets]
         if len(fds) > MESSAGE_FDS:
-            raise BlockingIOError(f"{len(fds)} sockets are too many to preload for")
+            raise BlockingIOError(f"{len(sockets)} sockets are too many to preload for")
         if not self.channel.send(Kind.SPAWN, json.dumps(own).encode(), fds):
             raise BrokenPipeError("the process that has preloaded the application is gone")
         poll = select.poll()
@@ -152,9 +149,18 @@ class Zygote:
         self.channel.close()
 
 
-# What the zygote has inherited is the same for all workers; the rest travels as JSON, and the
-# channel and the sockets as descriptors: in mode reuseport each worker has sockets of its own.
-_OTHERWISE = {"config", "board", "channel", "line", "sockets", "master_pid", "is_preloaded"}
+# What the zygote has inherited is the same for all workers; the rest travels as JSON, and channel,
+# pipe, line and sockets as descriptors: in mode reuseport each worker has sockets of its own.
+_OTHERWISE = {
+    "config",
+    "board",
+    "channel",
+    "line",
+    "stacks_fd",
+    "sockets",
+    "master_pid",
+    "is_preloaded",
+}
 _OWN_PARTS = [one.name for one in dataclasses.fields(Assignment) if one.name not in _OTHERWISE]
 
 
@@ -216,13 +222,19 @@ class _Loader:
 
     def _spawn(self, message: Message) -> None:
         """Fork a worker by way of a process in between, and tell its id; 0 if that failed."""
-        fds = list(message.fds)
+        channel_fd, stacks_fd, *fds = message.fds
         own = json.loads(message.payload)
         line = Channel.of(fds.pop(0)) if own.pop("has_line") else None
-        theirs = Channel.of(fds.pop(0))
+        theirs = Channel.of(channel_fd)
         sockets = [ListeningSocket(fileno=fd) for fd in fds]
         assignment = dataclasses.replace(
-            self._assignment, channel=theirs, line=line, sockets=sockets, is_preloaded=True, **own
+            self._assignment,
+            channel=theirs,
+            line=line,
+            stacks_fd=stacks_fd,
+            sockets=sockets,
+            is_preloaded=True,
+            **own,
         )
         answer, tell = os.pipe()
         between = os.fork()
@@ -233,6 +245,7 @@ class _Loader:
             pid = told.read() or b"0"
         os.waitpid(between, 0)  # now the worker is the master's
         theirs.close()
+        os.close(stacks_fd)
         if line is not None:
             line.close()
         for sock in sockets:
@@ -251,7 +264,7 @@ def _fork_and_end(assignment: Assignment, channel: Channel, fds: tuple[int, int]
         return run_worker(assignment)
 
     try:
-        pid = fork_worker(channel.close, work, keeps_exit_functions=True)
+        pid = fork_worker(channel.close, work, True, assignment.stacks_fd)
         os.write(tell, str(pid).encode())
     finally:
         os._exit(0)

@@ -40,7 +40,10 @@ def close_private(fd: int) -> None:
 
 
 def fork_worker(
-    forget: Callable[[], None], work: Callable[[], int], keeps_exit_functions: bool = False
+    forget: Callable[[], None],
+    work: Callable[[], int],
+    keeps_exit_functions: bool = False,
+    stacks_fd: int = -1,
 ) -> int:
     """Fork, and return the process id, in the parent only.
 
@@ -48,6 +51,7 @@ def fork_worker(
         forget: Closes, in the child, what belongs to the master.
         work: The child's work; returns its exit status.
         keeps_exit_functions: What was registered with atexit before is the child's to call.
+        stacks_fd: Where the child writes its stacks; by default to standard error.
 
     Raises:
         OSError: fork() failed.
@@ -56,7 +60,7 @@ def fork_worker(
     with signals_blocked():
         pid = os.fork()
         if pid == 0:
-            _run_child(forget, work, keeps_exit_functions)
+            _run_child(forget, work, keeps_exit_functions, stacks_fd)
     return pid
 
 
@@ -111,14 +115,17 @@ def exit_reason(code: int | None) -> str:
 
 
 def _run_child(
-    forget: Callable[[], None], work: Callable[[], int], keeps_exit_functions: bool
+    forget: Callable[[], None],
+    work: Callable[[], int],
+    keeps_exit_functions: bool,
+    stacks_fd: int,
 ) -> NoReturn:
     status: int = ExitCode.INTERNAL
     try:  # from its first moment: what rises out of here would go on as a second master
         _close_private_fds()
         if not keeps_exit_functions:
             atexit._clear()
-        write_stacks_on(DUMP_SIGNAL)
+        write_stacks_on(DUMP_SIGNAL, stacks_fd)
         reset_in_worker()
         forget()
         status = work()

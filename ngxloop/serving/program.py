@@ -181,7 +181,7 @@ class _Program:
         if not self._channel.is_open:
             return
         for message in self._channel.receive():
-            self._assignment.look()
+            self._assignment.look(urge=message.kind is Kind.URGE)
             if message.kind is Kind.ACCEPT:
                 self._accept_waiting()
             elif message.kind is Kind.DRAIN:

@@ -5,6 +5,8 @@ signals run from then on. The kernel puts a frame on it for each pending signal 
 handler has begun, up to 11 KB with the registers of today's CPUs, and five at once ended a worker
 with SIGSEGV (Python 3.13, glibc 2.36). So we put a larger one in its place, of which the kernel
 gives us only the pages that are used.
+
+A worker writes them into a pipe of its own (stackpipe.py), any other process to standard error.
 """
 
 import ctypes
@@ -26,14 +28,19 @@ class _Stack(ctypes.Structure):
 _stacks: list[mmap.mmap] = []  # OWNS: the kernel borrows them until the process ends
 
 
-def write_stacks_on(number: int) -> None:
-    """Write all stacks to standard error at each such signal; for the main thread.
+def write_stacks_on(number: int, fd: int = -1) -> None:
+    """Write all stacks at each such signal; for the main thread.
+
+    Args:
+        number: The signal.
+        fd: Where to, by default standard error.
 
     Raises:
         OSError: The kernel does not take the stack.
     """
     try:
-        faulthandler.register(number, file=sys.__stderr__ or 2, all_threads=True)
+        file = fd if fd >= 0 else sys.__stderr__ or 2
+        faulthandler.register(number, file=file, all_threads=True)
     except (OSError, ValueError):  # standard error is closed: nobody would read it
         return
     memory = mmap.mmap(-1, _STACK_BYTES)

@@ -6,6 +6,7 @@ Nothing is asked of the workers, so a stuck one hides nothing.
 import os
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ngxloop.serving.failures import Failures
@@ -31,13 +32,19 @@ class Status:
         self._succession = succession
         self._started_at = time.monotonic()
         self.is_ending = False
+        self._is_answering: Callable[[Place], bool] = _is_ready
+
+    def set_answering(self, is_answering: Callable[[Place], bool]) -> None:
+        """Ask this of a worker that is ready: can it answer?"""
+        self._is_answering = is_answering
 
     @property
     def is_ready(self) -> bool:
         """Say whether a load balancer should send connections here."""
         serving = self._generations.serving
-        ready = serving is not None and any(place.state is State.READY for place in serving.places)
-        return ready and not self.is_ending
+        places = serving.places if serving is not None else []
+        can_answer = any(_is_ready(place) and self._is_answering(place) for place in places)
+        return can_answer and not self.is_ending
 
     @property
     def state(self) -> str:
@@ -119,6 +126,10 @@ class Status:
         slots: list[Any] = [board.read(slot) for slot in range(board.slot_count)]
         totals = {name: sum(slot[name] for slot in slots) for name in _COUNTERS}
         return {"connections": sum(slot["active"] for slot in slots), **totals}
+
+
+def _is_ready(place: Place) -> bool:
+    return place.state is State.READY
 
 
 def queue_of(sock: socket.socket) -> dict[str, Any]:

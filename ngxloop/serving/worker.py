@@ -140,7 +140,7 @@ class _Worker:
 
     def _read_channel(self) -> None:
         for message in self._channel.receive():
-            self._assignment.look()
+            self._assignment.look(urge=message.kind is Kind.URGE)
             if message.kind is Kind.ACCEPT:
                 self._loop.accept_waiting()
             elif message.kind is Kind.DRAIN:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ngxloop.core.gates import make_gate
 from ngxloop.core.shared_gate import SharedGate
 from ngxloop.serving.assignment import Assignment
+from ngxloop.serving.config import HEARTBEATS, MAX_WAIT_SECONDS
 from ngxloop.serving.logs import log
 
 _DEFER_SECONDS = 1  # then a silent connection is accepted after all; nginx asks for the same
@@ -31,6 +32,7 @@ def make_worker_gate(assignment: Assignment) -> SharedGate:
         assignment.slot,
         worker_connections=wanted,
         accept_limit=config.multi_accept,
+        heartbeat=config.hang_timeout / HEARTBEATS or MAX_WAIT_SECONDS,
     )
 
 

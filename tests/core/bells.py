@@ -10,6 +10,7 @@ def board_and_bells(slot_count: int) -> tuple[Scoreboard, list[int]]:
     """Make a board; return it and its bells."""
     before = eventfds()
     board = Scoreboard(slot_count)
+    board.open_bells(slot_count)
     return board, sorted(eventfds() - before)
 
 

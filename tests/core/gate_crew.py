@@ -41,12 +41,14 @@ class Crew:
         workers: int = 4,
         listeners: tuple[str, ...] = ("",),
         worker_connections: int | None = None,
+        heartbeat: float | None = None,
     ) -> None:
         options = {
             "mode": mode,
             "workers": workers,
             "listeners": listeners,
             "worker_connections": worker_connections,
+            "heartbeat": heartbeat,
         }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.core.gate_master", json.dumps(options)],

@@ -6,6 +6,7 @@ and writes a JSON answer a line to stdout. The end of stdin kills all workers.
 """
 
 import asyncio
+import ctypes
 import json
 import os
 import resource
@@ -48,7 +49,10 @@ class Worker:
         self._loop: Any = ngxloop.new_event_loop()
         board.claim(slot, os.getpid())
         limit = options["worker_connections"]
-        gate = make_gate(options["mode"], board, slot, worker_connections=limit)
+        heartbeat = options["heartbeat"]
+        gate = make_gate(
+            options["mode"], board, slot, worker_connections=limit, heartbeat=heartbeat
+        )
         self._loop.set_accept_gate(gate)
 
     def run(self, sockets: list[socket.socket]) -> None:
@@ -81,6 +85,20 @@ class Worker:
         self._control.recv(LINE_BYTES)
         self._control.setblocking(False)
         return "unblocked"
+
+    def do_urge(self) -> None:
+        """Take what waits, as a master asks for that sees connections which nobody takes."""
+        self._board.wake(urge=True)
+
+    def do_scribble(self, byte: int) -> None:
+        """Write the same byte all over the shared memory."""
+        (line,) = [
+            line
+            for line in Path("/proc/self/maps").read_text().splitlines()
+            if line.endswith("/dev/zero (deleted)")
+        ]
+        first, end = (int(address, 16) for address in line.split()[0].split("-"))
+        ctypes.memset(first, byte, end - first)
 
     def do_drain(self) -> None:
         """Take nothing new."""
@@ -129,6 +147,7 @@ class Master:
     def __init__(self, options: Any) -> None:
         self.sockets = [make_socket(place) for place in options["listeners"]]
         self.board = Scoreboard(options["workers"])
+        self.board.open_bells(options["workers"])
         self.controls: list[socket.socket] = []
         self.pids: list[int] = []
         for slot in range(options["workers"]):

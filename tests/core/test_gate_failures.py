@@ -5,7 +5,6 @@ from collections import Counter
 
 import pytest
 
-from ngxloop.core.scoreboard import DRAINING
 from tests.core.gate_crew import (
     EXCLUSIVE_MODES,
     Clients,
@@ -64,15 +63,11 @@ def test_frozen_worker_keeps_nobody_waiting(mode):
 # Leaving for good.
 
 
-@pytest.mark.parametrize("who", ["worker", "master"])
 @all_modes
-def test_draining_worker_leaves_and_keeps_what_it_has(mode, who):
+def test_draining_worker_leaves_and_keeps_what_it_has(mode):
     with running_crew(mode) as (crew, clients):
         clients.burst(crew.address, count=40)
-        if who == "worker":
-            crew.tell(0, "drain")
-        else:
-            crew.do("set_state", 0, DRAINING)
+        crew.tell(0, "drain")
         until(lambda: not crew.slots()[0]["listening"], "worker 0 has left")
         until(lambda: crew.pids[0] not in crew.watchers(), "worker 0 watches no listener")
         assert 0 not in clients.burst(crew.address, count=40)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ngxloop.core.scoreboard import DEAD, DRAINING, READY, STARTING, STOPPING, Scoreboard
-from tests.core.bells import board_and_bells, was_rung
+from tests.core.bells import board_and_bells, eventfds, was_rung
 
 ROOT = Path(__file__).parents[2]
 
@@ -128,12 +128,12 @@ def test_release_for_a_process_that_lost_its_slot_changes_nothing():
     assert board.read(1)["pid"] == 4711
 
 
-def test_state_rings_for_the_worker_of_the_slot():
+def test_state_rings_for_nobody_who_did_not_leave():
     board, bells = board_and_bells(2)
     board.claim(0, 4711)
     board.claim(1, 4712)
     board.set_state(1, DRAINING)
-    assert [was_rung(bell) for bell in bells] == [False, True]
+    assert [was_rung(bell) for bell in bells] == [False, False]
 
 
 def test_release_rings_for_the_workers_that_are_left():
@@ -144,10 +144,25 @@ def test_release_rings_for_the_workers_that_are_left():
     assert [was_rung(bell) for bell in bells] == [False, True, False]
 
 
-def test_worker_rings_its_own_bell():
-    board, bells = board_and_bells(2)
-    board.wake(1)
-    assert [was_rung(bell) for bell in bells] == [False, True]
+def test_board_has_the_bells_that_were_asked_for_and_no_other():
+    before = eventfds()
+    board = Scoreboard(8)
+    assert eventfds() == before
+    board.open_bells(3)
+    assert len(eventfds() - before) == 3
+    board.open_bells(2)
+    board.open_bells(100)
+    assert len(eventfds() - before) == 8
+
+
+def test_board_without_bells_works():
+    board = Scoreboard(2)
+    board.claim(0, 4711)
+    board.claim(1, 4712)
+    board.set_state(1, DRAINING)
+    board.wake()
+    board.release(1, 4712)
+    assert board.read(1)["state"] == DEAD
 
 
 def test_state_and_release_ring_no_bell_when_told_so():
@@ -167,7 +182,7 @@ def test_claim_repairs_bells_that_would_block_or_are_full():
         os.set_blocking(bell, True)
     board.claim(2, 4711)
     assert not any(map(os.get_blocking, bells))
-    board.wake(0)
+    os.eventfd_write(bells[0], 1)
     assert [was_rung(bell) for bell in bells] == [True, True, False]
 
 
@@ -175,20 +190,22 @@ def test_board_gives_back_its_fds_and_memory():
     fds = os.listdir("/proc/self/fd")
     maps = Path("/proc/self/maps").read_text().count("/dev/zero")
     for _ in range(10):
-        Scoreboard(100)
+        Scoreboard(100).open_bells(100)
     assert os.listdir("/proc/self/fd") == fds
     assert Path("/proc/self/maps").read_text().count("/dev/zero") == maps
 
 
-def test_board_without_enough_fds_is_an_os_error_and_leaves_nothing():
+def test_bells_without_enough_fds_are_an_os_error_and_the_board_takes_them_along():
     program = """
         import os, resource
         from ngxloop.core.scoreboard import Scoreboard
         before = os.listdir("/proc/self/fd")
         resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50))
+        board = Scoreboard(100)
         try:
-            Scoreboard(100)
+            board.open_bells(100)
         except OSError as error:
+            del board
             print(error, os.listdir("/proc/self/fd") == before)
     """
     assert run_program(program) == "[Errno 24] eventfd() failed: Too many open files True\n"

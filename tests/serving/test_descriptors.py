@@ -15,8 +15,9 @@ from tests.support.waiting import wait_until_blocking
 INHERITED = Counter(
     {"null": 2, "error.log": 1, "access.log": 1, "listening": 2, "channel": 1, "leader": 1}
 )
-# The worker's own: its epoll and waker, and the pipe for the signals of its loop.
-WORKER = INHERITED + Counter({"eventpoll": 1, "bell": 1, "pipe": 2})
+# The worker's own: its epoll and waker, the pipe for the signals of its loop, and one end of a pipe
+# for its stacks.
+WORKER = INHERITED + Counter({"eventpoll": 1, "bell": 1, "pipe": 2, "master's pipe": 1})
 LOADER = INHERITED - Counter({"listening": 2})  # which come with each worker
 _NAMES = {"anon_inode:[eventpoll]": "eventpoll", "anon_inode:[eventfd]": "bell"}
 

@@ -206,6 +206,7 @@ CASES = {
     N.CONTROL_SESSION: Case(ask_control, is_closed_or_answered),
     N.NEW_MASTER: Case(send(signal.SIGUSR2), upgrade_is_taken_back),
     N.ACCEPT_PAUSE: Case(take_descriptors, goes_on, repeats=True),
+    N.ACCEPT_WATCH: Case(wait, goes_on, repeats=True),
     N.SESSION_TIMEOUT: Case(be_silent, goes_on),
     N.ZYGOTE_TIMEOUT: Case(
         reload_slowly, reload_is_rejected, ("--preload", "--start-timeout", "1"), repeats=True

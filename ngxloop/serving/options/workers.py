@@ -30,7 +30,7 @@ class WorkerOptions:
         variables=("WEB_CONCURRENCY",),
     )
     graceful_timeout: float = option(
-        30.0, SECONDS, "for work in progress when draining; then it is cancelled"
+        25.0, SECONDS, "for work in progress when draining; then it is cancelled"
     )
     idle_grace: float = option(
         1.0,
@@ -42,7 +42,8 @@ class WorkerOptions:
     hang_timeout: float = option(
         60.0,
         SECONDS,
-        "a worker whose loop does not turn for so long writes its stacks and is killed; 0: never",
+        "a worker whose loop does not turn for so long (an idle one turns, too) writes its stacks "
+        "and is killed; 0: never",
     )
     busy_poll: float = option(
         0.0,
