@@ -64,8 +64,9 @@ def test_workers_that_hang_together_are_accused_once_and_each_shows_its_own_stac
     server = serve("stuck:handle", *options).serving()
     pids = server.worker_pids(1)
     with contextlib.ExitStack() as stack:
-        for pid in pids:
-            stack.enter_context(connection_to(server, pid)).sendall(b"block\n")
+        socks = [stack.enter_context(connection_to(server, pid)) for pid in pids]
+        for sock in socks:
+            sock.sendall(b"block\n")
         for _ in pids:
             server.logged(r"worker 1\.\d \(process \d+\) hangs: killed; its threads are shown")
     wait_gone(*pids)
