@@ -30,6 +30,7 @@ from ngxloop.serving.inheritance import LEADER, Predecessor, take_inheritance
 from ngxloop.serving.libraries import share_libraries
 from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import complain, log, reopen, set_up_logs
+from ngxloop.serving.nesting import refuse_nesting
 from ngxloop.serving.opening import check_descriptors, open_listeners, queue_limit
 from ngxloop.serving.orders import ENDING_ORDERS, SIGNAL_ORDERS, Order
 from ngxloop.serving.pidfile import Pidfile
@@ -117,6 +118,7 @@ class Master:
     def _open(self, opened: contextlib.ExitStack) -> None:
         """Take over the signals, bind, start the first workers; to be closed by the stack."""
         config = self._config
+        refuse_nesting(config)
         predecessor = take_inheritance(os.environ)
         known = predecessor.listeners() if predecessor else Listeners()
         check_descriptors(config.binds, known)

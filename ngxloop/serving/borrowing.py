@@ -41,6 +41,7 @@ from ngxloop.serving.limits import ANSWER_SECONDS, RENEWAL_SECONDS
 from ngxloop.serving.listeners import ListeningSocket, describe_address, find_bound
 from ngxloop.serving.sharing import BOUND, FAILED
 
+_INODE_LIMIT = 1024  # passive FTP borrows a socket for each transfer
 _LOOK_SECONDS = 0.02
 _KEEPER = "the process that binds for all workers"
 _TCP_CLOSE = 7  # the state of a socket that neither listens nor connects: linux/tcp_states.h
@@ -72,6 +73,7 @@ class Borrower:
         self._shares_datagrams = assignment.config.share_datagrams
         self._pid = os.getpid()
         self._ordinals: dict[Wanted, Iterator[int]] = defaultdict(itertools.count)
+        self.shared_inodes: set[int] = set()  # of the sockets that were borrowed first
         self._held: weakref.WeakKeyDictionary[socket.socket, Wanted] = weakref.WeakKeyDictionary()
         self._undecided: weakref.WeakKeyDictionary[socket.socket, Wanted] = (
             weakref.WeakKeyDictionary()
@@ -241,8 +243,11 @@ class Borrower:
             if fd is not None:
                 os.dup2(fd, sock.fileno(), inheritable=False)
                 os.close(fd)
+        inode = os.fstat(sock.fileno()).st_ino
+        if len(self.shared_inodes) < _INODE_LIMIT:
+            self.shared_inodes.add(inode)
         self._held[sock] = wanted
-        self._held_fds[wanted] = (sock.fileno(), os.fstat(sock.fileno()).st_ino)
+        self._held_fds[wanted] = (sock.fileno(), inode)
         if sock.type == socket.SOCK_DGRAM:
             self.on_listen()
         elif _is_foreign_loop_running():

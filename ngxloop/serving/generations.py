@@ -22,6 +22,7 @@ from ngxloop.serving.filling import Filling
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import log, report
+from ngxloop.serving.options.application import start_advice
 from ngxloop.serving.owner import Owner, Reloads
 from ngxloop.serving.places import Generation, Place
 from ngxloop.serving.poller import Handler, Poller
@@ -392,8 +393,9 @@ class Generations:
         self._filling.spawn_again(place)
 
     def _give_up_start(self, place: Place) -> None:
-        seconds = place.generation.config.start_timeout
-        advice = "see where it waits, or raise --start-timeout"
+        config = place.generation.config
+        seconds = config.start_timeout
+        advice = start_advice(config.app, config.interface, config.ready_on)
         error = StartError(
             ExitCode.START_TIMEOUT, f"{place} was not ready after {seconds:g} s; {advice}"
         )

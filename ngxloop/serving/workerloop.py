@@ -19,6 +19,7 @@ from ngxloop import policy
 from ngxloop.core.shared_gate import SharedGate
 from ngxloop.loop import EventLoop, call_directly
 from ngxloop.serving.borrowing import Borrower, is_making_server, make_unix_socket
+from ngxloop.serving.keepalive import Connections
 from ngxloop.serving.logs import log
 
 _HAS_CLEANUP = sys.version_info >= (3, 13)  # create_unix_server(cleanup_socket=...)
@@ -37,6 +38,7 @@ class Sharing:
     ) -> None:
         self.borrower = borrower
         self.serving: WorkerLoop | None = None  # has the accept gate
+        self.connections: Connections | None = None  # those of a program
         self._make_gate = make_gate
         self._busy_poll = busy_poll
         self._coalesce_writes = coalesce_writes
@@ -93,9 +95,11 @@ class WorkerLoop(EventLoop):
         for listener in list(self._listeners.values()):
             listener.accept_waiting()
 
-    def _start_serving(self, *args: Any, **options: Any) -> None:
+    def _start_serving(self, protocol_factory: Any, *args: Any, **options: Any) -> None:
         self.sharing.begin_serving(self)
-        super()._start_serving(*args, **options)
+        if self.sharing.connections is not None:
+            protocol_factory = self.sharing.connections.noting(protocol_factory)
+        super()._start_serving(protocol_factory, *args, **options)
 
     def _stop_serving(self, sock: Any) -> None:
         self.sharing.borrower.released(sock)

@@ -9,6 +9,7 @@ import pytest
 from tests.serving.programs_support import EVEN, PROGRAMS, Load, ask_http, spread
 from tests.serving.support import connect, receive_line, wait_gone
 from tests.support.addresses import own_host
+from tests.support.waiting import wait_until_blocking
 
 ECHO = """\
 import asyncio, os, signal, sys
@@ -214,4 +215,46 @@ def test_another_event_loop_is_told_plainly_and_shares_the_port(serve, argument)
         load.wait_for_answers(20)
     assert load.failures == []
     assert len(server.addresses) == 1
+    assert server.end() == 0
+
+
+def test_what_a_program_writes_after_a_reopening_is_in_the_new_log(start, tmp_path):
+    log, old = tmp_path / "error.log", tmp_path / "error.log.1"
+    server = start("--error-log", str(log), workers=1)
+    wait_until_blocking(lambda: log.exists() and " serving " in log.read_text(), "the start")
+    log.rename(old)
+    server.send(signal.SIGUSR1)
+    wait_until_blocking(log.exists, "the new log")
+    (pid,) = re.findall(r"worker 1\.0 ready \(process (\d+)\)", old.read_text())
+
+    def is_reopened():
+        return os.path.samefile(f"/proc/{pid}/fd/2", log)
+
+    wait_until_blocking(is_reopened, "the worker's standard error")
+    assert server.end() == 0
+
+
+def test_a_program_that_waits_for_a_signal_is_not_ended_by_those_of_ours(serve, tmp_path):
+    script = tmp_path / "waiting.py"
+    script.write_text(
+        "import signal, socket, sys, threading\n"
+        f"sock = socket.create_server(({own_host()!r}, 0))\n"
+        "def serve():\n"
+        "    while True:\n"
+        "        sock.accept()[0].sendall(b'hello\\n')\n"
+        "threading.Thread(target=serve, daemon=True).start()\n"
+        "signal.signal(signal.SIGUSR2, lambda *_: print('told', file=sys.stderr, flush=True))\n"
+        "while True:\n"
+        "    signal.pause()\n"
+        "    print('woken', file=sys.stderr, flush=True)\n"
+    )
+    server = serve("-w", "2", str(script), program=True).serving()
+    os.kill(server.worker_pids(1)[0], signal.SIGKILL)  # all others are told to look
+    server.logged(r"worker 1\.\d ready")
+    server.caught_up()
+    with connect(server.address) as sock:
+        assert receive_line(sock) == b"hello\n"
+    os.kill(server.worker_pids(1)[1], signal.SIGUSR2)
+    server.logged("woken")
+    assert server.log.index("told") < server.log.index("woken")
     assert server.end() == 0

@@ -20,10 +20,11 @@ from typing import Any, cast
 import uvicorn
 from uvicorn.logging import AccessFormatter
 
-from ngxloop.serving.adapters.asgi_protocol import HttpProtocol, closing, protocol_class
+from ngxloop.serving.adapters.asgi_protocol import HttpProtocol, protocol_class
 from ngxloop.serving.adapters.base import Service, hung_named, wait_until
 from ngxloop.serving.application import user_errors
 from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.keepalive import Closer, close_after_answer
 from ngxloop.serving.listeners import ListeningSocket
 from ngxloop.serving.logs import set_access_format
 
@@ -67,7 +68,7 @@ class Adapter:
         assert self._serving is not None
         for server in self._server.servers:
             server.close()
-        closer = self._config.loaded_app = _Closer(self._config.loaded_app)
+        closer = self._config.loaded_app = Closer(self._config.loaded_app)
         self._close_connections(closer)
         await asyncio.sleep(0)  # those that were accepted in this turn have begun then
         self._close_connections(closer)
@@ -82,11 +83,11 @@ class Adapter:
         with hung_named(self._server.server_state.tasks, deadline):
             await self._serving
 
-    def _close_connections(self, closer: "_Closer") -> None:
+    def _close_connections(self, closer: Closer) -> None:
         """Let each connection end with an answer that says so."""
         for connection in self._server.server_state.connections:
             if isinstance(connection, HttpProtocol):  # the others are WebSockets
-                connection.close_after_answer(closer)
+                close_after_answer(connection, closer)
 
 
 class _Server(uvicorn.Server):
@@ -110,24 +111,6 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals alone."""
         yield
-
-
-class _Closer:
-    """An ASGI application around another one, which adds `Connection: close` to its answers."""
-
-    def __init__(self, application: Any) -> None:
-        self._application = application
-
-    def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
-        if scope["type"] != "http":
-            return self._application(scope, receive, send)
-
-        async def send_closing(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": closing(message.get("headers", ()))}
-            await send(message)
-
-        return self._application(scope, receive, send_closing)
 
 
 def _make_uvicorn_config(service: Service) -> uvicorn.Config:

@@ -24,6 +24,15 @@ def possible_interfaces(app: str, interface: str) -> Sequence[str]:
     return INTERFACES[1:] if interface == AUTO else (interface,)
 
 
+def start_advice(app: str, interface: str, ready_on: str) -> str:
+    """Return what to do if a worker is not ready in time."""
+    advice = "see where it waits, or raise --start-timeout"
+    is_program = set(PROGRAM_INTERFACES) & set(possible_interfaces(app, interface))
+    if ready_on == "listen" and is_program:
+        advice += "; a program that serves nobody, or listens unseen, needs --ready-on start"
+    return advice
+
+
 def _check_app(value: object) -> None:
     module, _, attribute = value.partition(":") if isinstance(value, str) else ("", "", "")
     if isinstance(value, str) and is_script(value) and "\0" not in value:

@@ -1,0 +1,141 @@
+"""End the keep-alive connections of a program's HTTP server with their next answer.
+
+A program learns of the drain by a signal, and its server then closes idle connections at once: a
+request that is on its way to one is lost. So from the beginning of the drain until that signal, for
+--idle-grace, every answer says `Connection: close`, as those of applications do. A client which has
+read that sends nothing more on the connection.
+
+How it works. A WorkerLoop notes what its listeners make. Of that, the protocols of two servers are
+known: uvicorn's (h11 and httptools) and aiohttp's. They are recognised by their module, because
+this file imports neither. Other servers are told by their signal only.
+
+The trap: aiohttp offers nothing public for this once its application is frozen. If a version has
+other names, its connections are closed as if this file did not exist (test_keepalive.py sees it).
+"""
+
+import contextlib
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Header = tuple[bytes, bytes]
+Factory = Callable[[], Any]
+
+CLOSE_HEADER: Header = (b"connection", b"close")
+_UVICORN = frozenset({"uvicorn.protocols.http.h11_impl", "uvicorn.protocols.http.httptools_impl"})
+_AIOHTTP = "aiohttp.web_server"
+
+
+class Connections:
+    """The accepted connections of a program, as far as their protocols are known."""
+
+    def __init__(self) -> None:
+        self._protocols: weakref.WeakSet[Any] = weakref.WeakSet()  # uvicorn's
+        self._servers: weakref.WeakSet[Any] = weakref.WeakSet()  # aiohttp's
+        self._is_ending = False
+
+    def noting(self, factory: Factory) -> Factory:
+        """Return a protocol factory that does the same, and notes what must be told."""
+        if _is_of(factory, (_AIOHTTP,)):
+            self._servers.add(factory)
+            return factory
+
+        def make() -> Any:
+            protocol = factory()
+            if _is_of(protocol, _UVICORN):
+                self._protocols.add(protocol)
+                if self._is_ending:
+                    close_after_answer(protocol, Closer(protocol.app))
+            return protocol
+
+        return make
+
+    def end(self) -> None:
+        """Let each connection end with its next answer, those that begin later too."""
+        if self._is_ending:
+            return
+        self._is_ending = True
+        for protocol in list(self._protocols):
+            close_after_answer(protocol, Closer(protocol.app))
+        for server in list(self._servers):
+            with contextlib.suppress(AttributeError):  # another version of aiohttp: see above
+                _close_after_aiohttp_answers(server)
+
+
+def _is_of(found: object, modules: Iterable[str]) -> bool:
+    """Say whether an object's class, or a base of it, is of one of the modules."""
+    return any(base.__module__ in modules for base in type(found).__mro__)
+
+
+# uvicorn -----------------------------------------------------------------------------------------
+
+
+class Closer:
+    """An ASGI application around another one, which adds `Connection: close` to its answers."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        """Answer."""
+        if scope["type"] != "http":
+            return self._application(scope, receive, send)
+
+        async def send_closing(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": _closing(message.get("headers", ()))}
+            await send(message)
+
+        return self._application(scope, receive, send_closing)
+
+
+def close_after_answer(protocol: Any, closer: Closer) -> None:
+    """End uvicorn's connection with the answer that is in progress, or else with the next one."""
+    protocol.app = closer
+    if protocol.cycle is not None:
+        protocol.cycle.default_headers = _ClosingHeaders(protocol.cycle.default_headers)
+
+
+class _ClosingHeaders(list[Header]):
+    """What uvicorn puts before the application's headers; ours takes the place of theirs.
+
+    An answer in progress has its `send` already, so nothing can stand between the two any more.
+    """
+
+    def __init__(self, headers: Iterable[Header]) -> None:
+        super().__init__(_closing(headers))
+
+    def __add__(self, headers: Any) -> Any:
+        """Return the headers of the answer."""
+        return [*self, *_without_ours(headers)]
+
+
+def _closing(headers: Iterable[Header]) -> list[Header]:
+    """Return the headers with ours in the place of the application's own."""
+    return [*_without_ours(headers), CLOSE_HEADER]
+
+
+def _without_ours(headers: Iterable[Header]) -> list[Header]:
+    return [header for header in headers if header[0].lower() != CLOSE_HEADER[0]]
+
+
+# aiohttp -----------------------------------------------------------------------------------------
+
+
+def _close_after_aiohttp_answers(server: Any) -> None:
+    """Let requests look as if their clients had asked for the end of the connection."""
+    server.request_factory = _closing_requests(server.request_factory)
+    for handler in server.connections:
+        handler._request_factory = _closing_requests(handler._request_factory)
+        request = handler._current_request
+        if request is not None:
+            request._message = request._message._replace(should_close=True)
+
+
+def _closing_requests(factory: Callable[..., Any]) -> Callable[..., Any]:
+    def make(message: Any, *rest: Any) -> Any:
+        if not message.upgrade:
+            message = message._replace(should_close=True)
+        return factory(message, *rest)
+
+    return make

@@ -1,0 +1,73 @@
+"""Clients that keep their connections lose no request when a program is reloaded."""
+
+import contextlib
+import http.client
+import signal
+import threading
+
+import pytest
+
+from tests.serving.programs_support import PROGRAMS, Load
+from tests.serving.support import DEADLINE
+from tests.support.addresses import own_host
+from tests.support.tls import CERTIFICATE, KEY, client_context
+
+# name -> package, script, its arguments behind host and port, reloads
+CASES = {
+    "uvicorn": ("uvicorn", "uvicorn_run.py", ["asyncio"], 20),
+    "uvicorn over TLS": ("uvicorn", "uvicorn_tls.py", [str(CERTIFICATE), str(KEY)], 5),
+    "aiohttp": ("aiohttp", "aiohttp_run_app.py", [], 5),
+}
+CLIENTS = 6
+
+
+class KeepAliveClients:
+    """Each thread asks again and again on one connection, until an answer says that it ends."""
+
+    def __init__(self, is_tls):
+        self._is_tls = is_tls
+        self._connections = {}
+
+    def ask(self, address):
+        key = threading.get_ident()
+        connection = self._connections.get(key)
+        if connection is None:
+            connection = self._connections[key] = self._connect(address)
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, b"hello\n")
+        if answer.will_close:
+            connection.close()
+            del self._connections[key]
+
+    def close(self):
+        for connection in self._connections.values():
+            connection.close()
+
+    def _connect(self, address):
+        if self._is_tls:
+            context = client_context()
+            context.check_hostname = False
+            return http.client.HTTPSConnection(*address, timeout=DEADLINE, context=context)
+        return http.client.HTTPConnection(*address, timeout=DEADLINE)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_request_on_a_kept_connection_is_lost_by_reloads(serve, name):
+    package, script, arguments, reload_count = CASES[name]
+    pytest.importorskip(package)
+    arguments = [str(PROGRAMS / script), own_host(), "0", *arguments]
+    options = ["-w", "2", "--idle-grace", "10", "--log-level", "debug"]  # a starved client is slow
+    server = serve(*options, *arguments, program=True).serving()
+    clients = KeepAliveClients("TLS" in name)
+    load = Load(clients.ask, server.address)
+    with contextlib.closing(clients), load.running(CLIENTS):
+        for number in range(2, reload_count + 2):
+            load.wait_for_answers(5)
+            server.send(signal.SIGHUP)
+            server.logged(rf"reloaded: generation {number} serves")
+            for _ in range(2):
+                server.logged(rf"worker {number - 1}\.\d \(process \d+\) exited with code 0")
+    assert load.failures == []
+    assert server.end() == 0
+    assert "Traceback" not in server.log
