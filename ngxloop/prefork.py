@@ -168,7 +168,9 @@ class Master:
             opened.callback(pidfile.close)
             self._succession.add(pidfile)
         self._status = Status(self._generations, self._succession, poller.failures)
-        self._reception = Reception(config, poller, self._status, self._succession, predecessor)
+        self._reception = Reception(
+            config, poller, crew, self._status, self._succession, predecessor
+        )
         opened.callback(self._reception.close)
         if config.control_socket is not None:
             self._reception.listen(config.control_socket, self)
@@ -244,6 +246,7 @@ class Master:
         """Open the log files again, here and in all workers."""
         log.info("reopening the log files")
         reopen()
+        self._reception.reopen_logs()
         self._generations.reopen_logs()
 
     def upgrade(self) -> str:
@@ -381,6 +384,7 @@ class Master:
             set_up_logs(config, owner_uid=config.start_plan.uid)
         except StartError as error:  # the file that is open already goes on
             log.error("%s", error.line)
+        self._reception.reopen_logs()
 
 
 def _is_on_terminal() -> bool:

@@ -29,7 +29,16 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.number cimport PyNumber_AsSsize_t
 from libc.errno cimport errno
 from libc.stdint cimport INT32_MAX, uint64_t
-from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+from posix.mman cimport (
+    MAP_ANONYMOUS,
+    MAP_FAILED,
+    MAP_SHARED,
+    PROT_READ,
+    PROT_WRITE,
+    mmap,
+    mprotect,
+    munmap,
+)
 
 from ngxloop.core.atomic cimport fence, word_read, word_swap
 from ngxloop.core.limits cimport SLOT_COUNT_MAX
@@ -249,6 +258,15 @@ cdef class Scoreboard:
             "pauses": entry.pauses,
             "requests": entry.requests,
         }
+
+    def protect(self):
+        """Only read from now on, in this process: a store into the memory ends it.
+
+        Raises:
+            OSError: the kernel refuses.
+        """
+        if mprotect(self.mapping, self.mapping_bytes, PROT_READ) != 0:
+            raise_os_error(errno, f"mprotect({self.mapping_bytes} bytes, PROT_READ)")
 
     @property
     def mutex_pid(self):

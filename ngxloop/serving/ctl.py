@@ -19,6 +19,7 @@ from ngxloop.serving.environment import CONFIG_VARIABLE
 from ngxloop.serving.errors import ConfigError, ExitCode
 from ngxloop.serving.logs import complain
 from ngxloop.serving.pidfile import lock_holder
+from ngxloop.serving.plaintext import one_line
 from ngxloop.serving.reports import prometheus, stub, table
 
 _SIGNALS = {
@@ -57,7 +58,7 @@ def control(arguments: Sequence[str]) -> int:
         else:
             raise _NotDoneError(paths.advice)
     except (_NotDoneError, ConfigError) as error:
-        complain(f"ctl {given.command}: {error}")
+        complain(one_line(f"ctl {given.command}: {error}"))
         return ExitCode.NOT_DONE
     return ExitCode.OK
 

@@ -19,10 +19,14 @@ class HandlerName(enum.StrEnum):
     KEEPER_CHANNEL = "keeper channel"
     STATUS_LISTENER = "status listener"
     STATUS_SESSION = "status session"
+    STATUS_LINE = "status line"
+    STATUS_ORDERS = "status orders"
     CONTROL_LISTENER = "control listener"
     CONTROL_SESSION = "control session"
     NEW_MASTER = "new master"
     # Alarms
+    STATUS_PROCESS = "status process"
+    STATUS_REPORT = "status report"
     ACCEPT_PAUSE = "accept pause"
     ACCEPT_WATCH = "accept watch"
     SESSION_TIMEOUT = "session time-out"
@@ -61,6 +65,10 @@ REMEDIES: Mapping[HandlerName, str] = {
     HandlerName.KEEPER_CHANNEL: "the keeper is replaced",
     HandlerName.STATUS_LISTENER: _PAUSED,
     HandlerName.STATUS_SESSION: _CLOSED,
+    HandlerName.STATUS_LINE: "the status process is replaced",
+    HandlerName.STATUS_ORDERS: _PAUSED,
+    HandlerName.STATUS_PROCESS: "it is tried again",
+    HandlerName.STATUS_REPORT: _PAUSED,
     HandlerName.CONTROL_LISTENER: _PAUSED,
     HandlerName.CONTROL_SESSION: _CLOSED,
     HandlerName.NEW_MASTER: "the new master is ended",

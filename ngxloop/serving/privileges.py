@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from ngxloop.serving.errors import ConfigError
 
+NOBODY = 65534  # the user and group that have no rights: filesystems map unknown ones to it
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 _PR_SET_NO_NEW_PRIVS = 38
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -39,7 +40,7 @@ class Identity:
         else:
             os.setgroups([self.gid])
         os.setuid(self.uid)
-        _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+        set_dumpable(True)
 
     def variables(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return HOME, USER and LOGNAME of this user, where the environment has ours or none.
@@ -60,6 +61,11 @@ def drops_rights(identity: Identity | None) -> bool:
     Only root has an identity to take on.
     """
     return identity is not None and identity.uid != 0
+
+
+def set_dumpable(is_dumpable: bool) -> None:
+    """Let processes of our user look into this one, and its crash leave a core file; or not."""
+    _libc.prctl(_PR_SET_DUMPABLE, int(is_dumpable), 0, 0, 0)
 
 
 def refuse_new_privileges() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ngxloop.serving.config import Config
 from ngxloop.serving.control import CommandError, Control
+from ngxloop.serving.crew import Crew
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.inheritance import STATUS, Heirloom, Predecessor
 from ngxloop.serving.listeners import Listeners
@@ -16,7 +17,7 @@ from ngxloop.serving.orders import Order
 from ngxloop.serving.plaintext import one_line
 from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.status import Status
-from ngxloop.serving.statuspage import StatusPage
+from ngxloop.serving.statusservice import StatusService
 from ngxloop.serving.succession import Succession
 from ngxloop.serving.titles import set_title
 
@@ -40,6 +41,7 @@ class Reception:
         self,
         config: Config,
         poller: Poller,
+        crew: Crew,
         status: Status,
         succession: Succession,
         predecessor: Predecessor | None,
@@ -49,13 +51,15 @@ class Reception:
         self._poller = poller
         self._opened = contextlib.ExitStack()  # one that cannot be closed keeps no other open
         self._worker_closers: list[Callable[[], None]] = []
-        self._page: StatusPage | None = None
+        self._page: StatusService | None = None
         self._is_answering = False  # the page is ours, not that of the master before us
+        self._crew = crew
+        self._config = config
         self._notifier = Notifier(os.environ, is_heir=predecessor is not None)
         self._opened.callback(set_title(f"master [{config.app}]"))
         try:
             if config.status_bind is not None:
-                self._open_page(config.status_bind, predecessor)
+                self._open_page(predecessor)
         except BaseException:
             self.close()
             raise
@@ -75,6 +79,11 @@ class Reception:
         """Return the sockets that a successor needs."""
         return self._page.leave() if self._page else []
 
+    def reopen_logs(self) -> None:
+        """Let the status process write to the new error log."""
+        if self._page is not None:
+            self._page.reopen_log()
+
     def close(self) -> None:
         """End all conversations."""
         self._opened.close()
@@ -89,6 +98,7 @@ class Reception:
 
     def tell_serving(self) -> None:
         """We serve, for the first time or after a reload."""
+        self._report()
         self._notifier.ready(self._summary())
 
     def tell_first_serving(self) -> None:
@@ -103,6 +113,7 @@ class Reception:
 
     def tell_ending(self) -> None:
         """We end; if another master serves, the service does not."""
+        self._report()
         if self._succession.predecessor_pid and self._page is not None:
             self._page.give_way()
         self._succession.tell_ending()
@@ -112,6 +123,11 @@ class Reception:
     def tell_alone(self) -> None:
         """Our successor is gone: we are the service again."""
         self._notifier.status(self._summary())
+
+    def _report(self) -> None:
+        """Let the status process know at once: a master that is slow next does not hide it."""
+        if self._page is not None:
+            self._page.report()
 
     def _summary(self) -> str:
         snapshot = self._status.snapshot()
@@ -134,9 +150,12 @@ class Reception:
         else:
             self._answer()
 
-    def _open_page(self, address: str, predecessor: Predecessor | None) -> None:
+    def _open_page(self, predecessor: Predecessor | None) -> None:
         known = predecessor.listeners(STATUS) if predecessor else Listeners()
-        self._page = page = StatusPage(address, self._poller, self._status, known)
+        crew = self._crew
+        self._page = page = StatusService(
+            self._config, self._poller, self._status, crew.board, crew.adopt, known
+        )
         known.close(keep=page.listeners, leave_files=True)
         self._opened.callback(lambda: page.close(leave_files=self._succession.is_shared))
         self._worker_closers.append(page.close_in_worker)
@@ -146,6 +165,7 @@ class Reception:
             self._wait_for_predecessor()
         for found in page.describe():
             log.info("status on %s", found)
+        page.start()
 
 
 def _commands(orderly: Orderly, status: Status) -> dict[str, Callable[[Mapping[str, Any]], Any]]:

@@ -1,7 +1,12 @@
-"""A snapshot of the status as text: for people, for Prometheus, and as nginx's stub_status."""
+"""A snapshot of the status as text: for people, for Prometheus, and as nginx's stub_status.
+
+Rule: texts in it are escaped here once more, wherever they have come from; a terminal obeys them.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from ngxloop.serving.plaintext import one_line
 
 Snapshot = Mapping[str, Any]
 
@@ -88,10 +93,11 @@ def _headline(snapshot: Snapshot) -> str:
     reloads = snapshot["reloads"]
     if reloads["failed"]:
         line += (
-            f"\n{_counted(reloads['failed'], 'reload')} failed, the last one: {reloads['error']}"
+            f"\n{_counted(reloads['failed'], 'reload')} failed, the last one: "
+            f"{one_line(reloads['error'])}"
         )
     if failed := sum(count for _, count in _failures(snapshot)):
-        last = snapshot["failures"]["last"]
+        last = one_line(snapshot["failures"]["last"])
         line += f"\n{_counted(failed, 'failure')} of the master's handlers, the last one: {last}"
     if malformed := _malformed(snapshot):
         line += f"\n{_counted(malformed, 'worker')} ended for a malformed message"
@@ -107,7 +113,7 @@ def _counted(count: int, noun: str) -> str:
 def _listener_lines(snapshot: Snapshot) -> Iterable[str]:
     for one in snapshot["listeners"]:
         queue = "" if one["limit"] is None else f": {one['queue']} of {one['limit']} wait"
-        yield f"listening on {one['address']}{queue}"
+        yield f"listening on {one_line(one['address'])}{queue}"
 
 
 def _cell(key: str, value: Any) -> str:
@@ -117,7 +123,7 @@ def _cell(key: str, value: Any) -> str:
         return f"{value / 2**20:.1f}"
     if key == "lag":
         return f"{value * 1000:.0f}"
-    return f"{value:.0f} s" if key == "age" else str(value)
+    return f"{value:.0f} s" if key == "age" else one_line(str(value))
 
 
 def _states(workers: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
@@ -159,7 +165,7 @@ def _label(**labels: Any) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return one_line(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _metric(name: str, kind: str, samples: Iterable[tuple[str, Any]]) -> str:

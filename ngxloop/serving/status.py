@@ -1,4 +1,4 @@
-"""How things are: one snapshot of master and workers, from the scoreboard, the kernel and records.
+"""How things are: what the master knows of itself, its workers and its sockets.
 
 Nothing is asked of the workers, so a stuck one hides nothing.
 """
@@ -10,15 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ngxloop.serving.failures import Failures
+from ngxloop.serving.figures import complete
 from ngxloop.serving.generations import Generations
-from ngxloop.serving.health import resident_bytes
 from ngxloop.serving.listeners import describe_address
 from ngxloop.serving.places import Place
 from ngxloop.serving.queues import read_queue
 from ngxloop.serving.states import State
 from ngxloop.serving.succession import Succession
-
-_COUNTERS = ("accepted", "requests", "missed", "left", "pauses")
 
 
 class Status:
@@ -60,13 +58,17 @@ class Status:
 
     def snapshot(self) -> dict[str, Any]:
         """Return everything, as JSON can say it."""
+        return complete(self.report(), self._generations.crew.board)
+
+    def report(self) -> dict[str, Any]:
+        """Return what only the master knows; figures.complete() adds the rest."""
         generations = self._generations
         reloads = generations.reloads
         return {
             "pid": os.getpid(),
             "state": self.state,
             "ready": self.is_ready,
-            "uptime": round(time.monotonic() - self._started_at, 3),
+            "started_at": self._started_at,
             "generation": generations.serving.number if generations.serving else 0,
             "workers_wanted": generations.count,
             "reloads": {"ok": reloads.ok, "failed": reloads.failed, "error": reloads.error},
@@ -78,8 +80,7 @@ class Status:
             "successor": self._succession.successor_pid,
             "predecessor": self._succession.predecessor_pid,
             "listeners": self._listeners(),
-            "workers": [self._worker(place) for place in generations.places],
-            "totals": self._totals(),
+            "workers": [_worker(place) for place in generations.places],
         }
 
     def _listeners(self) -> list[dict[str, Any]]:
@@ -90,42 +91,21 @@ class Status:
             *({"address": one.address, "queue": one.queue, "limit": one.limit} for one in kept),
         ]
 
-    def _worker(self, place: Place) -> dict[str, Any]:
-        history = place.history
-        told: dict[str, Any] = {
-            "worker": place.number,
-            "generation": place.generation.number,
-            "pid": place.pid,
-            "slot": place.slot,
-            "state": place.state.name.lower(),
-            "respawns": max(0, history.spawn_count - 1),
-            "last_exit": history.last_exit,
-        }
-        if place.is_live:
-            told |= self._process(place)
-        return told
 
-    def _process(self, place: Place) -> dict[str, Any]:
-        values = self._generations.crew.board.read(place.slot)
-        beat = values["beat_ns"] / 1e9
-        is_busy = beat and not values["waiting"]
-        return {
-            "age": round(time.monotonic() - place.started_at, 3),
-            "connections": values["active"],
-            "accepted": values["accepted"],
-            "requests": values["requests"],
-            "gated": values["gated"],
-            # for how long the present turn of its loop has lasted
-            "lag": round(max(0.0, time.monotonic() - beat), 3) if is_busy else 0.0,
-            "rss": resident_bytes(place.pid),
-        }
-
-    def _totals(self) -> dict[str, int]:
-        """Return the sums over all slots: counters go on when a slot has another worker."""
-        board = self._generations.crew.board
-        slots: list[Any] = [board.read(slot) for slot in range(board.slot_count)]
-        totals = {name: sum(slot[name] for slot in slots) for name in _COUNTERS}
-        return {"connections": sum(slot["active"] for slot in slots), **totals}
+def _worker(place: Place) -> dict[str, Any]:
+    history = place.history
+    told: dict[str, Any] = {
+        "worker": place.number,
+        "generation": place.generation.number,
+        "pid": place.pid,
+        "slot": place.slot,
+        "state": place.state.name.lower(),
+        "respawns": max(0, history.spawn_count - 1),
+        "last_exit": history.last_exit,
+    }
+    if place.is_live:
+        told["started_at"] = place.started_at
+    return told
 
 
 def _is_ready(place: Place) -> bool:

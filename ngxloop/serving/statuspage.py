@@ -1,22 +1,19 @@
-"""The status over HTTP, answered by the master itself: for load balancers and Prometheus.
+"""The status over HTTP: what a request is answered; for load balancers and Prometheus.
 
-HTTP/1.0, GET, one request a connection; sessions.py bounds them. A successor takes the socket over.
-While two masters run one of them answers, see succession.py.
+HTTP/1.0, GET, one request a connection; sessions.py bounds them. A master that has not reported for
+STALE_SECONDS is stuck: /healthz and /readyz are 503 then, and the others say so. While two masters
+run one of them answers, see succession.py.
 """
 
 import json
-import socket
+from collections.abc import Callable
+from typing import Any
 
-from ngxloop.serving.binds import parse_bind
 from ngxloop.serving.handlernames import HandlerName
-from ngxloop.serving.inheritance import STATUS, Heirloom
-from ngxloop.serving.listeners import Listeners, describe_address
-from ngxloop.serving.opening import open_listeners
-from ngxloop.serving.poller import Poller
 from ngxloop.serving.reports import prometheus, stub
-from ngxloop.serving.sessions import BACKLOG, QUESTION_BYTES, Dialogue, Sessions
-from ngxloop.serving.status import Status
+from ngxloop.serving.sessions import QUESTION_BYTES, Dialogue
 
+STALE_SECONDS = 3.0  # a master reports every second; it forks and loads between two turns
 _TEXT = "text/plain; charset=utf-8"
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
 _REASONS = {
@@ -26,70 +23,31 @@ _REASONS = {
     405: "Method Not Allowed",
     431: "Request Header Fields Too Large",
 }
+_PATHS = frozenset({"/", "/status.json", "/metrics", "/healthz", "/readyz"})
 
 
 class StatusPage:
-    """The listening socket and what it answers.
+    """Answers requests.
 
-    Raises:
-        StartError: It cannot be opened.
+    Args:
+        find_snapshot: Returns the newest snapshot of the status, and its age in seconds.
     """
 
-    def __init__(self, address: str, poller: Poller, status: Status, known: Listeners) -> None:
-        self._status = status
-        bind = parse_bind(address)
-        self.listeners: Listeners = open_listeners([bind], BACKLOG, 0o666, known=known)
-        dialogue = Dialogue(
+    def __init__(self, find_snapshot: Callable[[], tuple[dict[str, Any], float]]) -> None:
+        self._find_snapshot = find_snapshot
+
+    @property
+    def dialogue(self) -> Dialogue:
+        """Return the protocol of a listening socket."""
+        return Dialogue(
             HandlerName.STATUS_LISTENER,
             HandlerName.STATUS_SESSION,
             end=b"\r\n\r\n",
-            answer=self._answer,
+            answer=self.answer,
             too_long=_page(431, _TEXT, f"a request has at most {QUESTION_BYTES} bytes\n"),
         )
-        self._sessions: list[Sessions] = []
-        try:
-            for sock in self.sockets:
-                self._sessions.append(Sessions(poller, sock, dialogue))
-        except BaseException:
-            self.close(leave_files=bool(known.opened))
-            raise
 
-    @property
-    def sockets(self) -> list[socket.socket]:
-        """Return the sockets: a host name can have several addresses."""
-        return list(self.listeners.sockets)
-
-    def describe(self) -> list[str]:
-        """Return the addresses."""
-        return [describe_address(sock) for sock in self.sockets]
-
-    def leave(self) -> list[Heirloom]:
-        """Return what a successor needs."""
-        return [Heirloom(STATUS, one.key, one.sock.fileno()) for one in self.listeners.opened]
-
-    def give_way(self) -> None:
-        """Let the successor answer."""
-        for sessions in self._sessions:
-            sessions.pause()
-
-    def take_back(self) -> None:
-        """Answer again."""
-        for sessions in self._sessions:
-            sessions.resume()
-
-    def close(self, leave_files: bool = False) -> None:
-        """Stop answering."""
-        for sessions in self._sessions:
-            sessions.close()
-        self.listeners.close(leave_files=leave_files)
-
-    def close_in_worker(self) -> None:
-        """Close a worker's copies."""
-        for sessions in self._sessions:
-            sessions.close_in_worker()
-        self.listeners.close()
-
-    def _answer(self, question: bytes) -> bytes:
+    def answer(self, question: bytes) -> bytes:
         """Answer a request; only its first line matters, and is taken apart in linear time."""
         method, path = _parse(question.partition(b"\r\n")[0])
         if not path:
@@ -100,20 +58,29 @@ class StatusPage:
         return _page(code, kind, text, is_head=method == b"HEAD")
 
     def _find(self, path: str) -> tuple[int, str, str]:
-        status = self._status
+        if path not in _PATHS:
+            return 404, _TEXT, "there are /, /status.json, /metrics, /healthz, /readyz\n"
+        snapshot, age = self._find_snapshot()
+        is_stale = age > STALE_SECONDS
+        if is_stale:
+            snapshot |= {"state": "not responding", "ready": False}
         match path:
             case "/":
-                return 200, _TEXT, stub(status.snapshot())
+                return 200, _TEXT, stub(snapshot)
             case "/status.json":
-                return 200, "application/json", json.dumps(status.snapshot()) + "\n"
+                return 200, "application/json", json.dumps(snapshot) + "\n"
             case "/metrics":
-                return 200, _METRICS, prometheus(status.snapshot())
-            case "/healthz":
-                return 200, _TEXT, "ok\n"
-            case "/readyz":
-                return (200, _TEXT, "ready\n") if status.is_ready else (503, _TEXT, "not ready\n")
+                return 200, _METRICS, prometheus(snapshot)
+            case _ if is_stale:
+                return 503, _TEXT, f"the master has not responded for {age:.0f} s\n"
             case _:
-                return 404, _TEXT, "there are /, /status.json, /metrics, /healthz, /readyz\n"
+                return _probe(path, is_ready=snapshot["ready"])
+
+
+def _probe(path: str, *, is_ready: bool) -> tuple[int, str, str]:
+    if path == "/healthz":
+        return 200, _TEXT, "ok\n"
+    return (200, _TEXT, "ready\n") if is_ready else (503, _TEXT, "not ready\n")
 
 
 def _parse(line: bytes) -> tuple[bytes, str]:

@@ -205,6 +205,20 @@ def public_copy(folder: Path) -> None:
         path.chmod(0o755)
 
 
+def status_process(master: int) -> int:
+    """Return the child of a master that answers for the status: the one that may not fork."""
+    for pid in children(master):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if re.search(r"Max processes +0 +0 ", Path(f"/proc/{pid}/limits").read_text()):
+                return pid
+    return 0
+
+
+def children(pid: int) -> list[int]:
+    """Return the children of a process."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def wait_gone(*pids: int) -> None:
     """Wait until the processes, which need not be our children, have ended."""
     for pid in pids:

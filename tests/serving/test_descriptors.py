@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.support import APPS, command, run_to_end, wait_gone
+from tests.serving.support import (
+    APPS,
+    children,
+    command,
+    run_to_end,
+    status_process,
+    wait_gone,
+)
 from tests.support.waiting import wait_until_blocking
 
 # What each is for: input, output and errors, the log of requests, the addresses, the orders, the
@@ -20,16 +27,18 @@ INHERITED = Counter(
 WORKER = INHERITED + Counter({"eventpoll": 1, "bell": 1, "pipe": 2, "master's pipe": 1})
 LOADER = INHERITED - Counter({"listening": 2})  # which come with each worker
 _NAMES = {"anon_inode:[eventpoll]": "eventpoll", "anon_inode:[eventfd]": "bell"}
+STATUS = Counter({"null": 2, "error.log": 1, "channel": 1, "listening": 1, "eventpoll": 1})
 
 
-def children(pid):
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def forked(pid):
+    """Return the children of a master, without the process that answers for the status."""
+    return [one for one in children(pid) if one != status_process(pid)]
 
 
 def workers_of(pid, count=2):
     """Wait for the end of the keeper, which is needed until it is known what APP is."""
-    wait_until_blocking(lambda: len(children(pid)) == count, "the end of the keeper")
-    return children(pid)
+    wait_until_blocking(lambda: len(forked(pid)) == count, "the end of the keeper")
+    return forked(pid)
 
 
 def links(pid):
@@ -88,6 +97,11 @@ def test_worker_has_what_it_needs_and_nothing_of_the_masters(master):
     assert [kinds(one, pid) for one in workers_of(pid)] == [WORKER, WORKER]
 
 
+def test_status_process_has_what_it_needs_and_nothing_of_the_masters(master):
+    pid = master()
+    wait_until_blocking(lambda: kinds(status_process(pid), pid) == STATUS, "the status process")
+
+
 def test_process_that_preloads_and_its_workers_have_no_more(master):
     pytest.importorskip("setproctitle")  # by which the processes are told apart
     pid = master("--preload")
@@ -100,7 +114,7 @@ def test_process_that_preloads_and_its_workers_have_no_more(master):
 def test_process_that_watches_has_its_logs_only(master):
     pytest.importorskip("watchfiles")
     pid = master("--reload", "--preload")
-    (watcher,) = [one for one in children(pid) if "watcher" in title(one)]
+    (watcher,) = [one for one in forked(pid) if "watcher" in title(one)]
     shared = {name: count for name, count in kinds(watcher, pid).items() if name in INHERITED}
     assert shared == {"null": 2, "error.log": 1, "access.log": 1}
 

@@ -6,6 +6,7 @@ about, and what must be seen when it has failed; a handler that is not in the ta
 
 import contextlib
 import dataclasses
+import json
 import os
 import re
 import resource
@@ -17,7 +18,7 @@ import pytest
 
 from ngxloop.serving.handlernames import HandlerName
 from tests.serving.faulty_support import MANY, FaultyMaster, reloads, until, until_ready
-from tests.serving.support import connect, http_get, receive_line
+from tests.serving.support import connect, http_get, receive_line, status_process
 
 # What brings a handler about ---------------------------------------------------------------------
 
@@ -66,7 +67,7 @@ def ask_control(master):
 
 
 def be_silent(master):
-    with connect(master.status_address) as sock:
+    with connect(master.control) as sock:
         assert sock.recv(1) == b""
 
 
@@ -75,9 +76,13 @@ def take_descriptors(master):
     pid = master.server.pid
     limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
-    with connect(master.status_address):
+    with connect(master.control):
         master.server.logged("cannot accept a question")
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+
+
+def kill_status_process(master):
+    os.kill(status_process(master.server.pid), signal.SIGKILL)
 
 
 def reload_slowly(master):
@@ -202,6 +207,10 @@ CASES = {
     N.KEEPER_RESTART: Case(kill_keeper, has_keeper, PROGRAM, repeats=True),
     N.STATUS_LISTENER: Case(ask_status, is_answered, repeats=True),
     N.STATUS_SESSION: Case(ask_status, is_closed),
+    N.STATUS_LINE: Case(ask_status, is_closed_or_answered),
+    N.STATUS_ORDERS: Case(send(signal.SIGUSR1), goes_on, repeats=True),
+    N.STATUS_PROCESS: Case(kill_status_process, goes_on, repeats=True),
+    N.STATUS_REPORT: Case(wait, goes_on, repeats=True),
     N.CONTROL_LISTENER: Case(ask_control, is_answered, repeats=True),
     N.CONTROL_SESSION: Case(ask_control, is_closed_or_answered),
     N.NEW_MASTER: Case(send(signal.SIGUSR2), upgrade_is_taken_back),
@@ -251,10 +260,15 @@ def test_handler_that_raises_ends_its_owner_only(start_faulty, name):
     # Each failure is counted; at most one in ten seconds is logged.
     assert 1 <= count_lines(master, name) <= 2 + (time.monotonic() - began) / 10
     if not case.has_ended:
-        assert master.status["failures"]["handlers"][name] == raised
+        assert failures(master)["handlers"][name] == raised
         until_ready(master)
         goes_on(master)
         assert master.server.end() == 0
+
+
+def failures(master):
+    """Return the failures of the master and of the process that answers for the status."""
+    return json.loads(http_get(master.status_address, "/status.json")[1])["failures"]
 
 
 def see_failure(master, name, times):

@@ -47,6 +47,21 @@ def test_labels_are_escaped():
     assert 'ngxloop_listen_queue{addr="unix:/a\\"b"} 3\n' in prometheus(SNAPSHOT)
 
 
+def test_untrusted_text_is_escaped():
+    hostile = "\x1b[2J\nngxloop_up 1\u202e\x9b"
+    worker = {**SNAPSHOT["workers"][0], "last_exit": hostile, "state": hostile}
+    snapshot = {
+        **SNAPSHOT,
+        "workers": [worker],
+        "listeners": [{"address": hostile, "queue": 3, "limit": 7}],
+        "reloads": {"ok": 1, "failed": 1, "error": hostile},
+        "failures": {"handlers": {"poll": 1}, "last": hostile, "malformed_messages": 0},
+    }
+    for text in (table(snapshot), prometheus(snapshot)):
+        assert all(line.isprintable() for line in text.splitlines())
+        assert text.count("\nngxloop_up") <= 1
+
+
 def test_table_counts_one_and_several():
     first = table(SNAPSHOT).partition("\n")[0]
     assert ", 1 worker, up 5 s, 1 connection, 12345678901 accepted, 2 requests" in first
