@@ -68,6 +68,7 @@ class ProgramWatch:
         """Look, if it is time to."""
         if self._due is None or time.monotonic() < self._due:
             return
+        self._due = None  # an order may come while we look
         found = find_listener(self._shared, self._known)
         if found is None:
             self._arm(next_interval(self._interval))
