@@ -5,9 +5,10 @@ request that is on its way to one is lost. So from the beginning of the drain un
 --idle-grace, every answer says `Connection: close`, as those of applications do. A client which has
 read that sends nothing more on the connection.
 
-How it works. A WorkerLoop notes what its listeners make. Of that, the protocols of two servers are
-known: uvicorn's (h11 and httptools) and aiohttp's. They are recognised by their module, because
-this file imports neither. Other servers are told by their signal only.
+How it works. A WorkerLoop notes what its listeners make. Of that, the protocols of three servers
+are known: uvicorn's (h11 and httptools), aiohttp's, and the streams of hypercorn, whose callback
+has the configuration in its closure. They are recognised by their module, because this file imports
+none of them. Other servers are told by their signal only.
 
 The trap: aiohttp offers nothing public for this once its application is frozen. If a version has
 other names, its connections are closed as if this file did not exist (test_keepalive.py sees it).
@@ -24,6 +25,8 @@ Factory = Callable[[], Any]
 CLOSE_HEADER: Header = (b"connection", b"close")
 _UVICORN = frozenset({"uvicorn.protocols.http.h11_impl", "uvicorn.protocols.http.httptools_impl"})
 _AIOHTTP = "aiohttp.web_server"
+_HYPERCORN = "hypercorn.asyncio.run"
+_HYPERCORN_CONFIG = "hypercorn.config"
 
 
 class Connections:
@@ -32,6 +35,7 @@ class Connections:
     def __init__(self) -> None:
         self._protocols: weakref.WeakSet[Any] = weakref.WeakSet()  # uvicorn's
         self._servers: weakref.WeakSet[Any] = weakref.WeakSet()  # aiohttp's
+        self._configs: weakref.WeakSet[Any] = weakref.WeakSet()  # hypercorn's
         self._is_ending = False
 
     def noting(self, factory: Factory) -> Factory:
@@ -46,6 +50,8 @@ class Connections:
                 self._protocols.add(protocol)
                 if self._is_ending:
                     close_after_answer(protocol, Closer(protocol.app))
+            elif (callback := getattr(protocol, "_client_connected_cb", None)) is not None:
+                self._configs.update(_hypercorn_configs(callback))
             return protocol
 
         return make
@@ -60,6 +66,8 @@ class Connections:
         for server in list(self._servers):
             with contextlib.suppress(AttributeError):  # another version of aiohttp: see above
                 _close_after_aiohttp_answers(server)
+        for config in self._configs:
+            config.keep_alive_max_requests = 0  # of a connection, after which it says that it ends
 
 
 def _is_of(found: object, modules: Iterable[str]) -> bool:
@@ -139,3 +147,16 @@ def _closing_requests(factory: Callable[..., Any]) -> Callable[..., Any]:
         return factory(message, *rest)
 
     return make
+
+
+# hypercorn ---------------------------------------------------------------------------------------
+
+
+def _hypercorn_configs(callback: Any) -> list[Any]:
+    """Return the configuration of the server that a callback of streams belongs to."""
+    if getattr(callback, "__module__", None) != _HYPERCORN:
+        return []
+    cells = getattr(callback, "__closure__", None) or ()
+    return [
+        cell.cell_contents for cell in cells if _is_of(cell.cell_contents, (_HYPERCORN_CONFIG,))
+    ]

@@ -16,6 +16,7 @@ from tests.support.tls import CERTIFICATE, KEY, client_context
 CASES = {
     "uvicorn": ("uvicorn", "uvicorn_run.py", ["asyncio"], 20),
     "uvicorn over TLS": ("uvicorn", "uvicorn_tls.py", [str(CERTIFICATE), str(KEY)], 5),
+    "hypercorn": ("hypercorn", "hypercorn_serve.py", [], 5),
     "aiohttp": ("aiohttp", "aiohttp_run_app.py", [], 5),
 }
 CLIENTS = 6

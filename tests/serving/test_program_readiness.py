@@ -100,7 +100,7 @@ def test_program_that_does_not_listen_is_told_of_the_option(start, text):
 
 def test_foreign_loop_is_named_that_runs_after_the_program_has_listened(start):
     server, address = start("before", BOUND_BEFORE)
-    server.serving().logged("runs on asyncio.unix_events.* and not on ngxloop")
+    server.logged("runs on asyncio.unix_events.* and not on ngxloop")
     with connect(address) as sock:
         assert receive_line(sock) == b"hello\n"
     assert server.end() == 0
