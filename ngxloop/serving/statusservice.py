@@ -4,7 +4,7 @@ Rules.
 1. The master waits for nothing that the process does. A report replaces the one before in memory; a
    byte that finds the line full is left out, and an order that does ends the process.
 2. What the process sends is a wish for a report and nothing else; it is read and forgotten. Reports
-   on demand are at least PAUSE_SECONDS apart.
+   on demand are at least GAP_SECONDS apart.
 3. A process that ends is started again, later each time it ends young. Connections wait in the
    queue of the listening socket meanwhile.
 """
@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.binds import parse_bind
-from ngxloop.serving.closing import close_with_queue
+from ngxloop.serving.closing import close_fds, close_with_queue, receive_with_fds
 from ngxloop.serving.config import YOUNG_SECONDS, Config
 from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.handlernames import HandlerName
@@ -39,9 +39,9 @@ from ngxloop.serving.status import Status
 from ngxloop.serving.statusprocess import PAUSE, REOPEN, REPORTED, RESUME, StatusProcess
 
 HEARTBEAT_SECONDS = 1.0  # a report comes at least this often; a third of STALE_SECONDS
-PAUSE_SECONDS = 0.01  # between two reports that were asked for
+GAP_SECONDS = 0.01  # between two reports that were asked for
 _END_SECONDS = 1.0  # for a process that was killed
-_WISHES_BYTES = 4096
+_WISH_BYTES = 1
 
 Adopt = Callable[[int, Callable[[int], None]], None]
 
@@ -183,6 +183,9 @@ class StatusService:
         self._start_later(delay)
 
     def _not_started(self) -> None:
+        if self._pid:  # it was forked, and cannot be heard: it ends with its line
+            self._close_line()
+            return
         self._young_ends += 1
         self._start_later(respawn_delay(self._young_ends))
 
@@ -231,10 +234,12 @@ class StatusService:
     def _take_wishes(self) -> None:
         """Report; not again for a moment, whatever the process sends."""
         assert self._line is not None
-        wishes = b""
-        with contextlib.suppress(BlockingIOError):
-            wishes = self._line.recv(_WISHES_BYTES)
-        if not wishes:  # the end of file: it is reaped next
+        try:
+            wish, fds, _ = receive_with_fds(self._line, _WISH_BYTES)
+        except BlockingIOError:
+            return
+        close_fds(fds)
+        if not wish:  # the end of file: it is reaped next
             self._close_line()
             return
         self.report()
@@ -244,7 +249,7 @@ class StatusService:
         self._poller.remove(line.fileno())
         listen = functools.partial(self._listen_again, line)
         again = Handler(HandlerName.STATUS_LINE, listen, self._close_line)
-        self._poller.call_later(PAUSE_SECONDS, again)
+        self._poller.call_later(GAP_SECONDS, again)
 
     def _listen_again(self, line: socket.socket) -> None:
         if line is self._line:

@@ -159,15 +159,18 @@ def test_process_writes_to_the_log_that_was_opened_again(serve, tmp_path):
 def test_process_that_floods_its_line_costs_the_master_a_bounded_time(status):
     """Whoever has taken the process over has its line; its messages are wishes for reports."""
     line = take_line(status)
+    fd_count = len(os.listdir(f"/proc/{status.server.pid}/fd"))
     poll = select.poll()
     poll.register(line, select.POLLOUT)
     end = time.monotonic() + 1.0
     before = cpu_seconds(status.server.pid)
-    while time.monotonic() < end:
-        if poll.poll(100):
-            line.send(b"o" * 1000)
+    with line, socket.socket() as sent:
+        while time.monotonic() < end:
+            if poll.poll(100):
+                socket.send_fds(line, [b"o" * 1000], [sent.fileno()])
     assert cpu_seconds(status.server.pid) - before < 0.5  # a spinning master would use it all
-    line.close()
+    master = Path(f"/proc/{status.server.pid}/fd")
+    assert len(os.listdir(master)) <= fd_count
     status.server.send(signal.SIGHUP)
     status.server.logged("reloaded: generation 2 serves")
     assert status.ask("/readyz") == (200, b"ready\n")
