@@ -70,6 +70,18 @@ def test_process_of_root_has_no_rights(status):
 
 
 @AS_ROOT
+def test_process_can_only_read_the_scoreboard(status):
+    assert shared_memory(status.pid).count("r--s") == 1
+    assert shared_memory(status.server.pid).count("r--s") == 0
+
+
+def shared_memory(pid):
+    """Return the rights to each anonymous shared mapping."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return [line.split()[1] for line in lines if "/dev/zero" in line]
+
+
+@AS_ROOT
 def test_process_has_the_user_of_the_workers(serve_as):
     where = free_bind()
     server = serve_as("65533", "plain:Echo", "--status-bind", where).serving()
