@@ -41,7 +41,7 @@ from ngxloop.serving.logformats import Writer
 from ngxloop.serving.logs import log, reopen, set_up_logs
 from ngxloop.serving.options.logging import LogOptions
 from ngxloop.serving.parent import signal_on_parent_death
-from ngxloop.serving.privileges import refuse_tracing
+from ngxloop.serving.privileges import set_dumpable
 from ngxloop.serving.queues import read_queue
 from ngxloop.serving.sharing import Shared, SharedSockets
 from ngxloop.serving.titles import set_title
@@ -75,7 +75,7 @@ def run_keeper(channel: Channel, config: Config, master_pid: int, inherited: Inh
     except StartError as error:
         log.error("%s", error.line)
         return error.code
-    refuse_tracing()
+    set_dumpable(False)  # no process of the same user traces it
     if signal_on_parent_death(signal.SIGKILL, master_pid):  # setuid() undoes it
         keeper = _Keeper(channel)
         keeper.inherit(inherited)

@@ -64,7 +64,10 @@ def drops_rights(identity: Identity | None) -> bool:
 
 
 def set_dumpable(is_dumpable: bool) -> None:
-    """Let processes of our user look into this one, and its crash leave a core file; or not."""
+    """Let processes of our user trace this one and read its memory; or only root.
+
+    A crash leaves a core file, or none.
+    """
     _libc.prctl(_PR_SET_DUMPABLE, int(is_dumpable), 0, 0, 0)
 
 
@@ -77,11 +80,6 @@ def refuse_new_privileges() -> None:
     if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         errno = ctypes.get_errno()
         raise OSError(errno, f"prctl(PR_SET_NO_NEW_PRIVS) failed: {os.strerror(errno)}")
-
-
-def refuse_tracing() -> None:
-    """Let no process of the same user trace this one, or read its memory; only root may."""
-    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def find_identity(user: str | None, group: str | None) -> Identity | None:

@@ -105,9 +105,7 @@ class StatusProcess:
             self._identity.take_on()
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
         refuse_new_privileges()
-        set_dumpable(
-            False
-        )  # its memory is a copy of the master's: no process of that user reads it
+        set_dumpable(False)  # its memory is a copy of the master's
 
     # The line to the master --------------------------------------------------------------------
 
