@@ -103,8 +103,8 @@ class Reception:
 
     def tell_first_serving(self) -> None:
         """We serve, and show from now on that we are alive."""
-        self._answer()
         self.tell_serving()
+        self._answer()
         self._notifier.start_watchdog(self._poller)
 
     def tell_reloading(self) -> None:
@@ -113,9 +113,9 @@ class Reception:
 
     def tell_ending(self) -> None:
         """We end; if another master serves, the service does not."""
-        self._report()
         if self._succession.predecessor_pid and self._page is not None:
             self._page.give_way()
+        self._report()
         self._succession.tell_ending()
         if not self._succession.successor_pid:
             self._notifier.stopping()

@@ -18,6 +18,7 @@ import resource
 import select
 import signal
 import socket
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -153,10 +154,12 @@ class StatusProcess:
         self._is_asked = True
         poll = select.poll()
         poll.register(self._line, select.POLLIN)
-        if poll.poll(ASK_SECONDS * 1000):
+        deadline = time.monotonic() + ASK_SECONDS
+        while self._is_asked and not self._is_over:  # an order may come first
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                log.debug("the master has not reported within %g s", ASK_SECONDS)
+                return
             self._obey()
-        else:
-            log.debug("the master has not reported within %g s", ASK_SECONDS)
 
     def _add_failures(self, failures: dict[str, Any]) -> None:
         """Add our own: of the handlers of connections."""

@@ -110,14 +110,16 @@ class StatusService:
         return [Heirloom(STATUS, one.key, one.sock.fileno()) for one in self.listeners.opened]
 
     def give_way(self) -> None:
-        """Let the successor answer."""
+        """Let another master answer; what is still asked here is answered from the last report."""
         self._is_answering = False
         self._order(PAUSE)
 
     def take_back(self) -> None:
-        """Answer again."""
-        self._is_answering = True
-        self._order(RESUME)
+        """Answer, from a report of now on."""
+        if not self._is_answering:
+            self._is_answering = True
+            self.report()
+            self._order(RESUME)
 
     def reopen_log(self) -> None:
         """Let the process write to the standard error of the master."""
@@ -223,7 +225,12 @@ class StatusService:
         self.report()
 
     def report(self) -> None:
-        """Replace the report by one of now."""
+        """Replace the report by one of now, unless another master answers.
+
+        A process that has not read yet that it pauses would tell of our end, not of the service's.
+        """
+        if not self._is_answering:
+            return
         report = self._status.report()
         packed = json.dumps(report).encode()
         while len(packed) > SNAPSHOT_BYTES:  # thousands of workers

@@ -11,7 +11,14 @@ import pytest
 
 from ngxloop.serving.config import KILL_SECONDS, STACK_SECONDS, Config
 from ngxloop.serving.errors import ExitCode
-from tests.serving.support import connect, connection_to, http_get, receive_line, wait_gone
+from tests.serving.support import (
+    children,
+    connect,
+    connection_to,
+    http_get,
+    receive_line,
+    wait_gone,
+)
 from tests.support.waiting import wait_until_blocking
 
 MODES = ["fair", "mutex", "exclusive", "plain", "reuseport"]
@@ -153,9 +160,9 @@ def test_default_graceful_timeout_ends_before_service_managers_kill():
 def test_stopped_zygote_keeps_no_place_empty(serve):
     options = ["--preload", "--workers", "2", "--log-level", "debug"]
     server = serve("stuck:handle", *options).serving()
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
     pids = server.worker_pids(1)
-    (zygote,) = {int(child) for child in children} - set(pids)
+    wait_until_blocking(lambda: len(children(server.pid)) == 3, "the end of the keeper")
+    (zygote,) = set(children(server.pid)) - set(pids)
     os.kill(zygote, signal.SIGSTOP)
     os.kill(pids[0], signal.SIGKILL)
     server.logged("loads its application in each worker from now on")
