@@ -53,12 +53,13 @@ class Kind(enum.IntEnum):
     DROPPED = 10  # from the keeper: it has closed the socket of that number
     ACCUSED = 11  # from the keeper: the number of a line, and what was wrong with a message there
     REPORTED = 12  # from the keeper: the answer to REPORT is complete
+    UNTAKEN = 14  # from the keeper: a connection waits at one of its sockets that no worker takes
     LENT = 13  # the program has bound an address of --bind
     DRAIN = 64  # finish what you have, then exit; the payload is the time for it in seconds
     STOP = 65  # exit now
     ACCEPT = 67  # take every connection that waits: nobody will accept after this worker
     LOOK = 68  # look again whether a connection waits; every order means this, too
-    URGE = 77  # a connection waits that nobody takes: take it
+    URGE = 77  # a connection waits that no worker takes: take it
     BEGIN = 70  # to a worker of a zygote: you have been handed over to the master
     SPAWN = 69  # to a zygote: fork a worker for this channel; see preload.py
     REOPEN = 66  # open the log files again: they were renamed
@@ -131,6 +132,7 @@ FORMS: Mapping[Kind, Form] = {
     Kind.DROPPED: Form(Speaker.KEEPER, 18, _is_number),
     Kind.ACCUSED: Form(Speaker.KEEPER, REQUEST_BYTES, _is_json),
     Kind.REPORTED: Form(Speaker.KEEPER, 0, _is_empty),
+    Kind.UNTAKEN: Form(Speaker.KEEPER, 0, _is_empty),
     Kind.LENT: Form(Speaker.WORKER, REQUEST_BYTES, bytes.decode),
     Kind.DRAIN: Form(Speaker.MASTER, 32, _is_seconds),
     Kind.STOP: Form(Speaker.MASTER, 0, _is_empty),

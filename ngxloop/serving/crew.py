@@ -62,7 +62,7 @@ class Crew:
         self._others: dict[int, Callable[[int], None]] = {}  # children that are not workers
         self.slots_of_disowned: set[int] = set()  # of processes that got no place, and end
         children = Children(self.adopt, self._forget_in_child)
-        self.keepers: Keepers = Keepers(poller, children)
+        self.keepers: Keepers = Keepers(poller, children, self.urge_all)
         self.messages: Messages = Messages(owner, poller, self.expel, self.keepers.close_line)
 
     def adopt(self, pid: int, ended: Callable[[int], None]) -> None:
@@ -391,6 +391,11 @@ class Crew:
         """
         for place in self._places.values():
             place.nudge()
+
+    def urge_all(self) -> None:
+        """Let every worker take connections that no worker takes, see sentry.py."""
+        for place in self._places.values():
+            place.urge()
 
     def _drop_unused_sockets(self) -> None:
         """Close what the programs of older generations wanted, once those are gone."""

@@ -17,6 +17,8 @@ class HandlerName(enum.StrEnum):
     WORKER_CHANNEL = "worker channel"
     ZYGOTE_CHANNEL = "zygote channel"
     KEEPER_CHANNEL = "keeper channel"
+    KEEPER_ORDERS = "orders of the keeper"
+    KEEPER_LINE = "line to the keeper"
     STATUS_LISTENER = "status listener"
     STATUS_SESSION = "status session"
     STATUS_LINE = "status line"
@@ -63,6 +65,8 @@ REMEDIES: Mapping[HandlerName, str] = {
     HandlerName.WORKER_CHANNEL: _REPLACED,
     HandlerName.ZYGOTE_CHANNEL: "workers load the application themselves",
     HandlerName.KEEPER_CHANNEL: "the keeper is replaced",
+    HandlerName.KEEPER_ORDERS: "the keeper is replaced",
+    HandlerName.KEEPER_LINE: "the line is closed",
     HandlerName.STATUS_LISTENER: _PAUSED,
     HandlerName.STATUS_SESSION: _CLOSED,
     HandlerName.STATUS_LINE: "the status process is replaced",

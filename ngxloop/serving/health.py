@@ -19,7 +19,7 @@ from ngxloop.serving.config import DUMP_SECONDS, RSS_SECONDS, Config
 from ngxloop.serving.generations import Generations
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.heartbeats import Heartbeats, can_answer
-from ngxloop.serving.listeners import can_accept
+from ngxloop.serving.listeners import is_listening
 from ngxloop.serving.logs import log
 from ngxloop.serving.places import Place
 from ngxloop.serving.poller import Alarm, Handler, Poller
@@ -46,7 +46,7 @@ class Health:
         self._alarm: Alarm | None = None
         self._period = _LONGEST_PERIOD
         self._heartbeats = Heartbeats(0.0, 0.0)
-        self._sentry = Sentry(poller, self._find_shared_sockets, self._urge)
+        self._sentry = Sentry(poller, self._find_shared_sockets, generations.crew.urge_all)
         self._rss_at = 0.0
         self._relisten_at = 0.0
         self._queues = QueueWatch()
@@ -125,18 +125,13 @@ class Health:
     # Queues ------------------------------------------------------------------------------------
 
     def _find_shared_sockets(self) -> list[socket.socket]:
-        """Return the sockets of which a connection can go to more than one worker."""
+        """Return the sockets of --bind of which a connection can go to more than one worker."""
         generations = self._generations
         is_ready = [place.state is State.READY for place in generations.crew.places]
-        if sum(is_ready) <= 1:  # nobody else could take them
+        if sum(is_ready) <= 1:  # no other worker could take them
             return []
         bound = [one.sock for one in generations.listeners.opened if one.copy is None]
-        return [sock for sock in bound if _is_listening(sock)]
-
-    def _urge(self) -> None:
-        """Let all workers take what waits."""
-        for place in self._generations.crew.places:
-            place.urge()
+        return [sock for sock in bound if is_listening(sock)]
 
     # Hung --------------------------------------------------------------------------------------
 
@@ -223,10 +218,3 @@ def resident_bytes(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
     except (OSError, IndexError, ValueError):
         return 0
-
-
-def _is_listening(sock: socket.socket) -> bool:
-    """Say whether connections can come: epoll reports any other socket all the time."""
-    is_stream = sock.type == socket.SOCK_STREAM
-    is_open = bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
-    return is_stream and is_open and can_accept(sock)

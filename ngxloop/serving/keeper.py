@@ -9,8 +9,9 @@ not answer: then the keeper hangs, not the master. And its sockets outlive the w
 How it works. The master forks a keeper when the first worker that may need it starts, and gives it
 one end of a line for each worker; the worker has the other one. The keeper takes on the user, has
 one thread, and serves one message at a time (sharing.py). It tells the master the addresses that it
-keeps, and the workers that send nonsense. After an upgrade the keeper of the new master gets the
-sockets from the keeper of the old one, over a line between the two.
+keeps, the workers that send nonsense, and connections that no worker takes (sentry.py). After an
+upgrade the keeper of the new master gets the sockets from the keeper of the old one, over a line
+between the two.
 
 Rules.
 1. It never loads the application, executes no program and trusts the master only. No process of the
@@ -21,6 +22,7 @@ Rules.
 """
 
 import dataclasses
+import functools
 import json
 import select
 import signal
@@ -35,14 +37,17 @@ from ngxloop.serving.channel import Channel, Kind, Message, Speaker
 from ngxloop.serving.closing import close_socket
 from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.limits import HANDOVER_SECONDS, MESSAGES_PER_TURN
-from ngxloop.serving.listeners import describe_address
+from ngxloop.serving.handlernames import HandlerName
+from ngxloop.serving.limits import HANDOVER_SECONDS, MESSAGES_PER_TURN, SYNC_SECONDS
+from ngxloop.serving.listeners import describe_address, is_listening
 from ngxloop.serving.logformats import Writer
 from ngxloop.serving.logs import log, reopen, set_up_logs
 from ngxloop.serving.options.logging import LogOptions
 from ngxloop.serving.parent import signal_on_parent_death
+from ngxloop.serving.poller import WRITABLE, Alarm, Handler, Poller
 from ngxloop.serving.privileges import set_dumpable
 from ngxloop.serving.queues import read_queue
+from ngxloop.serving.sentry import Sentry
 from ngxloop.serving.sharing import Shared, SharedSockets
 from ngxloop.serving.titles import set_title
 
@@ -90,8 +95,9 @@ class _Keeper:
         self._channel = channel
         self._shared = SharedSockets(self._tell_kept, self._tell_dropped)
         self._askers: dict[int, tuple[Asker, Channel]] = {}  # by the descriptor of the line
-        self._handovers: dict[int, _Handover] = {}  # by the descriptor of the line
-        self._poll = select.poll()
+        self._poller = Poller()
+        self._sentry = Sentry(self._poller, self._find_listening, self._tell_untaken)
+        self._sync_alarm: Alarm | None = None
         self._orders: dict[Kind, Callable[[Message], object]] = {
             Kind.LINE: self._open_line,
             Kind.HANG_UP: lambda message: self._hang_up(int(message.payload)),
@@ -120,20 +126,17 @@ class _Keeper:
 
     def run(self) -> None:
         """Serve until the master has ended, or says so."""
-        self._poll.register(self._channel.fileno(), select.POLLIN)
+        handler = Handler(HandlerName.KEEPER_ORDERS, self._obey, self._give_up)
+        self._poller.add(self._channel.fileno(), handler)
+        self._sync_soon()
         while not self._is_over:
-            for fd, events in self._poll.poll():
-                self._handle(fd, events)
+            self._poller.wait(None)
 
     # Private -----------------------------------------------------------------------------------
 
-    def _handle(self, fd: int, events: int) -> None:
-        if fd == self._channel.fileno():
-            self._obey()
-        elif fd in self._handovers:
-            self._go_on(fd, is_broken=bool(events & (select.POLLHUP | select.POLLERR)))
-        elif fd in self._askers:
-            self._serve(fd)
+    def _give_up(self) -> None:
+        """End; the master has another keeper, with the sockets that the workers have."""
+        self._is_over = True
 
     # The master --------------------------------------------------------------------------------
 
@@ -147,8 +150,11 @@ class _Keeper:
 
     def _open_line(self, message: Message) -> None:
         line = Channel.of(message.fds[0], Speaker.BORROWER)
-        self._askers[line.fileno()] = Asker.unpack(message.payload), line
-        self._poll.register(line.fileno(), select.POLLIN)
+        asker, fd = Asker.unpack(message.payload), line.fileno()
+        self._askers[fd] = asker, line
+        serve, close = functools.partial(self._serve, fd), functools.partial(self._close_line, fd)
+        self._poller.add(fd, Handler(HandlerName.KEEPER_LINE, serve, close, asker.name))
+        self._sync_soon()
 
     def _hang_up(self, number: int) -> None:
         for fd, (asker, _) in list(self._askers.items()):
@@ -158,6 +164,7 @@ class _Keeper:
     def _report(self) -> None:
         for shared in self._shared:
             self._tell_kept(shared)
+        self._sync()
         self._channel.send_surely(Kind.REPORTED)
 
     def _end(self, message: Message) -> None:
@@ -173,6 +180,29 @@ class _Keeper:
 
     def _tell_dropped(self, number: int) -> None:
         self._channel.send_surely(Kind.DROPPED, str(number).encode())
+
+    # Connections that no worker takes ----------------------------------------------------------
+
+    def _sync_soon(self) -> None:
+        """Watch the sockets of now; a program binds several, and listens a moment later."""
+        if self._sync_alarm is None:
+            handler = Handler(HandlerName.ACCEPT_WATCH, self._sync)
+            self._sync_alarm = self._poller.call_later(SYNC_SECONDS, handler)
+
+    def _sync(self) -> None:
+        if self._sync_alarm is not None:
+            self._sync_alarm.cancel()
+            self._sync_alarm = None
+        self._poller.call(Handler(HandlerName.ACCEPT_WATCH, self._sentry.sync))
+
+    def _find_listening(self) -> list[socket.socket]:
+        if len(self._askers) <= 1:  # no other worker could take them
+            return []
+        return [one.sock for one in self._shared if is_listening(one.sock)]
+
+    def _tell_untaken(self) -> None:
+        """Let the master urge its workers; if it does not read, it is told again soon."""
+        self._channel.send(Kind.UNTAKEN)
 
     # Workers -----------------------------------------------------------------------------------
 
@@ -192,6 +222,7 @@ class _Keeper:
             self._channel.send_surely(Kind.ACCUSED, accusation)
         if not line.is_open:
             self._close_line(fd)
+        self._sync_soon()
 
     def _answer(self, asker: Asker, message: Message) -> None:
         if message.kind is Kind.BIND:
@@ -204,7 +235,7 @@ class _Keeper:
     def _close_line(self, fd: int) -> None:
         if fd in self._askers:
             asker, line = self._askers.pop(fd)
-            self._poll.unregister(fd)
+            self._poller.remove(fd)
             line.end()
             self._shared.forget(asker)
 
@@ -212,14 +243,18 @@ class _Keeper:
 
     def _begin_handover(self, message: Message) -> None:
         line = Channel.of(message.fds[0], Speaker.PREDECESSOR)
-        self._handovers[line.fileno()] = _Handover(line, self._shared.leave())
-        self._poll.register(line.fileno(), select.POLLOUT)
+        handover = _Handover(line, self._shared.leave())
+        go_on = functools.partial(self._go_on, handover)
+        end = functools.partial(self._end_handover, handover)
+        self._poller.add(line.fileno(), Handler(HandlerName.KEEPER_LINE, go_on, end), WRITABLE)
 
-    def _go_on(self, fd: int, is_broken: bool) -> None:
-        handover = self._handovers[fd]
-        if is_broken or not handover.go_on():
-            self._poll.unregister(fd)
-            del self._handovers[fd]
+    def _go_on(self, handover: "_Handover") -> None:
+        if _is_hung_up(handover.line) or not handover.go_on():
+            self._end_handover(handover)
+
+    def _end_handover(self, handover: "_Handover") -> None:
+        if handover.line.fileno() >= 0:
+            self._poller.remove(handover.line.fileno())
             handover.line.close()
 
     def _receive_all(self, line: Channel, deadline: float) -> bool:
@@ -259,6 +294,13 @@ class _Handover:
                 return True
             self._left.pop()
         return not self.line.send(Kind.END)
+
+
+def _is_hung_up(line: Channel) -> bool:
+    """Say whether the other end of a line is closed."""
+    poll = select.poll()
+    poll.register(line.fileno(), 0)  # POLLHUP and POLLERR come without being asked for
+    return bool(poll.poll(0))
 
 
 def _queue_of(sock: socket.socket) -> tuple[int | None, int | None]:

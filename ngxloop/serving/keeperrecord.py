@@ -47,6 +47,7 @@ class KeeperRecord:
         self.kept: dict[int, Kept] = {}
         self.is_asked: bool = False  # for a report that has not come yet
         self.is_lost: bool = False  # it is forked again later
+        self._has_untaken = False  # a connection, see take_untaken()
         self._started_at = 0.0  # monotonic
         self._young_ends = 0  # of processes in a row that died soon after the fork
 
@@ -94,8 +95,19 @@ class KeeperRecord:
             return self.kept.pop(int(message.payload), None) is not None
         if message.kind is Kind.ACCUSED:
             return self._note_accused(message.payload)
+        if message.kind is Kind.UNTAKEN:
+            self._has_untaken = True
+            return True
         self.is_asked = False
         return True
+
+    def take_untaken(self) -> bool:
+        """Say whether it has seen, since the last call, a connection that no worker takes.
+
+        However often it says so in a turn of the master, the workers are urged once.
+        """
+        has_untaken, self._has_untaken = self._has_untaken, False
+        return has_untaken
 
     # Private -----------------------------------------------------------------------------------
 

@@ -49,9 +49,17 @@ class Children:
 class Keepers:
     """Every keeper of a master."""
 
-    def __init__(self, poller: Poller, children: Children) -> None:
+    def __init__(self, poller: Poller, children: Children, urge: Callable[[], object]) -> None:
+        """Have none yet.
+
+        Args:
+            poller: The master's.
+            children: See there.
+            urge: Urges all workers to take what waits, see sentry.py.
+        """
         self._poller = poller
         self._children = children
+        self._urge = urge
         self._keepers: dict[Identity | None, KeeperRecord] = {}
         self._number = 0  # of the newest line
         self._inherited = Inherited()
@@ -250,6 +258,8 @@ class Keepers:
             count += 1
             if not keeper.note(message):
                 channel.refuse(f"an invalid {message.kind.name}")
+        if keeper.take_untaken():
+            self._urge()
         if not channel.is_open:
             self._lose(keeper, channel.fault)
         elif count:  # one that has just begun has said nothing, and is needed

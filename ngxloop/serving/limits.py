@@ -28,6 +28,8 @@ RENEWAL_SECONDS = 2.0
 # Between two reports of a keeper to the master. One that has not answered by the time of the second
 # report is killed: a keeper that hangs is replaced within ANSWER_SECONDS.
 REPORT_SECONDS = 5.0
+# How long after a message of a worker the keeper checks which of its sockets listen.
+SYNC_SECONDS = 0.5
 # How long a new keeper waits for the sockets of the one before, after an upgrade.
 HANDOVER_SECONDS = 5.0
 # How long a master that ends waits until its keeper has removed the socket files.

@@ -120,6 +120,13 @@ def can_accept(sock: socket.socket) -> bool:
     return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
+def is_listening(sock: socket.socket) -> bool:
+    """Say whether connections can come: epoll reports any other socket all the time."""
+    is_stream = sock.type == socket.SOCK_STREAM
+    is_open = bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    return is_stream and is_open and can_accept(sock)
+
+
 def describe_address(sock: socket.socket) -> str:
     """Return the address of a listening socket as a --bind value that would name it."""
     name = sock.getsockname()

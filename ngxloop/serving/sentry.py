@@ -1,19 +1,21 @@
-"""Sentry: sees connections that nobody takes, and urges the workers to take them.
+"""Sentry: sees connections that no worker takes, and has the workers urged to take them.
 
 The kernel may wake a worker for a connection that then does not accept: it is stopped, or another
-of its threads keeps the interpreter's lock. In mode mutex nobody else watches while a stopped
+of its threads keeps the interpreter's lock. In mode mutex no other one watches while a stopped
 worker has the mutex. The other workers sleep, and do not know.
 
+The master has one for the sockets of --bind, the keeper one for those of programs.
+
 How it works. An epoll instance of the sentry's own watches the shared listening sockets, and the
-poller of the master watches that instance: so a connection wakes the master. It then takes the
-instance out of its poller, and looks again LOOK_SECONDS later. If the queues are empty, as they
-nearly always are, the instance goes back. If at two looks in a row a connection waits, all workers
+poller of its process watches that instance: so a connection wakes the process. It then takes the
+instance out of its poller, and checks again LOOK_SECONDS later. If the queues are empty, as they
+nearly always are, the instance goes back. If at two checks in a row a connection waits, all workers
 are urged, and again every AGAIN_SECONDS as long as connections wait.
 
-What it costs. Workers: nothing. The master: while connections come, some ten system calls in each
-LOOK_SECONDS, however many come; while none comes, nothing. A connection that nobody takes waits for
-2 * LOOK_SECONDS or AGAIN_SECONDS, half a second, until the workers are urged. Workers that are too
-busy for the connections that come are urged in vain, twice a second.
+What it costs. Workers: nothing. Its process: while connections come, some ten system calls in each
+LOOK_SECONDS, however many come; while none comes, nothing. A connection that no worker takes waits
+for 2 * LOOK_SECONDS or AGAIN_SECONDS, half a second, until the workers are urged. Workers that are
+too busy for the connections that come are urged in vain, twice a second.
 """
 
 import select
@@ -32,9 +34,9 @@ class Sentry:
     """Watches the accept queues.
 
     Args:
-        poller: The master's.
+        poller: That of its process.
         find_sockets: Returns the listening sockets that several workers share.
-        urge: Urges all workers.
+        urge: Has all workers urged.
     """
 
     def __init__(

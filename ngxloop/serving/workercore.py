@@ -151,6 +151,7 @@ class WorkerCore:
                 | Kind.DROPPED
                 | Kind.ACCUSED
                 | Kind.REPORTED
+                | Kind.UNTAKEN
                 | Kind.LENT
             ):  # for the master or the keeper; the channel refuses them here
                 message.discard()

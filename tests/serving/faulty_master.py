@@ -32,8 +32,14 @@ from ngxloop.serving.handlernames import HandlerName
 _PLAN = Path(os.environ.get("FAULTY_PLAN", "/nonexistent"))
 _MASTER = os.getpid()
 _raised = {}  # by the number of the plan
-# Handlers of the process that answers for the status.
-_OTHERS = {HandlerName.STATUS_LISTENER, HandlerName.STATUS_SESSION, HandlerName.STATUS_ORDERS}
+# Handlers of the process that answers for the status, and of the keeper.
+_OTHERS = {
+    HandlerName.STATUS_LISTENER,
+    HandlerName.STATUS_SESSION,
+    HandlerName.STATUS_ORDERS,
+    HandlerName.KEEPER_ORDERS,
+    HandlerName.KEEPER_LINE,
+}
 
 
 def is_due(name):

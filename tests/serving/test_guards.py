@@ -18,7 +18,7 @@ import pytest
 
 from ngxloop.serving.handlernames import HandlerName
 from tests.serving.faulty_support import MANY, FaultyMaster, reloads, until, until_ready
-from tests.serving.support import connect, http_get, receive_line, status_process
+from tests.serving.support import children, connect, http_get, receive_line, status_process
 
 # What brings a handler about ---------------------------------------------------------------------
 
@@ -40,9 +40,8 @@ def kill_worker(master):
 
 
 def keepers(master):
-    folder = f"/proc/{master.server.pid}/task/{master.server.pid}/children"
-    with open(folder) as file:
-        return set(map(int, file.read().split())) - set(master.workers())
+    pid = master.server.pid
+    return set(children(pid)) - {status_process(pid), *master.workers()}
 
 
 def kill_keeper(master):
@@ -243,8 +242,27 @@ CASES = {
 }
 
 
+# They are not in the master: a new keeper, or line, comes for the one that has failed.
+IN_KEEPER = (N.KEEPER_ORDERS, N.KEEPER_LINE)
+
+
 def test_every_handler_has_its_case():
-    assert set(CASES) == set(HandlerName)
+    assert {*CASES, *IN_KEEPER} == set(HandlerName)
+
+
+@pytest.mark.parametrize("name", IN_KEEPER)
+def test_handler_of_the_keeper_that_raises_ends_its_owner_only(start_faulty, name):
+    master = start_faulty(PROGRAM)
+    until_ready(master)
+    (master.worker,) = master.workers()
+    master.let_fail(name, 1)
+    kill_worker(master)
+    until(lambda: master.raised == 1, f"{name} to raise")
+    master.let_work()
+    replaced(master)
+    has_keeper(master)
+    assert count_lines(master, name) == 1
+    assert master.server.end() == 0
 
 
 @pytest.mark.parametrize("name", CASES)

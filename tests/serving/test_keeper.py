@@ -137,6 +137,18 @@ def test_status_shows_the_sockets_of_programs_and_their_queues(several):
     assert found()[0]["queue"] == 0
 
 
+@pytest.mark.parametrize("mode", ["fair", "mutex"])
+def test_connection_that_a_stopped_worker_does_not_take_is_taken_by_another(several, mode):
+    options = ("--accept", mode, "--hang-timeout", "0")
+    server = several(["tcp", {"host": "127.0.0.1", "port": 0}], workers=2, options=options)
+    for pid in server.worker_pids(1):
+        os.kill(pid, signal.SIGSTOP)
+        for _ in range(3):
+            assert ask(server.address)["pid"] != pid
+        os.kill(pid, signal.SIGCONT)
+    assert server.end() == 0
+
+
 def test_keeper_that_was_killed_is_replaced_and_gets_what_the_workers_have(several, tmp_path):
     path = str(tmp_path / "a.sock")
     server = several(["tcp", {"host": "127.0.0.1", "port": 0}], ["unix", {"path": path}], workers=2)
