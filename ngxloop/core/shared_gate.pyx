@@ -12,8 +12,8 @@ another one.
 A gate with a heartbeat belongs to a master. It waits no longer than that, so that the master can
 tell an idle worker from one that is stopped: its loop turns. And on an idle server it does not
 check whether the others still accept: the master sees connections that no worker takes, and urges
-all workers (Scoreboard.wake(urge=True)). A worker that is urged accepts, whatever the scoreboard says,
-so that neither a stopped worker nor garbage in the memory keeps connections waiting.
+all workers (Scoreboard.wake(urge=True)). A worker that is urged accepts, whatever the scoreboard
+says, so that neither a stopped worker nor garbage in the memory keeps connections waiting.
 """
 
 import logging
