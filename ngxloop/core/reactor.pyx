@@ -202,10 +202,10 @@ cdef class Reactor(Waiting):
         """Let gate decide when this loop's listeners are watched; before any listener exists."""
         cdef Connection* bell = NULL
         self.check_open()
-        if self.gate.listener_count or type(self.gate) is not AcceptGate:
-            raise RuntimeError("this loop has listeners or an accept gate already")
         if gate.poller is not None:
             raise RuntimeError(f"{gate!r} belongs to another loop")
+        if self.gate.listener_count or type(self.gate) is not AcceptGate:
+            raise RuntimeError("this loop has listeners or an accept gate already")
         if gate.bell_fd >= 0:
             bell = watch_internal(self, gate.bell_fd, EPOLLIN | EPOLLET)
         gate.attach(self.poller, bell, self.waker)
