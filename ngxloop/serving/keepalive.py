@@ -10,7 +10,10 @@ are known: uvicorn's (h11 and httptools), aiohttp's, and the streams of hypercor
 has the configuration in its closure. They are recognised by their module, because this file imports
 none of them. Other servers are told by their signal only.
 
-The trap: aiohttp offers nothing public for this once its application is frozen. If a version has
+Trap 1: a protocol exists before connection_made(), behind TLS long before, and its server does not
+know it until then. So the end reaches every protocol that was made, not those that a server lists.
+
+Trap 2: aiohttp offers nothing public for this once its application is frozen. If a version has
 other names, its connections are closed as if this file did not exist (test_keepalive.py sees it).
 """
 
@@ -41,7 +44,7 @@ class Connections:
     def noting(self, factory: Factory) -> Factory:
         """Return a protocol factory that does the same, and notes what must be told."""
         if _is_of(factory, (_AIOHTTP,)):
-            self._servers.add(factory)
+            self._note_aiohttp_server(factory)
             return factory
 
         def make() -> Any:
@@ -65,9 +68,24 @@ class Connections:
             close_after_answer(protocol, Closer(protocol.app))
         for server in list(self._servers):
             with contextlib.suppress(AttributeError):  # another version of aiohttp: see above
-                _close_after_aiohttp_answers(server)
+                _close_after_answers_in_progress(server)
         for config in self._configs:
             config.keep_alive_max_requests = 0  # of a connection, after which it says that it ends
+
+    def _note_aiohttp_server(self, server: Any) -> None:
+        """Let its requests look as if their clients had asked for the end, once that has come."""
+        if server in self._servers:  # it has several listeners
+            return
+        self._servers.add(server)
+        with contextlib.suppress(AttributeError):  # another version of aiohttp: see above
+            make_request = server.request_factory
+
+            def make(message: Any, *rest: Any) -> Any:
+                if self._is_ending and not message.upgrade:
+                    message = message._replace(should_close=True)
+                return make_request(message, *rest)
+
+            server.request_factory = make
 
 
 def _is_of(found: object, modules: Iterable[str]) -> bool:
@@ -130,23 +148,12 @@ def _without_ours(headers: Iterable[Header]) -> list[Header]:
 # aiohttp -----------------------------------------------------------------------------------------
 
 
-def _close_after_aiohttp_answers(server: Any) -> None:
-    """Let requests look as if their clients had asked for the end of the connection."""
-    server.request_factory = _closing_requests(server.request_factory)
+def _close_after_answers_in_progress(server: Any) -> None:
+    """Let requests that are made already look as if their clients had asked for the end."""
     for handler in server.connections:
-        handler._request_factory = _closing_requests(handler._request_factory)
         request = handler._current_request
         if request is not None:
             request._message = request._message._replace(should_close=True)
-
-
-def _closing_requests(factory: Callable[..., Any]) -> Callable[..., Any]:
-    def make(message: Any, *rest: Any) -> Any:
-        if not message.upgrade:
-            message = message._replace(should_close=True)
-        return factory(message, *rest)
-
-    return make
 
 
 # hypercorn ---------------------------------------------------------------------------------------

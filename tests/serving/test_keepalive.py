@@ -1,5 +1,6 @@
 """Clients that keep their connections lose no request when a program is reloaded."""
 
+import asyncio
 import contextlib
 import http.client
 import signal
@@ -7,6 +8,7 @@ import threading
 
 import pytest
 
+from ngxloop.serving.keepalive import Connections
 from tests.serving.programs_support import PROGRAMS, Load
 from tests.serving.support import DEADLINE
 from tests.support.addresses import own_host
@@ -72,3 +74,28 @@ def test_no_request_on_a_kept_connection_is_lost_by_reloads(serve, name):
     assert load.failures == []
     assert server.end() == 0
     assert "Traceback" not in server.log
+
+
+async def test_the_end_reaches_a_connection_that_its_server_does_not_know_yet():
+    web = pytest.importorskip("aiohttp.web")
+    loop = asyncio.get_running_loop()
+    connections = Connections()
+
+    async def hello(request):
+        return web.Response(text="hello\n")
+
+    make_protocol = connections.noting(web.Server(hello))
+
+    def make_protocol_at_the_beginning_of_the_end():
+        loop.call_soon(connections.end)  # runs before connection_made()
+        return make_protocol()
+
+    async with await loop.create_server(
+        make_protocol_at_the_beginning_of_the_end, own_host(), 0
+    ) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        async with asyncio.timeout(DEADLINE):
+            answer = await reader.read()
+        writer.close()
+    assert b"Connection: close\r\n" in answer
