@@ -108,6 +108,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.parent",
         "serving.stacks",
         "serving.signaltimer",
+        "serving.pause",
         "serving.unseenlisteners",
         "serving.titles",
         "serving.limits",

@@ -12,7 +12,7 @@ which it has a handler, else by SIGINT, which cancels the main task of asyncio.r
 KeyboardInterrupt elsewhere. At the deadline it gets a SIGINT in any case.
 
 The trap: signal.pause() returns after every signal, ours included, and a program that waits in it
-for its end would end. So there is another pause(), which waits on.
+for its end would end. So there is another pause(), which waits on (pause.py).
 """
 
 import asyncio
@@ -33,6 +33,7 @@ from ngxloop.serving.foreignloop import ForeignLoopWatch
 from ngxloop.serving.keepalive import Connections
 from ngxloop.serving.logs import log, report
 from ngxloop.serving.nesting import plain_command
+from ngxloop.serving.pause import Pause
 from ngxloop.serving.programwatch import ProgramWatch
 from ngxloop.serving.states import State
 from ngxloop.serving.workercore import WorkerCore, make_sharing
@@ -55,7 +56,6 @@ class _Program:
         self._config = assignment.config
         self._pid = os.getpid()
         self._is_told = False  # to end
-        self._harmless_count = 0  # order signals that the program need not hear of
         self._sharing = make_sharing(assignment)
         self._sharing.connections = Connections()
         self._core = WorkerCore(assignment, self._sharing.borrower, self)
@@ -71,7 +71,7 @@ class _Program:
         self._loop_watch = ForeignLoopWatch(app)
         self._loop_watch.begin()
         self._listen_to_orders()
-        self._provide_pause()
+        Pause(_ORDER_SIGNAL).install()
         if self._config.ready_on == "start":
             self._become_ready()
         else:
@@ -188,24 +188,10 @@ class _Program:
         self._endings = Endings()
         self._core.read_orders()  # those that have arrived before
 
-    def _provide_pause(self) -> None:
-        original = signal.pause
-
-        def pause() -> None:
-            is_harmless = True
-            while is_harmless:
-                count = self._harmless_count
-                original()
-                is_harmless = count != self._harmless_count
-
-        signal.pause = pause
-
     def _handle_order_signal(self, *_: object) -> None:
         if os.getpid() == self._pid:
             self._core.read_orders()
             self._watch.look()
-            if self._core.state in (State.STARTING, State.READY):
-                self._harmless_count += 1
 
     def _handle_term(self, *_: object) -> None:
         """The program has no handler: drain; the second time, or without a loop, end."""

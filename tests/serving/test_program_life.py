@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -234,27 +235,73 @@ def test_what_a_program_writes_after_a_reopening_is_in_the_new_log(start, tmp_pa
     assert server.end() == 0
 
 
-def test_a_program_that_waits_for_a_signal_is_not_ended_by_those_of_ours(serve, tmp_path):
-    script = tmp_path / "waiting.py"
-    script.write_text(
-        "import signal, socket, sys, threading\n"
-        f"sock = socket.create_server(({own_host()!r}, 0))\n"
-        "def serve():\n"
-        "    while True:\n"
-        "        sock.accept()[0].sendall(b'hello\\n')\n"
-        "threading.Thread(target=serve, daemon=True).start()\n"
-        "signal.signal(signal.SIGUSR2, lambda *_: print('told', file=sys.stderr, flush=True))\n"
-        "while True:\n"
-        "    signal.pause()\n"
-        "    print('woken', file=sys.stderr, flush=True)\n"
-    )
-    server = serve("-w", "2", str(script), program=True).serving()
-    os.kill(server.worker_pids(1)[0], signal.SIGKILL)  # all others are told to look
+WAITING = """\
+import os, signal, socket, sys, threading
+
+def serve():
+    while True:
+        sock.accept()[0].sendall(b"%d\\n" % os.getpid())
+
+def tell(*_):
+    print("told", file=sys.stderr, flush=True)
+
+signal.signal(signal.SIGUSR2, tell)
+sock = socket.create_server(("{host}", 0))
+threading.Thread(target=serve, daemon=True).start()
+while True:
+    signal.pause()
+    print("woken", file=sys.stderr, flush=True)
+"""
+
+
+@pytest.fixture
+def start_waiting(serve, tmp_path):
+    """Start a program that waits in signal.pause(), and waits again."""
+
+    def start(workers):
+        script = tmp_path / "waiting.py"
+        script.write_text(WAITING.format(host=own_host()))
+        server = serve("-w", str(workers), str(script), program=True).serving()
+        for pid in server.worker_pids(1):
+            wait_until_blocking(lambda pid=pid: is_pausing(pid), "signal.pause()")
+        return server
+
+    return start
+
+
+def is_pausing(pid):
+    """Say whether the main thread of a process waits in signal.pause(), pause(2) or our pipe.
+
+    Where /proc hides what a thread waits for, a thread that sleeps is taken for one that does.
+    """
+    main_thread = Path(f"/proc/{pid}/task/{pid}")
+    where = (main_thread / "wchan").read_text()
+    if where != "0":
+        return "pipe_read" in where or "pause" in where
+    return (main_thread / "stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
+def test_a_program_that_waits_for_a_signal_is_not_ended_by_those_of_ours(start_waiting):
+    server = start_waiting(workers=2)
+    killed, other = server.worker_pids(1)
+    os.kill(killed, signal.SIGKILL)  # all others are told to look
     server.logged(r"worker 1\.\d ready")
     server.caught_up()
-    with connect(server.address) as sock:
-        assert receive_line(sock) == b"hello\n"
-    os.kill(server.worker_pids(1)[1], signal.SIGUSR2)
+    os.kill(other, signal.SIGUSR2)
     server.logged("woken")
     assert server.log.index("told") < server.log.index("woken")
+    assert server.end() == 0
+
+
+def test_a_program_is_woken_by_a_signal_that_comes_together_with_one_of_ours(start_waiting):
+    server = start_waiting(workers=1)
+    (pid,) = server.worker_pids(1)
+    for _ in range(3):
+        wait_until_blocking(lambda: is_pausing(pid), "signal.pause()")
+        os.kill(pid, signal.SIGSTOP)  # both are there when it goes on
+        os.kill(pid, signal.SIGUSR2)
+        os.kill(pid, signal.SIGURG)
+        os.kill(pid, signal.SIGCONT)
+        server.logged("told")
+        server.logged("woken")
     assert server.end() == 0
