@@ -86,12 +86,14 @@ def public_parent() -> Path:
 
 
 @pytest.fixture
-def ours(tmp_path: Path) -> Path:
-    """A folder that only root can write, and everybody can read; for tests as root."""
-    for one in (tmp_path, *tmp_path.parents):
-        if one.stat().st_uid == 0 and str(one).startswith("/tmp/"):
-            one.chmod(0o755)
-    return tmp_path
+def ours() -> Iterator[Path]:
+    """A folder that everybody can read, and of all users only root, or ours, can write.
+
+    It is not below pytest's own one, which another pytest of the same user closes when it starts.
+    """
+    with tempfile.TemporaryDirectory(dir=public_parent()) as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
 
 
 @pytest.fixture

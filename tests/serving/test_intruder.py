@@ -6,12 +6,10 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.serving.conftest import public_parent
 from tests.serving.support import Server, connect, receive_line, wait_gone
 from tests.support import intruder
 
@@ -31,14 +29,6 @@ KINDS = {
     "main": ("intruder:main",),
     "script": (str(FOLDER / "intruder.py"),),
 }
-
-
-@pytest.fixture
-def ours():
-    """A folder of root's that everybody can enter: not below one that pytest closes again."""
-    with tempfile.TemporaryDirectory(dir=public_parent()) as name:
-        os.chmod(name, 0o755)
-        yield Path(name)
 
 
 @pytest.fixture

@@ -16,21 +16,18 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give fi
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(ours):
     """The log folder of the workers' user, which can enter it."""
-    for one in (tmp_path, *tmp_path.parents):
-        if one.stat().st_uid == os.getuid() and str(one).startswith("/tmp/"):
-            one.chmod(0o755)
-    found = tmp_path / "log"
+    found = ours / "log"
     found.mkdir()
     os.chown(found, NOBODY, NOBODY)
     return found
 
 
 @pytest.fixture
-def victim(tmp_path):
+def victim(ours):
     """A file that only root can read."""
-    file = tmp_path / "victim"
+    file = ours / "victim"
     file.write_text("secret\n")
     file.chmod(0o600)
     return file
@@ -130,27 +127,27 @@ def test_pipe_with_a_reader_is_refused_too(folder):
 
 
 @needs_root
-def test_folder_that_others_have_replaced_by_a_link_is_not_entered(tmp_path, folder):
-    (tmp_path / "etc").mkdir()
-    (folder / "inner").symlink_to(tmp_path / "etc")
+def test_folder_that_others_have_replaced_by_a_link_is_not_entered(ours, folder):
+    (ours / "etc").mkdir()
+    (folder / "inner").symlink_to(ours / "etc")
     with pytest.raises(
         StartError, match="reached through inner, a symbolic link that others could have created"
     ):
         LogFile(str(folder / "inner" / "error.log"), owner_uid=NOBODY)
-    assert list((tmp_path / "etc").iterdir()) == []
+    assert list((ours / "etc").iterdir()) == []
 
 
 @needs_root
-def test_link_of_roots_to_a_folder_is_followed_as_far_as_root_made_it(tmp_path, folder):
-    (tmp_path / "here").symlink_to("log/./../log")
-    (tmp_path / "absolute").symlink_to(folder)
-    (folder / "trap").symlink_to(tmp_path)
-    (tmp_path / "far").symlink_to("log/trap")
+def test_link_of_roots_to_a_folder_is_followed_as_far_as_root_made_it(ours, folder):
+    (ours / "here").symlink_to("log/./../log")
+    (ours / "absolute").symlink_to(folder)
+    (folder / "trap").symlink_to(ours)
+    (ours / "far").symlink_to("log/trap")
     for name in ("here", "absolute"):
-        LogFile(str(tmp_path / name / f"{name}.log"), owner_uid=NOBODY).close()
+        LogFile(str(ours / name / f"{name}.log"), owner_uid=NOBODY).close()
         assert (folder / f"{name}.log").stat().st_uid == NOBODY
     with pytest.raises(StartError, match="reached through trap, a symbolic link"):
-        LogFile(str(tmp_path / "far" / "error.log"), owner_uid=NOBODY)
+        LogFile(str(ours / "far" / "error.log"), owner_uid=NOBODY)
 
 
 @needs_root
@@ -160,11 +157,11 @@ def test_new_file_is_given_to_the_user(folder):
 
 
 @needs_root
-def test_file_of_root_is_given_away_only_in_a_folder_that_only_root_can_write(tmp_path, folder):
-    for path in (tmp_path / "error.log", folder / "error.log"):
+def test_file_of_root_is_given_away_only_in_a_folder_that_only_root_can_write(ours, folder):
+    for path in (ours / "error.log", folder / "error.log"):
         path.touch()
         LogFile(str(path), owner_uid=NOBODY).close()
-    assert (tmp_path / "error.log").stat().st_uid == NOBODY
+    assert (ours / "error.log").stat().st_uid == NOBODY
     assert (folder / "error.log").stat().st_uid == 0
 
 
@@ -178,11 +175,11 @@ def test_refused_file_raises_an_error_that_says_so(folder, victim):
     log.close()
 
 
-def test_without_another_user_a_log_may_be_a_link_or_a_device(tmp_path):
-    (tmp_path / "link").symlink_to("file")
-    for path in (tmp_path / "link", "/dev/null"):
+def test_without_another_user_a_log_may_be_a_link_or_a_device(ours):
+    (ours / "link").symlink_to("file")
+    for path in (ours / "link", "/dev/null"):
         LogFile(str(path)).close()
-    assert (tmp_path / "file").exists()
+    assert (ours / "file").exists()
 
 
 # In a master -------------------------------------------------------------------------------------
@@ -221,8 +218,8 @@ def test_start_with_a_link_for_a_log_is_refused_in_one_line(folder, victim):
 
 
 @needs_root
-def test_log_that_a_reload_names_is_opened_as_carefully(serve, tmp_path, folder, victim):
-    config = tmp_path / "ngxloop.toml"
+def test_log_that_a_reload_names_is_opened_as_carefully(serve, ours, folder, victim):
+    config = ours / "ngxloop.toml"
     config.write_text('user = "nobody"\n')
     server = serve("process_state:State", "--config", str(config)).serving()
     (folder / "error.log").symlink_to(victim)

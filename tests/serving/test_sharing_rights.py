@@ -46,24 +46,6 @@ def application(serve):
     return start
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Return a folder that the user `nobody` can enter, but not write."""
-    for one in (tmp_path, *tmp_path.parents):
-        if one.stat().st_uid == os.getuid() and str(one).startswith("/tmp/"):
-            one.chmod(0o755)
-    return tmp_path
-
-
-@pytest.fixture
-def own_folder(folder):
-    """Return a folder of nobody's."""
-    made = folder / "own"
-    made.mkdir()
-    os.chown(made, NOBODY, NOBODY)
-    return made
-
-
 def order(server, **request):
     """Let a worker do something; return the outcome, None if it ended instead."""
     with connect(server.address) as sock:
@@ -125,29 +107,29 @@ def test_a_port_that_the_user_may_not_bind_is_not_bound(program, family, host, k
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o755], ids=["closed", "readable"])
-def test_a_folder_that_is_not_the_users_gets_no_socket_file(program, folder, mode):
-    place = folder / "roots"
+def test_a_folder_that_is_not_the_users_gets_no_socket_file(program, ours, mode):
+    place = ours / "roots"
     place.mkdir()
     place.chmod(mode)
     assert ask_path(program(), place / "a.sock") == failed(errno.EACCES)
     assert not list(place.iterdir())
 
 
-def test_a_file_in_the_way_stays_and_the_address_is_in_use(program, own_folder):
-    text, link = own_folder / "text", own_folder / "link"
+def test_a_file_in_the_way_stays_and_the_address_is_in_use(program, theirs):
+    text, link = theirs / "text", theirs / "link"
     text.write_text("precious")
-    inode = dead_socket(own_folder / "dead.sock")
-    link.symlink_to(own_folder / "dead.sock")
+    inode = dead_socket(theirs / "dead.sock")
+    link.symlink_to(theirs / "dead.sock")
     server = program()
     for path in (text, link):
         assert ask_path(server, path) == failed(errno.EADDRINUSE)
     assert text.read_text() == "precious"
     assert link.is_symlink()
-    assert (own_folder / "dead.sock").stat().st_ino == inode
+    assert (theirs / "dead.sock").stat().st_ino == inode
 
 
-def test_a_dead_socket_of_another_user_is_not_removed(program, folder):
-    public = folder / "public"
+def test_a_dead_socket_of_another_user_is_not_removed(program, ours):
+    public = ours / "public"
     public.mkdir()
     public.chmod(0o1777)
     inode = dead_socket(public / "dead.sock")
@@ -156,8 +138,8 @@ def test_a_dead_socket_of_another_user_is_not_removed(program, folder):
     assert (public / "dead.sock").stat().st_ino == inode
 
 
-def test_a_socket_that_does_not_listen_yet_is_not_removed(program, own_folder):
-    path = own_folder / "bound.sock"
+def test_a_socket_that_does_not_listen_yet_is_not_removed(program, theirs):
+    path = theirs / "bound.sock"
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))
         path.chmod(0o666)
@@ -166,8 +148,8 @@ def test_a_socket_that_does_not_listen_yet_is_not_removed(program, own_folder):
         assert path.stat().st_ino == inode
 
 
-def test_the_file_of_a_program_is_its_users_and_is_removed_at_the_end(program, own_folder):
-    path = own_folder / "a.sock"
+def test_the_file_of_a_program_is_its_users_and_is_removed_at_the_end(program, theirs):
+    path = theirs / "a.sock"
     dead_socket(path, NOBODY)
     server = program()
     assert order(server, do="bind", path=str(path)) == 0
@@ -178,13 +160,13 @@ def test_the_file_of_a_program_is_its_users_and_is_removed_at_the_end(program, o
     assert not path.exists()
 
 
-def test_a_folder_that_was_exchanged_for_a_link_loses_no_file(program, folder, own_folder):
+def test_a_folder_that_was_exchanged_for_a_link_loses_no_file(program, ours, theirs):
     server = program()
-    path = own_folder / "own" / "a.sock"
+    path = theirs / "own" / "a.sock"
     path.parent.mkdir()
     os.chown(path.parent, NOBODY, NOBODY)
     assert order(server, do="bind", path=str(path)) == 0
-    roots = folder / "roots"
+    roots = ours / "roots"
     roots.mkdir()
     os.link(path, roots / "a.sock")
     path.unlink()
@@ -229,16 +211,16 @@ def test_ten_thousand_binds_leave_the_keeper_half_of_its_descriptors_and_the_mas
     assert server.end() == 0
 
 
-def test_a_program_that_a_zygote_has_forked_binds_as_well(program, own_folder):
+def test_a_program_that_a_zygote_has_forked_binds_as_well(program, theirs):
     server = program("--preload")
-    path = own_folder / "a.sock"
+    path = theirs / "a.sock"
     assert order(server, do="bind", path=str(path)) == 0
     assert path.stat().st_uid == NOBODY
 
 
-def test_a_new_master_goes_on_with_what_the_user_has_bound(program, own_folder):
+def test_a_new_master_goes_on_with_what_the_user_has_bound(program, theirs):
     server = program()
-    path = own_folder / "a.sock"
+    path = theirs / "a.sock"
     assert order(server, do="bind", path=str(path)) == 0
     inode = path.stat().st_ino
     server.send(signal.SIGUSR2)
