@@ -8,15 +8,31 @@ writer at work, or memory in which the processor has stored in another order, re
 that stops in the middle of a report leaves none: the reader keeps the one before, which grows old.
 """
 
+import json
 import mmap
 import struct
 import time
 import zlib
+from typing import Any
 
 SNAPSHOT_BYTES = 1024 * 1024  # the largest report; pages that are not used cost nothing
 _HEADER = struct.Struct("=QQI")  # time (ns, monotonic), length, checksum
 _DATA = 64
 _ATTEMPTS = 100
+
+
+def pack_report(report: dict[str, Any]) -> bytes:
+    """Return a report as it is put into the memory; lists that are too long lose their ends.
+
+    Workers, of whom there may be thousands, and the sockets of their programs, with names that the
+    programs choose: the longer list is halved until the report fits.
+    """
+    packed = json.dumps(report).encode()
+    while len(packed) > SNAPSHOT_BYTES and (report["workers"] or report["listeners"]):
+        name = max(("workers", "listeners"), key=lambda name: len(json.dumps(report[name])))
+        report[name] = report[name][: len(report[name]) // 2]
+        packed = json.dumps(report).encode()
+    return packed
 
 
 class SnapshotMemory:

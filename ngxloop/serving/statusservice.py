@@ -11,7 +11,6 @@ Rules.
 
 import contextlib
 import functools
-import json
 import os
 import select
 import signal
@@ -34,7 +33,7 @@ from ngxloop.serving.poller import Alarm, Handler, Poller
 from ngxloop.serving.privileges import NOBODY, Identity, drops_rights, find_identity
 from ngxloop.serving.process import exit_reason, fork_worker
 from ngxloop.serving.sessions import BACKLOG
-from ngxloop.serving.snapshots import SNAPSHOT_BYTES, SnapshotMemory
+from ngxloop.serving.snapshots import SnapshotMemory, pack_report
 from ngxloop.serving.status import Status
 from ngxloop.serving.statusprocess import PAUSE, REOPEN, REPORTED, RESUME, StatusProcess
 
@@ -231,11 +230,7 @@ class StatusService:
         """
         if not self._is_answering:
             return
-        report = self._status.report()
-        packed = json.dumps(report).encode()
-        while len(packed) > SNAPSHOT_BYTES:  # thousands of workers
-            report["workers"] = report["workers"][: len(report["workers"]) // 2]
-            packed = json.dumps(report).encode()
+        packed = pack_report(self._status.report())
         self._memory.write(packed)
 
     def _take_wishes(self) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from ngxloop.core.scoreboard import STARTING, Scoreboard
 from ngxloop.serving.privileges import NOBODY
-from ngxloop.serving.snapshots import SNAPSHOT_BYTES, SnapshotMemory
+from ngxloop.serving.snapshots import SNAPSHOT_BYTES, SnapshotMemory, pack_report
 from ngxloop.serving.statuspage import STALE_SECONDS, StatusPage
 from tests.serving.support import children, connect, http_get, status_process, wait_gone
 from tests.support.addresses import free_bind
@@ -283,3 +283,24 @@ def test_answer_depends_on_the_age_of_the_report(path, age, code):
     page = StatusPage(lambda: ({"ready": True, "state": "serving"}, age))
     answer = page.answer(f"GET {path} HTTP/1.0\r\n\r\n".encode())
     assert answer.split()[1] == b"%d" % code
+
+
+@pytest.mark.parametrize("counts", [(4, 8000), (8000, 4), (8000, 8000), (4, 4)])
+def test_report_whose_lists_are_too_long_fits_without_their_ends(counts):
+    whole = {"state": "serving"}
+    for name, count in zip(("workers", "listeners"), counts, strict=True):
+        whole[name] = [{"number": number, "text": "\\udcff" * 100} for number in range(count)]
+    packed = pack_report(dict(whole))
+    assert len(packed) <= SNAPSHOT_BYTES
+    report = json.loads(packed)
+    assert report["state"] == "serving"
+    for name, count in zip(("workers", "listeners"), counts, strict=True):
+        assert report[name] == whole[name][: len(report[name])]
+        assert len(report[name]) == count if count == 4 else 0 < len(report[name]) < count
+
+
+def test_report_that_is_too_long_without_its_lists_is_refused():
+    report = {"text": "x" * SNAPSHOT_BYTES, "workers": [1], "listeners": [2]}
+    memory = SnapshotMemory()
+    with pytest.raises(ValueError, match="at most"):
+        memory.write(pack_report(report))
