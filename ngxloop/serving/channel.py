@@ -27,7 +27,12 @@ import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ngxloop.serving.closing import close_fds, close_with_queue, receive_with_fds
+from ngxloop.serving.closing import (
+    close_fds,
+    close_with_queue,
+    receive_with_fds,
+    refuse_descriptors,
+)
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.logs import log
 
@@ -340,6 +345,8 @@ def channel_pair(child: Speaker = Speaker.WORKER) -> tuple[Channel, Channel]:
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in ends:
         end.setblocking(False)
+    if child is not Speaker.BORROWER:  # the keeper has that end; no message to the master has any
+        refuse_descriptors(ends[0])
     return Channel(ends[0], child), Channel(ends[1], Speaker.MASTER)
 
 

@@ -8,6 +8,9 @@ listened. Descriptors in the queue of a Unix socket are closed together with it.
 Rules. 1. The master closes with these functions what a worker or a client has, or has sent.
 2. A queue in which descriptors may wait is emptied before its socket is closed, and read only with
 room for all of them: the kernel closes those that do not fit.
+3. The master's sockets refuse descriptors, where the kernel can: close() of a file can wait, too,
+on a FUSE file system until its server answers, which may be never (fuse_flush() of fs/fuse/file.c).
+Before Linux 6.16 a worker that may mount one can hang the master.
 """
 
 import array
@@ -17,6 +20,7 @@ import socket
 import struct
 from collections.abc import Iterable
 
+_SO_PASSRIGHTS = 83  # Linux 6.16; include/uapi/asm-generic/socket.h
 _PASSED_FDS = 253  # the most descriptors in one message: SCM_MAX_FD, include/net/scm.h
 _NO_LINGER = struct.pack("ii", 0, 0)
 _CREDENTIALS_BYTES = struct.calcsize("iII")  # struct ucred, unix(7)
@@ -26,6 +30,15 @@ _CONTROL_BYTES = socket.CMSG_SPACE(_CREDENTIALS_BYTES) + socket.CMSG_LEN(
 _DATA_BYTES = 4096  # of a message that is discarded
 _QUEUED_MESSAGES = 4096  # net.unix.max_dgram_qlen is 10 to 512; a stream has some hundred
 _NESTING = 8  # sockets in the queues of sockets; Linux before 6.10 allows 4
+
+
+def refuse_descriptors(sock: socket.socket) -> None:
+    """Let the sender of descriptors to a Unix socket get EPERM; nothing changes before Linux 6.16.
+
+    What a listening socket accepts refuses them, too.
+    """
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, 0)
 
 
 def close_socket(sock: socket.socket) -> None:

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ngxloop.serving.closing import refuse_descriptors
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.namedfile import NamedFile
@@ -150,6 +151,7 @@ def _listen(path: str) -> tuple[socket.socket, tuple[int, int]]:
         finally:
             os.umask(old_mask)
         identity = file_identity(path)
+        refuse_descriptors(sock)
         sock.listen(BACKLOG)
     except BaseException:
         if identity is not None:

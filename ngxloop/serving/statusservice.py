@@ -20,7 +20,12 @@ from collections.abc import Callable
 
 from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.binds import parse_bind
-from ngxloop.serving.closing import close_fds, close_with_queue, receive_with_fds
+from ngxloop.serving.closing import (
+    close_fds,
+    close_with_queue,
+    receive_with_fds,
+    refuse_descriptors,
+)
 from ngxloop.serving.config import YOUNG_SECONDS, Config
 from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.handlernames import HandlerName
@@ -147,6 +152,7 @@ class StatusService:
         with theirs:
             for end in (ours, theirs):
                 end.setblocking(False)
+            refuse_descriptors(ours)
             try:
                 self._pid = self._fork(theirs)
             except OSError:

@@ -23,6 +23,7 @@ import ngxloop
 APPS = Path(__file__).parent / "apps"
 DEADLINE = 40.0  # generous: a loaded machine is no failure
 _ROOT = Path(ngxloop.__file__).parent.parent
+_SO_PASSRIGHTS = 83  # include/uapi/asm-generic/socket.h
 
 
 def environment(root: Path = _ROOT) -> dict[str, str]:
@@ -306,3 +307,13 @@ def _unchunk(body: bytes) -> bytes:
         size, _, body = body.partition(b"\r\n")
         plain, body = plain + body[: int(size, 16)], body[int(size, 16) + 2 :]
     return plain
+
+
+def can_refuse_descriptors() -> bool:
+    """Say whether the kernel lets a socket refuse descriptors, as those of the master do."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.getsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS)
+        except OSError:  # before Linux 6.16
+            return False
+    return True

@@ -18,6 +18,7 @@ from ngxloop.serving.channel import (
     channel_pair,
 )
 from ngxloop.serving.errors import ExitCode, StartError
+from tests.serving.support import can_refuse_descriptors
 
 
 @pytest.fixture
@@ -236,6 +237,22 @@ def test_number_that_is_not_of_a_process_is_refused(stranger, number):
     sender.send(bytes([Kind.SPAWNED]) + number)
     assert channel.receive() == []
     assert "SPAWNED with" in channel.fault
+
+
+@pytest.mark.skipif(not can_refuse_descriptors(), reason="Linux 6.16 is the first that can")
+@pytest.mark.parametrize("speaker", [Speaker.WORKER, Speaker.ZYGOTE, Speaker.KEEPER])
+def test_descriptor_that_is_sent_to_the_master_stays_with_its_sender(speaker):
+    """close() of a file can wait for ever, on a FUSE file system."""
+    ours, theirs = channel_pair(speaker)
+    with socket.socket() as passed:
+        assert not theirs.send(Kind.READY, fds=[passed.fileno()])
+        assert ours.receive() == []
+        assert theirs.send(Kind.READY)
+        assert ours.send(Kind.LINE, b"[]", [passed.fileno()])  # the other way it works
+        (message,) = theirs.receive()
+        message.discard()
+    ours.close()
+    theirs.close()
 
 
 @pytest.mark.parametrize(

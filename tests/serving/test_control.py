@@ -13,6 +13,7 @@ from ngxloop.serving.errors import ExitCode
 from ngxloop.serving.sessions import SESSION_COUNT, SESSION_SECONDS
 from tests.serving.support import (
     DEADLINE,
+    can_refuse_descriptors,
     command,
     connect,
     receive_line,
@@ -56,6 +57,14 @@ def test_only_our_user_may_connect_and_the_file_goes_with_the_master(serve, path
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert server.end() == 0
     assert not os.path.exists(path)
+
+
+@pytest.mark.skipif(not can_refuse_descriptors(), reason="Linux 6.16 is the first that can")
+def test_descriptor_from_a_client_stays_with_it(serve, path):
+    server = serve("plain:Echo", "--control-socket", path).serving()
+    with connect(path) as client, pytest.raises(PermissionError):
+        socket.send_fds(client, [b'{"command": "status"}\n'], [client.fileno()])
+    assert status(path)["pid"] == server.pid
 
 
 def test_status_says_how_things_are(serve, path):
