@@ -85,6 +85,8 @@ cdef class LoopAttributes(Stepping):
     @property
     def _ready(self):
         """What is ready, as a deque; what is assigned takes the place of its handles."""
+        if self.closed:
+            return ReadyQueue(self)  # not kept: it refers to the loop
         if self.ready_view is None:
             self.ready_view = ReadyQueue(self)
         return self.ready_view
@@ -98,6 +100,8 @@ cdef class LoopAttributes(Stepping):
     @property
     def _scheduled(self):
         """The timers that wait, as a heap; what is assigned is armed in their place."""
+        if self.closed:
+            return TimerList(self)  # not kept: it refers to the loop
         if self.timer_view is None:
             self.timer_view = TimerList(self)
         self.timer_view._settle()
@@ -112,6 +116,8 @@ cdef class LoopAttributes(Stepping):
     @property
     def _selector(self):
         """The loop's wait; a replaced one is called by each turn."""
+        if self.closed:
+            return Selector(self)  # not kept: it refers to the loop
         if self.selector is None:
             self.selector = Selector(self)
         return self.selector

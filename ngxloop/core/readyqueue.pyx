@@ -13,12 +13,11 @@ cimport cython
 from cpython.ref cimport Py_INCREF
 
 from ngxloop.core.event cimport Event, EventQueue
-from ngxloop.core.handle cimport Handle, handle_drop, handle_run, handle_take
+from ngxloop.core.handle cimport Handle, handle_drop, handle_new, handle_run, handle_take
 from ngxloop.core.postedevent cimport PostedEvent
 from ngxloop.core.ready cimport (
     event_post,
     event_post_first,
-    event_unpost,
     queue_init,
     queue_is_empty,
     queue_move,
@@ -59,6 +58,9 @@ cdef class ReadyQueue:
         Args:
             handle: of this loop, cancelled or not, or a timer that waits; or any object with
                 _cancelled and _run().
+
+        Raises:
+            RuntimeError: the loop is closed.
         """
         self.put(handle, False)
 
@@ -139,12 +141,9 @@ cdef class ReadyQueue:
         if isinstance(item, PostedEvent):
             (<PostedEvent>item).give_back(first)
             return 0
+        self.loop.check_open()  # what is posted afterwards would keep the loop for ever
         if not isinstance(item, Handle):
-            item = self.loop.call_soon(run_foreign, item)
-            if first:
-                event_unpost(&(<Handle>item).event)
-                event_post_first(&self.loop.ready, &(<Handle>item).event)
-            return 0
+            item = handle_new(self.loop, run_foreign, (item,), None, None)
         handle = <Handle>item
         if isinstance(item, TimerHandle) and timer_is_armed(<TimerHandle>item):
             timer_disarm(<TimerHandle>item)

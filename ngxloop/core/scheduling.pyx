@@ -147,9 +147,11 @@ cdef class Scheduling(LoopAttributes):
     cdef dict own_options(self):
         """Return {"loop": self} for the constructors of asyncio's own classes, which only read it.
 
-        Made once and not for each call. It refers to the loop, so it goes when the loop stops
-        running.
+        Made once and not for each call. It refers to the loop, so it is kept only while the loop
+        runs: a cycle would leave a closed loop to the collector.
         """
+        if self.turns_thread == 0:
+            return {"loop": self}
         if self.options is None:
             self.options = {"loop": self}
         return self.options
