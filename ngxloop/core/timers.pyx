@@ -76,6 +76,12 @@ cdef class TimerHandle(Handle):
     def _scheduled(self):
         return bool(timer_node(self).linked)
 
+    @_scheduled.setter
+    def _scheduled(self, value):
+        """Take the timer out of its queue if value is false, as asyncio's own turn notes it."""
+        if not value and timer_is_armed(self):
+            timer_disarm(self)
+
     def _repr_info(self):
         return PUBLIC_CLASS._repr_info(self)
 

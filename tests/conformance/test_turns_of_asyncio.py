@@ -1,0 +1,64 @@
+"""asyncio's own _run_once() on a loop: packages have copies of it, or call it past an override."""
+
+import asyncio
+import heapq
+
+from tests.support.sockets import LOOPBACK
+
+turn = asyncio.BaseEventLoop._run_once
+
+
+def test_callbacks_and_timers_run_in_their_order(loop):
+    seen = []
+    loop.call_later(0.002, seen.append, "later")
+    loop.call_later(0.001, seen.append, "timer")
+    loop.call_later(0, seen.append, "cancelled").cancel()
+    loop.call_soon(seen.append, "soon")
+    while len(seen) < 3:
+        turn(loop)
+
+    assert seen == ["soon", "timer", "later"]
+    assert not loop._scheduled
+
+
+def test_streams_work(loop):
+    async def echo(reader, writer):
+        writer.write(await reader.readline())
+        writer.close()
+        await writer.wait_closed()
+        served.set_result(None)
+
+    async def work():
+        server = await asyncio.start_server(echo, LOOPBACK, 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"line\n")
+        line = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        await served
+        server.close()
+        await server.wait_closed()
+        return line
+
+    served = loop.create_future()
+    asyncio._set_running_loop(loop)
+    try:
+        task = loop.create_task(work())
+        while not task.done():
+            turn(loop)
+    finally:
+        asyncio._set_running_loop(None)
+
+    assert task.result() == b"line\n"
+
+
+def test_a_timer_that_is_marked_as_not_scheduled_can_be_put_into_ready(loop):
+    seen = []
+    loop.call_later(60, seen.append, "timer")
+    timer = heapq.heappop(loop._scheduled)
+    timer._scheduled = False
+    loop._ready.append(timer)
+    turn(loop)
+
+    assert seen == ["timer"]
+    assert not timer._scheduled
