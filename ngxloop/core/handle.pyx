@@ -255,8 +255,7 @@ cdef int handle_run_taken(Handle handle) except -1:
     try:
         handle_call_with(handle, handle_patched_run())
     finally:
-        if not handle.event.posted:
-            handle_forget(handle)
+        handle_forget(handle)
     return 0
 
 
@@ -268,7 +267,9 @@ cdef int handle_drop(Event* ev) except -1:
 
 
 cdef int handle_forget(Handle handle) except -1:
-    """Drop everything: the loop does not use the handle any more."""
+    """Drop everything, unless the callback has put its own handle into the ready queue again."""
+    if handle.event.posted:
+        return 0
     handle._loop = None
     return handle_clear(handle)
 

@@ -79,7 +79,7 @@ cdef class ReadyQueue:
             self.put(handle, True)
 
     def popleft(self):
-        """Take out what is to run first; whoever takes it calls its _run().
+        """Take out what is to run first; the caller is to call its _run().
 
         Raises:
             IndexError: nothing is ready.
@@ -179,7 +179,7 @@ cdef size_t events_of(EventQueue* queue) noexcept:
 
 
 cdef int add_owners(list owners, EventQueue* queue) except -1:
-    """Append a handle, or whoever else it is for, for each event of a queue."""
+    """Append the owner of each event of a queue: a handle, or what the connection belongs to."""
     cdef Event* ev = queue.head.next
     while ev != &queue.head:
         owners.append(<object>ev.data)

@@ -78,8 +78,7 @@ cdef class ThreadsafeHandle(Handle):
         try:
             threadsafe_call(self, handle_patched_run())
         finally:
-            if not self.event.posted:
-                handle_forget(self)
+            handle_forget(self)
 
 
 memory_keep(<PyTypeObject*>ThreadsafeHandle, KEPT_HANDLE_COUNT_MAX)
