@@ -267,8 +267,11 @@ cdef int handle_drop(Event* ev) except -1:
 
 
 cdef int handle_forget(Handle handle) except -1:
-    """Drop everything, unless the callback has put its own handle into the ready queue again."""
-    if handle.event.posted:
+    """Drop everything, unless the callback has put its own handle into a queue again.
+
+    `ready` is set while a timer is armed, see timers.pyx.
+    """
+    if handle.event.posted or handle.event.ready:
         return 0
     handle._loop = None
     return handle_clear(handle)

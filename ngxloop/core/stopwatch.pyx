@@ -5,6 +5,7 @@ asyncio.Handle._run is replaced; otherwise it costs a check of one flag per turn
 """
 
 cimport cython
+from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t
 
 from ngxloop.core.clock cimport clock_ns, seconds_from_ns
@@ -12,7 +13,7 @@ from ngxloop.core.event cimport Event, EventQueue
 from ngxloop.core.handle cimport (
     Handle,
     handle_call_with,
-    handle_drop,
+    handle_forget,
     handle_patched_run,
     handle_run,
 )
@@ -53,7 +54,8 @@ cdef class Stopwatch:
             self.report_if_slow(loop, handle, seconds_from_ns(clock_ns() - start_ns))
         finally:
             self.current_handle = outer
-            handle_drop(ev)
+            Py_DECREF(handle)  # the queue's reference; ev.data is gone if a timer was armed again
+            handle_forget(handle)
         return 0
 
     cdef int run_event(self, loop, Event* ev) except -1:

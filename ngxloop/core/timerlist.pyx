@@ -83,7 +83,9 @@ cdef class TimerList(list):
         for timer in timers:
             if not isinstance(timer, TimerHandle):
                 self.loop.call_at(timer.when(), run_foreign, timer)
-            elif timer._callback is not None and not timer_is_armed(<TimerHandle>timer):
+            elif timer._callback is None or timer_is_armed(<TimerHandle>timer):
+                continue
+            elif not (<TimerHandle>timer).event.posted:  # else it is due, and in the ready queue
                 timer_arm(<TimerHandle>timer, &self.loop.timers, timer._when)
         self.settle()
 
