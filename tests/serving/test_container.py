@@ -27,6 +27,7 @@ def test_master_that_is_process_1_reaps_orphans_and_ends_when_told(serve):
     server = serve("plain:orphan", wrapper=NAMESPACE).serving()
     assert "master[1] serving" in server.log
     (master,) = children(server.pid)
+    wait_until(lambda: len(children(master)) == 1)  # the keeper has ended: nothing needs it
     (worker,) = children(master)
     for _ in range(10):
         with connect(server.address) as sock:

@@ -201,7 +201,9 @@ def test_logs_are_opened_again_by_path(serve, tmp_path):
     error.rename(tmp_path / "error.old")
     access.rename(tmp_path / "access.old")
     server.send(signal.SIGUSR1)
-    log_files = [f"/proc/{pid}/fd/2" for pid in (server.pid, *children(server.pid))]
+    log_files = [
+        f"/proc/{pid}/fd/2" for pid in (server.pid, *worker_pids(error.with_suffix(".old")))
+    ]
     wait_until_blocking(
         lambda: all(os.readlink(one) == str(error) for one in log_files), "new files everywhere"
     )
@@ -220,15 +222,14 @@ def test_reopened_logs_belong_to_the_user_of_the_workers(serve_as):
     assert error.stat().st_uid == pwd.getpwnam("nobody").pw_uid
     error.rename(error.with_suffix(".old"))
     server.send(signal.SIGUSR1)
-    (worker,) = children(server.pid)
+    (worker,) = worker_pids(error.with_suffix(".old"))
     wait_until_blocking(lambda: os.readlink(f"/proc/{worker}/fd/2") == str(error), "a new file")
     assert error.stat().st_uid == pwd.getpwnam("nobody").pw_uid
     assert server.end() == 0
 
 
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return [int(word) for word in file.read().split()]
+def worker_pids(log):
+    return [int(pid) for pid in re.findall(r"ready \(process (\d+)\)", log.read_text())]
 
 
 # In a program that runs a Master -----------------------------------------------------------------

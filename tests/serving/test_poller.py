@@ -254,13 +254,16 @@ def test_alarm_that_was_cancelled_while_it_failed_does_not_ring_again(poller):
 
 
 def test_child_that_returns_into_the_guard_ends(poller):
+    forked = []
+
     def fork_and_fail():
-        if os.fork() == 0:
+        forked.append(os.fork())
+        if forked == [0]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
             fail()
 
     poller.call(handler(fork_and_fail))
-    _, status = os.wait()
+    _, status = os.waitpid(forked[0], 0)
     assert os.waitstatus_to_exitcode(status) == 1
 
 
