@@ -49,6 +49,7 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "pipe2": FILES,
     "dup": ("EMFILE",),
     "close": ("EINTR", "EIO"),
+    "mprotect": ("ENOMEM", "EACCES"),
     "fork": ("EAGAIN", "ENOMEM"),
     "waitid": ("EINTR", "ECHILD"),
     "pidfd_open": ("ENOSYS", "EPERM", "EMFILE", "ENOMEM"),

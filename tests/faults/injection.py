@@ -34,7 +34,7 @@ CALLS = (
     *("sendmsg", "recvmmsg", "sendmmsg", "sendfile", "open", "fcntl", "ioctl", "pipe2"),
     *("dup", "dup2", "dup3", "close", "mmap", "fork", "execve", "waitpid", "waitid", "kill"),
     *("setuid", "setgid", "setresuid", "setresgid", "setgroups", "chown", "chmod", "unlink"),
-    *("rename", "prctl", "pidfd_open", "syscall"),
+    *("rename", "prctl", "pidfd_open", "syscall", "mprotect"),
 )
 
 _HEADER = struct.Struct("=II")

@@ -289,6 +289,8 @@ WRAP(void *, mmap64, "mmap", fd, flags,
      (void *start, size_t size, int protection, int flags, int fd, off64_t offset),
      (start, size, protection, flags, fd, offset))
 #endif
+WRAP(int, mprotect, "mprotect", -1, protection, (void *start, size_t size, int protection),
+     (start, size, protection))
 WRAP(pid_t, fork, "fork", -1, 0, (void), ())
 pid_t vfork(void) { return fork(); }
 WRAP(int, execve, "execve", -1, 0,
