@@ -59,15 +59,15 @@ class Plan:
 
     def apply_to_keeper(self) -> None:
         """Take the steps that decide about rights; see apply()."""
-        self._take(("user", "umask"), 0)
+        self._take(("user", "umask"), 0, "the keeper of the sockets")
 
-    def _take(self, names: Iterable[str], number: int) -> None:
+    def _take(self, names: Iterable[str], number: int, who: str = "a worker") -> None:
         for name in names:
             step = STEPS[name]
             try:
                 step(self, number)
             except OSError as error:
-                line = f"a worker cannot set its {name}: {error}; check --{name}"
+                line = f"{who} cannot set its {name}: {error}; check --{name}"
                 raise StartError(ExitCode.START_FAILED, line) from error
 
 

@@ -25,6 +25,7 @@ from typing import Any
 from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.closing import close_fds, receive_with_fds
 from ngxloop.serving.config import Config
+from ngxloop.serving.errors import ExitCode
 from ngxloop.serving.figures import complete
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.logformats import Writer
@@ -84,7 +85,11 @@ class StatusProcess:
         """Answer until the master closes the line; return the exit status."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which its group may get with the master
         set_title(f"status [{self._config.app}]")
-        self._drop_rights()
+        try:
+            self._drop_rights()
+        except (OSError, ValueError) as error:  # ValueError: a limit, see resource.setrlimit()
+            log.error("the status process cannot give up its rights: %s; it ends", error)
+            return ExitCode.START_FAILED
         if not signal_on_parent_death(signal.SIGKILL, self._master_pid):
             return 0
         self._poller = Poller()
@@ -100,7 +105,9 @@ class StatusProcess:
 
     def _drop_rights(self) -> None:
         self._board.protect()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (_FD_LIMIT, _FD_LIMIT))
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        limit = min(_FD_LIMIT, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if self._identity is not None:
             self._identity.take_on()

@@ -3,8 +3,12 @@
 Whichever it is, nothing is left behind: no process, and no file of a socket or pid file.
 """
 
+import dataclasses
 import errno
+import mmap
 import os
+import re
+import signal
 
 import pytest
 
@@ -12,8 +16,18 @@ from tests.faults.injection import Rule
 from tests.faults.running import LONG
 from tests.faults.starting import start
 from tests.serving.conftest import ours, serve  # noqa: F401 - fixtures
+from tests.serving.support import (
+    children,
+    connect,
+    http_get,
+    receive_line,
+    wait_gone,
+)
+from tests.support.addresses import free_bind
+from tests.support.waiting import wait_until_blocking
 
 PR_SET_PDEATHSIG = 1
+PR_SET_NO_NEW_PRIVS = 38
 
 # The suite tries the first call of some; the long form all calls of all.
 SOME = {
@@ -70,9 +84,37 @@ def test_worker_that_cannot_become_its_user_ends_the_start(board, ours, fault): 
     assert board.hits()
 
 
-def test_worker_without_signal_at_death_of_its_master_serves(serve, board):  # noqa: F811
+def test_process_without_signal_at_death_of_its_master_serves(serve, board):  # noqa: F811
     rule = Rule("prctl", errno.EPERM, argument=PR_SET_PDEATHSIG, last=2**64 - 1)
     with board.armed(rule):
-        server = serve("plain:Echo", "--workers", "1").serving()
+        server = serve("plain:Echo", "--workers", "1", "--status-bind", free_bind()).serving()
+        for who in ("worker ", r"status\[", r"keeper\["):
+            wait_logged(server, who + ".*no signal at the death of the master")
+    assert board.hits() == 3
+    with connect(server.address) as sock:
+        assert receive_line(sock)
+    its = children(server.pid)
+    assert len(its) >= 2  # the keeper has ended: no program uses it
+    assert server.end(signal.SIGKILL) == -signal.SIGKILL
+    wait_gone(*its)  # by the end of file on their lines
+
+
+@pytest.mark.parametrize("fault", ["mprotect:ENOMEM", "prctl:EPERM"])
+def test_status_process_that_keeps_its_rights_ends_and_is_started_again(serve, board, fault):  # noqa: F811
+    """Before the first worker is forked; the scoreboard that it could write is the master's."""
+    argument = {"mprotect": mmap.PROT_READ, "prctl": PR_SET_NO_NEW_PRIVS}[fault.split(":")[0]]
+    rule = dataclasses.replace(Rule.parse(fault), argument=argument)
+    with board.armed(rule):
+        server = serve("plain:Echo", "--workers", "1", "--status-bind", free_bind()).serving()
+        wait_logged(server, "the status process cannot give up its rights: .*; it ends")
+        wait_logged(server, r"the status process \(process \d+\) exited with code 7; respawned")
     assert board.hits() == 1
-    assert "no signal at the death of the master" in server.log
+    host, _, port = server.status_address.rpartition(":")
+    assert http_get((host, int(port)), "/healthz") == (200, b"ok\n")
+    assert server.end() == 0
+    assert "Traceback" not in server.log
+
+
+def wait_logged(server, pattern):
+    """Wait until the log has a line, wherever: the processes start side by side."""
+    wait_until_blocking(lambda: re.search(pattern, server.read_log()), pattern)
