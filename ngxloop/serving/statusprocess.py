@@ -68,6 +68,7 @@ class StatusProcess:
         self._line = line
         self._master_pid = os.getpid()
         self._is_asked = False  # the master has still to report
+        self._asked_at = 0.0
         self._is_over = False
         self._sessions: list[Sessions] = []
 
@@ -152,8 +153,9 @@ class StatusProcess:
     def _ask(self) -> None:
         """Let the master report, unless it is still asked for a report that it did not give yet."""
         self._obey()
-        if self._is_asked:
+        if self._is_asked and not self._has_reported():
             return
+        self._asked_at = time.monotonic()
         try:
             self._line.send(ASK)
         except OSError:  # it is gone
@@ -167,6 +169,11 @@ class StatusProcess:
                 log.debug("the master has not reported within %g s", ASK_SECONDS)
                 return
             self._obey()
+
+    def _has_reported(self) -> bool:
+        """Say whether there is a report since we asked: the byte that says so can be lost."""
+        _, age = self._memory.read()
+        return time.monotonic() - age > self._asked_at
 
     def _add_failures(self, failures: dict[str, Any]) -> None:
         """Add our own: of the handlers of connections."""

@@ -10,8 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ngxloop.serving.sessions import SESSION_SECONDS
+from ngxloop.serving.statusservice import HEARTBEAT_SECONDS
 from tests.faults.injection import Board, Rule
-from tests.serving.support import DEADLINE, Server, connect, http_get, receive_line, wait_gone
+from tests.serving.support import (
+    DEADLINE,
+    Server,
+    connect,
+    http_get,
+    receive_line,
+    status_process,
+    wait_gone,
+)
 from tests.support.waiting import wait_until_blocking
 
 WORKER_COUNT = 2
@@ -24,7 +33,10 @@ SEEN = (OSError, ValueError, IndexError, AssertionError)
 
 
 class Master:
-    """A server with a status page and a control socket; only its master is disturbed."""
+    """A server with a status page and a control socket; one process of it is disturbed.
+
+    That is the master, or the process that answers for the status.
+    """
 
     def __init__(self, serve: Callable[..., Server], board: Board, control: Path) -> None:
         self.control = str(control)
@@ -37,29 +49,52 @@ class Master:
         host, _, port = self.server.status_address.rpartition(":")
         self.status_address = (host, int(port))
         self._settle()
-        self.fd_count = min(len(self.fds()) for _ in range(100))  # a session may be ending yet
+        # A session may be ending yet.
+        self.fd_count = min(len(self.fds(self.server.pid)) for _ in range(100))
+        self.status_fd_count = min(len(self.fds(self.status_pid)) for _ in range(100))
+
+    @property
+    def status_pid(self) -> int:
+        """The process that answers for the status; 0 while there is none."""
+        return status_process(self.server.pid)
 
     @contextlib.contextmanager
-    def disturbed(self, fault: str) -> Iterator[None]:
-        """Let a call of the master fail inside the block; what was logged before is past."""
+    def disturbed(self, fault: str, is_status: bool = False) -> Iterator[None]:
+        """Let a call of the master, or of the status process, fail inside the block.
+
+        What was logged before is past.
+        """
         self.victim = self.worker_pids()[0]
         self.server.forget_log()
-        with self.board.armed(Rule.parse(fault, self.server.pid)):
+        with self.board.armed(Rule.parse(fault, self.status_pid if is_status else self.server.pid)):
             yield
 
-    def fds(self) -> list[str]:
-        """Return what the master has open."""
-        folder = Path(f"/proc/{self.server.pid}/fd")
+    def fds(self, pid: int) -> list[str]:
+        """Return what a process has open; of the status process only root sees it."""
         found = []
-        for path in folder.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # a session has just ended
-                found.append(os.readlink(path))
+        with contextlib.suppress(PermissionError, FileNotFoundError):
+            for path in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):  # a session has just ended
+                    found.append(os.readlink(path))
         return sorted(found)
+
+    def _is_quiet(self) -> bool:
+        return (
+            len(self.fds(self.server.pid)) <= self.fd_count
+            and len(self.fds(self.status_pid)) <= self.status_fd_count
+        )
+
+    def _describe_fds(self) -> str:
+        ours, its = self.fds(self.server.pid), self.fds(self.status_pid)
+        return (
+            f"the {self.fd_count} descriptors of the master and {self.status_fd_count} of the "
+            f"status process; there are {ours} and {its}"
+        )
 
     def quiet(self) -> None:
         """Wait until no session is open any more, or as long as one may last."""
         with contextlib.suppress(TimeoutError):
-            wait_until_blocking(lambda: len(self.fds()) <= self.fd_count, deadline=SESSION_SECONDS)
+            wait_until_blocking(self._is_quiet, deadline=SESSION_SECONDS)
 
     def status(self) -> dict:
         """Return the status page's figures."""
@@ -79,11 +114,7 @@ class Master:
             sock.sendall(b"still there\n")
             assert receive_line(sock) == b"still there\n"
         wait_until_blocking(self._answers_control, "an answer on the control socket", PATIENCE)
-        wait_until_blocking(
-            lambda: len(self.fds()) <= self.fd_count,
-            f"the master's {self.fd_count} descriptors; there are {self.fds()}",
-            PATIENCE,
-        )
+        wait_until_blocking(self._is_quiet, self._describe_fds(), PATIENCE)
 
     def _answers_control(self) -> bool:
         with contextlib.suppress(OSError):
@@ -119,6 +150,17 @@ def ask_status(master: Master) -> None:
             continue
 
 
+def report(master: Master) -> None:
+    """Ask for the status page until the master reports: not if a fault has cost its last answer.
+
+    The process then asks again after a heartbeat.
+    """
+    end = time.monotonic() + 3 * HEARTBEAT_SECONDS
+    ask_status(master)
+    while not master.board.hits() and time.monotonic() < end:
+        ask_status(master)
+
+
 def ask_control(master: Master) -> None:
     """Ask the control socket, once."""
     with contextlib.suppress(*SEEN):
@@ -150,8 +192,11 @@ def upgrade(master: Master) -> None:
         master.server.logged("this one goes on", PATIENCE)
 
 
+IN_STATUS_PROCESS = frozenset({"ask_status"})  # the other actions disturb the master
+
 ACTIONS: dict[str, Callable[[Master], None]] = {
-    action.__name__: action for action in (ask_status, ask_control, respawn, reload, upgrade)
+    action.__name__: action
+    for action in (ask_status, report, ask_control, respawn, reload, upgrade)
 }
 
 
@@ -170,7 +215,7 @@ def disturb(make: Callable[[], Master], action: str, faults: list[str], depth: i
         hit_count = 0
         for number in numbers:
             try:
-                with master.disturbed(fault + number):
+                with master.disturbed(fault + number, action in IN_STATUS_PROCESS):
                     ACTIONS[action](master)
                     master.quiet()
                 hits = master.board.hits()

@@ -1,4 +1,4 @@
-"""The master: once it serves, no failing call ends it, and afterwards all is as before."""
+"""The master and its status process: once they serve, a failing call does no harm that lasts."""
 
 import errno
 import os
@@ -24,11 +24,18 @@ SESSION = (
     *("send:EPIPE", "send:ENOBUFS", "send:EINTR", "send:short", "shutdown:ENOTCONN"),
     "epoll_wait:EINTR",
 )
+# The status process asks the master for a report: all that is left of a session to the master.
+REPORT = (
+    *("recvmsg:ECONNRESET", "recvmsg:ENOMEM", "recvmsg:EINTR", "send:EPIPE", "send:ENOBUFS"),
+    *("send:EINTR", "epoll_ctl_add:ENOMEM", "epoll_ctl_add:ENOSPC", "epoll_ctl_del:ENOMEM"),
+    "epoll_wait:EINTR",
+)
 # A process is started: these cost a second each, so the suite tries one error of each call.
 FORKING = ("fork:EAGAIN", "socketpair:EMFILE", "epoll_ctl_add:ENOMEM", "recvmsg:ENOMEM")
 FORKING_MORE = ("fork:ENOMEM", "socketpair:ENOMEM", "recvmsg:ECONNRESET", "epoll_wait:EINTR")
 FAULTS = {
     "ask_status": SESSION,
+    "report": REPORT,
     "ask_control": SESSION,
     "respawn": FORKING + LONG * FORKING_MORE,
     "reload": (*FORKING, *LONG * (*FORKING_MORE, "sendmsg:ENOBUFS")),
