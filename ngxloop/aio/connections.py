@@ -89,6 +89,9 @@ class Connections(LoopBase):
         self, sock: socket.socket, *args: Any, **options: Any
     ) -> Any:
         """Return the transport and the protocol of a connected socket, or close the socket."""
+        with contextlib.suppress(ValueError):  # as below
+            if self._has_transport(sock):  # first: newer versions close the socket after a failure
+                raise RuntimeError(f"File descriptor {sock.fileno()!r} is used by transport")
         try:
             return await super()._create_connection_transport(sock, *args, **options)
         except BaseException as exc:

@@ -325,10 +325,14 @@ FORK_IN_AN_INNER_TURN = """
         loop.call_soon(fork)
         loop._run_once()
 
-    loop.add_reader(ours, lambda: seen.append(ours.recv(10)))
+    def read():
+        seen.append(ours.recv(10))
+        loop.stop()
+
+    loop.add_reader(ours, read)
     loop.call_soon(nest)
     loop.call_soon(peer.send, b"data")
-    loop.call_later(0.01, loop.stop)
+    loop.call_later(30, loop.stop)
     loop.run_forever()
     assert seen == [b"data"], seen
     loop.remove_reader(ours)
