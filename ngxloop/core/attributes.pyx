@@ -128,12 +128,12 @@ cdef class LoopAttributes(Stepping):
         self.selector_replaced = type(value) is not Selector or "select" in vars(value)
 
     def __setattr__(self, name, value):
-        if name == "time":  # a test clock
+        if is_name(name, "time"):  # a test clock
             self.clock_overridden = True
-        elif name == "call_at":
+        elif is_name(name, "call_at"):
             self.call_at_overridden = True
         PyObject_GenericSetAttr(self, name, value)
-        if name == "__class__":  # test clocks come this way, too
+        if is_name(name, "__class__"):  # test clocks come this way, too
             self.look_for_overrides()
         if not self.dictionary_made and not has_place(self, name):
             self.dictionary_made = True
@@ -184,6 +184,15 @@ cdef class LoopAttributes(Stepping):
             "handles": not self.stopwatch.running,
         }
         return {name for name, is_active in active.items() if is_active}
+
+
+cdef inline bint is_name(name, str expected) except -1:
+    """Return whether name == expected; every assignment asks, and nearly all lengths differ."""
+    if name is expected:
+        return True
+    if type(name) is str and len(<str>name) != len(expected):
+        return False
+    return name == expected
 
 
 cdef bint has_place(loop, name) noexcept:
