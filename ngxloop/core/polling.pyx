@@ -10,7 +10,7 @@ from libc.errno cimport ENOMEM, ENOSPC, errno
 from libc.stdint cimport uint32_t, uint64_t
 
 from ngxloop.core.event cimport KIND_WATCHER, Connection, ConnectionKind, Event
-from ngxloop.core.limits cimport POOL_CHUNK_SIZE, STALE_REST_MS
+from ngxloop.core.limits cimport STALE_REST_MS
 from ngxloop.core.linux cimport (
     EPOLLERR,
     EPOLLHUP,
@@ -150,7 +150,7 @@ cdef class Polling:
         cdef Connection* connection
         cdef object failure = None
         cdef uint32_t i
-        for i in range(self.pool.chunk_count * POOL_CHUNK_SIZE):
+        for i in range(self.pool.slot_count):
             connection = self.pool.connection_at(i)
             if connection.fd < 0 or not connection.interest:
                 continue

@@ -7,6 +7,7 @@ from ngxloop.core.event cimport Connection, ConnectionKind
 cdef class ConnectionPool:
     cdef Connection** chunks         # OWNS: each chunk has POOL_CHUNK_SIZE slots and never moves
     cdef uint32_t chunk_count
+    cdef uint32_t slot_count         # slots that were ever used; the rest of the memory is not set
     cdef Connection* free            # free slots, the one used last first: it is in the cache
     cdef Connection** by_fd          # OWNS the table: the slot that uses an fd, NULL if none does
     cdef Py_ssize_t by_fd_size
@@ -25,6 +26,7 @@ cdef class ConnectionPool:
     cdef Connection* connection_find(self, uint64_t key) noexcept
     cdef Connection* connection_of_fd(self, int fd) noexcept
     cdef Connection* connection_at(self, uint32_t index) noexcept
+    cdef int add_free_slot(self) except -1
     cdef int grow(self) except -1
     cdef int reserve_fd(self, int fd) except -1
     cdef void mark_changed(self, Connection* connection) noexcept

@@ -7,13 +7,17 @@ each time a slot is freed, and shows that an event already fetched for a former 
 keeps one bit for this in the pointer, which two reuses inside one batch defeat. Models:
 ngx_get_connection, ngx_free_connection, ngx_reusable_connection, ngx_drain_connections.
 
+Slots that were never used have no contents, and are in no list: a loop that is made and closed
+pays for the slots that it uses, not for a chunk. They come in order of their index when no other
+is free.
+
 Rules. A used slot OWNS a reference to its owner; connection_free gives it back. Before a slot is
 freed, its fd is closed or taken out of epoll. A slot is taken through Polling.connection_claim,
 which decides what happens to the slot of a former file of the same number.
 """
 
 cimport cython
-from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -51,7 +55,7 @@ cdef class ConnectionPool:
         if self.connection_of_fd(fd) != NULL:
             raise RuntimeError(f"File descriptor {fd} is in use")
         if self.free == NULL:
-            self.grow()
+            self.add_free_slot()
         if fd >= self.by_fd_size:
             self.reserve_fd(fd)
         connection = self.free
@@ -107,12 +111,13 @@ cdef class ConnectionPool:
     cdef int free_all(self) except -1:
         """Call _loop_closed() of every owner and give all slots back."""
         cdef Connection* connection
-        cdef uint32_t i
-        for i in range(self.chunk_count * POOL_CHUNK_SIZE):
+        cdef uint32_t i = 0
+        while i < self.slot_count:  # an owner may take another slot
             connection = self.connection_at(i)
             if connection.fd >= 0:
                 (<object>connection.owner)._loop_closed()
                 self.connection_free(connection)
+            i += 1
         return 0
 
     cdef void disown_all(self) noexcept:
@@ -121,7 +126,7 @@ cdef class ConnectionPool:
         cdef uint32_t i
         if self.used_count == 0:
             return
-        for i in range(self.chunk_count * POOL_CHUNK_SIZE):
+        for i in range(self.slot_count):
             connection = self.connection_at(i)
             if connection.fd >= 0:
                 connection.fd = -1
@@ -138,29 +143,38 @@ cdef class ConnectionPool:
         return self.by_fd[fd] if 0 <= fd < self.by_fd_size else NULL
 
     cdef Connection* connection_at(self, uint32_t index) noexcept:
-        if index >= self.chunk_count * POOL_CHUNK_SIZE:
+        if index >= self.slot_count:
             return NULL
         return &self.chunks[index >> POOL_CHUNK_SHIFT][index & (POOL_CHUNK_SIZE - 1)]
 
+    cdef int add_free_slot(self) except -1:
+        """Make the next slot that was never used a free one."""
+        cdef Connection* connection
+        cdef uint32_t index = self.slot_count
+        if index == self.chunk_count * POOL_CHUNK_SIZE:
+            self.grow()
+        connection = &self.chunks[index >> POOL_CHUNK_SHIFT][index & (POOL_CHUNK_SIZE - 1)]
+        memset(connection, 0, sizeof(Connection))
+        connection.fd = -1
+        connection.index = index
+        connection.next = self.free
+        self.free = connection
+        self.slot_count += 1
+        return 0
+
     cdef int grow(self) except -1:
-        """Add one chunk of free slots, the lowest index first in the list."""
+        """Add the memory of one chunk of slots."""
         cdef Connection** chunks
         cdef Connection* chunk
-        cdef int i
         chunks = <Connection**>PyMem_Realloc(
             self.chunks, (self.chunk_count + 1) * sizeof(Connection*)
         )
         if chunks == NULL:
             raise MemoryError("no memory for more connections")
         self.chunks = chunks
-        chunk = <Connection*>PyMem_Calloc(POOL_CHUNK_SIZE, sizeof(Connection))
+        chunk = <Connection*>PyMem_Malloc(POOL_CHUNK_SIZE * sizeof(Connection))
         if chunk == NULL:
             raise MemoryError("no memory for more connections")
-        for i in range(POOL_CHUNK_SIZE - 1, -1, -1):
-            chunk[i].fd = -1
-            chunk[i].index = self.chunk_count * POOL_CHUNK_SIZE + i
-            chunk[i].next = self.free
-            self.free = &chunk[i]
         chunks[self.chunk_count] = chunk
         self.chunk_count += 1
         return 0

@@ -15,7 +15,6 @@ import selectors
 
 from ngxloop.core.clock cimport ns_from_seconds
 from ngxloop.core.event cimport KIND_WATCHER, Connection
-from ngxloop.core.limits cimport POOL_CHUNK_SIZE
 from ngxloop.core.linux cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP
 from ngxloop.core.stepping cimport Stepping
 
@@ -63,7 +62,7 @@ cdef class Selector:
         cdef uint32_t mask
         cdef uint32_t i
         watched = {}
-        for i in range(self.loop.pool.chunk_count * POOL_CHUNK_SIZE):
+        for i in range(self.loop.pool.slot_count):
             connection = self.loop.pool.connection_at(i)
             if connection.fd < 0:
                 continue

@@ -121,6 +121,13 @@ def test_find_with_key_of_former_user_returns_nothing():
     assert pool.find(pool.key(index)) == index
 
 
+def test_find_with_key_of_a_slot_that_was_never_used_returns_nothing():
+    pool, (index,) = filled(1)
+    key = pool.key(index)
+
+    assert [pool.find(key + i) for i in range(1, 2 * CHUNK)] == [None] * (2 * CHUNK - 1)
+
+
 def test_find_with_key_of_free_slot_returns_nothing():
     pool, (index,) = filled(1)
     stale = pool.key(index)

@@ -1,6 +1,7 @@
 """A connection pool whose slots are known by their index."""
 
 from ngxloop.core.event cimport KIND_FREE, KIND_TRANSPORT, Connection, Event, EventQueue
+from ngxloop.core.limits cimport POOL_CHUNK_SIZE
 from ngxloop.core.pool cimport ConnectionPool, connection_key
 from ngxloop.core.ready cimport event_post, queue_init, queue_is_empty
 
@@ -60,7 +61,8 @@ cdef class Pool:
             assert connection.fd == -1 and connection.kind == KIND_FREE
             found.append(connection.index)
             connection = connection.next
-        return found
+        unused = range(self.pool.slot_count, self.pool.chunk_count * POOL_CHUNK_SIZE)
+        return [*found, *unused]
 
     def key(self, int index):
         return connection_key(self.slot(index))
