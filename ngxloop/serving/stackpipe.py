@@ -26,8 +26,10 @@ class StackPipe:
     """
 
     def __init__(self) -> None:
-        self._read_fd, self.write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        keep_private(self._read_fd)
+        read_fd, write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._read_fd: int = read_fd
+        self.write_fd: int = write_fd
+        keep_private(read_fd)
 
     def close_write(self) -> None:
         """Close the worker's end in the master: it has been forked."""
