@@ -39,6 +39,9 @@ OPTIONS = [
     "-pno:cacheprovider",
 ]
 
+# It patches every loop, and is for the tests of its own package.
+LOOPTIME_PLUGIN = "looptime_plugin"
+
 # The folder of what is installed for one suite alone.
 BESIDE = "beside"
 
@@ -177,6 +180,8 @@ def run(
     outcomes.unlink(missing_ok=True)
     output = sources / f"{plugin}.txt"
     options = [*OPTIONS, "-p", plugin, f"--timeout={TEST_LIMIT}", *arguments]
+    if suite.package != "looptime":
+        options += ["-p", f"no:{LOOPTIME_PLUGIN}"]
     environment = {
         "PYTHONPATH": os.pathsep.join(map(str, [PLUGINS, PROJECT, sources.parents[1] / BESIDE])),
         "NGXLOOP_OUTCOMES": str(outcomes),

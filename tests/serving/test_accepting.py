@@ -103,6 +103,7 @@ def test_reload_changes_between_reuseport_and_shared_sockets(serve, tmp_path):
         server.logged(rf"reloaded: generation {number} serves")
         for _ in server.worker_pids(number - 1):
             server.logged(rf"worker {number - 1}\.\d \(process \d+\) exited with code 0")
+        server.caught_up()  # the sockets of the old mode are closed after that
         assert set(homes(server, 40)) <= set(server.worker_pids(number))
     assert server.end() == 0
 
