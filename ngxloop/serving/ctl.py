@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ngxloop.serving.config import OPTIONS, REPEAT_SECONDS
+from ngxloop.serving.config import OPTIONS
 from ngxloop.serving.config_file import find_file, read_file
 from ngxloop.serving.environment import CONFIG_VARIABLE
 from ngxloop.serving.errors import ConfigError, ExitCode
@@ -21,6 +21,7 @@ from ngxloop.serving.logs import complain
 from ngxloop.serving.pidfile import lock_holder
 from ngxloop.serving.plaintext import one_line
 from ngxloop.serving.reports import prometheus, stub, table
+from ngxloop.serving.timing import REPEAT_SECONDS
 
 _SIGNALS = {
     "quit": signal.SIGQUIT,
