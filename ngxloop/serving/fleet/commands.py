@@ -126,6 +126,7 @@ def on_upgrade(decision: Decision, event: Upgrade) -> None:
 def on_new_master_started(decision: Decision, event: NewMasterStarted) -> None:
     """Share the sockets with it."""
     decision.fleet.new_master = event.pid
+    decision.fleet.is_new_master_ready = False
 
 
 def on_new_master_failed(decision: Decision, event: NewMasterFailed) -> None:
@@ -137,8 +138,9 @@ def on_new_master_failed(decision: Decision, event: NewMasterFailed) -> None:
 def on_new_master_ready(decision: Decision, event: NewMasterReady) -> None:
     """Leave the field to it, if we may without being asked."""
     fleet = decision.fleet
-    if not fleet.new_master:
+    if not fleet.new_master or fleet.is_new_master_ready:
         return
+    fleet.is_new_master_ready = True
     decision.info(
         "the new master (process %d) serves; QUIT ends this one, or that one", fleet.new_master
     )
@@ -151,6 +153,7 @@ def on_new_master_ready(decision: Decision, event: NewMasterReady) -> None:
 def on_new_master_ending(decision: Decision, event: NewMasterEnding) -> None:
     """Answer for the service again."""
     if decision.fleet.new_master:
+        decision.fleet.is_new_master_ready = False
         decision.act(SetReadiness(True))
 
 

@@ -182,6 +182,7 @@ class Fleet(Record):
     told_at: float = 0.0  # when the first order to end came
     drain_at: float | None = None  # when the drain delay is over
     new_master: int = 0  # its process id
+    is_new_master_ready: bool = False  # it has said so; it can say it again
 
     @property
     def is_ending(self) -> bool:

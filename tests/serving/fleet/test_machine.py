@@ -550,6 +550,23 @@ def test_auto_upgrade_ends_the_old_master():
     assert orders(done) == [(fleet.first, WorkerOrder.DRAIN)]
 
 
+def test_new_master_that_says_again_that_it_serves_changes_nothing():
+    fleet = Fleet(1, is_auto_upgrade=True).ready()
+    fleet.tell(events.Upgrade())
+    fleet.tell(events.NewMasterStarted(77))
+    assert actions.SetReadiness(False) in fleet.tell(events.NewMasterReady())
+    assert fleet.tell(events.NewMasterReady(), 1.0) == []
+    assert fleet.fleet.phase is Phase.DRAINING
+
+
+def test_status_is_answered_again_when_the_new_master_ends():
+    fleet = Fleet(1).ready()
+    fleet.tell(events.Upgrade())
+    fleet.tell(events.NewMasterStarted(77))
+    fleet.tell(events.NewMasterReady())
+    assert fleet.tell(events.NewMasterEnding()) == [actions.SetReadiness(True)]
+
+
 def test_last_workers_take_what_waits_in_the_queues():
     fleet = Fleet(1).ready()
     name = fleet.first
