@@ -250,6 +250,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.fleet.workerprocess",
         "serving.messages",
         "serving.fleet.board",
+        "serving.fleet.launcher",
         "serving.fleet.processes",
         "serving.fleet.executor",
         "serving.boardcheck",

@@ -27,6 +27,7 @@ from ngxloop.serving.fleet import (
     executor,
     filling,
     generations,
+    launcher,
     liveness,
     machine,
     processes,
@@ -87,16 +88,8 @@ STEPS = {
     f"{made.__name__.rpartition('.')[2]}.{name}": (made, name)
     for made, names in {
         poller.Poller: ("add", "remove"),
-        processes.Processes: (
-            "prepare",
-            "_assign",
-            "_fork",
-            "send",
-            "kill",
-            "release",
-            "_bury",
-            "drop_shared",
-        ),
+        launcher.Launcher: ("assign", "_fork"),
+        processes.Processes: ("prepare", "send", "kill", "release", "_bury", "drop_shared"),
         workerprocess.WorkerProcess: ("order", "send_signal"),
         messages.Messages: ("watch", "end"),
         executor.Executor: ("_handle", "_log", "_resolve"),

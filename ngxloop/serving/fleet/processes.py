@@ -1,4 +1,4 @@
-"""The processes of the workers: fork, command and reap them; what the machine wants of one worker.
+"""The processes of the workers: command and reap them; what the machine wants of one worker.
 
 A process is known from before its fork until the machine releases its slot, by its WorkerId. What
 its channel held is told before its end.
@@ -12,11 +12,11 @@ from collections.abc import Callable
 from ngxloop import leader
 from ngxloop.core.gates import RINGING_MODES
 from ngxloop.core.scoreboard import Scoreboard
-from ngxloop.serving.assignment import Assignment, draw_request_limit
-from ngxloop.serving.channel import Channel, Kind, channel_pair
+from ngxloop.serving.channel import Kind
 from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.fleet import actions, events
+from ngxloop.serving.fleet.launcher import Launcher
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.service import Service, Services
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
@@ -25,11 +25,10 @@ from ngxloop.serving.keepers import Children, Keepers
 from ngxloop.serving.logs import log
 from ngxloop.serving.messages import Messages
 from ngxloop.serving.poller import Handler, Poller
-from ngxloop.serving.process import exit_code, exit_reason, fork_worker, has_ended, reap_orphans
-from ngxloop.serving.stackpipe import StackPipe, find_condition
+from ngxloop.serving.process import exit_code, exit_reason, has_ended, reap_orphans
+from ngxloop.serving.stackpipe import find_condition
 from ngxloop.serving.states import State
-from ngxloop.serving.worker import run_worker
-from ngxloop.serving.zygotes import LostError, Zygotes
+from ngxloop.serving.zygotes import Zygotes
 
 Tell = Callable[[events.Event], None]
 _KINDS = {
@@ -71,6 +70,14 @@ class Processes:
             poller, Children(self.adopt, self.forget_in_child), self.urge_all
         )
         self.messages: Messages = Messages(tell, poller, self.keepers.close_line)
+        self._launcher = Launcher(
+            lambda: self.board,
+            self.zygotes,
+            self.keepers,
+            self.messages,
+            self._find_children,
+            self._forget_in_child,
+        )
 
     @property
     def all(self) -> list[WorkerProcess]:
@@ -115,10 +122,7 @@ class Processes:
         process.service.config.hook_functions.call("pre_fork", action.number)
         self._processes[action.worker] = process
         try:
-            try:
-                self._spawn(process)
-            except LostError:  # from now on it is forked here
-                self._spawn(process)
+            self._launcher.launch(process)
         except Exception as error:
             self._give_up(process, error)
             return
@@ -200,7 +204,9 @@ class Processes:
 
         try:
             self.zygotes.start(
-                lambda channel: self._assign(WorkerProcess(WorkerId(0, 0), service, 0), channel),
+                lambda channel: self._launcher.assign(
+                    WorkerProcess(WorkerId(0, 0), service, 0), channel
+                ),
                 lambda: self._forget_in_child(service, 0),
                 done,
             )
@@ -240,68 +246,13 @@ class Processes:
                 self._poller.call(handler)
         # The first process of a container inherits every orphan in it; who preloads, asks for them.
         if os.getpid() == 1 or self.zygotes.have_been:
-            reap_orphans(self.pids() | self._others.keys())
+            reap_orphans(self._find_children())
 
     def _bury(self, process: WorkerProcess) -> None:
         self.messages.receive_last(process)  # not reaped yet: it may lead to a signal to its id
         code = exit_code(process.pid)
         process.has_ended = True
         self._tell(events.Exited(process.id, code, exit_reason(code)))
-
-    # The fork ----------------------------------------------------------------------------------
-
-    def _spawn(self, process: WorkerProcess) -> None:
-        line = self._open_line(process)  # which may fork: a channel would be open there, too
-        try:
-            self._spawn_with(process, line)
-        except BaseException:
-            self.keepers.close_line(process.line)
-            raise
-        finally:
-            if line is not None:
-                line.close()
-
-    def _spawn_with(self, process: WorkerProcess, line: Channel | None) -> None:
-        ours, theirs = channel_pair()
-        try:
-            process.channel = ours
-            process.close_stacks()
-            process.stacks = stacks = StackPipe()
-            assignment = self._assign(process, theirs, line, stacks.write_fd)
-            # before the fork: what fails until then leaves no process behind
-            self.messages.watch(process, ours)
-            process.pid = self._fork(process, assignment, ours)
-        except BaseException:
-            process.close_stacks()
-            self.messages.end(ours)
-            raise
-        finally:
-            theirs.close()
-        stacks.close_write()
-
-    def _open_line(self, process: WorkerProcess) -> Channel | None:
-        """Return the new worker's end of its line to the keeper, if it may have one."""
-        service = process.service
-        process.line, theirs = self.keepers.open_line(
-            str(process),
-            service.number,
-            service.config,
-            process.interface or service.interface,
-            give=functools.partial(self._give_line, process),
-            accuse=functools.partial(self._accuse, process),
-        )
-        return theirs
-
-    def _give_line(self, process: WorkerProcess, number: int, fd: int) -> None:
-        """Send a worker its end of another line: it has a new keeper."""
-        if process.line == number and process.channel is not None:
-            process.channel.send(Kind.LINE, b"null", [fd])
-
-    def _accuse(self, process: WorkerProcess, number: int, reason: str) -> None:
-        """The keeper has got an invalid message from a worker."""
-        if process.line == number and not process.has_ended:
-            self.messages.malformed_count += 1
-            self.messages.expel(process, reason)
 
     def _give_up(self, process: WorkerProcess, error: Exception) -> None:
         """Tell that there is no process; if there is one all the same, its end is awaited."""
@@ -314,42 +265,6 @@ class Processes:
         else:
             del self._processes[process.id]
             self._tell(events.SpawnFailed(process.id, str(error), is_explained))
-
-    def _fork(self, process: WorkerProcess, assignment: Assignment, ours: Channel) -> int:
-        pid = self.zygotes.spawn(assignment, self.pids() | self._others.keys())
-        if pid is not None:
-            ours.send(Kind.BEGIN)
-            return pid
-
-        def forget() -> None:
-            ours.close()
-            self._forget_in_child(process.service, process.number)
-
-        work = functools.partial(run_worker, assignment)
-        return fork_worker(forget, work, stacks_fd=assignment.stacks_fd)
-
-    def _assign(
-        self,
-        process: WorkerProcess,
-        channel: Channel,
-        line: Channel | None = None,
-        stacks_fd: int = -1,
-    ) -> Assignment:
-        service = process.service
-        return Assignment(
-            config=service.config,
-            name=str(process),
-            number=process.number,
-            generation=service.number,
-            request_limit=draw_request_limit(service.config),
-            slot=process.id.slot,
-            board=self.board,
-            channel=channel,
-            line=line,
-            sockets=service.listeners.sockets_for(process.number),
-            master_pid=os.getpid(),
-            stacks_fd=stacks_fd,
-        )
 
     def forget_in_child(self) -> None:
         """Close, in a fork that is no worker, all that the master and its workers have."""
@@ -365,6 +280,9 @@ class Processes:
         self.keepers.forget_in_child()
         self._services.close_in_worker(mine, number)
         self._forget()
+
+    def _find_children(self) -> set[int]:
+        return self.pids() | self._others.keys()
 
     def _close_channel(self, process: WorkerProcess) -> None:
         if process.channel is not None:
