@@ -17,6 +17,7 @@ from benchmarks.harness.processes import (
     cpu_seconds_between,
     cpu_times,
     is_asleep,
+    settled_cpu_times,
     voluntary_switches,
 )
 from benchmarks.harness.question import Case, CaseFailedError, Effort, Metric, Sample
@@ -95,7 +96,7 @@ class ChurnQuestion(ModesQuestion):
     def measure(self, contender: Contender, case: Case, effort: Effort) -> Sample:
         clients, workers = case.number("clients"), case.number("workers")
         with running_protocol("Echo", contender.name, workers, effort) as server:
-            before = cpu_times(server.pid)
+            before = settled_cpu_times(server.pid)
             with server.process.blamed():
                 figures = generate_load(
                     HOST, server.port, clients, REQUEST_BYTES, "orderly", effort

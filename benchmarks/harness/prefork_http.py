@@ -7,7 +7,7 @@ from benchmarks.harness.cores import load_core
 from benchmarks.harness.echo import HOST
 from benchmarks.harness.load import WARMUP_SHARE, load_program
 from benchmarks.harness.process import MeasuredProcess
-from benchmarks.harness.processes import cpu_seconds_between, cpu_times
+from benchmarks.harness.processes import cpu_seconds_between, cpu_times, settled_cpu_times
 from benchmarks.harness.question import Case, Effort, Metric, Question, Sample
 from benchmarks.harness.servers import running_asgi, server_versions, servers_on
 
@@ -40,7 +40,7 @@ class HttpQuestion(ServersQuestion):
 
     def measure(self, contender: Contender, case: Case, effort: Effort) -> Sample:
         with running_asgi(contender, "hello", case.number("workers"), effort) as server:
-            before = cpu_times(server.pid)
+            before = settled_cpu_times(server.pid)
             with server.process.blamed():
                 figures = _load(server.port, case.number("connections"), effort)
             used = cpu_seconds_between(before, cpu_times(server.pid))

@@ -8,12 +8,27 @@ from benchmarks.harness.question import CaseFailedError
 
 CpuTimes = Mapping[int, float]
 
+# A process that a server has started for its start only, as ngxloop's keeper, is gone by then.
+_SETTLED_SECONDS = 0.3
+_SETTLE_LIMIT_SECONDS = 10.0
+
 _CPU_CLOCK = 2  # CPUCLOCK_SCHED, include/linux/posix-timers_types.h: user and system together
 
 
 def cpu_times(master_pid: int) -> CpuTimes:
     """Return the CPU seconds of a process and of all its descendants, to the nanosecond."""
     return {pid: _cpu_seconds(pid) for pid in process_tree(master_pid)}
+
+
+def settled_cpu_times(master_pid: int) -> CpuTimes:
+    """Return cpu_times() as soon as no process has started or ended for a moment."""
+    limit = time.monotonic() + _SETTLE_LIMIT_SECONDS
+    found, since = process_tree(master_pid), time.monotonic()
+    while time.monotonic() < min(since + _SETTLED_SECONDS, limit):
+        time.sleep(_SETTLED_SECONDS / 10)
+        if found != (found := process_tree(master_pid)):
+            since = time.monotonic()
+    return cpu_times(master_pid)
 
 
 def cpu_seconds_between(before: CpuTimes, after: CpuTimes) -> float:
