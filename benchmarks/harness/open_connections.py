@@ -25,7 +25,7 @@ class Idle(asyncio.Protocol):
 
 @contextlib.asynccontextmanager
 async def open_connections(loop: asyncio.AbstractEventLoop, count: int) -> AsyncIterator[None]:
-    """Watch a listener and so many accepted connections during the block; nothing is sent."""
+    """Watch a listener and that number of accepted connections in the block; nothing is sent."""
     left: list[None] = [None] * count
     all_open = asyncio.Event()
     server = await loop.create_server(lambda: Idle(left, all_open), HOST, 0)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import loops
 from tests.support.sockets import LOOPBACK, unix_pair
+from tests.support.streams import one_exchange
 from tests.support.tls import client_context, server_context
 from tests.support.turning import run_by_parts, turn_by_parts
 from tests.support.waiting import DEADLINE
@@ -378,26 +379,7 @@ def test_sockets_work_with_a_replaced_select(loop):
 
     loop._selector.select = select
 
-    async def main():
-        async def upper(reader, writer):
-            writer.write((await reader.readline()).upper())
-            writer.close()
-            await writer.wait_closed()
-            served.set_result(None)
-
-        served = loop.create_future()
-        server = await asyncio.start_server(upper, LOOPBACK, 0)
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        writer.write(b"word\n")
-        answer = await reader.read()
-        writer.close()
-        await writer.wait_closed()
-        await served
-        server.close()
-        await server.wait_closed()
-        return answer
-
-    assert loop.run_until_complete(main()) == b"WORD\n"
+    assert loop.run_until_complete(one_exchange(b"word\n", bytes.upper)) == b"WORD\n"
 
 
 def test_create_future_makes_what_asyncio_futures_names(loop, monkeypatch):

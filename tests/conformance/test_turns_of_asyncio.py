@@ -6,8 +6,8 @@ import heapq
 import pytest
 
 from tests.support.loops import run_turns
-from tests.support.sockets import LOOPBACK
-from tests.support.turning import turn_by_parts
+from tests.support.streams import one_exchange
+from tests.support.turning import run_by_parts, turn_by_parts
 
 turn = asyncio.BaseEventLoop._run_once
 
@@ -30,34 +30,7 @@ def test_callbacks_and_timers_run_in_their_order(loop):
 
 
 def test_streams_work(loop):
-    async def echo(reader, writer):
-        writer.write(await reader.readline())
-        writer.close()
-        await writer.wait_closed()
-        served.set_result(None)
-
-    async def work():
-        server = await asyncio.start_server(echo, LOOPBACK, 0)
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        writer.write(b"line\n")
-        line = await reader.read()
-        writer.close()
-        await writer.wait_closed()
-        await served
-        server.close()
-        await server.wait_closed()
-        return line
-
-    served = loop.create_future()
-    asyncio._set_running_loop(loop)
-    try:
-        task = loop.create_task(work())
-        while not task.done():
-            turn(loop)
-    finally:
-        asyncio._set_running_loop(None)
-
-    assert task.result() == b"line\n"
+    assert run_by_parts(loop, one_exchange(b"line\n", bytes), turn) == b"line\n"
 
 
 def test_a_timer_that_is_marked_as_not_scheduled_can_be_put_into_ready(loop):

@@ -18,6 +18,7 @@ from tests.support.addresses import free_address
 from tests.support.waiting import wait_until_blocking
 
 SEVERAL = str(PROGRAMS / "several.py")
+UDP_ECHO = str(PROGRAMS / "udp_echo.py")
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
@@ -290,22 +291,10 @@ def test_process_that_inherits_the_line_of_a_dead_worker_holds_nothing_open(serv
         os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
 
 
-def test_datagram_socket_stays_over_the_death_of_a_keeper(serve, tmp_path):
+def test_datagram_socket_stays_over_the_death_of_a_keeper(serve):
     host, port = free_address(socket.SOCK_DGRAM)
-    script = tmp_path / "udp.py"
-    script.write_text(
-        "import asyncio, sys\n"
-        "class Echo(asyncio.DatagramProtocol):\n"
-        "    def connection_made(self, transport): self.transport = transport\n"
-        "    def datagram_received(self, data, peer): self.transport.sendto(data, peer)\n"
-        "async def main():\n"
-        "    loop, address = asyncio.get_running_loop(), (sys.argv[1], int(sys.argv[2]))\n"
-        "    await loop.create_datagram_endpoint(Echo, local_addr=address)\n"
-        "    await asyncio.Event().wait()\n"
-        "asyncio.run(main())\n"
-    )
     options = ("--share-datagrams", "--log-level", "debug")
-    server = serve(*options, str(script), host, str(port), program=True).serving()
+    server = serve(*options, UDP_ECHO, host, str(port), program=True).serving()
     server.forget_log()
     os.kill(keeper_of(server), signal.SIGKILL)
     new = another_keeper(server)

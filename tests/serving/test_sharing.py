@@ -16,6 +16,7 @@ from tests.support.addresses import free_address, own_host
 from tests.support.sockets import needs_ipv6
 
 SEVERAL = str(PROGRAMS / "several.py")
+UDP_ECHO = str(PROGRAMS / "udp_echo.py")
 LOCAL = {"host": own_host(), "port": 0}
 
 
@@ -237,23 +238,10 @@ def test_a_client_that_binds_port_0_has_a_socket_of_its_own(serve, tmp_path):
     assert len(ports) > 1
 
 
-def test_datagram_sockets_are_shared_if_that_is_wanted(serve, tmp_path):
+def test_datagram_sockets_are_shared_if_that_is_wanted(serve):
     host, port = free_address(socket.SOCK_DGRAM)
-    script = tmp_path / "udp.py"
-    script.write_text(
-        "import asyncio, sys\n"
-        "class Echo(asyncio.DatagramProtocol):\n"
-        "    def connection_made(self, transport): self.transport = transport\n"
-        "    def datagram_received(self, data, peer): self.transport.sendto(data, peer)\n"
-        "async def main():\n"
-        "    loop, address = asyncio.get_running_loop(), (sys.argv[1], int(sys.argv[2]))\n"
-        "    await loop.create_datagram_endpoint(Echo, local_addr=address)\n"
-        "    print('bound', flush=True)\n"
-        "    await asyncio.Event().wait()\n"
-        "asyncio.run(main())\n"
-    )
     options = ("-w", "3", "--share-datagrams")
-    server = serve(*options, str(script), host, str(port), program=True).serving()
+    server = serve(*options, UDP_ECHO, host, str(port), program=True).serving()
     assert server.addresses == [f"{host}:{port}"]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(DEADLINE)

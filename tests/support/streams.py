@@ -61,3 +61,25 @@ def client_of(server: asyncio.Server) -> Iterator[socket.socket]:
     with socket.create_connection(address_of(server)) as client:
         client.setblocking(False)
         yield client
+
+
+async def one_exchange(line: bytes, answer: Callable[[bytes], bytes]) -> bytes:
+    """Serve one connection that answers a line and closes; return what its client received."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(await reader.readline()))
+        writer.close()
+        await writer.wait_closed()
+        served.set_result(None)
+
+    served = asyncio.get_running_loop().create_future()
+    server = await asyncio.start_server(serve, LOOPBACK, 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(line)
+    received = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    await served
+    server.close()
+    await server.wait_closed()
+    return received

@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -33,13 +33,15 @@ def _timeout(loop: Any) -> float | None:
     return None
 
 
-def run_by_parts(loop: Any, coroutine: Coroutine[Any, Any, T]) -> T:
-    """Do what run_until_complete() does, with turns made of parts."""
+def run_by_parts(
+    loop: Any, coroutine: Coroutine[Any, Any, T], turn: Callable[[Any], object] = turn_by_parts
+) -> T:
+    """Do what run_until_complete() does, with turns made of parts, or by another function."""
     asyncio._set_running_loop(loop)
     try:
         task = loop.create_task(coroutine)
         while not task.done():
-            turn_by_parts(loop)
+            turn(loop)
         return task.result()
     finally:
         asyncio._set_running_loop(None)
