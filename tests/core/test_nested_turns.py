@@ -254,12 +254,18 @@ def test_a_slot_that_was_freed_inside_a_callback_serves_the_next_connection(loop
     assert probe.used_count == 0
 
 
-def test_an_event_that_was_taken_and_dropped_comes_back(loop, pair):
-    ours, peer = pair
-    protocol = Nesting(None, None)
-    transport, _ = loop.run_until_complete(loop.create_connection(lambda: protocol, sock=ours))
+def with_data(loop, ours, peer):
+    """Return a transport with data that it has not been told of, and its protocol."""
+    transport, protocol = loop.run_until_complete(
+        loop.create_connection(lambda: Nesting(None, None), sock=ours)
+    )
     run_turns(loop, 1)
     peer.send(b"data")
+    return transport, protocol
+
+
+def test_an_event_that_was_taken_and_dropped_comes_back(loop, pair):
+    transport, protocol = with_data(loop, *pair)
     loop._selector.select(DEADLINE)
 
     event = loop._ready.popleft()
@@ -274,11 +280,7 @@ def test_an_event_that_was_taken_and_dropped_comes_back(loop, pair):
 
 
 def test_an_event_that_was_taken_does_nothing_once_its_connection_is_gone(loop, pair):
-    ours, peer = pair
-    protocol = Nesting(None, None)
-    transport, _ = loop.run_until_complete(loop.create_connection(lambda: protocol, sock=ours))
-    run_turns(loop, 1)
-    peer.send(b"data")
+    transport, protocol = with_data(loop, *pair)
     loop._selector.select(DEADLINE)
     event = loop._ready.popleft()
     transport.abort()
@@ -294,11 +296,7 @@ def test_an_event_that_was_taken_does_nothing_once_its_connection_is_gone(loop, 
 
 
 def test_clear_keeps_the_events_of_connections(loop, pair):
-    ours, peer = pair
-    protocol = Nesting(None, None)
-    transport, _ = loop.run_until_complete(loop.create_connection(lambda: protocol, sock=ours))
-    run_turns(loop, 1)
-    peer.send(b"data")
+    transport, protocol = with_data(loop, *pair)
     loop.call_soon(pytest.fail, "was cleared")
     loop._selector.select(DEADLINE)
     loop._ready.clear()
