@@ -22,6 +22,7 @@ class FaultyMaster:
         self.folder = folder
         self.plan_count = 0
         self.worker = 0  # the process that serves before something fails
+        self.keeper = 0  # the one that was killed; it is a child until the master has reaped it
         self.answer = None  # to the client that was there when it failed
         self.control = str(folder / "control")
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

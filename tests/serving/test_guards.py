@@ -45,8 +45,8 @@ def keepers(master):
 
 
 def kill_keeper(master):
-    (pid,) = keepers(master)
-    os.kill(pid, signal.SIGKILL)
+    (master.keeper,) = keepers(master)
+    os.kill(master.keeper, signal.SIGKILL)
 
 
 def send_question(address, question):
@@ -112,7 +112,7 @@ def goes_on(master):
 
 
 def has_keeper(master):
-    until(lambda: len(keepers(master)) == 1, "another keeper")
+    until(lambda: len(keepers(master) - {master.keeper}) == 1, "another keeper")
     goes_on(master)
 
 
