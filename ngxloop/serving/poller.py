@@ -75,7 +75,11 @@ class _Registration:
     handler: Handler
     events: int
     failure_count: int = 0  # in a row
-    is_paused: bool = False  # not in the epoll
+    pause: Alarm | None = None  # ends it; the descriptor is not in the epoll
+
+    @property
+    def is_paused(self) -> bool:
+        return self.pause is not None
 
 
 class Poller:
@@ -101,13 +105,22 @@ class Poller:
 
     def change(self, fd: int, handler: Handler, events: int) -> None:
         """Wait for something else of a descriptor."""
-        self._epoll.modify(fd, events)
+        pause = self._registrations[fd].pause
+        if pause is None:
+            self._epoll.modify(fd, events)
+        else:
+            self._epoll.register(fd, events)
+            pause.cancel()
         self._registrations[fd] = _Registration(fd, handler, events)
 
     def remove(self, fd: int) -> None:
         """Forget a descriptor, if it is known; before it is closed."""
         registration = self._registrations.pop(fd, None)
-        if registration is not None and not registration.is_paused:
+        if registration is None:
+            return
+        if registration.pause is not None:
+            registration.pause.cancel()
+        else:
             self._unregister(fd)
 
     def call_later(self, seconds: float, handler: Handler) -> Alarm:
@@ -160,16 +173,14 @@ class Poller:
 
     def _pause(self, registration: _Registration) -> None:
         self._unregister(registration.fd)
-        registration.is_paused = True
         registration.failure_count += 1
 
         def resume() -> None:
-            if self._registrations.get(registration.fd) is registration:
-                self._epoll.register(registration.fd, registration.events)
-                registration.is_paused = False
+            self._epoll.register(registration.fd, registration.events)
+            registration.pause = None
 
         delay = retry_delay(registration.failure_count)
-        self.call_later(delay, Handler(registration.handler.name, resume))
+        registration.pause = self.call_later(delay, Handler(registration.handler.name, resume))
 
     def _is_current(self, registration: _Registration) -> bool:
         is_known = self._registrations.get(registration.fd) is registration

@@ -12,7 +12,14 @@ import pytest
 from ngxloop.serving import failures
 from ngxloop.serving.failures import Failures
 from ngxloop.serving.handlernames import REMEDIES, HandlerName
-from ngxloop.serving.poller import RETRY_LIMIT_SECONDS, WRITABLE, Handler, Poller, retry_delay
+from ngxloop.serving.poller import (
+    READABLE,
+    RETRY_LIMIT_SECONDS,
+    WRITABLE,
+    Handler,
+    Poller,
+    retry_delay,
+)
 from tests.serving.support import DEADLINE
 
 NAME = HandlerName.STATUS_SESSION
@@ -201,6 +208,16 @@ def test_handler_that_always_raises_is_paused_longer_each_time(poller, pairs, on
     poller.wait(0)  # paused: the level does not bring it back
     assert poller.failures.counts[NAME] == before
     turn_until(poller, lambda: poller.failures.counts[NAME] >= 4 * before)
+
+
+def test_pause_ends_when_the_handler_is_changed(poller, pairs):
+    reader, _ = pairs()
+    received = []
+    poller.add(reader.fileno(), handler(fail))
+    poller.wait(0)
+    poller.change(reader.fileno(), handler(lambda: received.append(reader.recv(1))), READABLE)
+    poller.wait(0)
+    assert received == [b"x"]
 
 
 def test_pause_doubles_up_to_its_limit():

@@ -13,6 +13,7 @@ import pytest
 from tests.serving.load import Load
 from tests.serving.support import connect, connection_to, http_get, receive_line, wait_gone
 from tests.support.addresses import free_bind
+from tests.support.waiting import wait_until_blocking
 
 VERSION = """
 async def app(scope, receive, send):
@@ -191,8 +192,17 @@ def test_reload_reads_the_configuration_and_exchanges_addresses(serve, tmp_path)
     for address in (kept, added):
         with connect(parse_address(address)) as sock:
             assert receive_line(sock) in pids_as_lines(server, 2)
-    with socket.create_server(parse_address(gone)):
-        pass
+    wait_until_free(gone)
+
+
+def wait_until_free(address):
+    """Wait until an address can be bound: the master closes it when it has reaped who had it."""
+
+    def is_free():
+        with contextlib.suppress(OSError), socket.create_server(parse_address(address)):
+            return True
+
+    wait_until_blocking(is_free, f"{address} to be free")
 
 
 def parse_address(text):
@@ -244,8 +254,7 @@ def test_failed_reload_closes_the_addresses_that_were_new_in_it(serve, tmp_path)
     configured(tmp_path, bind=[kept, added], app="'nothing:app'")
     server.send(signal.SIGHUP)
     server.logged("reload failed")
-    with socket.create_server(parse_address(added)):
-        pass
+    wait_until_free(added)
 
 
 def test_reload_removes_the_file_of_a_unix_socket_that_is_gone(serve, tmp_path):

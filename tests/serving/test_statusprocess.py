@@ -54,7 +54,8 @@ def status(serve, request):
     """Start a master with a status page."""
     where = free_bind()
     options = getattr(request, "param", ())
-    server = serve("plain:Echo", "--status-bind", where, *options).serving()
+    interface = ("--interface", "protocol")  # else a keeper is there until it is known
+    server = serve("plain:Echo", "--status-bind", where, *interface, *options).serving()
     found = Status(server, where)
     wait_until_blocking(lambda: found.pid, "the process")
     return found
@@ -256,6 +257,7 @@ def test_scoreboard_that_is_protected_can_be_read_and_not_written():
 def test_report_that_is_written_while_it_is_read_is_never_torn():
     memory = SnapshotMemory()
     memory.write(b"a" * 1000)
+    memory.read()  # what it has later if the writer does not let it read a whole one
     pid = os.fork()
     if pid == 0:
         while True:
