@@ -17,6 +17,7 @@ from ngxloop.serving.config import Config
 from ngxloop.serving.listeners import ListeningSocket
 from ngxloop.serving.sharing import SharedSockets
 from tests.support.addresses import free_address
+from tests.support.waiting import DEADLINE
 
 
 @pytest.fixture
@@ -38,10 +39,17 @@ def master():
 
 
 @pytest.fixture
-def borrow(monkeypatch, master):
-    """Make a borrower; what it waits for comes soon or never."""
+def impatient(monkeypatch):
+    """Let a borrower give up soon what never comes."""
     monkeypatch.setattr(borrowing, "ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(borrowing, "RENEWAL_SECONDS", 0.2)
+
+
+@pytest.fixture
+def borrow(monkeypatch, master):
+    """Make a borrower that waits for as long as a busy machine needs."""
+    monkeypatch.setattr(borrowing, "ANSWER_SECONDS", DEADLINE)
+    monkeypatch.setattr(borrowing, "RENEWAL_SECONDS", DEADLINE)
 
     def make(line, sockets=()):
         return Borrower(
@@ -74,13 +82,13 @@ def shared():
     made.close()
 
 
-def test_keeper_that_does_not_answer_is_an_error_after_a_while(borrow, ends):
+def test_keeper_that_does_not_answer_is_an_error_after_a_while(borrow, impatient, ends):
     with socket.socket() as sock, pytest.raises(OSError, match=r"within 0\.2 s") as caught:
         borrow(ends[1]).bind(sock, free_address())
     assert caught.value.errno == errno.ETIMEDOUT
 
 
-def test_keeper_that_reads_nothing_is_an_error_after_a_while(borrow, ends):
+def test_keeper_that_reads_nothing_is_an_error_after_a_while(borrow, impatient, ends):
     while ends[1].send(Kind.RELEASE, b"[]"):
         continue
     with socket.socket() as sock, pytest.raises(OSError, match="cannot be asked") as caught:
@@ -89,7 +97,7 @@ def test_keeper_that_reads_nothing_is_an_error_after_a_while(borrow, ends):
 
 
 @pytest.mark.parametrize("is_closed", [True, False], ids=["dead", "none"])
-def test_keeper_that_is_gone_is_an_error(borrow, ends, is_closed):
+def test_keeper_that_is_gone_is_an_error(borrow, impatient, ends, is_closed):
     ends[0].close()
     with socket.socket() as sock, pytest.raises(OSError, match="cannot be asked") as caught:
         borrow(ends[1] if is_closed else None).bind(sock, free_address())
