@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import ngxloop
+from tests.support.waiting import wait_until_blocking
 
 APPS = Path(__file__).parent / "apps"
 DEADLINE = 40.0  # generous: a loaded machine is no failure
@@ -213,6 +214,12 @@ def status_process(master: int) -> int:
             if re.search(r"Max processes +0 +0 ", Path(f"/proc/{pid}/limits").read_text()):
                 return pid
     return 0
+
+
+def wait_for_status_process(master: int) -> int:
+    """Return the process of status_process() once it has given up its rights."""
+    wait_until_blocking(lambda: status_process(master), "the status process")
+    return status_process(master)
 
 
 def children(pid: int) -> list[int]:

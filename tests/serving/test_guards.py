@@ -18,7 +18,14 @@ import pytest
 
 from ngxloop.serving.handlernames import HandlerName
 from tests.serving.faulty_support import MANY, FaultyMaster, reloads, until, until_ready
-from tests.serving.support import children, connect, http_get, receive_line, status_process
+from tests.serving.support import (
+    children,
+    connect,
+    http_get,
+    receive_line,
+    status_process,
+    wait_for_status_process,
+)
 
 # What brings a handler about ---------------------------------------------------------------------
 
@@ -81,7 +88,7 @@ def take_descriptors(master):
 
 
 def kill_status_process(master):
-    os.kill(status_process(master.server.pid), signal.SIGKILL)
+    os.kill(wait_for_status_process(master.server.pid), signal.SIGKILL)
 
 
 def reload_slowly(master):
@@ -278,6 +285,7 @@ def test_handler_that_raises_ends_its_owner_only(start_faulty, name):
     # Each failure is counted; at most one in ten seconds is logged.
     assert 1 <= count_lines(master, name) <= 2 + (time.monotonic() - began) / 10
     if not case.has_ended:
+        until(lambda: failures(master)["handlers"][name] >= raised, "a report of now")
         assert failures(master)["handlers"][name] == raised
         until_ready(master)
         goes_on(master)

@@ -178,7 +178,7 @@ def test_readiness_ends_while_no_worker_can_answer(serve):
     def code():
         return http_get((host, int(port)), "/readyz")[0]
 
-    assert code() == 200
+    wait_until_blocking(lambda: code() == 200, "a report of now")
     pids = server.worker_pids(1)
     os.kill(pids[0], signal.SIGSTOP)
     server.logged(rf"\(process {pids[0]}\) has not turned")

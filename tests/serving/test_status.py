@@ -21,6 +21,28 @@ def status_address(server):
     return host, int(port)
 
 
+def report_of(server):
+    code, body = http_get(status_address(server), "/status.json")
+    assert code == 200
+    return json.loads(body)
+
+
+def wait_for_report(server, is_wanted):
+    """Return the first wanted report; of a slow master there may be an older one before."""
+    found = []
+
+    def is_found():
+        found[:] = [report_of(server)]
+        return is_wanted(found[0])
+
+    wait_until_blocking(is_found, "the report")
+    return found[0]
+
+
+def pids_of(told):
+    return {one["pid"] for one in told["workers"]}
+
+
 @pytest.fixture
 def manager(tmp_path):
     """A socket as systemd has it."""
@@ -40,10 +62,8 @@ def test_figures_of_all_workers_come_from_one_place(serve):
     clients = [connect(server.address) for _ in range(6)]
     for client in clients:
         receive_line(client)
-    code, body = http_get(status_address(server), "/status.json")
-    told = json.loads(body)
-    assert code == 200
-    assert {one["pid"] for one in told["workers"]} == set(server.worker_pids(1))
+    expected = set(server.worker_pids(1))
+    told = wait_for_report(server, lambda told: pids_of(told) == expected)
     assert told["totals"]["accepted"] == sum(one["accepted"] for one in told["workers"]) == 6
     for client in clients:
         client.close()
@@ -57,16 +77,14 @@ def test_answers_are_counted(serve):
             while answers.readline() != b"0\r\n":  # the last chunk
                 continue
 
-    def request_count():
-        return json.loads(http_get(status_address(server), "/status.json")[1])["totals"]["requests"]
-
-    wait_until_blocking(lambda: request_count() >= 3, "what the worker has yet to count")
-    assert request_count() == 3
+    wait_for_report(server, lambda told: told["totals"]["requests"] >= 3)
+    assert report_of(server)["totals"]["requests"] == 3
 
 
 @pytest.mark.complaint(19)
 def test_metrics_are_prometheus_text(serve):
     server = serve("plain:Echo", *STATUS, "--workers", "2").serving()
+    wait_for_report(server, lambda told: told["ready"])
     code, body = http_get(status_address(server), "/metrics")
     text = body.decode()
     assert code == 200
@@ -93,6 +111,7 @@ def test_stuck_worker_does_not_hide_the_status(serve):
     server = serve("plain:Echo", *STATUS).serving()
     os.kill(server.worker_pids(1)[0], signal.SIGSTOP)
     assert http_get(status_address(server), "/healthz") == (200, b"ok\n")
+    wait_for_report(server, lambda told: told["ready"])
     assert http_get(status_address(server), "/readyz") == (200, b"ready\n")
 
 
@@ -101,6 +120,7 @@ def test_readiness_is_withdrawn_while_workers_still_accept(serve):
     server = serve("plain:Echo", *STATUS, "--drain-delay", "3000").serving()
     server.send(signal.SIGTERM)
     server.logged("ending: workers go on accepting")
+    wait_for_report(server, lambda told: not told["ready"])
     assert http_get(status_address(server), "/readyz") == (503, b"not ready\n")
     assert http_get(status_address(server), "/healthz")[0] == 200
     with connect(server.address) as sock:
@@ -135,13 +155,12 @@ def test_request_gets_its_code(serve, request_bytes, code):
 
 def test_status_moves_to_the_new_master(serve):
     server = serve("plain:Echo", *STATUS).serving()
-    address = status_address(server)
     server.send(signal.SIGUSR2)
     new = int(server.logged(r"the new master \(process (\d+)\) serves").group(1))
-    assert json.loads(http_get(address, "/status.json")[1])["pid"] == new
+    wait_for_report(server, lambda told: told["pid"] == new)  # the old one answers until it pauses
     os.kill(new, signal.SIGQUIT)
     server.logged("this one goes on")
-    assert json.loads(http_get(address, "/status.json")[1])["pid"] == server.pid
+    assert report_of(server)["pid"] == server.pid
     wait_gone(new)
 
 

@@ -23,6 +23,7 @@ from tests.serving.support import (
     connect,
     http_get,
     status_process,
+    wait_for_status_process,
     wait_gone,
 )
 from tests.support.addresses import free_bind
@@ -57,7 +58,7 @@ def status(serve, request):
     interface = ("--interface", "protocol")  # else a keeper is there until it is known
     server = serve("plain:Echo", "--status-bind", where, *interface, *options).serving()
     found = Status(server, where)
-    wait_until_blocking(lambda: found.pid, "the process")
+    wait_for_status_process(server.pid)
     return found
 
 
@@ -94,7 +95,7 @@ def test_process_has_the_user_of_the_workers(serve_as):
     where = free_bind()
     server = serve_as("65533", "plain:Echo", "--status-bind", where).serving()
     found = Status(server, where)
-    wait_until_blocking(lambda: found.pid, "the process")
+    wait_for_status_process(server.pid)
     assert process_fields(found.pid)["Uid"].split() == ["65533"] * 4
     code, told = found.ask()
     assert (code, told["pid"]) == (200, server.pid)
@@ -122,7 +123,7 @@ def test_process_that_is_stopped_costs_the_master_nothing(status):
     os.kill(status.pid, signal.SIGCONT)
     for sock in waiting:
         sock.close()
-    assert status.ask()[1]["generation"] == 4  # the newest report, not the one that it missed
+    wait_until_blocking(lambda: status.ask()[1]["generation"] == 4, "the newest report")
     assert status.server.end() == 0
 
 
@@ -167,7 +168,7 @@ def test_process_writes_to_the_log_that_was_opened_again(serve, tmp_path):
     log, old = tmp_path / "error.log", tmp_path / "error.log.1"
     server = serve("plain:Echo", "--status-bind", free_bind(), "--error-log", str(log))
     wait_until_blocking(lambda: log.exists() and " serving " in log.read_text(), "the start")
-    pid = status_process(server.pid)
+    pid = wait_for_status_process(server.pid)
     log.rename(old)
     server.send(signal.SIGUSR1)
     wait_until_blocking(log.exists, "the new log")
