@@ -33,7 +33,7 @@ def test_process_that_listens_by_the_other_family_is_named():
 
 @pytest.mark.parametrize("is_abstract", [False, True])
 def test_process_that_has_a_unix_socket_is_named(tmp_path, is_abstract):
-    path = f"@{tmp_path.name}" if is_abstract else str(tmp_path / "a.sock")
+    path = f"@ngxloop-test-{os.getpid()}" if is_abstract else str(tmp_path / "a.sock")
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(path.replace("@", "\0"))
         sock.listen()

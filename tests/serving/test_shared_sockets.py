@@ -244,7 +244,7 @@ def test_an_application_that_asks_for_another_address_is_refused(shared):
 
 
 def test_datagram_sockets_are_asked_for_if_they_are_shared(shared):
-    fields = [1, 2, "\0ngxloop-test-datagrams", None]
+    fields = [1, 2, f"\0ngxloop-test-{os.getpid()}", None]
     with pytest.raises(BadMessageError):
         Worker(shared).ask(fields)
     assert Worker(shared, shares_datagrams=True).ask(fields) == "b"
