@@ -197,8 +197,8 @@ def test_keeper_that_does_not_go_on_delays_no_master_and_is_replaced(several):
         assert receive_line(sock) in (b"done\n", b"")
     assert time.monotonic() - began < DEADLINE
     server.logged("the keeper of the sockets .* does not answer: replaced")
+    assert another_keeper(server) != old
     wait_gone(old)
-    assert keeper_of(server) != old
     assert command(server.address, f"open {again}") == b"done\n"
     assert server.end() == 0
 
@@ -247,9 +247,15 @@ def test_reload_with_another_user_has_another_keeper(serve, tmp_path):
     assert server.end() == 0
 
 
+def is_asleep(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
 def test_worker_that_dies_while_it_asks_leaves_nothing(serve):
     server = serve("hostile:main", "--workers", "1", "--log-level", "debug", bind=None).serving()
     pid = keeper_of(server)
+    # It answers a request before it closes the descriptors that came with it.
+    wait_until_blocking(lambda: is_asleep(pid), "the keeper to have nothing to do")
     before = len(os.listdir(f"/proc/{pid}/fd"))
     payload = json.dumps([2, 1, ["127.0.0.1", 0], 77])
     for _ in range(3):
@@ -264,14 +270,15 @@ def test_worker_that_dies_while_it_asks_leaves_nothing(serve):
 
 
 def test_process_that_inherits_the_line_of_a_dead_worker_holds_nothing_open(serve, tmp_path):
-    script = tmp_path / "server.py"
+    script, children = tmp_path / "server.py", tmp_path / "children"
+    children.touch()
     script.write_text(
         "import asyncio, os, signal, time\n"
         "async def main():\n"
         "    await asyncio.start_server(print, '127.0.0.1', 0)\n"
         "    if os.fork() == 0:\n"
         "        signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "        open('child', 'w').write(str(os.getpid()))\n"
+        "        os.write(os.open('children', os.O_WRONLY | os.O_APPEND), b'%d\\n' % os.getpid())\n"
         "        time.sleep(600)\n"
         "        os._exit(0)\n"
         "    await asyncio.Event().wait()\n"
@@ -279,7 +286,7 @@ def test_process_that_inherits_the_line_of_a_dead_worker_holds_nothing_open(serv
     )
     options = ("--chdir", str(tmp_path), "--log-level", "debug")
     server = serve(*options, str(script), program=True).serving()
-    wait_until_blocking((tmp_path / "child").exists, "the fork")
+    wait_until_blocking(children.read_text, "the fork")
     (pid,) = server.worker_pids(1)
     try:
         os.kill(pid, signal.SIGKILL)
@@ -288,7 +295,8 @@ def test_process_that_inherits_the_line_of_a_dead_worker_holds_nothing_open(serv
         assert not is_refused(address)
         assert server.end() == 0
     finally:
-        os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
+        for child in children.read_text().split():  # the next worker has forked, too
+            os.kill(int(child), signal.SIGKILL)
 
 
 def test_datagram_socket_stays_over_the_death_of_a_keeper(serve):
