@@ -88,9 +88,8 @@ def test_master_that_was_stopped_itself_forgives(serve):
 )
 def test_worn_worker_drains_after_its_successor_is_ready(serve, options, reason):
     server = serve("plain:echo", *options).serving()
-    (old,) = server.worker_pids(1)
     with connect(server.address) as sock:
-        assert int(receive_line(sock)) == old
+        old = int(receive_line(sock))  # on a busy machine not the first one
         server.logged(rf"worker 1\.0 \(process {old}\) is replaced: {reason}")
         new = int(server.logged(r"worker 1\.0 ready \(process (\d+)\)").group(1))
         sock.sendall(b"still there\n")

@@ -102,12 +102,13 @@ def test_the_programs_own_wakeup_fd_gets_all_numbers(ticks):
 
 
 def test_another_thread_waits_as_ever():
-    ended = threading.Event()
+    ended, is_seen = threading.Event(), threading.Event()
 
     def wait():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
         Pause(signal.SIGURG).pause()
         ended.set()
+        is_seen.wait()  # a thread that has ended takes no signal
 
     before = signal.signal(signal.SIGUSR1, lambda *_: None)
     thread = threading.Thread(target=wait, daemon=True)
@@ -117,6 +118,7 @@ def test_another_thread_waits_as_ever():
         signal.pthread_kill(thread.ident, signal.SIGUSR1)
         if ended.wait(TICK_SECONDS):
             break
+    is_seen.set()
     assert ended.is_set()
     thread.join()
     signal.signal(signal.SIGUSR1, before)
