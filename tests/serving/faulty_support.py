@@ -108,12 +108,16 @@ def until(condition, what):
 
 
 def until_ready(master, count=1, other_than=()):
+    """Wait for so many workers; return their process ids."""
+    found = []
+
     def is_ready():
         with contextlib.suppress(OSError):
-            found = master.workers()
+            found[:] = master.workers()
             return len(found) == count and not set(found) & set(other_than)
 
     until(is_ready, "workers to be ready")
+    return found
 
 
 def reloads(master):

@@ -227,6 +227,15 @@ def children(pid: int) -> list[int]:
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def open_links(pid: int) -> list[str]:
+    """Return what a process has open, as /proc names it."""
+    folder, links = Path(f"/proc/{pid}/fd"), []
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            links.append(os.readlink(folder / name))
+    return links
+
+
 def wait_gone(*pids: int) -> None:
     """Wait until the processes, which need not be our children, have ended."""
     for pid in pids:

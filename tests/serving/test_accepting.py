@@ -11,7 +11,15 @@ import sys
 
 import pytest
 
-from tests.serving.support import APPS, Server, connect, http_get, receive_line, wait_gone
+from tests.serving.support import (
+    APPS,
+    Server,
+    connect,
+    http_get,
+    open_links,
+    receive_line,
+    wait_gone,
+)
 from tests.support.addresses import free_address
 from tests.support.sockets import has_ipv6
 from tests.support.waiting import wait_until_blocking
@@ -34,7 +42,7 @@ def test_in_mode_reuseport_every_worker_has_sockets_of_its_own(serve):
     assert len(server.addresses) == 1
     found = homes(server, 60)
     assert set(found) == set(server.worker_pids(1))
-    hosts = {socket_inodes(pid, server.address[1]) for pid in server.worker_pids(1)}
+    hosts = {frozenset(socket_inodes(pid, server.address[1])) for pid in server.worker_pids(1)}
     assert len(hosts) == 3
     assert all(len(inodes) == 1 for inodes in hosts)
 
@@ -47,11 +55,7 @@ def socket_inodes(pid, port):
             fields = line.split()
             if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
                 listening.add(f"socket:[{fields[9]}]")
-    found = set()
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(FileNotFoundError):
-            found.add(os.readlink(f"/proc/{pid}/fd/{name}"))
-    return frozenset(found & listening)
+    return listening.intersection(open_links(pid))
 
 
 @pytest.mark.parametrize("change", ["reload", "kill"])
@@ -184,8 +188,11 @@ def fd_of_listener(server):
     """Return a copy of the master's listening socket."""
     inode = next(iter(socket_inodes(server.pid, server.address[1])))
     folder = f"/proc/{server.pid}/fd"
-    number = next(int(n) for n in os.listdir(folder) if os.readlink(f"{folder}/{n}") == inode)
-    return pidfd_getfd(server.pid, number)
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if os.readlink(f"{folder}/{name}") == inode:
+                return pidfd_getfd(server.pid, int(name))
+    raise AssertionError("no such socket")
 
 
 def pidfd_getfd(pid, number):

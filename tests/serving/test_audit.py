@@ -10,7 +10,7 @@ import pytest
 from ngxloop.serving.handlernames import HandlerName
 from tests.serving.faulty_master import STEPS
 from tests.serving.faulty_support import MANY, reloads, until, until_ready
-from tests.serving.support import status_process
+from tests.serving.support import open_links, status_process
 
 
 def children(pid):
@@ -26,11 +26,7 @@ def children(pid):
 
 def descriptor_count(pid):
     """Return how many descriptors a process has, but for bells: more workers have had more."""
-    count = 0
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(OSError):
-            count += "[eventfd]" not in os.readlink(f"/proc/{pid}/fd/{name}")
-    return count
+    return sum("[eventfd]" not in link for link in open_links(pid))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])

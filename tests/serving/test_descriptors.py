@@ -1,5 +1,6 @@
 """Which descriptors the processes have that a master forks: what they need, and nothing else."""
 
+import contextlib
 import os
 import signal
 from collections import Counter
@@ -11,8 +12,10 @@ from tests.serving.support import (
     APPS,
     children,
     command,
+    open_links,
     run_to_end,
     status_process,
+    wait_for_status_process,
     wait_gone,
 )
 from tests.support.waiting import wait_until_blocking
@@ -41,18 +44,15 @@ def workers_of(pid, count=2):
     return forked(pid)
 
 
-def links(pid):
-    folder = Path(f"/proc/{pid}/fd")
-    return [os.readlink(folder / name) for name in os.listdir(folder)]
-
-
 def title(pid):
-    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
+    return ""
 
 
 def kinds(pid, master):
     """Count what a process has open, by what it is for."""
-    shared = set(links(master))
+    shared = set(open_links(master))
 
     def kind(target):
         if target.startswith("socket:"):
@@ -63,8 +63,8 @@ def kinds(pid, master):
             return "leader"
         return _NAMES.get(target, "null" if target == "/dev/null" else Path(target).name)
 
-    found = Counter(kind(target) for target in links(pid))
-    return found - Counter({"bell": links(master).count("anon_inode:[eventfd]")})
+    found = Counter(kind(target) for target in open_links(pid))
+    return found - Counter({"bell": open_links(master).count("anon_inode:[eventfd]")})
 
 
 @pytest.fixture
@@ -99,7 +99,8 @@ def test_worker_has_what_it_needs_and_nothing_of_the_masters(master):
 
 def test_status_process_has_what_it_needs_and_nothing_of_the_masters(master):
     pid = master()
-    wait_until_blocking(lambda: kinds(status_process(pid), pid) == STATUS, "the status process")
+    process = wait_for_status_process(pid)
+    wait_until_blocking(lambda: kinds(process, pid) == STATUS, "the status process")
 
 
 def test_process_that_preloads_and_its_workers_have_no_more(master):
@@ -114,9 +115,13 @@ def test_process_that_preloads_and_its_workers_have_no_more(master):
 def test_process_that_watches_has_its_logs_only(master):
     pytest.importorskip("watchfiles")
     pid = master("--reload", "--preload")
-    (watcher,) = [one for one in forked(pid) if "watcher" in title(one)]
-    shared = {name: count for name, count in kinds(watcher, pid).items() if name in INHERITED}
-    assert shared == {"null": 2, "error.log": 1, "access.log": 1}
+
+    def has_what_it_needs():
+        watchers = [kinds(one, pid) for one in forked(pid) if "watcher" in title(one)]
+        shared = [{name: one[name] for name in one if name in INHERITED} for one in watchers]
+        return shared == [{"null": 2, "error.log": 1, "access.log": 1}]
+
+    wait_until_blocking(has_what_it_needs, "the watcher")
 
 
 def test_successor_and_its_predecessor_leave_their_workers_no_line_between_them(master, tmp_path):

@@ -260,8 +260,7 @@ def test_every_handler_has_its_case():
 @pytest.mark.parametrize("name", IN_KEEPER)
 def test_handler_of_the_keeper_that_raises_ends_its_owner_only(start_faulty, name):
     master = start_faulty(PROGRAM)
-    until_ready(master)
-    (master.worker,) = master.workers()
+    (master.worker,) = until_ready(master)
     master.let_fail(name, 1)
     kill_worker(master)
     until(lambda: master.raised == 1, f"{name} to raise")
@@ -300,8 +299,7 @@ def failures(master):
 def see_failure(master, name, times):
     """Let a handler raise, and check the effect; return how often it has raised."""
     case = CASES[name]
-    until_ready(master)
-    (master.worker,) = master.workers()
+    (master.worker,) = until_ready(master)
     began, cpu = time.monotonic(), master.cpu_seconds()
     master.let_fail(name, times)
     case.cause(master)

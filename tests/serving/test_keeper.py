@@ -1,6 +1,5 @@
 """The keeper: its rights, its life, and what programs keep when it dies."""
 
-import contextlib
 import json
 import os
 import re
@@ -13,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.serving.programs_support import PROGRAMS, is_refused
-from tests.serving.support import DEADLINE, connect, http_get, receive_line, wait_gone
+from tests.serving.support import (
+    DEADLINE,
+    connect,
+    http_get,
+    open_links,
+    receive_line,
+    wait_gone,
+)
 from tests.support.addresses import free_address
 from tests.support.waiting import wait_until_blocking
 
@@ -67,12 +73,7 @@ def command(address, text):
 
 def inodes(pid):
     """Return the inodes of the sockets that a process has."""
-    folder = Path(f"/proc/{pid}/fd")
-    links = []
-    for name in os.listdir(folder):
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            links.append(os.readlink(folder / name))
-    return {int(link[8:-1]) for link in links if link.startswith("socket:[")}
+    return {int(link[8:-1]) for link in open_links(pid) if link.startswith("socket:[")}
 
 
 def listening_inode(address):

@@ -22,6 +22,7 @@ from tests.serving.support import (
     children,
     connect,
     http_get,
+    open_links,
     status_process,
     wait_for_status_process,
     wait_gone,
@@ -228,12 +229,9 @@ def cpu_seconds(pid):
 
 
 def test_workers_have_no_line_to_the_process(status):
-    line = Path(f"/proc/{status.pid}/fd")
-    its = {os.readlink(line / name) for name in os.listdir(line)} - {"/dev/null"}
+    its = {*open_links(status.pid)} - {"/dev/null"}
     for pid in set(children(status.server.pid)) - {status.pid}:
-        folder = Path(f"/proc/{pid}/fd")
-        theirs = {os.readlink(folder / name) for name in os.listdir(folder)}
-        assert not {one for one in its & theirs if one.startswith("socket:")}
+        assert not {one for one in its & {*open_links(pid)} if one.startswith("socket:")}
 
 
 # The parts ----------------------------------------------------------------------------------------

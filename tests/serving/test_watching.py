@@ -4,13 +4,12 @@ import contextlib
 import os
 import re
 import signal
-from pathlib import Path
 
 import pytest
 
 from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ConfigError, ExitCode
-from tests.serving.support import connect, receive_line, wait_gone
+from tests.serving.support import connect, open_links, receive_line, wait_gone
 
 pytest.importorskip("watchfiles")
 SOURCE = """
@@ -87,8 +86,7 @@ def test_watcher_leaves_signals_to_the_master_and_ends_with_it(serve, tmp_path):
 
 def test_watcher_has_no_socket_of_the_master(serve, tmp_path):
     server, watcher, _ = start_watched(serve, tmp_path)
-    files = [os.readlink(fd) for fd in Path(f"/proc/{watcher}/fd").iterdir()]
-    assert not [file for file in files if file.startswith("socket:")]
+    assert not [link for link in open_links(watcher) if link.startswith("socket:")]
     assert server.end() == 0
 
 
