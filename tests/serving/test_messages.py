@@ -42,7 +42,8 @@ def packets_that_can_be_sent():
 
 @pytest.fixture
 def served(serve):
-    server = serve("faulty:Obey", "--workers", "2", "--status-bind", "127.0.0.1:0").serving()
+    options = ["--status-bind", "127.0.0.1:0", "--graceful-timeout", "1"]
+    server = serve("faulty:Obey", "--workers", "2", *options).serving()
     host, _, port = server.status_address.rpartition(":")
     server.status = (host, int(port))
     return server
