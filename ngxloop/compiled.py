@@ -11,6 +11,7 @@ complete.
 
 import _thread
 import asyncio
+import collections
 import functools
 import logging
 import operator

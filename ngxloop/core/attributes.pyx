@@ -93,6 +93,8 @@ cdef class LoopAttributes(Stepping):
 
     @_ready.setter
     def _ready(self, value):
+        if value is self.ready_view and value is not None:  # changed in place, by +=
+            return
         handles = list(value)
         if handles or not (queue_is_empty(&self.batch) and queue_is_empty(&self.ready)):
             self._ready._replace(handles)
@@ -109,6 +111,8 @@ cdef class LoopAttributes(Stepping):
 
     @_scheduled.setter
     def _scheduled(self, value):
+        if value is self.timer_view and value is not None:  # changed in place, by +=
+            return
         waiting = list(value)
         if waiting or self.timers.count:
             self._scheduled._replace(waiting)
@@ -181,6 +185,7 @@ cdef class LoopAttributes(Stepping):
         active = {
             "attributes": not self.dictionary_made,
             "clock": not self.clock_overridden,
+            "epoll_pwait2": self.poller.has_pwait2,
             "handles": not self.stopwatch.running,
         }
         return {name for name, is_active in active.items() if is_active}

@@ -27,6 +27,7 @@ cdef class Reactor(Waiting):
     # the turn
     cdef int turn(self) except -1
     cdef int run_accepts(self) except -1
+    cdef int settle_timers(self) except -1
     cdef int expire_timers(self) except -1
     cdef int run_ready(self) except -1
     cdef int flush(self) except -1

@@ -26,6 +26,9 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t, uint32_t
 
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(object owner)
+
 from types import MethodDescriptorType
 
 from ngxloop.core.clock cimport clock_ns, ns_from_seconds, seconds_from_ns
@@ -77,6 +80,8 @@ cdef class Reactor(Waiting):
             self.watch_again()
         if self.pool.changed != NULL:
             self.apply_changes()
+        if self.timer_view is not None:
+            self.settle_timers()
         self.collect_events()
         self.joining = self.coalescing
         if not queue_is_empty(&self.accepts):
@@ -95,6 +100,14 @@ cdef class Reactor(Waiting):
         while not queue_is_empty(&self.accepts):
             ev = queue_take(&self.accepts)
             ev.handler(ev)
+        return 0
+
+    cdef int settle_timers(self) except -1:
+        """Let a program's changes of its list of timers take effect; see timerlist.pyx."""
+        cdef object timers = self.timer_view
+        timers._settle()
+        if Py_REFCNT(timers) == 2:  # ours: the program has not kept it
+            self.timer_view = None
         return 0
 
     cdef int expire_timers(self) except -1:

@@ -10,6 +10,7 @@ from ngxloop.core.reactor cimport Reactor
 cdef class ReadyQueue:
     cdef Reactor loop
 
+    cdef object changed(self, change)
     cdef EventQueue* first_queue(self) except NULL
     cdef list shown(self)
     cdef int put(self, item, bint first) except -1

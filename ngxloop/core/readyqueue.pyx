@@ -3,7 +3,12 @@
 
 The view of two queues: what is left of the batch that runs, then what is ready for the next turn.
 Packages that turn the loop by themselves take one thing after the other with popleft() and call its
-_run(). Handles are their own; a connection's event is handed out as a PostedEvent.
+_run(). Handles are their own, also those that the program has made itself and put in, which wait
+inside one of the loop's; a connection's event is handed out as a PostedEvent.
+
+What changes another end or the order takes everything out, changes that, and puts it back: O(n). No
+single place can be assigned: two that are exchanged one by one would stand there twice in between,
+and a handle is in the queue once.
 
 Rules. Making an object may start the collector, which may run Python code, which may turn the loop.
 So no pointer into a queue is kept while an object is made.
@@ -11,6 +16,8 @@ So no pointer into a queue is kept while an object is made.
 
 cimport cython
 from cpython.ref cimport Py_INCREF
+
+from collections import deque
 
 from ngxloop.core.event cimport Event, EventQueue
 from ngxloop.core.handle cimport Handle, handle_drop, handle_new, handle_run, handle_take
@@ -46,11 +53,31 @@ cdef class ReadyQueue:
         """Iterate over what is ready now, in its order; nothing leaves the queue."""
         return iter(self.shown())
 
+    def __reversed__(self):
+        return reversed(self.shown())
+
     def __getitem__(self, index):
         return self.shown()[index]
 
+    def __eq__(self, other):
+        if isinstance(other, ReadyQueue):
+            return self is other
+        return deque(self.shown()) == other
+
     def __repr__(self):
         return f"<ngxloop.ReadyQueue {self.shown()!r}>"
+
+    def copy(self):
+        """Return a deque of what is ready; nothing leaves the queue."""
+        return deque(self.shown())
+
+    def count(self, handle):
+        """Return how many handles are equal to this one."""
+        return self.shown().count(handle)
+
+    def index(self, handle, *bounds):
+        """Return the place of a handle; see list.index()."""
+        return self.shown().index(handle, *bounds)
 
     def append(self, handle):
         """Let a handle run after all others; one that is ready already stays where it is.
@@ -60,7 +87,7 @@ cdef class ReadyQueue:
                 _cancelled and _run().
 
         Raises:
-            RuntimeError: the loop is closed.
+            RuntimeError: the loop is closed, or the handle has run.
         """
         self.put(handle, False)
 
@@ -92,9 +119,39 @@ cdef class ReadyQueue:
         if queue_is_empty(queue):
             raise IndexError("pop from an empty queue")
         if is_handle(queue.head.next):
-            return handle_take(queue_take(queue))
+            return item_of(handle_take(queue_take(queue)))
         posted.hold(self.loop, queue_take(queue))
         return posted
+
+    def pop(self):
+        """Take out what is to run last; see popleft."""
+        return self.changed(lambda taken: taken.pop())
+
+    def remove(self, handle):
+        """Take out a handle that is ready; ValueError if it is not."""
+        self.changed(lambda taken: taken.remove(handle))
+
+    def insert(self, index, handle):
+        """Put a handle in front of the one that is at a place; see append."""
+        self.changed(lambda taken: taken.insert(index, handle))
+
+    def rotate(self, count=1):
+        """Let the last ones run first; see deque.rotate()."""
+        self.changed(lambda taken: taken.rotate(count))
+
+    def reverse(self):
+        """Turn the order round."""
+        self.changed(lambda taken: taken.reverse())
+
+    def __setitem__(self, index, handle):
+        raise TypeError("no single place can be assigned: change a copy, and assign it to _ready")
+
+    def __delitem__(self, index):
+        self.changed(lambda taken: taken.__delitem__(index))
+
+    def __iadd__(self, handles):
+        self.extend(handles)
+        return self
 
     def clear(self):
         """Forget all handles without running them; events of connections stay."""
@@ -125,6 +182,16 @@ cdef class ReadyQueue:
                 self.put(event, False)
         self.extend(handles)
 
+    cdef object changed(self, change):
+        """Return change(a deque of what is ready), which takes the place of the queue."""
+        taken = deque()
+        while self:
+            taken.append(self.popleft())
+        try:
+            return change(taken)
+        finally:
+            self.extend(taken)
+
     cdef EventQueue* first_queue(self) except NULL:
         """Return the queue whose first event is to run first."""
         return &self.loop.ready if queue_is_empty(&self.loop.batch) else &self.loop.batch
@@ -134,7 +201,10 @@ cdef class ReadyQueue:
         cdef list owners = []
         add_owners(owners, &self.loop.batch)
         add_owners(owners, &self.loop.ready)
-        return [owner if isinstance(owner, Handle) else image_of(owner) for owner in owners]
+        return [
+            item_of(<Handle>owner) if isinstance(owner, Handle) else image_of(owner)
+            for owner in owners
+        ]
 
     cdef int put(self, item, bint first) except -1:
         cdef Handle handle
@@ -147,8 +217,10 @@ cdef class ReadyQueue:
         handle = <Handle>item
         if isinstance(item, TimerHandle) and timer_is_armed(<TimerHandle>item):
             timer_disarm(<TimerHandle>item)
-        if handle.event.posted or handle._callback is None:  # cancelled, or it has run
+        if handle.event.posted or handle.event.cancelled:
             return 0
+        if handle._callback is None:
+            raise RuntimeError("the handle has run; call_soon() makes another")
         Py_INCREF(handle)  # the queue's reference
         handle.event.accept = False
         if first:
@@ -162,6 +234,11 @@ def run_foreign(handle):
     """Run a handle that is none of the loop's, as the loop would."""
     if not handle._cancelled:
         handle._run()
+
+
+cdef object item_of(Handle handle):
+    """Return what the program put into the queue: the handle, or its own that waits in it."""
+    return handle._args[0] if handle._callback is run_foreign else handle
 
 
 cdef inline bint is_handle(Event* ev) noexcept:

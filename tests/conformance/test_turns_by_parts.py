@@ -1,7 +1,6 @@
-"""What packages rely on that turn the loop by themselves: its queue, its timers, its selector."""
+"""What packages rely on that turn the loop by themselves: its turns and its selector."""
 
 import asyncio
-import heapq
 import selectors
 import threading
 
@@ -192,119 +191,6 @@ def test_a_task_takes_no_step_inside_the_step_of_another_one(loop):
     (report,) = loops.reports
     loops.reports.clear()
     assert "while another task" in str(report["exception"])
-
-
-# ---- the queue
-
-
-def test_the_queue_shows_what_is_ready(loop):
-    handles = [loop.call_soon(print, number) for number in range(3)]
-
-    assert list(loop._ready) == handles
-    assert loop._ready[0] is handles[0]
-    assert handles[1] in loop._ready
-    assert len(loop._ready) == 3
-    loop._ready.clear()
-    assert not loop._ready
-    assert len(loop._ready) == 0
-
-
-def test_what_is_taken_out_may_be_put_back(loop):
-    seen = []
-    for number in range(4):
-        loop.call_soon(seen.append, number)
-    first, second = loop._ready.popleft(), loop._ready.popleft()
-    loop._ready.append(first)
-    loop._ready.appendleft(second)
-
-    turn_by_parts(loop)
-
-    assert seen == [1, 2, 3, 0]
-
-
-def test_several_may_be_put_back_in_front(loop):
-    seen = []
-    for number in range(4):
-        loop.call_soon(seen.append, number)
-    taken = [loop._ready.popleft() for _ in range(3)]
-    loop._ready.extendleft(reversed(taken))
-
-    turn_by_parts(loop)
-
-    assert seen == [0, 1, 2, 3]
-
-
-def test_handles_of_the_program_may_be_put_in(loop):
-    seen = []
-    handles = [asyncio.Handle(seen.append, [number], loop) for number in range(3)]
-    loop._ready.extend(handles[:2])
-    loop._ready.appendleft(handles[2])
-    handles[0].cancel()
-
-    turn_by_parts(loop)
-
-    assert seen == [2, 1]
-
-
-def test_a_handle_that_was_taken_can_be_cancelled(loop):
-    seen = []
-    loop.call_soon(seen.append, "cancelled")
-    handle = loop._ready.popleft()
-    handle.cancel()
-    assert handle._cancelled
-    loop._ready.append(handle)
-    loop.call_soon(seen.append, "next")
-
-    turn_by_parts(loop)
-
-    assert seen == ["next"]
-
-
-def test_popleft_of_nothing_raises_index_error(loop):
-    with pytest.raises(IndexError):
-        loop._ready.popleft()
-
-
-# ---- the timers
-
-
-def test_the_timers_show_what_waits(loop):
-    timers = [loop.call_later(10 + number % 3, print) for number in range(6)]
-    cancelled = loop.call_later(1, print)
-    cancelled.cancel()
-
-    shown = [timer for timer in loop._scheduled if not timer._cancelled]
-    assert sorted(map(id, shown)) == sorted(map(id, timers))
-    heap = [timer for timer in loop._scheduled if timer is not cancelled]
-    assert min(heap).when() == timers[0].when()
-    loop._scheduled.clear()
-    assert not loop._scheduled
-    assert len(loop._scheduled) == 0
-
-
-def test_a_timer_that_was_popped_does_not_fire(loop):
-    seen = []
-    loop.call_later(0, seen.append, "popped")
-    loop.call_later(0.001, loop.stop)
-    popped = heapq.heappop(loop._scheduled)
-    assert len(loop._scheduled) == 1
-    loop.run_forever()
-    assert seen == []
-
-    popped._run()
-    assert seen == ["popped"]
-
-
-def test_timers_may_be_filtered(loop):
-    seen = []
-    for number in range(6):
-        loop.call_later(0, seen.append, number)
-    loop._scheduled = [timer for timer in loop._scheduled if timer._args[0] % 2]
-    loop.call_later(0.001, loop.stop)
-
-    loop.run_forever()
-
-    assert seen == [1, 3, 5]
 
 
 # ---- a select() of the program's
