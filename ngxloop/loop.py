@@ -13,32 +13,13 @@ import ngxloop.aio.handles
 import ngxloop.compiled  # noqa: F401  for tools that freeze programs
 from ngxloop.aio.connections import Connections, remember_hooks
 from ngxloop.aio.forking import remember_loop
-from ngxloop.aio.loop_base import SLOTS
+from ngxloop.aio.loop_base import BUSY_METHODS, SLOTS
 from ngxloop.aio.monitoring import Monitoring
 from ngxloop.aio.processes import ProcessHooks
 from ngxloop.aio.running import Running
 from ngxloop.aio.tls import TlsHooks
 from ngxloop.aio.transports import TransportHooks
 from ngxloop.core.methods import adopt_methods
-
-_BUSY_METHODS = (
-    "add_reader",
-    "add_writer",
-    "call_at",
-    "call_later",
-    "call_soon",
-    "call_soon_threadsafe",
-    "create_future",
-    "create_task",
-    "get_debug",  # asked by every future and task
-    "is_closed",
-    "remove_reader",
-    "remove_writer",
-    "sock_recv",
-    "sock_recv_into",
-    "sock_sendall",
-    "time",
-)
 
 
 class EventLoop(TransportHooks, TlsHooks, Connections, ProcessHooks, Running, Monitoring):
@@ -53,6 +34,7 @@ class EventLoop(TransportHooks, TlsHooks, Connections, ProcessHooks, Running, Mo
         self._signal_handlers = {}
         self._signals_seen = set()
         self._pidfds = set()
+        self._pidfds_refused = False
         self._listeners = {}
         self._unix_server_sockets = {}
         self._tls_memory = None
@@ -83,7 +65,7 @@ class EventLoop(TransportHooks, TlsHooks, Connections, ProcessHooks, Running, Mo
 
 def call_directly(loop_class: type[EventLoop]) -> None:
     """Make the interpreter call the busiest methods of a class of loops directly."""
-    adopt_methods(loop_class, _BUSY_METHODS)
+    adopt_methods(loop_class, BUSY_METHODS)
 
 
 call_directly(EventLoop)

@@ -21,6 +21,7 @@ _OWN_ATTRIBUTES = (
     "_listeners",
     "_old_wakeup_fd",
     "_pidfds",
+    "_pidfds_refused",
     "_signal_handlers",
     "_signals_seen",
     "_tls_memory",
@@ -46,6 +47,27 @@ _BASE_ATTRIBUTES = (
 SLOTS = (*_OWN_ATTRIBUTES, *_BASE_ATTRIBUTES)
 
 
+# The compiled methods that the interpreter is to call directly: EventLoop adopts them.
+BUSY_METHODS = (
+    "add_reader",
+    "add_writer",
+    "call_at",
+    "call_later",
+    "call_soon",
+    "call_soon_threadsafe",
+    "create_future",
+    "create_task",
+    "get_debug",  # asked by every future and task
+    "is_closed",
+    "remove_reader",
+    "remove_writer",
+    "sock_recv",
+    "sock_recv_into",
+    "sock_sendall",
+    "time",
+)
+
+
 class LoopBase(SockCalls, asyncio.BaseEventLoop):
     """The base of EventLoop and of its mix-ins; see the file header."""
 
@@ -58,6 +80,7 @@ class LoopBase(SockCalls, asyncio.BaseEventLoop):
     _listeners: dict[socket.socket, Listener]
     _old_wakeup_fd: int | None  # to be restored after the run; None if signals were left alone
     _pidfds: set[int]
+    _pidfds_refused: bool  # threads wait for processes: the kernel or a sandbox has no pidfds
     _signal_handlers: dict[int, Any]
     _signals_seen: set[int]
     _tls_memory: TlsMemory | None

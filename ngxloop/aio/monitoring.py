@@ -6,9 +6,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ngxloop.aio.connections import is_replaced
-from ngxloop.aio.loop_base import LoopBase
+from ngxloop.aio.loop_base import BUSY_METHODS, LoopBase
 from ngxloop.core.handle import Handle
+from ngxloop.core.methods import adopted_methods
+from ngxloop.transports.datagram_inbox import receives_many
+from ngxloop.transports.datagram_outbox import sends_many
 from ngxloop.transports.streamreader import feeds_readers
+from ngxloop.transports.tlsobject import calls_directly
 
 # Called with what took long, an asyncio.Handle or a transport, and the seconds it took.
 SlowCallbackHook = Callable[[Any, float], object]
@@ -54,15 +58,33 @@ class LoopStats(NamedTuple):
     fast_paths: frozenset[str]
     """Right now: which fast paths are in use. Everything works without them, more slowly.
 
+    The compiled methods that are called most, by their names ("call_soon", "sock_recv"): the
+    interpreter calls them directly. Not those that are replaced, in the loop or in its class.
+    Some of them have further conditions:
+
+    - "call_soon", "call_later", "call_at": not in debug mode. "call_later": time() and call_at()
+      are not overridden.
+    - "create_future": asyncio.futures.Future is not replaced.
+    - "create_task": makes an asyncio.Task itself. Not in debug mode, with a task factory, or if
+      asyncio.tasks.Task is replaced.
+
+    Others:
+
     - "attributes": the program has set no attribute of its own on the loop, nor used vars(loop).
     - "clock": time() is not overridden.
     - "connections": create_connection() to a numeric address is compiled. Not in debug mode, nor if
       a method it would call is replaced, in the loop or in the socket module.
+    - "epoll_pwait2": waits end to the microsecond. Not once the kernel, or a sandbox, has refused
+      this call; then to the millisecond.
     - "handles": callbacks are called directly. Not in debug mode, with a slow-callback hook, or if
       asyncio.Handle._run is replaced.
+    - "pidfds": the loop itself waits for child processes. Not once the kernel, or a sandbox, has
+      refused pidfd_open(); then a thread waits for each.
+    - "recvmmsg", "sendmmsg": one call receives or sends several datagrams. Not once it was refused.
     - "stream_readers": received data goes straight into asyncio.StreamReader. Not if one of its
       methods, or of StreamReaderProtocol's, is replaced or has unknown code.
-    - "tasks": create_task() makes an asyncio.Task itself. Not in debug mode or with a task factory.
+    - "tls": OpenSSL is called without the Python functions of ssl.SSLObject. Not if its read() or
+      write() is replaced or has unknown code.
     """
 
 
@@ -77,18 +99,22 @@ class Monitoring(LoopBase):
         From another thread: any moment between two callbacks.
 
         Notes:
-            O(1): about ten microseconds, however much is ready, armed or open.
+            O(1): some twenty microseconds, however much is ready, armed or open.
         """
         return LoopStats(**self._counters(), fast_paths=self._fast_paths())
 
     def _fast_paths(self) -> frozenset[str]:
-        debugging = self.get_debug()
         active = {
-            "connections": not debugging and not is_replaced(self),
+            "connections": not self.get_debug() and not is_replaced(self),
+            "pidfds": not self._pidfds_refused,
+            "recvmmsg": receives_many(),
+            "sendmmsg": sends_many(),
             "stream_readers": feeds_readers(),
-            "tasks": not debugging and self._task_factory is None,
+            "tls": calls_directly(),
         }
-        return frozenset(name for name in active if active[name]) | self._inner_fast_paths()
+        others = self._inner_fast_paths() | {name for name in active if active[name]}
+        methods = adopted_methods(type(self), BUSY_METHODS) - self._own_attributes.keys()
+        return frozenset(others | methods - self._general_methods())
 
     def set_slow_callback_hook(self, hook: SlowCallbackHook | None, seconds: float = 0.1) -> None:
         """Call hook(source, seconds_taken) after every callback that blocks the loop for long.

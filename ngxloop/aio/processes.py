@@ -27,6 +27,8 @@ INACTIVE_WATCHER = (
     "asyncio.get_child_watcher() is not activated, subprocess support is not installed."
 )
 
+OUT_OF_FDS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
 # What is reported if the status has been read elsewhere; asyncio's number.
 LOST_STATUS = 255
 
@@ -101,7 +103,9 @@ class ProcessHooks(LoopBase):
         """Watch a process by its pidfd; return None if that is not possible."""
         try:
             pidfd = os.pidfd_open(transport.get_pid())
-        except (AttributeError, OSError):  # AttributeError: built for an older kernel
+        except (AttributeError, OSError) as exc:  # AttributeError: built for an older kernel
+            if getattr(exc, "errno", None) not in OUT_OF_FDS:
+                self._pidfds_refused = True
             return None
         try:
             self._add_reader(pidfd, self._pidfd_ready, transport, pidfd)

@@ -9,4 +9,5 @@ ctypedef PyObject* (*Method)(
 ) except NULL
 
 cdef Method method_add_fast_path(type owner, str name, Method fast_path) except NULL
+cdef bint method_has_fast_path(type owner, str name, Method fast_path) except -1
 cdef bint is_same_method(method, original) noexcept

@@ -1,6 +1,13 @@
 """Scheduling: call_soon, call_later and the like."""
 
 from ngxloop.core.attributes cimport LoopAttributes
+from ngxloop.core.methods cimport Method
+
+# The general code of the methods that have a fast path.
+cdef Method GENERAL_CALL_SOON
+cdef Method GENERAL_CALL_LATER
+cdef Method GENERAL_CALL_AT
+cdef Method GENERAL_CREATE_TASK
 
 cdef class Scheduling(LoopAttributes):
     cdef public object _task_factory  # as in BaseEventLoop, which sets it

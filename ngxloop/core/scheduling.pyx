@@ -16,7 +16,7 @@ from sys import _getframe
 
 from ngxloop.core.clock cimport clock_ns, seconds_from_ns
 from ngxloop.core.handle cimport Handle, handle_new, handle_post
-from ngxloop.core.methods cimport Method, method_add_fast_path
+from ngxloop.core.methods cimport method_add_fast_path, method_has_fast_path
 from ngxloop.core.threadsafe_handle cimport threadsafe_new
 from ngxloop.core.timers cimport TimerHandle, timer_arm, timer_new
 
@@ -143,6 +143,23 @@ cdef class Scheduling(LoopAttributes):
             return CREATE_TASK(self, coro, **options)
         options["loop"] = self
         return PyObject_Call(TASKS["Task"], (coro,), options)
+
+    def _general_methods(self):
+        """Return the names of methods whose usual calls do not take their fast path now."""
+        cdef type kind = type(self)
+        cdef bint plain = not (self.closed or self.debugging)
+        cdef bint own_clock = not (self.clock_overridden or self.call_at_overridden)
+        cdef bint own_tasks = self._task_factory is None and TASKS["Task"] is OWN_TASK
+        ways = {
+            "call_soon": plain and method_has_fast_path(kind, "call_soon", call_soon_fast),
+            "call_later": plain and own_clock
+            and method_has_fast_path(kind, "call_later", call_later_fast),
+            "call_at": plain and method_has_fast_path(kind, "call_at", call_at_fast),
+            "create_future": FUTURES["Future"] is OWN_FUTURE,
+            "create_task": plain and own_tasks
+            and method_has_fast_path(kind, "create_task", create_task_fast),
+        }
+        return {name for name, in_use in ways.items() if not in_use}
 
     cdef dict own_options(self):
         """Return {"loop": self} for the constructors of asyncio's own classes, which only read it.
@@ -325,9 +342,7 @@ cdef PyObject* create_task_fast(
     return <PyObject*>task
 
 
-cdef Method GENERAL_CALL_SOON = method_add_fast_path(Scheduling, "call_soon", call_soon_fast)
-cdef Method GENERAL_CALL_LATER = method_add_fast_path(Scheduling, "call_later", call_later_fast)
-cdef Method GENERAL_CALL_AT = method_add_fast_path(Scheduling, "call_at", call_at_fast)
-cdef Method GENERAL_CREATE_TASK = method_add_fast_path(
-    Scheduling, "create_task", create_task_fast
-)
+GENERAL_CALL_SOON = method_add_fast_path(Scheduling, "call_soon", call_soon_fast)
+GENERAL_CALL_LATER = method_add_fast_path(Scheduling, "call_later", call_later_fast)
+GENERAL_CALL_AT = method_add_fast_path(Scheduling, "call_at", call_at_fast)
+GENERAL_CREATE_TASK = method_add_fast_path(Scheduling, "create_task", create_task_fast)

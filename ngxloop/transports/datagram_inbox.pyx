@@ -38,6 +38,13 @@ from ngxloop.core.reactor cimport Reactor
 cdef enum:
     GAP_BYTES = 128
 
+cdef bint HAS_RECVMMSG = True  # until the kernel or a sandbox refuses it
+
+
+def receives_many() -> bool:
+    """Return whether one call of the kernel receives several datagrams, as far as is known."""
+    return HAS_RECVMMSG
+
 
 @cython.final
 cdef class DatagramInbox:
@@ -72,6 +79,7 @@ cdef class DatagramInbox:
 
     cdef int receive(self, int fd, unsigned int count) noexcept:
         """Receive up to count datagrams without blocking; return how many, -1 sets errno."""
+        global HAS_RECVMMSG
         cdef ssize_t size
         cdef int received
         cdef unsigned int i
@@ -81,6 +89,7 @@ cdef class DatagramInbox:
         received = recvmmsg(fd, self.headers, count, MSG_DONTWAIT, NULL)
         if received < 0 and (errno == ENOSYS or errno == EPERM):  # a sandbox without the call
             self.capacity = 1
+            HAS_RECVMMSG = False
             size = recvmsg(fd, &self.headers[0].msg_hdr, MSG_DONTWAIT)
             self.headers[0].msg_len = <unsigned int>size
             received = 1 if size >= 0 else -1

@@ -33,7 +33,14 @@ from ngxloop.core.sockaddr cimport address_fill
 cdef enum:
     FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL
 
+cdef bint HAS_SENDMMSG = True  # until the kernel or a sandbox refuses it
+
 cdef Py_ssize_t HEADER_BYTES = DATAGRAM_HEADER_BYTES if sys.version_info >= (3, 13) else 0
+
+
+def sends_many() -> bool:
+    """Return whether one call of the kernel sends several datagrams, as far as is known."""
+    return HAS_SENDMMSG
 
 
 @cython.final
@@ -56,6 +63,7 @@ cdef class DatagramOutbox:
         Args:
             connected: None as an address means the peer; without it, the socket module's error.
         """
+        global HAS_SENDMMSG
         cdef mmsghdr headers[SEND_DATAGRAM_COUNT]
         cdef iovec vectors[SEND_DATAGRAM_COUNT]
         cdef sockaddr_storage names[SEND_DATAGRAM_COUNT]
@@ -72,6 +80,7 @@ cdef class DatagramOutbox:
                 if sent < 0 and (errno == ENOSYS or errno == EPERM):
                     # a sandbox without the call, or the first datagram is what is forbidden
                     sent = 1 if sendmsg(fd, &headers[0].msg_hdr, FLAGS) >= 0 else -1
+                    HAS_SENDMMSG = HAS_SENDMMSG and sent < 0
             if sent > 0:
                 for i in range(sent):
                     self.sent_bytes += vectors[i].iov_len

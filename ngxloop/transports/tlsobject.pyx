@@ -49,6 +49,25 @@ cdef object PYTHON_WRITE = ssl.SSLObject.write
 cdef type PYTHON_METHOD = types.MethodType
 
 
+def calls_directly() -> bool:
+    """Return whether ssl's C functions are called without the Python functions around them."""
+    return (
+        only_calls(PYTHON_READ, "read")
+        and only_calls(PYTHON_WRITE, "write")
+        and ssl.SSLObject.read is PYTHON_READ
+        and ssl.SSLObject.write is PYTHON_WRITE
+    )
+
+
+cdef bint only_calls(function, str name) except -1:
+    """Return whether a method uses nothing but this method of the object that is wrapped."""
+    code = getattr(function, "__code__", None)
+    return code is not None and code.co_names == ("_sslobj", name)
+
+
+cdef bint KNOWN = only_calls(PYTHON_READ, "read") and only_calls(PYTHON_WRITE, "write")
+
+
 cdef class TlsObject:
     """The base of TlsEngine; see the file header."""
 
@@ -175,10 +194,15 @@ cdef class TlsObject:
 cdef object compiled_method(ssl_object, str name, python_method):
     """Return a method of an SSLObject, without the Python function around it if that is ssl's own.
 
-    SSLObject.read() and write() do nothing but call the object they wrap; subclasses may do more.
+    SSLObject.read() and write() do nothing but call the object they wrap; subclasses may do more,
+    and so may another version of Python.
     """
     wrapped = getattr(ssl_object, "_sslobj", None)
-    if wrapped is None or getattr(type(ssl_object), name, None) is not python_method:
+    if (
+        wrapped is None
+        or not KNOWN
+        or getattr(type(ssl_object), name, None) is not python_method
+    ):
         return getattr(ssl_object, name)
     return getattr(wrapped, name)
 

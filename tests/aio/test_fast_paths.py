@@ -5,8 +5,12 @@ and nothing but these tests would tell.
 """
 
 import asyncio
+import contextlib
+import contextvars
+import fractions
 import functools
 import socket
+import ssl
 import subprocess
 import sys
 from unittest import mock
@@ -14,15 +18,48 @@ from unittest import mock
 import pytest
 
 from ngxloop import EventLoop
-from tests.support.streams import connected
-from tests.support.waiting import wait_until
+from tests.probes.scheduling import general_calls
+from tests.support.streams import connected, one_exchange
+from tests.support.waiting import DEADLINE, wait_until
 
-ALL = {"attributes", "clock", "connections", "handles", "stream_readers", "tasks"}
+METHODS = {
+    "add_reader",
+    "add_writer",
+    "call_at",
+    "call_later",
+    "call_soon",
+    "call_soon_threadsafe",
+    "create_future",
+    "create_task",
+    "get_debug",
+    "is_closed",
+    "remove_reader",
+    "remove_writer",
+    "sock_recv",
+    "sock_recv_into",
+    "sock_sendall",
+    "time",
+}
+
+ALL = METHODS | {
+    "attributes",
+    "clock",
+    "connections",
+    "epoll_pwait2",
+    "handles",
+    "pidfds",
+    "recvmmsg",
+    "sendmmsg",
+    "stream_readers",
+    "tls",
+}
 
 
 def lost(loop) -> set[str]:
     """Return the names of the short ways that are not in use."""
-    return ALL - loop.stats().fast_paths
+    found = loop.stats().fast_paths
+    assert found <= ALL
+    return ALL - found
 
 
 def test_all_are_in_use_in_a_new_process_after_ordinary_work():
@@ -76,6 +113,61 @@ def names_called(function) -> set[str]:
     return names
 
 
+async def ordinary_work():
+    """Do with asyncio what programs do; it calls the loop with arguments of all usual kinds."""
+    loop = asyncio.get_running_loop()
+    queue = asyncio.Queue(1)
+
+    async def produce():
+        for number in range(3):
+            await queue.put(number)
+
+    async def consume():
+        return [await queue.get() for _ in range(3)]
+
+    async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as group:
+        group.create_task(produce())
+        consumer = group.create_task(consume())
+    assert consumer.result() == [0, 1, 2]
+    await asyncio.gather(asyncio.sleep(0.001), asyncio.to_thread(int))
+    await asyncio.wait_for(asyncio.shield(asyncio.create_task(asyncio.sleep(0))), DEADLINE)
+    await asyncio.wait([asyncio.ensure_future(asyncio.sleep(0))], timeout=DEADLINE)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(loop.create_future(), 0.001)
+    assert await one_exchange(b"line\n", bytes.upper) == b"LINE\n"
+    process = await asyncio.create_subprocess_exec("true", stdout=subprocess.PIPE)
+    await process.communicate()
+    done = loop.create_future()
+    loop.call_at(loop.time(), done.set_result, None)
+    await done
+    context = contextvars.copy_context()
+    ended = asyncio.Event()
+    loop.call_soon(ended.set, context=context)
+    loop.call_later(0, ended.set, context=context)
+    loop.call_later(1, print, 1, 2, 3).cancel()
+    await ended.wait()
+
+
+def test_what_asyncio_and_programs_usually_call_takes_the_fast_path(loop):
+    with general_calls() as counts:
+        loop.run_until_complete(ordinary_work())
+
+    assert counts == {"call_soon": 0, "call_later": 0, "call_at": 0, "create_task": 0}
+
+
+def test_unusual_calls_are_left_to_the_general_code(loop):
+    async def main():
+        loop.call_soon(callback=print).cancel()
+        loop.call_later(fractions.Fraction(1), print).cancel()
+        loop.call_at(when=loop.time(), callback=print).cancel()
+        await loop.create_task(asyncio.sleep(0), name="named")
+
+    with general_calls() as counts:
+        loop.run_until_complete(main())
+
+    assert counts == {"call_soon": 1, "call_later": 1, "call_at": 1, "create_task": 1}
+
+
 def test_create_connection_runs_none_of_asyncios_steps(loop):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         transports = []
@@ -108,19 +200,25 @@ async def test_stream_reader_is_fed_by_none_of_asyncios_methods():
 def test_debug_mode_takes_the_long_way(loop):
     loop.set_debug(True)
 
-    assert lost(loop) == {"connections", "handles", "tasks"}
+    assert lost(loop) == {
+        "call_at",
+        "call_later",
+        "call_soon",
+        "connections",
+        "create_task",
+        "handles",
+    }
 
 
 @pytest.mark.parametrize(
     "touch",
     [
         lambda loop: setattr(loop, "mine", 1),
-        lambda loop: setattr(loop, "call_soon", loop.call_soon),
         vars,
         lambda loop: loop.__dict__.update(mine=1),
         lambda loop: setattr(loop, "__dict__", {}),
     ],
-    ids=["attribute", "method", "vars", "update", "dictionary"],
+    ids=["attribute", "vars", "update", "dictionary"],
 )
 def test_an_attribute_of_the_programs_is_noticed(loop, touch):
     assert lost(loop) == set()
@@ -128,6 +226,43 @@ def test_an_attribute_of_the_programs_is_noticed(loop, touch):
     touch(loop)
 
     assert lost(loop) == {"attributes"}
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_a_replaced_method_is_noticed(loop, name):
+    original = getattr(EventLoop, name)
+    with mock.patch.object(EventLoop, name, functools.partialmethod(original)):
+        assert name in lost(loop)
+    assert lost(loop) == set()
+
+    setattr(loop, name, getattr(loop, name))
+    assert name in lost(loop)
+
+
+def test_a_class_of_the_programs_has_what_it_does_not_override():
+    class Loop(EventLoop):
+        def call_soon(self, callback, *args, context=None):
+            return super().call_soon(callback, *args, context=context)
+
+    loop = Loop()
+    try:
+        assert lost(loop) == {"call_soon"}
+    finally:
+        loop.close()
+
+
+def test_a_replaced_class_of_tasks_or_futures_is_noticed(loop, monkeypatch):
+    monkeypatch.setattr(asyncio.tasks, "Task", type("Task", (asyncio.Task,), {}))
+    monkeypatch.setattr(asyncio.futures, "Future", type("Future", (asyncio.Future,), {}))
+
+    assert lost(loop) == {"create_future", "create_task"}
+
+
+@pytest.mark.parametrize("name", ["read", "write"])
+def test_a_replaced_method_of_ssl_is_noticed(loop, name):
+    with mock.patch.object(ssl.SSLObject, name):
+        assert lost(loop) == {"tls"}
+    assert lost(loop) == set()
 
 
 def test_attributes_of_the_programs_own_are_kept(loop):
@@ -182,13 +317,13 @@ def test_a_replaced_method_of_the_streams_is_noticed(loop, owner, name):
 def test_a_clock_of_the_programs_is_noticed(loop):
     loop.time = lambda: 0.0
 
-    assert "clock" in lost(loop)
+    assert {"call_later", "clock"} <= lost(loop)
 
 
 def test_a_task_factory_is_noticed(loop):
     loop.set_task_factory(lambda loop, coro, **options: asyncio.Task(coro, loop=loop, **options))
 
-    assert lost(loop) == {"tasks"}
+    assert lost(loop) == {"create_task"}
 
 
 def test_a_slow_callback_hook_is_noticed(loop):

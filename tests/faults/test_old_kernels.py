@@ -20,6 +20,59 @@ def test_loop_without_epoll_pwait2_waits_by_epoll_wait(scenario, error):
     assert failures(explore(scenario, f"epoll_pwait2:{error}:{ALWAYS}")) == ""
 
 
+@pytest.mark.parametrize("error", ["ENOSYS", "EPERM"])
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ("epoll_pwait2", "epoll_pwait2"),
+        ("pidfd_open", "pidfds"),
+        ("recvmmsg", "recvmmsg"),
+        ("sendmmsg", "sendmmsg"),
+    ],
+)
+def test_stats_say_that_a_fast_path_is_lost_without_the_call(call, name, error):
+    source = """
+import asyncio, ngxloop
+
+async def main():
+    loop = asyncio.get_running_loop()
+    before = loop.stats().fast_paths
+    await asyncio.sleep(0.001)
+    process = await asyncio.create_subprocess_exec("true")
+    await process.wait()
+    received = loop.create_future()
+
+    class Answering(asyncio.DatagramProtocol):
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def datagram_received(self, data, address):
+            self.transport.sendto(data, address)
+
+    class Receiving(asyncio.DatagramProtocol):
+        count = 0
+
+        def datagram_received(self, data, address):
+            self.count += 1
+            if self.count == 2:
+                received.set_result(None)
+
+    answering, _ = await loop.create_datagram_endpoint(Answering, ("127.0.0.1", 0))
+    address = answering.get_extra_info("sockname")
+    sending, _ = await loop.create_datagram_endpoint(Receiving, remote_addr=address)
+    sending.sendto(b"1")
+    sending.sendto(b"2")
+    await received
+    sending.close()
+    answering.close()
+    print(*before - loop.stats().fast_paths)
+
+ngxloop.run(main())
+"""
+    output, _, _ = run(source, Rule.parse(f"{call}:{error}:{ALWAYS}"))
+    assert output == f"{name}\n"
+
+
 def test_missing_epoll_pwait2_is_tried_once():
     source = """
 import asyncio, ngxloop
