@@ -21,6 +21,9 @@ from tests.support.waiting import DEADLINE
 # More than the kernel's buffers of a Unix socket pair or a pipe take.
 LARGE = bytes(range(256)) * 8_000
 
+# What can be filled past the transport: a TLS stream would be damaged.
+RAW_KINDS = tuple(kind for kind in STREAM_KINDS if not kind.startswith("TLS"))
+
 
 @pytest.mark.parametrize(("kind", "place"), cases(KINDS, PLACES))
 async def test_output_has_left_when_the_call_returns(kind, place):
@@ -102,8 +105,7 @@ async def test_what_the_kernel_does_not_take_follows_in_order(kind, place):
         assert output.transport.get_write_buffer_size() == 0
 
 
-@pytest.mark.parametrize("place", ["task", "thread_while_the_loop_sleeps"])
-@pytest.mark.parametrize("kind", [kind for kind in STREAM_KINDS if not kind.startswith("TLS")])
+@pytest.mark.parametrize(("kind", "place"), cases(RAW_KINDS, PLACES))
 async def test_what_is_written_while_the_kernel_takes_nothing_follows(kind, place):
     def fill_then_write(output):
         pipe = output.transport.get_extra_info("pipe")
@@ -117,7 +119,9 @@ async def test_what_is_written_while_the_kernel_takes_nothing_follows(kind, plac
         output.send(b"one")
         output.send(b"two")
         size = output.transport.get_write_buffer_size()
-        received = b"" if place == "task" else output.take(filled + 6)
+        # a thread takes it while the loop sleeps, as above
+        taken = place == "thread_while_the_loop_sleeps"
+        received = output.take(filled + 6) if taken else b""
         return filled, size, received
 
     async with output_of(kind, fill_then_write, place) as output:
@@ -142,6 +146,40 @@ async def test_the_protocol_is_paused_inside_the_call(kind, place):
         await asyncio.to_thread(output.take, 2 * len(LARGE))
         await asyncio.sleep(0)
         assert output.protocol.calls[-1] == "resume_writing"
+
+
+@pytest.mark.parametrize("end", ["close", "write_eof", "fork"])
+@pytest.mark.parametrize("kind", STREAM_KINDS)
+async def test_what_the_kernel_has_not_taken_before_follows_after(kind, end):
+    if end == "write_eof" and kind.startswith("TLS"):
+        pytest.skip("cannot be closed by halves")
+
+    def write_then_end(output):
+        output.send(LARGE)
+        output.send(b"end")
+        ENDS[end](output)
+
+    async with output_of(kind, write_then_end, "task") as output:
+        received = await asyncio.to_thread(output.take, len(LARGE) + 3)
+        assert received == LARGE + b"end"
+
+
+@pytest.mark.parametrize("kind", RAW_KINDS)
+async def test_an_abort_drops_what_the_kernel_has_not_taken(kind):
+    def write_then_abort(output):
+        output.send(LARGE)
+        output.send(b"end")
+        waiting = output.transport.get_write_buffer_size()
+        output.transport.abort()
+        return len(LARGE) + 3 - waiting
+
+    async with output_of(kind, write_then_abort, "task") as output:
+        await asyncio.wait_for(output.protocol.closed, DEADLINE)
+        assert output.protocol.lost_with is None
+        taken = output.result.result()
+        assert await asyncio.to_thread(output.take, taken) == LARGE[:taken]
+        with pytest.raises(AssertionError, match="the end has come"):
+            output.take(1)
 
 
 # ---- a send that fails

@@ -189,7 +189,8 @@ async def output_of(kind: str, act: Act, place: str = "") -> AsyncIterator[Outpu
             yield output
         finally:
             # asyncio's closing pipes do not stand it; TLS waits for the peer's goodbye otherwise
-            if not (kind.startswith("pipe") and output.transport.is_closing()):
+            closing = kind.startswith("pipe") and output.transport.is_closing()
+            if not (closing or output.protocol.closed.done()):
                 output.transport.abort()
             await asyncio.wait_for(output.protocol.closed, DEADLINE)
 
