@@ -1,5 +1,12 @@
-"""One keeper as its master sees it: what it has said, and the lines of the workers to it."""
+"""One keeper as its master sees it: what it has said, its orders, and the lines of the workers to it.
 
+Orders go out in portions. The queue of a channel has room for some 280 messages, and a master with
+hundreds of workers has more to send in one turn: a line for each when a keeper was replaced, and a
+HANG_UP for each at an end. A keeper that has just been forked has read none of them by then. So after
+PORTION orders comes a REPORT, and those behind it wait for REPORTED.
+"""
+
+import collections
 import dataclasses
 import json
 import time
@@ -13,7 +20,7 @@ from ngxloop.serving.config import (
     YOUNG_SECONDS,
     Config,
 )
-from ngxloop.serving.limits import SHARED_SOCKETS
+from ngxloop.serving.limits import PORTION, REPORT_SECONDS, SHARED_SOCKETS
 from ngxloop.serving.plaintext import one_line
 from ngxloop.serving.privileges import Identity
 
@@ -45,7 +52,9 @@ class KeeperRecord:
         self.channel: Channel | None = None  # None: it has died, or was told to end
         self.lines: dict[int, Line] = {}
         self.kept: dict[int, Kept] = {}
-        self.is_asked: bool = False  # for a report that has not come yet
+        self._asked_at: float | None = None  # monotonic; for a report that has not come yet
+        self._unread_count = 0  # orders since the last report, at most
+        self._waiting: collections.deque[tuple[Kind, bytes]] = collections.deque()
         self.is_lost: bool = False  # it is forked again later
         self._has_untaken = False  # a connection, see take_untaken()
         self._started_at = 0.0  # monotonic
@@ -64,12 +73,16 @@ class KeeperRecord:
     def begin(self, pid: int, channel: Channel) -> None:
         """Take in a new process."""
         self.pid, self.channel = pid, channel
-        self.is_asked = self.is_lost = False
+        self.is_lost = False
+        self._asked_at = None
+        self._unread_count = 0
+        self._waiting.clear()
         self._started_at = time.monotonic()
 
     def end(self) -> None:
         """Forget a process that has died."""
         self.kept.clear()
+        self._waiting.clear()
         self.is_lost = True
         is_young = time.monotonic() - self._started_at < YOUNG_SECONDS
         self._young_ends = self._young_ends + 1 if is_young else 0
@@ -83,9 +96,47 @@ class KeeperRecord:
             min(BACKOFF_SECONDS * 2 ** min(self._young_ends - 2, 30), BACKOFF_LIMIT_SECONDS)
         )
 
+    # Orders ------------------------------------------------------------------------------------
+
     def send(self, kind: Kind, payload: bytes = b"", fds: Sequence[int] = ()) -> bool:
         """Send one message; False if it is gone or does not read."""
-        return self.channel is not None and self.channel.send(kind, payload, fds)
+        if self.channel is None or not self.channel.send(kind, payload, fds):
+            return False
+        self._unread_count += 1
+        return self.has_room or self.ask()
+
+    def ask(self) -> bool:
+        """Ask for a report, unless one is to come; False if the keeper is gone or does not read."""
+        if self._asked_at is not None:
+            return True
+        if self.channel is None or not self.channel.send(Kind.REPORT):
+            return False
+        self._asked_at = time.monotonic()
+        return True
+
+    @property
+    def is_overdue(self) -> bool:
+        """Say whether it has been asked long ago, and has not answered."""
+        return self._asked_at is not None and time.monotonic() - self._asked_at >= REPORT_SECONDS
+
+    @property
+    def has_room(self) -> bool:
+        """Say whether an order may be sent now."""
+        return self._unread_count < PORTION
+
+    def keep_order(self, kind: Kind, payload: bytes) -> None:
+        """Let an order wait behind the others; that of a LINE has its number only."""
+        self._waiting.append((kind, payload))
+
+    def take_order(self) -> tuple[Kind, bytes] | None:
+        """Return the next order that may be sent now."""
+        return self._waiting.popleft() if self._waiting and self.has_room else None
+
+    def put_back(self, kind: Kind, payload: bytes) -> None:
+        """Let an order that could not be sent be the next one."""
+        self._waiting.appendleft((kind, payload))
+
+    # What it says ------------------------------------------------------------------------------
 
     def note(self, message: Message) -> bool:
         """Take in a message; False if a keeper does not send such a one."""
@@ -98,7 +149,8 @@ class KeeperRecord:
         if message.kind is Kind.UNTAKEN:
             self._has_untaken = True
             return True
-        self.is_asked = False
+        self._asked_at = None
+        self._unread_count = 0
         return True
 
     def take_untaken(self) -> bool:

@@ -8,6 +8,8 @@ Rules.
 3. A keeper that has died is forked anew, later each time it dies young. Every worker gets a new
    line and sends over it the sockets that it has; so a socket is lost only if no worker has it.
 4. It is forked when a worker needs a line, and ends when no worker has one and it keeps nothing.
+5. A line that cannot be sent yet (keeperrecord.py) is closed, and the worker gets another one: the
+   master has no descriptors that wait.
 """
 
 import contextlib
@@ -155,7 +157,7 @@ class Keepers:
             if keeper.kept:
                 ours, theirs = _seqpacket_pair()
                 with ours:
-                    self._order(keeper, Kind.HAND_OVER, fds=[ours.fileno()])
+                    self._send(keeper, Kind.HAND_OVER, b"", [ours.fileno()])
                 self._handovers.append(theirs)
                 left.append(Heirloom(KEEPER, "", theirs.fileno()))
         return left
@@ -226,26 +228,50 @@ class Keepers:
         log.debug("keeper started, process %d", pid)
 
     def _connect(self, keeper: KeeperRecord, asker: Asker) -> Channel:
-        """Return the worker's end of a line; without a keeper now it gets another one later.
+        """Return the worker's end of a line; one that cannot be sent now is replaced later.
 
         Raises:
             OSError: There are too few descriptors.
         """
         ours, theirs = channel_pair(Speaker.BORROWER)
-        self._order(keeper, Kind.LINE, asker.pack(), [ours.fileno()])
+        if keeper.has_room:
+            self._send(keeper, Kind.LINE, asker.pack(), [ours.fileno()])
+        elif keeper.channel is not None:
+            keeper.keep_order(Kind.LINE, str(asker.number).encode())
         ours.close()
         return theirs
 
-    def _order(
-        self, keeper: KeeperRecord, kind: Kind, payload: bytes = b"", fds: Sequence[int] = ()
-    ) -> bool:
-        """Send an order; a keeper that has not read hundreds of them is replaced."""
-        if keeper.channel is None:
-            return False
-        if not keeper.send(kind, payload, fds):
+    def _order(self, keeper: KeeperRecord, kind: Kind, payload: bytes = b"") -> None:
+        """Send an order, now or when the keeper has read those before."""
+        if keeper.channel is not None:
+            keeper.keep_order(kind, payload)
+            self._send_waiting(keeper)
+
+    def _send_waiting(self, keeper: KeeperRecord) -> None:
+        """Send what waits, as far as there is room."""
+        while (order := keeper.take_order()) is not None:
+            kind, payload = order
+            if kind is not Kind.LINE:
+                self._send(keeper, kind, payload)
+            elif (line := keeper.lines.get(int(payload))) is not None:
+                try:
+                    self._replace_line(keeper, line)
+                except OSError as error:  # of descriptors there is a shortage
+                    log.warning("%s gets no line to the keeper yet: %s", line.asker.name, error)
+                    keeper.put_back(kind, payload)  # until the next report
+                    return
+
+    def _replace_line(self, keeper: KeeperRecord, line: Line) -> None:
+        theirs = self._connect(keeper, line.asker)
+        line.give(line.asker.number, theirs.fileno())
+        theirs.close()
+
+    def _send(
+        self, keeper: KeeperRecord, kind: Kind, payload: bytes, fds: Sequence[int] = ()
+    ) -> None:
+        """Send a message; a keeper that has no room for it is replaced."""
+        if keeper.channel is not None and not keeper.send(kind, payload, fds):
             self._lose(keeper)
-            return False
-        return True
 
     # What a keeper says ------------------------------------------------------------------------
 
@@ -263,6 +289,7 @@ class Keepers:
         if not channel.is_open:
             self._lose(keeper, channel.fault)
         elif count:  # one that has just begun has said nothing, and is needed
+            self._send_waiting(keeper)
             self._end_if_unused(keeper)
 
     def _lose(self, keeper: KeeperRecord, fault: str = "") -> None:
@@ -291,10 +318,9 @@ class Keepers:
             del self._keepers[keeper.user]
             return
         self._fork(keeper)
-        for line in list(keeper.lines.values()):
-            theirs = self._connect(keeper, line.asker)
-            line.give(line.asker.number, theirs.fileno())
-            theirs.close()
+        for number in keeper.lines:
+            keeper.keep_order(Kind.LINE, str(number).encode())
+        self._send_waiting(keeper)
 
     def _ended(self, keeper: KeeperRecord, pid: int, code: int) -> None:
         """A keeper was reaped."""
@@ -330,10 +356,8 @@ class Keepers:
         """Ask for reports; who has not answered since the last time hangs."""
         for keeper in list(self._keepers.values()):
             self._hear(keeper)
-            if keeper.is_asked:
+            if keeper.is_overdue or (keeper.channel is not None and not keeper.ask()):
                 self._lose(keeper)
-            elif keeper.channel is not None:
-                keeper.is_asked = self._order(keeper, Kind.REPORT)
         if self._keepers:
             self._ask_later()
 

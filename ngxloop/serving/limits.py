@@ -16,6 +16,9 @@ SHARED_DESCRIPTOR_PART = 1 / 2
 LOGGED_ADDRESSES = 100
 # Messages of one worker in one turn of the keeper: others are served in between.
 MESSAGES_PER_TURN = 8
+# Orders to a keeper that it may not have read yet. A message takes 768 bytes of the send buffer, of
+# which a kernel with net.core.wmem_default as small as 64 KiB has room for 85.
+PORTION = 64
 
 # Time, in seconds --------------------------------------------------------------------------------
 
