@@ -327,6 +327,7 @@ class Master:
             ]
         else:
             steps.insert(0, lambda: self._set_up_logs_again(generation.config))
+            steps.append(lambda: self._reception.configure(generation.config))
             steps.append(self._reception.tell_serving)
         steps.append(lambda: share_libraries(generation.interface))  # last: it takes a while
         for step in steps:

@@ -210,11 +210,7 @@ class Channel:
 
     def has_unread(self) -> bool:
         """Say whether the other end has still to receive something that was sent."""
-        try:
-            count = fcntl.ioctl(self._sock, termios.TIOCOUTQ, bytes(4))  # SIOCOUTQ, unix(7)
-        except (OSError, ValueError):  # it is closed
-            return False
-        return any(count)
+        return has_unread(self._sock)
 
     def send_surely(
         self, kind: Kind, payload: bytes = b"", fds: Sequence[int] = (), seconds: float = math.inf
@@ -332,6 +328,15 @@ class Channel:
         poll = select.poll()
         poll.register(self._sock, select.POLLRDHUP)
         return bool(poll.poll(0))
+
+
+def has_unread(sock: socket.socket) -> bool:
+    """Say whether the other end of a Unix socket has still to receive something that was sent."""
+    try:
+        count = fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))  # SIOCOUTQ, unix(7)
+    except (OSError, ValueError):  # it is closed
+        return False
+    return any(count)
 
 
 def receive_fds(sock: socket.socket, size: int) -> tuple[bytes, tuple[int, ...]]:

@@ -84,6 +84,11 @@ class Reception:
         if self._page is not None:
             self._page.reopen_log()
 
+    def configure(self, config: Config) -> None:
+        """Take over what a reload has changed."""
+        if self._page is not None:
+            self._page.configure(config)
+
     def close(self) -> None:
         """End all conversations."""
         self._opened.close()

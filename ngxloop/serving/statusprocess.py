@@ -41,6 +41,7 @@ from ngxloop.serving.titles import set_title
 ASK = b"?"  # to the master: report
 # From the master:
 REPORTED = b"!"
+HEARTBEAT = b"."  # nothing is to be done: the master sees that it is read
 PAUSE = b"p"  # let another master answer
 RESUME = b"r"
 REOPEN = b"o"  # the descriptor that comes with it is the new standard error

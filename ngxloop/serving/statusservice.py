@@ -4,9 +4,13 @@ Rules.
 1. The master waits for nothing that the process does. A report replaces the one before in memory; a
    byte that finds the line full is left out, and an order that does ends the process.
 2. What the process sends is a wish for a report and nothing else; it is read and forgotten. Reports
-   on demand are at least GAP_SECONDS apart.
+   on demand are at least GAP_SECONDS apart, and take at most a tenth of the master's time.
 3. A process that ends is started again, later each time it ends young. Connections wait in the
    queue of the listening socket meanwhile.
+4. A byte goes over the line at each heartbeat. A process that has not read it HANG_BEATS heartbeats
+   later is stopped or hangs, and is killed. The master counts its own heartbeats, so its own pauses
+   do not matter, and looks at nothing that the process sends.
+5. After a reload that changes the user, another process serves.
 """
 
 import contextlib
@@ -20,6 +24,7 @@ from collections.abc import Callable
 
 from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.binds import parse_bind
+from ngxloop.serving.channel import has_unread
 from ngxloop.serving.closing import (
     close_fds,
     close_with_queue,
@@ -40,10 +45,19 @@ from ngxloop.serving.process import exit_reason, fork_worker
 from ngxloop.serving.sessions import BACKLOG
 from ngxloop.serving.snapshots import SnapshotMemory, pack_report
 from ngxloop.serving.status import Status
-from ngxloop.serving.statusprocess import PAUSE, REOPEN, REPORTED, RESUME, StatusProcess
+from ngxloop.serving.statusprocess import (
+    HEARTBEAT,
+    PAUSE,
+    REOPEN,
+    REPORTED,
+    RESUME,
+    StatusProcess,
+)
 
 HEARTBEAT_SECONDS = 1.0  # a report comes at least this often; a third of STALE_SECONDS
-GAP_SECONDS = 0.01  # between two reports that were asked for
+GAP_SECONDS = 0.01  # between two reports that were asked for, at least
+_GAP_PER_REPORT = 9  # times what the report before has taken, with thousands of workers 20 ms
+HANG_BEATS = 5
 _END_SECONDS = 1.0  # for a process that was killed
 _WISH_BYTES = 1
 
@@ -85,6 +99,8 @@ class StatusService:
         self._pid = 0
         self._started_at = 0.0
         self._young_ends = 0
+        self._deaf_beats = 0  # in a row, at which the process had not read the byte before
+        self._is_replaced = False  # the process is killed for another user's
         self._is_answering = True
         self._is_closed = False
         self._heartbeat: Alarm | None = None
@@ -125,6 +141,14 @@ class StatusService:
             self.report()
             self._order(RESUME)
 
+    def configure(self, config: Config) -> None:
+        """Let a process with the user of another configuration serve, at the same address."""
+        old, self._config = _identity(self._config), config
+        if self._pid and _identity(config) != old:
+            log.debug("the status process (process %d) is replaced by one of another user", self._pid)
+            self._is_replaced = True
+            os.kill(self._pid, signal.SIGKILL)
+
     def reopen_log(self) -> None:
         """Let the process write to the standard error of the master."""
         self._order(REOPEN, [2])
@@ -159,6 +183,8 @@ class StatusService:
                 ours.close()
                 raise
         self._line = ours
+        self._deaf_beats = 0
+        self._is_replaced = False
         self._started_at = time.monotonic()
         self._adopt(self._pid, self._ended)
         handler = Handler(HandlerName.STATUS_LINE, self._take_wishes, self._close_line)
@@ -181,6 +207,9 @@ class StatusService:
         pid, self._pid = self._pid, 0
         self._close_line()
         if self._is_closed:
+            return
+        if self._is_replaced:
+            self._start_later(0)
             return
         is_young = time.monotonic() - self._started_at < YOUNG_SECONDS
         self._young_ends = self._young_ends + 1 if is_young else 0
@@ -227,7 +256,25 @@ class StatusService:
         """Report, and again after a while."""
         handler = Handler(HandlerName.STATUS_REPORT, self._beat)
         self._heartbeat = self._poller.call_later(HEARTBEAT_SECONDS, handler)
+        self._check_process()
         self.report()
+        self._tell(HEARTBEAT)
+
+    def _check_process(self) -> None:
+        """Kill a process that does not read what it is sent, or has not ended without a line."""
+        if not self._pid:
+            return
+        is_deaf = self._line is None or has_unread(self._line)
+        self._deaf_beats = self._deaf_beats + 1 if is_deaf else 0
+        if self._deaf_beats >= HANG_BEATS:
+            log.error("the status process (process %d) does not answer: killed", self._pid)
+            os.kill(self._pid, signal.SIGKILL)
+
+    def _tell(self, word: bytes) -> None:
+        """Send what the process does without if it cannot be sent now."""
+        if self._line is not None:
+            with contextlib.suppress(OSError):  # it does not read, or is gone
+                self._line.send(word)
 
     def report(self) -> None:
         """Replace the report by one of now, unless another master answers.
@@ -250,19 +297,28 @@ class StatusService:
         if not wish:  # the end of file: it is reaped next
             self._close_line()
             return
+        began = time.monotonic()
         self.report()
-        with contextlib.suppress(OSError):  # it does not read, or is gone
-            self._line.send(REPORTED)
+        gap = report_gap(time.monotonic() - began)
+        self._tell(REPORTED)
         line = self._line
         self._poller.remove(line.fileno())
         listen = functools.partial(self._listen_again, line)
         again = Handler(HandlerName.STATUS_LINE, listen, self._close_line)
-        self._poller.call_later(GAP_SECONDS, again)
+        self._poller.call_later(gap, again)
 
     def _listen_again(self, line: socket.socket) -> None:
         if line is self._line:
             handler = Handler(HandlerName.STATUS_LINE, self._take_wishes, self._close_line)
             self._poller.add(line.fileno(), handler)
+
+
+def report_gap(seconds: float) -> float:
+    """Return how long to wait after a report that was asked for, and has taken some seconds.
+
+    No longer than until the next heartbeat, which reports as well.
+    """
+    return min(max(GAP_SECONDS, _GAP_PER_REPORT * seconds), HEARTBEAT_SECONDS)
 
 
 def _identity(config: Config) -> Identity | None:

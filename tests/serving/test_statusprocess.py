@@ -17,6 +17,7 @@ from ngxloop.core.scoreboard import STARTING, Scoreboard
 from ngxloop.serving.privileges import NOBODY
 from ngxloop.serving.snapshots import SNAPSHOT_BYTES, SnapshotMemory, pack_report
 from ngxloop.serving.statuspage import STALE_SECONDS, StatusPage
+from ngxloop.serving.statusservice import report_gap
 from tests.serving.support import (
     can_refuse_descriptors,
     children,
@@ -128,6 +129,51 @@ def test_process_that_is_stopped_costs_the_master_nothing(status):
     assert status.server.end() == 0
 
 
+def test_process_that_stays_stopped_is_replaced(status):
+    old = status.pid
+    os.kill(old, signal.SIGSTOP)
+    waiting = connect(status.address)
+    status.server.logged(rf"the status process \(process {old}\) does not answer: killed")
+    waiting.close()
+    assert status.ask("/readyz") == (200, b"ready\n")
+    assert status.pid != old
+    assert status.server.end() == 0
+
+
+@AS_ROOT
+def test_process_without_a_line_that_does_not_end_is_replaced(status):
+    """Whoever has taken the process over can close its line, and stop its end of file."""
+    old = status.pid
+    os.kill(old, signal.SIGSTOP)
+    with take_line(status) as line:
+        line.shutdown(socket.SHUT_RDWR)
+    status.server.logged(rf"the status process \(process {old}\) does not answer: killed")
+    assert status.ask("/readyz") == (200, b"ready\n")
+    assert status.server.end() == 0
+
+
+@AS_ROOT
+def test_reload_with_another_user_has_a_process_of_that_user(serve, tmp_path):
+    file, where = tmp_path / "ngxloop.toml", free_bind()
+    file.write_text('user = "nobody"\n')
+    options = ("--config", str(file), "--status-bind", where, "--workers", "1")
+    found = Status(serve("plain:Echo", *options).serving(), where)
+    wait_until_blocking(lambda: found.pid, "the process")
+    old = found.pid
+    file.write_text('user = "54321"\n')
+    found.server.send(signal.SIGHUP)
+    found.server.logged("reloaded: generation 2 serves")
+    wait_gone(old)
+    assert found.ask("/readyz") == (200, b"ready\n")
+    assert process_fields(found.pid)["Uid"].split() == ["54321"] * 4
+    same = found.pid
+    found.server.send(signal.SIGHUP)
+    found.server.logged("reloaded: generation 3 serves")
+    assert found.ask()[1]["generation"] == 3
+    assert found.pid == same
+    assert found.server.end() == 0
+
+
 def test_process_that_is_stopped_does_not_keep_the_master_from_its_end(status):
     pid = status.pid
     os.kill(pid, signal.SIGSTOP)
@@ -232,6 +278,15 @@ def test_workers_have_no_line_to_the_process(status):
     its = {*open_links(status.pid)} - {"/dev/null"}
     for pid in set(children(status.server.pid)) - {status.pid}:
         assert not {one for one in its & {*open_links(pid)} if one.startswith("socket:")}
+
+
+@pytest.mark.parametrize(
+    ("took", "gap"),
+    [(0.0, 0.01), (0.001, 0.01), (0.02, 0.18), (1.0, 1.0)],
+    ids=["instant", "quick", "thousands of workers", "slow"],
+)
+def test_reports_that_are_asked_for_take_a_tenth_of_the_masters_time(took, gap):
+    assert report_gap(took) == pytest.approx(gap)
 
 
 # The parts ----------------------------------------------------------------------------------------
