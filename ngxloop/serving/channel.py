@@ -11,7 +11,7 @@ Rules.
 2. A message is not trusted: the application of a worker can write to any descriptor. FORMS has for
    each kind the sender, the size and pattern of the payload, and the number of descriptors. After
    the first message that does not fit, nothing more is received, `fault` says why, and its
-   descriptors are closed.
+   descriptors are closed. Of a sender that never sends descriptors none is received at all.
 """
 
 import dataclasses
@@ -29,7 +29,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ngxloop.serving.closing import (
     close_fds,
+    close_unreceived,
     close_with_queue,
+    receive_data,
     receive_with_fds,
     refuse_descriptors,
 )
@@ -181,6 +183,9 @@ class Channel:
         """
         self._sock = sock
         self._speaker = speaker
+        self._may_get_fds = any(
+            speaker in form.speaker and form.fd_counts.stop > 1 for form in FORMS.values()
+        )
         self.is_open: bool = True  # False once the other end is known to be gone, or at a fault
         self.fault: str = ""  # why a message was refused
         self._lost_count = 0  # messages that were dropped: no descriptor was free for theirs
@@ -277,18 +282,22 @@ class Channel:
     def end(self) -> None:
         """Close the master's end, and what the child has sent last; not a copy in a fork."""
         self.is_open = False
-        close_with_queue(self._sock)
+        if self._sock.fileno() >= 0:
+            (close_with_queue if self._may_get_fds else close_unreceived)(self._sock)
 
     # Private -----------------------------------------------------------------------------------
 
     def _receive_one(self) -> Message | None:
         """Return the next message that is whole and fits its form."""
         try:
-            packet, fds, flags = receive_with_fds(self._sock, MESSAGE_BYTES)
+            packet, fds, flags = self._receive_packet()
         except BlockingIOError:
             return None
         except ConnectionError:  # reset: the other end died with messages of ours unread
             self.is_open = False
+            return None
+        if flags & socket.MSG_CTRUNC and not self._may_get_fds:
+            self.refuse("descriptors, which it never sends")
             return None
         if flags & socket.MSG_CTRUNC:  # no descriptor was free
             close_fds(fds)
@@ -298,6 +307,12 @@ class Channel:
             self.is_open = False
             return None
         return self._check(packet, fds, flags)
+
+    def _receive_packet(self) -> tuple[bytes, tuple[int, ...], int]:
+        if self._may_get_fds:
+            return receive_with_fds(self._sock, MESSAGE_BYTES)
+        packet, flags = receive_data(self._sock, MESSAGE_BYTES)
+        return packet, (), flags
 
     def _check(self, packet: bytes, fds: tuple[int, ...], flags: int) -> Message | None:
         fault = self._find_fault(packet, fds, flags)

@@ -25,12 +25,7 @@ from collections.abc import Callable
 from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.binds import parse_bind
 from ngxloop.serving.channel import has_unread
-from ngxloop.serving.closing import (
-    close_fds,
-    close_with_queue,
-    receive_with_fds,
-    refuse_descriptors,
-)
+from ngxloop.serving.closing import close_unreceived, receive_data, refuse_descriptors
 from ngxloop.serving.config import YOUNG_SECONDS, Config
 from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.handlernames import HandlerName
@@ -237,7 +232,7 @@ class StatusService:
         """The process ends when it reads the end of file."""
         if self._line is not None:
             self._poller.remove(self._line.fileno())
-            close_with_queue(self._line)
+            close_unreceived(self._line)
             self._line = None
 
     def _order(self, order: bytes, fds: tuple[int, ...] | list[int] = ()) -> None:
@@ -290,11 +285,10 @@ class StatusService:
         """Report; not again for a moment, whatever the process sends."""
         assert self._line is not None
         try:
-            wish, fds, _ = receive_with_fds(self._line, _WISH_BYTES)
+            wish, _ = receive_data(self._line, _WISH_BYTES)
         except BlockingIOError:
             return
-        close_fds(fds)
-        if not wish:  # the end of file: it is reaped next
+        if not wish:  # the end of file: it is reaped next; or it has sent descriptors, and ends
             self._close_line()
             return
         began = time.monotonic()

@@ -268,7 +268,7 @@ def test_descriptors_where_none_belong_are_closed(stranger, kind, count):
         assert channel.receive() == []
         assert len(os.listdir("/proc/self/fd")) == before
     assert not channel.is_open
-    assert "the wrong number of descriptors" in channel.fault
+    assert "descriptors" in channel.fault
 
 
 def test_descriptors_that_are_no_sockets_are_closed(stranger):

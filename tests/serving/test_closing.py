@@ -2,18 +2,28 @@
 
 import array
 import contextlib
+import errno
 import os
+import select
 import socket
 import struct
 
 import pytest
 
 from ngxloop.serving.channel import Channel, Kind, Speaker
-from ngxloop.serving.closing import close_fds, close_socket, close_with_queue, receive_with_fds
+from ngxloop.serving.closing import (
+    close_fds,
+    close_socket,
+    close_unreceived,
+    close_with_queue,
+    receive_with_fds,
+)
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.listeners import Listeners, ListeningSocket, Opened
 from ngxloop.serving.poller import Poller
 from ngxloop.serving.sessions import Dialogue, Sessions
+from tests.serving.support import DEADLINE
+from tests.support.fuse import HangingFile, needs_fuse
 from tests.support.leaks import fds_opened_since, open_fds
 
 AN_HOUR = struct.pack("ii", 1, 3600)
@@ -128,6 +138,95 @@ def test_all_descriptors_of_the_largest_message_are_received(lingering):
         _, fds, flags = receive_with_fds(ours, 1)
     assert (len(fds), flags & socket.MSG_CTRUNC) == (253, 0)
     close_fds(fds)
+
+
+@pytest.mark.parametrize("data", [b"x", b""], ids=["bytes", "no bytes"])
+@pytest.mark.parametrize("is_sender_open", [True, False])
+@pytest.mark.parametrize("depth", [0, 2])
+def test_what_was_not_received_is_closed_at_once(lingering, data, is_sender_open, depth):
+    fd = lingering()
+    for _ in range(depth):
+        inner, sender = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with sender:
+            pass_on(sender, b"x", fd)
+        fd = inner.detach()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.send(b"unread")  # then the first receive at ours fails with ECONNRESET
+    pass_on(theirs, data, fd)
+    if not is_sender_open:
+        theirs.close()
+    close_unreceived(ours)
+    theirs.close()
+
+
+def test_socket_is_kept_open_while_no_child_can_be_forked(lingering, monkeypatch):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pass_on(theirs, b"x", lingering())
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fork", fail_to_fork)
+        close_unreceived(ours)
+    assert ours.fileno() >= 0
+    theirs.close()
+    other, sender = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with sender:
+        sender.send(b"x")
+        close_unreceived(other)
+    assert (ours.fileno(), other.fileno()) == (-1, -1)
+
+
+def fail_to_fork():
+    raise BlockingIOError(errno.EAGAIN, "no more processes")
+
+
+def test_nothing_is_forked_for_an_empty_queue(monkeypatch):
+    monkeypatch.setattr(os, "fork", fail_to_fork)
+    for is_sender_open in (True, False):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            if not is_sender_open:
+                theirs.close()
+            close_unreceived(ours)
+        assert ours.fileno() == -1
+
+
+@pytest.fixture
+def hanging(tmp_path):
+    """Give a file whose close() hangs."""
+    try:
+        file = HangingFile(tmp_path)
+    except OSError as error:
+        pytest.skip(str(error))
+    yield file
+    file.close()
+
+
+@needs_fuse
+def test_file_whose_close_hangs_does_not_delay_the_master(hanging):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        sender = os.fork()
+        if sender == 0:  # whose own close() hangs, too
+            fds = [os.open(hanging.path, os.O_RDWR)]
+            socket.send_fds(theirs, [bytes([Kind.DRAINING])], fds)
+            socket.send_fds(theirs, [bytes([Kind.DRAINING])], fds)
+            os._exit(0)
+        master = os.fork()
+        if master == 0:
+            theirs.close()
+            channel = Channel(ours, Speaker.WORKER)
+            select.select([channel], [], [])
+            assert channel.receive() == []
+            channel.end()
+            os._exit(0)
+    pidfd = os.pidfd_open(master)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    has_ended = bool(poll.poll(DEADLINE * 1000))
+    os.close(pidfd)
+    hanging.close()
+    for pid in (master, sender):
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert has_ended
 
 
 @pytest.mark.parametrize("count", [1, 2, 64, 65, 253])
