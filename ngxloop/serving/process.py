@@ -131,6 +131,8 @@ def _run_child(
         status = work()
     except SystemExit as error:  # the application called sys.exit()
         status = _status_of(error)
+    except KeyboardInterrupt as error:
+        status = _status_of_interrupt(error)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -153,17 +155,38 @@ def _status_of(error: SystemExit) -> int:
     return 1
 
 
+def _status_of_interrupt(error: KeyboardInterrupt) -> int:
+    """Return the status that a shell shows, or that of the sys.exit() that it has interrupted."""
+    if isinstance(error.__context__, SystemExit):
+        return _status_of(error.__context__)
+    return 128 + signal.SIGINT
+
+
 def _leave(status: int) -> NoReturn:
-    """End the process as the interpreter would: wait for threads, run exit functions, flush."""
+    """End the process as the interpreter would: wait for threads, run exit functions, flush.
+
+    A signal that a script is told to end by ends the wait, and no more than that.
+    """
     try:
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
-        logging.shutdown()
-        _flush_streams()
-    except BaseException:
-        traceback.print_exc()
+        steps: tuple[Callable[[], object], ...] = (
+            threading._shutdown,  # type: ignore[attr-defined]
+            atexit._run_exitfuncs,
+            logging.shutdown,
+            _flush_streams,
+        )
+        for step in steps:
+            _do_last(step)
     finally:
         os._exit(status)
+
+
+def _do_last(step: Callable[[], object]) -> None:
+    try:
+        step()
+    except (KeyboardInterrupt, SystemExit):
+        return
+    except BaseException:
+        traceback.print_exc()
 
 
 def _flush_streams() -> None:

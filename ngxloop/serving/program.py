@@ -11,6 +11,10 @@ early. Then the program is told as from a terminal or a container's manager: by 
 which it has a handler, else by SIGINT, which cancels the main task of asyncio.run() and raises
 KeyboardInterrupt elsewhere. At the deadline it gets a SIGINT in any case.
 
+How it is interrupted. Both signals raise an exception, SystemExit or KeyboardInterrupt, wherever the
+main thread is: in the script, in an import, or already on its way out. From the first handler on, each
+of them ends the process without a traceback, and with exit code 0 if the program was told to end.
+
 The trap: signal.pause() returns after every signal, ours included, and a program that waits in it
 for its end would end. So there is another pause(), which waits on (pause.py).
 """
@@ -45,7 +49,11 @@ INTERRUPTED = 130  # what a shell shows for a program that Ctrl-C has ended
 
 def run_script(assignment: Assignment) -> int:
     """Run the script until it ends, by itself or because it was told to; return the exit status."""
-    return _Program(assignment).run()
+    program = _Program(assignment)
+    try:
+        return program.run()
+    except KeyboardInterrupt as error:  # before the script began, or while it ended for another one
+        return program.interrupted(error)
 
 
 class _Program:
@@ -78,6 +86,15 @@ class _Program:
             self._watch.begin()
         return self._run_script()
 
+    def interrupted(self, error: BaseException) -> int:
+        """Return the exit status of a program that was interrupted."""
+        if self._is_told:
+            return ExitCode.OK
+        if isinstance(error, KeyboardInterrupt):
+            return INTERRUPTED
+        report(f"{self._config.app} was cancelled", user_traceback(error))
+        return ExitCode.INTERNAL
+
     # The script --------------------------------------------------------------------------------
 
     def _run_script(self) -> int:
@@ -92,7 +109,7 @@ class _Program:
             with self._errors_before_ready():
                 runpy.run_path(path, run_name="__main__")
         except (KeyboardInterrupt, asyncio.CancelledError) as error:
-            return self._interrupted(error)
+            return self.interrupted(error)
         except StartError:
             raise
         except Exception as error:
@@ -107,7 +124,7 @@ class _Program:
         try:
             yield
         except SystemExit as error:  # a program says itself why: the place where helps nobody
-            if self._core.state is not State.STARTING:
+            if self._core.state is not State.STARTING or self._is_told:
                 raise
             line = f"{self._config.app} ended before it served: {_words_of(error)}"
             raise StartError(ExitCode.START_FAILED, line) from error
@@ -125,14 +142,6 @@ class _Program:
                 f"{self._config.app} ended before it served; "
                 "a program that serves nobody needs --ready-on start",
             )
-
-    def _interrupted(self, error: BaseException) -> int:
-        if self._is_told:
-            return ExitCode.OK
-        if isinstance(error, KeyboardInterrupt):
-            return INTERRUPTED
-        report(f"{self._config.app} was cancelled", user_traceback(error))
-        return ExitCode.INTERNAL
 
     # Readiness ---------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import contextlib
 import os
 import select
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import FrameType
 from typing import Any
 
@@ -125,6 +125,25 @@ def signals_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
+
+
+@contextlib.contextmanager
+def signals_deferred(numbers: Collection[signal.Signals]) -> Iterator[None]:
+    """Let these signals have their effect after the block only; for the main thread.
+
+    They are not blocked: a process that is started in the block would inherit that.
+    """
+    arrived: list[int] = []
+    old = {number: signal.getsignal(number) for number in numbers}
+    try:
+        for number in numbers:
+            signal.signal(number, lambda number, _: arrived.append(number))
+        yield
+    finally:
+        for known, handler in old.items():
+            signal.signal(known, signal.SIG_DFL if handler is None else handler)
+        for number in arrived:
+            signal.raise_signal(number)
 
 
 def reset_in_worker() -> None:

@@ -26,6 +26,7 @@ from ngxloop.serving.options.application import PROGRAM_INTERFACES, is_script
 from ngxloop.serving.parent import signal_on_parent_death
 from ngxloop.serving.program import run_script
 from ngxloop.serving.programwatch import FIRST_LOOK_SECONDS, explain, next_interval
+from ngxloop.serving.signals import signals_deferred
 from ngxloop.serving.states import State
 from ngxloop.serving.unseenlisteners import find_listener, listening_inodes
 from ngxloop.serving.workercore import WorkerCore, make_sharing, show_state
@@ -55,7 +56,8 @@ def run_worker(assignment: Assignment) -> int:
         line = f"{assignment.name} failed: {type(error).__name__}: {error}"
         failure = StartError(ExitCode.INTERNAL, line, traceback.format_exc())
     finally:
-        hooks.call("worker_exit", assignment.number)
+        with signals_deferred((signal.SIGTERM, signal.SIGINT)):
+            hooks.call("worker_exit", assignment.number)
     assignment.channel.send(Kind.FAILED, failure.pack(MESSAGE_BYTES - 1))
     return failure.code
 
