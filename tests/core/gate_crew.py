@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.priority import undisturbed
 from tests.support.waiting import DEADLINE
 
 MODES = ["fair", "mutex", "exclusive", "plain"]
@@ -25,7 +26,8 @@ all_modes = pytest.mark.parametrize("mode", MODES)
 ROOT = Path(__file__).parents[2]
 
 # The largest share of a worker over the mean, and how often that is tried. A worker that a busy
-# machine keeps from running for long counts as stuck, and its share goes to the others.
+# machine keeps from running for long counts as stuck, and its share goes to the others; so it is
+# measured undisturbed, where that is allowed.
 EVEN = 1.1
 ATTEMPTS = 3
 
@@ -116,6 +118,10 @@ class Crew:
     def settle(self) -> None:
         """Wait until all workers sleep, and have nothing to do."""
         until(lambda: all(is_asleep(pid) for pid in self.pids), "all workers sleep")
+
+    def undisturbed(self) -> contextlib.AbstractContextManager[None]:
+        """Let the crew, and us, run before all others while a block lasts: for a moment."""
+        return undisturbed(self._process.pid, *self.pids)
 
     def wake_ups(self) -> int:
         """Return how often the kernel has put the workers to sleep, and so woken them."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tests.serving.support import DEADLINE, connect, http_get, receive_line
+from tests.support.priority import undisturbed
 from tests.support.waiting import wait_until_blocking
 
 Address = tuple[str, int]
@@ -103,11 +104,13 @@ class Load:
 def spread(address: Address, pids: Sequence[int], count: int) -> list[int]:
     """Open connections, and return how many of them each process has, in the best of some attempts.
 
-    The others take the share of a process that a busy machine keeps from running for long.
+    The others take the share of a process that a busy machine keeps from running for long; so it is
+    measured undisturbed, where that is allowed.
     """
     found = []
     for _ in range(SPREAD_ATTEMPTS):
-        found.append(_spread_once(address, pids, count))
+        with undisturbed(*pids):
+            found.append(_spread_once(address, pids, count))
         if max(found[-1]) <= EVEN * count / len(pids):
             break
         wait_until_blocking(lambda: not any(connection_homes(address[1], pids)), "the ends")
