@@ -86,7 +86,7 @@ def test_other_threads_run_and_wake_the_loop(loop):
 def test_ctrl_c_ends_a_loop_that_looks(loop):
     loop.set_busy_poll(math.inf)
     thread = threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT))
-    thread.start()
+    loop.call_soon(thread.start)
 
     with pytest.raises(KeyboardInterrupt):
         loop.run_forever()

@@ -12,6 +12,7 @@ How to look for memory that is used when it is gone, or never freed:
 import argparse
 import faulthandler
 import gc
+import signal
 import sys
 import time
 import warnings
@@ -24,6 +25,7 @@ from tests.stress.world import DEADLINE, World
 def main() -> int:
     """Run rounds; return the exit code."""
     options = read_options()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the jobs of a shell ignore it
     warnings.simplefilter("always")
     gc.collect()
     gc.freeze()
