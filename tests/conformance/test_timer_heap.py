@@ -126,10 +126,12 @@ def test_a_timer_that_was_popped_and_put_in_again_fires_once(loop, put, run_turn
 
 def test_timers_that_were_put_in_fire_in_the_order_of_their_deadlines(loop, put, run_turn):
     seen = []
+    now = loop.time()
     for delay in (0.003, 0.001, 0.005):
-        loop.call_later(delay, seen.append, delay)
+        loop.call_at(now + delay, seen.append, delay)
     for delay in (0.004, 0.002, 0.0):
-        put(loop._scheduled, timer_of_the_program(loop, delay, seen.append, delay))
+        timer = asyncio.TimerHandle(now + delay, seen.append, (delay,), loop)
+        put(loop._scheduled, timer)
 
     while len(seen) < 6:
         run_turn(loop)
@@ -139,11 +141,12 @@ def test_timers_that_were_put_in_fire_in_the_order_of_their_deadlines(loop, put,
 
 def test_several_may_be_pushed_and_popped_without_a_question_in_between(loop, run_turn):
     seen = []
-    loop.call_later(0.002, seen.append, "second")
-    loop.call_later(0.003, seen.append, "third")
+    now = loop.time()
+    loop.call_at(now + 0.002, seen.append, "second")
+    loop.call_at(now + 0.003, seen.append, "third")
     heap = loop._scheduled
     for delay, name in ((0.004, "fourth"), (0, "popped"), (0.001, "first")):
-        heapq.heappush(heap, timer_of_the_program(loop, delay, seen.append, name))
+        heapq.heappush(heap, asyncio.TimerHandle(now + delay, seen.append, (name,), loop))
     popped = heapq.heappop(heap)
 
     while len(seen) < 4:
