@@ -99,7 +99,7 @@ class Monitoring(LoopBase):
         From another thread: any moment between two callbacks.
 
         Notes:
-            O(1): some twenty microseconds, however much is ready, armed or open.
+            O(1): some thirty microseconds, however much is ready, armed or open.
         """
         return LoopStats(**self._counters(), fast_paths=self._fast_paths())
 
