@@ -11,14 +11,14 @@ when a message is discarded that a descriptor came with, since no process has re
 
 Rules.
 1. The master closes with these functions what a worker or a client has, or has sent.
-2. No message of a worker, of the process that preloads, of a keeper or of the status process carries
-   a descriptor. Its end refuses them (Linux 6.16), and the master receives no message that has one
+2. No message of a worker, of the process that preloads, of a keeper or of the status process has
+   descriptors. Its end refuses them (Linux 6.16), and the master receives no message that has some
    (receive_data). What is still in the queue at the end is discarded by a child that ends at once
    (close_unreceived): the kernel does not apply SO_LINGER in a process that ends (PF_EXITING in
    inet_release()). So the master never waits, whatever was sent.
-3. In the keeper and the workers, which receive descriptors, a queue in which some may wait is emptied
-   before its socket is closed, and read only with room for all of them: the kernel closes those that
-   do not fit. A keeper that hangs in a close() is replaced.
+3. In the keeper and the workers, which receive descriptors, a queue in which some may wait is
+   emptied before its socket is closed, and read only with room for all of them: the kernel closes
+   those that do not fit. A keeper that hangs in a close() is replaced.
 """
 
 import array
@@ -138,13 +138,12 @@ _children: list[int] = []  # OWNS: pidfds of those that had not ended in time
 
 
 def _is_queue_empty(sock: socket.socket) -> bool:
-    """Say whether nothing is to be received; a message without bytes has credentials all the same."""
-    with contextlib.suppress(ConnectionError):  # reported once, before what is in the queue
-        sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    """Say whether nothing is to be received; a message without bytes has credentials, too."""
+    sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # else a receive reports that first
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-    flags = socket.MSG_PEEK | socket.MSG_DONTWAIT
+    peek = socket.MSG_PEEK | socket.MSG_DONTWAIT
     try:
-        data, control, flags, _ = sock.recvmsg(1, _CREDENTIALS_ONLY, flags)
+        data, control, flags, _ = sock.recvmsg(1, _CREDENTIALS_ONLY, peek)
     except BlockingIOError:
         return True
     return not data and not control and not flags & socket.MSG_CTRUNC

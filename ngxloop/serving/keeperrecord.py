@@ -1,9 +1,9 @@
-"""One keeper as its master sees it: what it has said, its orders, and the lines of the workers to it.
+"""One keeper as its master sees it: what it has said, its orders, and the lines of the workers.
 
 Orders go out in portions. The queue of a channel has room for some 280 messages, and a master with
 hundreds of workers has more to send in one turn: a line for each when a keeper was replaced, and a
-HANG_UP for each at an end. A keeper that has just been forked has read none of them by then. So after
-PORTION orders comes a REPORT, and those behind it wait for REPORTED.
+HANG_UP for each that ends. A keeper that has just been forked has read none of them by then. So
+after PORTION orders comes a REPORT, and those behind it wait for REPORTED.
 """
 
 import collections

@@ -114,10 +114,15 @@ def can_accept(sock: socket.socket) -> bool:
     if sock.type != socket.SOCK_STREAM:
         return True
     if sock.family == socket.AF_UNIX:
-        poll = select.poll()
-        poll.register(sock, select.POLLRDHUP)
-        return not poll.poll(0)
+        return not is_shut_down(sock)
     return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def is_shut_down(sock: socket.socket) -> bool:
+    """Say whether a Unix socket was shut down for receiving, which nothing can undo."""
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP)
+    return any(events & select.POLLRDHUP for _, events in poll.poll(0))
 
 
 def is_listening(sock: socket.socket) -> bool:

@@ -54,6 +54,7 @@ def open_listeners(
     known = known or Listeners()
     listeners = Listeners()
     attempt_count = BIND_ATTEMPTS if pause else 1
+    binds = _without_dead_names(binds, known)
     try:
         for attempt in range(1, attempt_count + 1):
             remaining = _open_what_is_free(listeners, binds, backlog, mode, known)
@@ -127,6 +128,25 @@ def listen_tcp(
         sock.close()
         raise
     return sock
+
+
+def _without_dead_names(binds: Sequence[Bind], known: Listeners) -> Sequence[Bind]:
+    """Leave abstract Unix sockets out that a worker has shut down, unless nothing else is left.
+
+    Nobody can listen on such a socket again, and the kernel keeps its name while any process has it
+    open: the workers of now, and we ourselves until the next generation serves without it.
+    """
+    dead = [bind for bind in binds if isinstance(bind, UnixBind) and _is_dead_name(bind, known)]
+    if not dead or len(dead) == len(binds):
+        return binds
+    for bind in dead:
+        advice = "reload again when the workers that have it have ended"
+        log.error("%s was shut down, and its name is not free yet: left out; %s", bind, advice)
+    return [bind for bind in binds if bind not in dead]
+
+
+def _is_dead_name(bind: UnixBind, known: Listeners) -> bool:
+    return bind.is_abstract and not all(can_accept(one.sock) for one in known.find(str(bind)))
 
 
 def _open_what_is_free(

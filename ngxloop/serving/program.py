@@ -11,9 +11,9 @@ early. Then the program is told as from a terminal or a container's manager: by 
 which it has a handler, else by SIGINT, which cancels the main task of asyncio.run() and raises
 KeyboardInterrupt elsewhere. At the deadline it gets a SIGINT in any case.
 
-How it is interrupted. Both signals raise an exception, SystemExit or KeyboardInterrupt, wherever the
-main thread is: in the script, in an import, or already on its way out. From the first handler on, each
-of them ends the process without a traceback, and with exit code 0 if the program was told to end.
+How it is interrupted. Both signals raise an exception, SystemExit or KeyboardInterrupt, wherever
+the main thread is: in the script, in an import, or already on its way out. Each of them ends the
+process without a traceback, and with exit code 0 if the program was told to end.
 
 The trap: signal.pause() returns after every signal, ours included, and a program that waits in it
 for its end would end. So there is another pause(), which waits on (pause.py).

@@ -39,7 +39,7 @@ from ngxloop.serving.limits import (
     SHARED_SOCKETS,
     WORKER_SOCKETS,
 )
-from ngxloop.serving.listeners import describe_address
+from ngxloop.serving.listeners import describe_address, is_shut_down
 from ngxloop.serving.logs import log
 from ngxloop.serving.socketfiles import (
     file_identity,
@@ -107,7 +107,7 @@ class SharedSockets:
         try:
             if not asker.may_ask(request.wanted):
                 raise BadMessageError("a request to bind, which only programs may send")
-            shared = self._sockets.get(request.wanted)
+            shared = self._find_usable(request.wanted)
             if shared is not None:
                 self._lend(asker, shared)
                 request.answer(SHARED, [shared.sock.fileno()])
@@ -170,6 +170,17 @@ class SharedSockets:
         self._drop(list(self._sockets), leave_files)
 
     # Private -----------------------------------------------------------------------------------
+
+    def _find_usable(self, wanted: Wanted) -> Shared | None:
+        """Return what is bound already, but for a Unix socket that a worker has shut down for all.
+
+        A TCP socket listens again when the next program calls listen().
+        """
+        shared = self._sockets.get(wanted)
+        if shared is None or wanted.family != socket.AF_UNIX or not is_shut_down(shared.sock):
+            return shared
+        self._drop([wanted])
+        return None
 
     def _bind(self, asker: Asker, request: Request) -> None:
         """Bind the socket that was sent.

@@ -142,8 +142,8 @@ def signals_deferred(numbers: Collection[signal.Signals]) -> Iterator[None]:
     finally:
         for known, handler in old.items():
             signal.signal(known, signal.SIG_DFL if handler is None else handler)
-        for number in arrived:
-            signal.raise_signal(number)
+        for one in arrived:
+            signal.raise_signal(one)
 
 
 def reset_in_worker() -> None:

@@ -140,7 +140,7 @@ class StatusService:
         """Let a process with the user of another configuration serve, at the same address."""
         old, self._config = _identity(self._config), config
         if self._pid and _identity(config) != old:
-            log.debug("the status process (process %d) is replaced by one of another user", self._pid)
+            log.debug("the status process (process %d) is replaced: another user", self._pid)
             self._is_replaced = True
             os.kill(self._pid, signal.SIGKILL)
 

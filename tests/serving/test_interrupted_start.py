@@ -8,7 +8,8 @@ import pytest
 from tests.support.waiting import wait_until_blocking
 
 ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-SPIN = "open('begun', 'w').close()\nwhile True:\n    pass\n"
+BEGIN = "open('begun', 'w').close()\n"
+SPIN = BEGIN + "while True:\n    pass\n"
 SERVE = (
     "import asyncio\n"
     "async def main():\n"
@@ -61,7 +62,7 @@ def test_script_that_is_importing_ends_with_code_0(start):
     assert "Traceback" not in server.log
 
 
-@pytest.mark.parametrize("text", [SPIN, "open('begun', 'w').close()\n" + SERVE], ids=["spin", "serve"])
+@pytest.mark.parametrize("text", [SPIN, BEGIN + SERVE], ids=["spin", "serve"])
 def test_signals_while_the_hook_of_the_end_runs_do_not_interrupt_it(start, text):
     start.write("server.py", text)
     start.write("shop_hooks.py", SIGNALS_IN_THE_HOOK)
@@ -76,7 +77,7 @@ def test_signals_while_the_hook_of_the_end_runs_do_not_interrupt_it(start, text)
 
 def test_script_that_waits_for_its_threads_ends_without_a_traceback(start):
     wait = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n"
-    start.write("server.py", wait + "open('begun', 'w').close()\n")
+    start.write("server.py", wait + BEGIN)
     server = start("server.py", "--ready-on", "start")
     pid = worker_of(server)
     wait_until_blocking(lambda: is_waiting(pid), "the end of the main thread")
@@ -90,7 +91,7 @@ def is_waiting(pid):
 
 
 def test_script_that_is_reloaded_while_it_imports_ends_with_code_0(start):
-    start.write("server.py", "open('begun', 'w').close()\n" + SERVE)
+    start.write("server.py", BEGIN + SERVE)
     server = start("server.py").serving()
     start.begun.unlink()
     start.write("server.py", SPIN)

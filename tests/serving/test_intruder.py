@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.serving.support import Server, connect, receive_line, wait_gone
-from tests.support import intruder
 from tests.support.waiting import wait_until_blocking
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
-FOLDER = Path(intruder.__file__).parent
+FOLDER = Path(__file__).parents[1] / "support"
 # What a script and the attack import later, where the user of the workers may not read it.
-MODULES = "array, asyncio, ctypes, json, pkgutil, random, resource, runpy"
+MODULES = "array, asyncio, ctypes, encodings.ascii, json, pkgutil, random, resource, runpy"
 PROGRAM = [
     *(sys.executable, "-P", "-c"),
     f"import {MODULES}, sys; from ngxloop.cli import main; sys.exit(main())",

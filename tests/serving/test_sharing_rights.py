@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.serving.support import can_refuse_descriptors, connect, receive_line, wait_gone
+from tests.support.addresses import free_bind
 from tests.support.waiting import wait_until_blocking
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -266,6 +267,61 @@ def test_listener_that_a_worker_has_shut_down_listens_again(application):
     server.logged("reloaded: generation 2 serves")
     assert order(server, do="flood", payloads=[]) == {}
     assert server.end() == 0
+
+
+def test_abstract_listener_that_was_shut_down_listens_again_after_another_reload(application):
+    name = f"ngxloop-test-{os.getpid()}"
+    server = application(
+        *("--workers", "2", "--log-level", "debug"),
+        *("--bind", free_bind(), "--bind", f"unix:@{name}"),
+    )
+    assert is_connected(name)
+    assert order(server, do="shut_listeners") == 2
+    server.logged(rf"unix:@{name} was shut down, and its name is not free yet: left out")
+    server.logged("reloaded: generation 2 serves")
+    for _ in range(2):
+        server.logged(r"worker 1\.\d .*exited with code 0")
+    server.send(signal.SIGHUP)
+    server.logged("reloaded: generation 3 serves")
+    assert is_connected(name)
+    assert order(server, do="flood", payloads=[]) == {}
+    assert server.end() == 0
+
+
+def is_connected(name):
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex(f"\0{name}") == 0
+
+
+SHUTS_DOWN = """
+import asyncio, os, socket, sys
+
+async def handle(reader, writer):
+    for sock in server.sockets:
+        socket.socket(fileno=os.dup(sock.fileno())).shutdown(socket.SHUT_RDWR)
+    os._exit(3)
+
+async def main():
+    global server
+    server = await asyncio.start_unix_server(handle, sys.argv[1])
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
+
+
+def test_unix_socket_of_a_program_that_was_shut_down_is_bound_anew(serve, tmp_path):
+    script, path = tmp_path / "server.py", str(tmp_path / "a.sock")
+    script.write_text(SHUTS_DOWN)
+    server = serve("--workers", "1", str(script), path, program=True).serving()
+    for _ in range(2):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(path)
+            assert sock.recv(1) == b""
+        server.logged(r"worker 1\.0 .*exited with code 3")
+        server.logged(r"worker 1\.0 ready")
+    assert server.end() == 0
+    assert not os.path.exists(path)
 
 
 @pytest.mark.parametrize("mode", ["fair", "mutex", "exclusive", "plain"])

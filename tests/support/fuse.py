@@ -1,7 +1,7 @@
 """A file system whose one file can be opened, and whose close() is answered when it ends only.
 
-It speaks the protocol of /dev/fuse by itself (include/uapi/linux/fuse.h, version 7.12 of 2009, which
-every later kernel understands). Root is needed to mount it.
+It speaks the protocol of /dev/fuse by itself (include/uapi/linux/fuse.h, version 7.12 of 2009,
+which every later kernel understands). Root is needed to mount it.
 """
 
 import ctypes

@@ -3,8 +3,9 @@
 It serves as a protocol (Protocol), a stream handler (handle), an async function (main) or a script.
 Each connection sends a line: `look` answers at once, `attack` tries everything and answers with
 what it has got, a list of texts that is empty if all is well, `bind` requests what only root may
-bind, and `talk` sends all kinds of messages. No module is imported later than at the start: the
-user of the worker may not be able to read the standard library.
+bind, `talk` sends all kinds of messages, and `fuzz SEED` does things at random. No module is
+imported later than at the start: the user of the worker may not be able to read the standard
+library.
 """
 
 import array
@@ -20,6 +21,8 @@ import signal
 import socket
 import stat
 
+from intruder_fuzz import fuzz
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _PTRACE_ATTACH, _PTRACE_SEIZE = 16, 0x4206  # linux/ptrace.h
 _PIDFD_GETFD = 438  # a system call; linux/unistd.h
@@ -34,6 +37,8 @@ def main_answer(line):
         return json.dumps(list(bind_for_root())).encode() + b"\n"
     if line.strip() == b"talk":
         send_all_messages()
+    if line.startswith(b"fuzz "):
+        fuzz(int(line.split()[1]))
     return b"%d\n" % os.getpid()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 
 import pytest
@@ -11,7 +12,7 @@ from tests.support.randomness import printed_random
 from tests.support.sockets import fill, reset, tcp_pair, unix_pair
 from tests.support.streams import connected
 from tests.support.syscalls import calls_between_marks, needs_strace
-from tests.support.waiting import turns, wait_until
+from tests.support.waiting import DEADLINE, turns, wait_until
 
 # A receive of at least this many bytes makes the next one go straight into a bytes object.
 DIRECT_BYTES = 16384
@@ -174,6 +175,76 @@ async def test_connection_that_sends_without_pause_leaves_timers_and_callbacks_a
             assert seen == ["callback", "timer"]
             assert loop.turn_count == before + 2
         await settle(protocol)
+
+
+# ---- Unix sockets: a receive stops behind passed descriptors and foreign credentials
+
+
+def send_with_fds(sock, data, count=1):
+    socket.send_fds(sock, [data], [sock.fileno()] * count)
+
+
+@pytest.mark.parametrize("size", [1, DIRECT_BYTES, 100_000], ids=["little", "direct", "large"])
+async def test_data_behind_passed_descriptors_arrives(size):
+    async with connected(Sizes, large_pair) as (_, protocol, peer):
+        for _ in range(2):  # the second time the receive is another one, see last_bytes
+            peer.send(bytes(size))
+            send_with_fds(peer, bytes(size))
+            peer.send(bytes(size))
+            send_with_fds(peer, bytes(size), 3)
+            peer.send(bytes(size))
+            await wait_until(lambda: len(protocol.received) % (5 * size) == 0 and protocol.received)
+        await settle(protocol)
+
+        assert len(protocol.received) == 10 * size
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+async def test_data_behind_passed_descriptors_reaches_a_stream_reader(size):
+    with large_pair() as (ours, peer):
+        reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
+        for _ in range(3):
+            peer.send(bytes(size))
+            send_with_fds(peer, bytes(size))
+            peer.send(bytes(size))
+            async with asyncio.timeout(DEADLINE):
+                await reader.readexactly(3 * size)
+        peer.close()
+        async with asyncio.timeout(DEADLINE):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_data_of_several_writers_arrives_where_credentials_were_asked_for():
+    async with connected(Sizes, unix_pair) as (transport, protocol, peer):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        child = os.fork()
+        if child == 0:
+            peer.send(b"a")
+            os._exit(0)
+        os.waitpid(child, 0)
+        peer.send(b"b")
+        child = os.fork()
+        if child == 0:
+            peer.send(b"c")
+            os._exit(0)
+        os.waitpid(child, 0)
+        await wait_until(lambda: len(protocol.received) == 3)
+
+        assert protocol.received == b"abc"
+
+
+@pytest.mark.parametrize("how", ["close", "shutdown", "close with data unread"])
+async def test_end_behind_data_on_a_unix_socket_is_seen(how):
+    async with connected(Sizes, unix_pair) as (transport, protocol, peer):
+        if how == "close with data unread":
+            transport.write(b"unread")
+        peer.send(b"x")
+        peer.shutdown(socket.SHUT_WR) if how == "shutdown" else peer.close()
+        async with asyncio.timeout(DEADLINE):
+            await protocol.closed
+
+        assert protocol.received == b"x"
 
 
 # ---- pausing
