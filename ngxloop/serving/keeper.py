@@ -17,7 +17,9 @@ Rules.
 1. It never loads the application, executes no program and trusts the master only. No process of the
    same user can trace it or read its memory (PR_SET_DUMPABLE); one can stop or kill it, which harms
    the programs of that user.
-2. It ends with the master: at the end of file, at END, or by the SIGKILL that the kernel sends at
+2. It ends if another process has changed its limits, too low for sockets perhaps: the master then
+   has another one.
+3. It ends with the master: at the end of file, at END, or by the SIGKILL that the kernel sends at
    the master's death. Signals to the whole group of processes do not end it.
 """
 
@@ -47,6 +49,7 @@ from ngxloop.serving.parent import signal_on_parent_death
 from ngxloop.serving.poller import WRITABLE, Alarm, Handler, Poller
 from ngxloop.serving.privileges import set_dumpable
 from ngxloop.serving.queues import read_queue
+from ngxloop.serving.rlimits import own_limits
 from ngxloop.serving.sentry import Sentry
 from ngxloop.serving.sharing import Shared, SharedSockets
 from ngxloop.serving.titles import set_title
@@ -98,6 +101,7 @@ class _Keeper:
         self._poller = Poller()
         self._sentry = Sentry(self._poller, self._find_listening, self._tell_untaken)
         self._sync_alarm: Alarm | None = None
+        self._limits = own_limits()
         self._orders: dict[Kind, Callable[[Message], object]] = {
             Kind.LINE: self._open_line,
             Kind.HANG_UP: lambda message: self._hang_up(int(message.payload)),
@@ -162,6 +166,10 @@ class _Keeper:
                 self._close_line(fd)
 
     def _report(self) -> None:
+        if own_limits() != self._limits:
+            log.error("another process has changed the limits of the keeper: it ends")
+            self._give_up()
+            return
         for shared in self._shared:
             self._tell_kept(shared)
         self._sync()

@@ -61,3 +61,9 @@ def _check_limit(option: str, kind: int, value: int) -> None:
             advice = f"give at most {hard}, or raise that (LimitCORE= of systemd, ulimit -H)"
         raise ConfigError(option, f"{value} is above the hard limit; {advice}") from None
     resource.setrlimit(kind, (soft, hard))
+
+
+def own_limits() -> list[tuple[int, int]]:
+    """Return all limits of this process, which others of the same user can lower: prlimit(2)."""
+    names = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
+    return [resource.getrlimit(getattr(resource, name)) for name in names]

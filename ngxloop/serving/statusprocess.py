@@ -33,6 +33,7 @@ from ngxloop.serving.logs import log, set_up_logs
 from ngxloop.serving.parent import signal_on_parent_death
 from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.privileges import Identity, refuse_new_privileges, set_dumpable
+from ngxloop.serving.rlimits import own_limits
 from ngxloop.serving.sessions import Sessions
 from ngxloop.serving.snapshots import SnapshotMemory
 from ngxloop.serving.statuspage import StatusPage
@@ -116,6 +117,7 @@ class StatusProcess:
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
         refuse_new_privileges()
         set_dumpable(False)  # its memory is a copy of the master's
+        self._limits = own_limits()
 
     # The line to the master --------------------------------------------------------------------
 
@@ -129,6 +131,8 @@ class StatusProcess:
                 order, fds = b"", ()
             if order == REPORTED:
                 self._is_asked = False
+            elif order == HEARTBEAT:
+                self._check_limits()
             elif order == PAUSE:
                 self._pause()
             elif order == RESUME:
@@ -139,6 +143,12 @@ class StatusProcess:
             elif not order:
                 self._is_over = True
             close_fds(fds)
+
+    def _check_limits(self) -> None:
+        """End if another process of our user has changed the limits: it may leave no descriptor."""
+        if own_limits() != self._limits:
+            log.error("another process has changed the limits of the status process: it ends")
+            self._is_over = True
 
     def _pause(self) -> None:
         for sessions in self._sessions:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.serving.support import DEADLINE
-from tests.serving.test_intruder import KINDS, address_of, hostile, say
+from tests.serving.test_intruder import KINDS, hostile, say
 from tests.support.waiting import wait_until_blocking
 
 __all__ = ["hostile"]  # a fixture
@@ -28,7 +28,6 @@ class Attacked:
     def __init__(self, server, pid):
         self.server = server
         self.pid = pid
-        self.address = address_of(server)
 
     def wait_until_it_serves(self):
         try:
@@ -55,12 +54,18 @@ class Attacked:
         fields = Path(f"/proc/{self.pid}/status").read_text()
         assert re.search(r"^Uid:\t0\t0\t0\t0$", fields, re.MULTILINE)
 
+    def _address(self):
+        """Return the newest: port 0 is another port if no process has the socket any more."""
+        self.server.read_log()
+        host, port = re.findall(r"listening on ([0-9.]+):([0-9]+)", self.server.log)[-1]
+        return host, int(port)
+
     def _answers(self):
         return self._say(b"look\n") is not None
 
     def _say(self, line):
         try:
-            return say(self.address, line)
+            return say(self._address(), line)
         except (OSError, ValueError):  # a listener was shut down, or random bytes were sent to us
             return None
 

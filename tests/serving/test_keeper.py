@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import select
 import signal
 import socket
@@ -200,6 +201,19 @@ def test_keeper_that_does_not_go_on_delays_no_master_and_is_replaced(several):
     server.logged("the keeper of the sockets .* does not answer: replaced")
     assert another_keeper(server) != old
     wait_gone(old)
+    assert command(server.address, f"open {again}") == b"done\n"
+    assert server.end() == 0
+
+
+def test_keeper_whose_limits_were_lowered_is_replaced(several):
+    server = several(["tcp", {"host": "127.0.0.1", "port": 0}])
+    before = listening_inode(server.address)
+    server.forget_log()
+    resource.prlimit(keeper_of(server), resource.RLIMIT_NOFILE, (3, 64))
+    server.logged("another process has changed the limits of the keeper: it ends")
+    new = another_keeper(server)
+    wait_until_blocking(lambda: before in inodes(new), "the socket in the new keeper")
+    again = json.dumps(["tcp", {"host": "127.0.0.1", "port": 0}]).replace(" ", "")
     assert command(server.address, f"open {again}") == b"done\n"
     assert server.end() == 0
 

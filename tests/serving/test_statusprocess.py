@@ -5,6 +5,7 @@ import ctypes
 import faulthandler
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -137,6 +138,21 @@ def test_process_that_stays_stopped_is_replaced(status):
     waiting.close()
     assert status.ask("/readyz") == (200, b"ready\n")
     assert status.pid != old
+    assert status.server.end() == 0
+
+
+@AS_ROOT
+def test_process_whose_limits_were_lowered_is_replaced(status):
+    old = status.pid
+    if (pid := os.fork()) == 0:  # another process of its user
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        resource.prlimit(old, resource.RLIMIT_NOFILE, (3, 64))
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    status.server.logged(rf"the status process \(process {old}\) exited with code 0; respawned")
+    assert status.ask("/readyz") == (200, b"ready\n")
     assert status.server.end() == 0
 
 
