@@ -129,20 +129,23 @@ class StatusProcess:
                 return
             except OSError:
                 order, fds = b"", ()
-            if order == REPORTED:
-                self._is_asked = False
-            elif order == HEARTBEAT:
-                self._check_limits()
-            elif order == PAUSE:
-                self._pause()
-            elif order == RESUME:
-                for sessions in self._sessions:
-                    sessions.resume()
-            elif order == REOPEN and fds:
-                os.dup2(fds[0], 2)
-            elif not order:
-                self._is_over = True
+            self._act(order, fds)
             close_fds(fds)
+
+    def _act(self, order: bytes, fds: Sequence[int]) -> None:
+        if order == REPORTED:
+            self._is_asked = False
+        elif order == HEARTBEAT:
+            self._check_limits()
+        elif order == PAUSE:
+            self._pause()
+        elif order == RESUME:
+            for sessions in self._sessions:
+                sessions.resume()
+        elif order == REOPEN and fds:
+            os.dup2(fds[0], 2)
+        elif not order:
+            self._is_over = True
 
     def _check_limits(self) -> None:
         """End if another process of our user has changed the limits: it may leave no descriptor."""
