@@ -9,6 +9,7 @@ and the processes that preload and watch.
 
 import atexit
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -168,6 +169,7 @@ def _leave(status: int) -> NoReturn:
     A signal that a script is told to end by ends the wait, and no more than that.
     """
     try:
+        sys.unraisablehook = functools.partial(_show_unraisable, sys.unraisablehook)
         steps: tuple[Callable[[], object], ...] = (
             threading._shutdown,  # type: ignore[attr-defined]
             atexit._run_exitfuncs,
@@ -187,6 +189,14 @@ def _do_last(step: Callable[[], object]) -> None:
         return
     except BaseException:
         traceback.print_exc()
+
+
+def _show_unraisable(
+    show: Callable[["sys.UnraisableHookArgs"], object], found: "sys.UnraisableHookArgs"
+) -> None:
+    """Show an exception but an interruption: since 3.13 the wait for threads shows it by itself."""
+    if not issubclass(found.exc_type, KeyboardInterrupt | SystemExit):
+        show(found)
 
 
 def _flush_streams() -> None:
