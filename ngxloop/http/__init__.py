@@ -1,0 +1,1 @@
+"""HTTP/1.1, compiled: the parsers of requests."""
