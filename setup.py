@@ -25,7 +25,9 @@ if sys.platform != "linux" or platform.python_implementation() != "CPython":
 BUILD = os.environ.get("NGXLOOP_BUILD", "release")
 
 SOURCES = sorted(
-    path for folder in ("core", "transports") for path in Path("ngxloop", folder).glob("*.pyx")
+    path
+    for folder in ("core", "transports", "http")
+    for path in Path("ngxloop", folder).glob("*.pyx")
 )
 if os.environ.get("NGXLOOP_PROBES"):
     SOURCES += sorted(Path("tests", "probes").glob("*.pyx"))

@@ -58,6 +58,15 @@ import ngxloop.core.timers
 import ngxloop.core.waiting
 import ngxloop.core.waker
 import ngxloop.core.watch
+import ngxloop.http.body
+import ngxloop.http.characters
+import ngxloop.http.fieldlines
+import ngxloop.http.framing
+import ngxloop.http.headparser
+import ngxloop.http.lists
+import ngxloop.http.names
+import ngxloop.http.requestline
+import ngxloop.http.targets
 import ngxloop.transports.connecting
 import ngxloop.transports.datagram
 import ngxloop.transports.datagram_inbox

@@ -11,7 +11,7 @@ A body without content is done at the first call, which may be one without bytes
 end are not consumed: they belong to the next request. The trailer is checked and dropped.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from ngxloop.http.head cimport Head, HeadLimits, ParseResult
 
@@ -40,7 +40,7 @@ cdef struct Body:
     uint32_t fields_bytes    # field lines of the head and the trailer
     uint32_t line_count      # the same, counted
     uint32_t line_bytes      # of the trailer's line that is being parsed
-    uint16_t name_size       # bytes of its name; more than `name` holds if it is none of the known
+    uint32_t name_size       # bytes of its name; more than `name` holds if it is none of the known
     uint8_t digit_count      # of the chunk size
     uint8_t state            # BodyState
     uint8_t[24] name         # in lower case

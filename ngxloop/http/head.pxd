@@ -8,7 +8,7 @@ caller's. What the parsers have not come to is zero.
 Model: ngx_http_request_t of nginx, of which ngx_http_parse.c fills the same kind of members.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 cdef enum ParseResult:
     PARSE_REFUSED = -1       # the reason is in `refusal`; nothing may be parsed any more
@@ -59,9 +59,10 @@ cdef struct Field:
     uint32_t name_offset
     uint32_t value_offset
     uint32_t value_size      # without the blanks around it
-    uint16_t name_size
+    uint32_t name_size
     uint8_t name             # KnownName, NAME_OTHER if it is none; names.pxd
 
+# The sizes are 2^30 at most, so that every position in a head is a number of 32 bits.
 cdef struct HeadLimits:
     uint32_t target_bytes_max
     uint32_t field_line_bytes_max
@@ -80,13 +81,14 @@ cdef struct Head:
     uint32_t mark            # where the token begins that is being parsed
     uint32_t fields_offset   # where the first field line begins
     uint32_t line_offset     # where the field line begins that is being parsed
+    uint32_t name_size       # of that line
     uint32_t line_count      # field lines so far, those included that were left out
     uint8_t state            # HeadState
     uint8_t empty_line_count
 
     # --- the result
-    uint16_t field_count     # entries of fields
     int32_t refusal          # Refusal; NOT_REFUSED while there is none
+    uint32_t field_count     # entries of fields
     Span method
     Span target              # as received
     Span authority           # of an absolute-form: what replaces Host; else empty
@@ -106,3 +108,8 @@ cdef struct Head:
     uint8_t wants_upgrade    # Connection: upgrade and an Upgrade; never in HTTP/1.0
     uint8_t wants_websocket  # so, and Upgrade names `websocket`
     uint8_t takes_trailers   # TE names `trailers`
+
+
+cdef inline ParseResult head_refuse(Head* head, int refusal) noexcept nogil:
+    head.refusal = refusal
+    return PARSE_REFUSED

@@ -1,0 +1,3 @@
+KNOWN_NAMES: tuple[bytes, ...]
+
+def fill_tables() -> None: ...
