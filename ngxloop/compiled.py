@@ -65,6 +65,7 @@ import ngxloop.http.framing
 import ngxloop.http.headparser
 import ngxloop.http.lists
 import ngxloop.http.names
+import ngxloop.http.refusals
 import ngxloop.http.requestline
 import ngxloop.http.targets
 import ngxloop.transports.connecting

@@ -1,4 +1,4 @@
-"""The parser of field lines: field-name ":" OWS field-value OWS CRLF (RFC 9112 5), and of their end.
+"""The parser of field lines: field-name ":" OWS field-value OWS CRLF (RFC 9112 5).
 
 Rules. A line is never read beyond a limit, even if more is here: the same bytes are refused for the
 same reason, however they are cut, and as early as can be. A folded line is refused, and so is a

@@ -101,7 +101,7 @@ cdef int field_check(Head* head, Field* field, const uint8_t* value, int* said) 
 
 
 cdef int64_t number_read(const uint8_t* digits, size_t size) noexcept nogil:
-    """Return what the digits say, -1 if there is another byte, no digit, or the number is too large."""
+    """Return the number that the digits say, -1 if it is none or above 2^63 - 1."""
     cdef uint64_t number = 0
     cdef size_t i
     if size == 0 or size > CONTENT_LENGTH_DIGITS_MAX:

@@ -72,7 +72,7 @@ cdef struct HeadLimits:
     uint8_t drops_underscores    # fields with `_` in their names are left out of the table
 
 cdef struct Head:
-    # --- the caller's; may be exchanged between two calls, with its content
+    # --- The caller's; may be exchanged between two calls, with its content
     Field* fields            # BORROWS: limits.field_count_max entries
     const HeadLimits* limits     # BORROWS
 
@@ -104,7 +104,7 @@ cdef struct Head:
     int64_t content_length   # -1: no Content-Length
     uint8_t is_chunked
     uint8_t keeps_alive      # the connection may persist: RFC 9112 9.3
-    uint8_t expects_continue # Expect: 100-continue; never in HTTP/1.0
+    uint8_t expects_continue     # Expect: 100-continue; never in HTTP/1.0
     uint8_t wants_upgrade    # Connection: upgrade and an Upgrade; never in HTTP/1.0
     uint8_t wants_websocket  # so, and Upgrade names `websocket`
     uint8_t takes_trailers   # TE names `trailers`

@@ -9,7 +9,7 @@ cdef enum:
     TARGET_BYTES_MAX = 8192
     # One field line without its line end, in bytes; above it 431. nginx: the same buffers.
     FIELD_LINE_BYTES_MAX = 8192
-    # All field lines with their line ends, and the trailer's, in bytes; above it 431. nginx: 4 x 8k.
+    # All field lines with their line ends, and the trailer's, in bytes; above it 431. nginx: 4 8k.
     FIELDS_BYTES_MAX = 32768
     # Field lines of a head and its trailer; above it 431. nginx: max_headers, 1000.
     FIELD_COUNT_MAX = 1000

@@ -1,13 +1,13 @@
 """Field names that are known by a small number, so that they can be compared and interned.
 
-How it works. The size and the last four bytes of a name, in lower case, are multiplied to a place in
+How it works. The size and the last four bytes of a name, in lower case, are hashed to a place in
 a table of 256; no two known names have the same place, which is checked when the table is made. So
 one comparison decides. In it and in the hash a byte is made lower case by setting its bit 0x20: two
 different token bytes become equal that way only if they are a letter in two cases, or if one of
 them is none of those that known names are made of.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from ngxloop.http.scanning cimport WORD_SIZE, each, word_at

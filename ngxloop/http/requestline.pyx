@@ -47,7 +47,6 @@ from ngxloop.http.head cimport (
     METHOD_TRACE,
     PARSE_AGAIN,
     PARSE_DONE,
-    TARGET_ORIGIN,
     Head,
     Method,
     ParseResult,

@@ -100,7 +100,9 @@ cdef void split_path(
 cdef bint host_is_valid(const uint8_t* host, size_t size) noexcept nogil:
     """Return whether it is uri-host [":" [port]], the host not empty (RFC 9110 4.2.1, 7.2)."""
     cdef size_t host_size = host_end(host, size)
-    return host_size > 0 and (host_size == size or port_is_valid(host + host_size, size - host_size))
+    if host_size == 0 or host_size == size:
+        return host_size > 0
+    return port_is_valid(host + host_size, size - host_size)
 
 
 cdef bint host_has_port(const uint8_t* host, size_t size) noexcept nogil:

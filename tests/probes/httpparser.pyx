@@ -4,7 +4,7 @@ All memory that the parsers see is as large as what is in it, and a new block fo
 sanitizer reports a byte that is read behind its end, or one that is read after it was given back.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
@@ -216,8 +216,7 @@ def repeat_head(bytes data, int count, **limits):
     cdef HttpParser parser = HttpParser(**limits)
     cdef const uint8_t* start = <const uint8_t*>PyBytes_AS_STRING(data)
     cdef size_t size = PyBytes_GET_SIZE(data)
-    cdef int i
-    for i in range(count):
+    for _ in range(count):
         head_init(&parser.head, <Field*>parser.fields.bytes, &parser.limits)
         assert head_parse(&parser.head, start, size) == PARSE_DONE
     return parser.head.size
@@ -229,10 +228,11 @@ def repeat_body(bytes head, bytes data, int count):
     cdef const uint8_t* start = <const uint8_t*>PyBytes_AS_STRING(data)
     cdef size_t size = PyBytes_GET_SIZE(data), offset, content = 0
     cdef ParseResult result
-    cdef int i
-    assert head_parse(&parser.head, <const uint8_t*>PyBytes_AS_STRING(head), len(head)) == PARSE_DONE
-    for i in range(count):
-        body_init(&parser.body, &parser.head)
+    cdef Body begun
+    parser.feed(head)
+    begun = parser.body
+    for _ in range(count):
+        parser.body = begun
         offset = 0
         content = 0
         result = PARSE_DATA
