@@ -7,7 +7,7 @@ space before the colon: others in front of us may read the one or the other diff
 Model: ngx_http_parse_header_line of nginx, which drops lines that it does not like.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memchr
 
 from ngxloop.http.characters cimport (
@@ -15,6 +15,7 @@ from ngxloop.http.characters cimport (
     COLON,
     CR,
     LF,
+    SPACE,
     TOKEN_BYTE,
     UNDERSCORE,
     VALUE_BYTE,
@@ -35,7 +36,7 @@ from ngxloop.http.head cimport (
     ParseResult,
     head_refuse,
 )
-from ngxloop.http.names cimport name_find
+from ngxloop.http.names cimport NAME_OTHER, name_find
 from ngxloop.http.refusals cimport (
     BAD_FIELD_NAME,
     BAD_FIELD_VALUE,
@@ -46,23 +47,63 @@ from ngxloop.http.refusals cimport (
     TOO_LARGE_FIELDS,
     TOO_MANY_FIELDS,
 )
-from ngxloop.http.scanning cimport WORD_SIZE, bytes_below, bytes_equal, first_marked, word_at
+from ngxloop.http.scanning cimport BLOCK_SIZE, plain_count
 
 cdef enum:
     LINE_END_SIZE = 2        # CR LF
     DELETE = 0x7F
-    FIRST_VALUE_BYTE = 0x20  # all below are controls; the tab is an exception
 
 
 cdef ParseResult field_lines_parse(Head* head, const uint8_t* data, size_t size) noexcept nogil:
     """Parse the lines that are here, the empty line at the end included."""
     cdef ParseResult result = PARSE_DONE
     while result == PARSE_DONE and head.state != HEAD_DONE:
+        if head.state == HEAD_FIELD_LINE and line_take(head, data, size):
+            continue
         if head.state == HEAD_END_LF:
             result = fields_end(head, data, size)
         else:
             result = line_parse(head, data, size)
     return result
+
+
+cdef bint line_take(Head* head, const uint8_t* data, size_t size) noexcept nogil:
+    """Parse a line that is here as a whole and as it should be; else do nothing."""
+    cdef size_t start = head.position, colon, value, cr, end
+    cdef int name
+    if head.line_count == head.limits.field_count_max:
+        return False
+    end = min(
+        size, fields_limit(head), start + head.limits.field_line_bytes_max + LINE_END_SIZE
+    )
+    colon = colon_find(data, start, end)
+    if colon == start or colon == end:
+        return False
+    name = name_find(data + start, colon - start)
+    if name == NAME_OTHER and name_end(data, start, colon) != colon:
+        return False
+    value = colon + 1
+    while value < end and is_blank(data[value]):
+        value += 1
+    cr = value_end(data, value, end)
+    if cr + LINE_END_SIZE > end or data[cr] != CR or data[cr + 1] != LF:
+        return False
+    head.line_count += 1
+    if not (head.limits.drops_underscores and has_underscore(data + start, colon - start)):
+        field_add(head, data, start, colon, value, cr, name)
+    head.position = <uint32_t>(cr + LINE_END_SIZE)
+    return True
+
+
+cdef size_t colon_find(const uint8_t* data, size_t position, size_t end) noexcept nogil:
+    """Return the position of the first colon; end if there is none, or a control before it."""
+    cdef int count = BLOCK_SIZE
+    while count == BLOCK_SIZE and position + BLOCK_SIZE <= end:
+        count = plain_count(data + position, SPACE + 1, COLON)
+        position += count
+    while position < end and data[position] > SPACE and data[position] != COLON:
+        position += 1
+    return position if position < end and data[position] == COLON else end
 
 
 cdef ParseResult line_parse(Head* head, const uint8_t* data, size_t size) noexcept nogil:
@@ -127,9 +168,7 @@ cdef ParseResult line_begin(Head* head, const uint8_t* data, size_t size) noexce
 
 
 cdef ParseResult name_parse(Head* head, const uint8_t* data, size_t end) noexcept nogil:
-    cdef size_t position = head.position
-    while position < end and CLASSES[data[position]] & TOKEN_BYTE:
-        position += 1
+    cdef size_t position = name_end(data, head.position, end)
     head.position = <uint32_t>position
     if position == end:
         return need_bytes(head, end)
@@ -169,49 +208,72 @@ cdef ParseResult value_parse(Head* head, const uint8_t* data, size_t end) noexce
     return PARSE_DONE
 
 
+cdef size_t name_end(const uint8_t* data, size_t position, size_t end) noexcept nogil:
+    """Return the position of the first byte that a name does not have, or end."""
+    while position < end and CLASSES[data[position]] & TOKEN_BYTE:
+        position += 1
+    return position
+
+
 cdef size_t value_end(const uint8_t* data, size_t position, size_t end) noexcept nogil:
     """Return the position of the first byte that a value does not have, or end."""
-    cdef uint64_t word, marks
-    while position + WORD_SIZE <= end:
-        word = word_at(data + position)
-        marks = bytes_below(word, FIRST_VALUE_BYTE) | bytes_equal(word, DELETE)
-        if marks == 0:
-            position += WORD_SIZE
-            continue
-        position += first_marked(marks)
-        if not CLASSES[data[position]] & VALUE_BYTE:
-            return position
-        position += 1    # a tab
+    cdef int count
+    while position + BLOCK_SIZE <= end:
+        count = plain_count(data + position, SPACE, DELETE)
+        position += count
+        if count < BLOCK_SIZE:
+            if not CLASSES[data[position]] & VALUE_BYTE:
+                return position
+            position += 1    # a tab, or a byte above 0x7f
     while position < end and CLASSES[data[position]] & VALUE_BYTE:
         position += 1
     return position
 
 
 cdef ParseResult line_end(Head* head, const uint8_t* data, size_t end) noexcept nogil:
+    cdef const uint8_t* name
     if head.position == end:
         return need_bytes(head, end)
     if data[head.position] != LF:
         return head_refuse(head, BAD_LINE_END)
-    field_add(head, data)
+    name = data + head.line_offset
+    if not (head.limits.drops_underscores and has_underscore(name, head.name_size)):
+        field_add(
+            head,
+            data,
+            head.line_offset,
+            head.line_offset + head.name_size,
+            head.mark,
+            head.position - 1,
+            name_find(name, head.name_size),
+        )
     head.position += 1
     head.state = HEAD_FIELD_LINE
     return PARSE_DONE
 
 
-cdef void field_add(Head* head, const uint8_t* data) noexcept nogil:
-    """Enter the line into the table; position is at its LF."""
-    cdef const uint8_t* name = data + head.line_offset
-    cdef uint32_t value_end = head.position - 1
+cdef bint has_underscore(const uint8_t* name, size_t size) noexcept nogil:
+    return memchr(name, UNDERSCORE, size) != NULL
+
+
+cdef inline void field_add(
+    Head* head,
+    const uint8_t* data,
+    size_t start,
+    size_t colon,
+    size_t value,
+    size_t cr,
+    int name,
+) noexcept nogil:
+    """Enter a line into the table: where it begins, its colon, its value and its CR are."""
     cdef Field* field = &head.fields[head.field_count]
-    if head.limits.drops_underscores and memchr(name, UNDERSCORE, head.name_size) != NULL:
-        return
-    while value_end > head.mark and is_blank(data[value_end - 1]):
-        value_end -= 1
-    field.name_offset = head.line_offset
-    field.name_size = head.name_size
-    field.value_offset = head.mark
-    field.value_size = value_end - head.mark
-    field.name = <uint8_t>name_find(name, head.name_size)
+    while cr > value and is_blank(data[cr - 1]):
+        cr -= 1
+    field.name_offset = <uint32_t>start
+    field.name_size = <uint32_t>(colon - start)
+    field.value_offset = <uint32_t>value
+    field.value_size = <uint32_t>(cr - value)
+    field.name = <uint8_t>name
     head.field_count += 1
 
 

@@ -10,7 +10,7 @@ Model: ngx_http_process_request_header of nginx.
 
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t
 
-from ngxloop.http.characters cimport HEX_VALUES, is_digit
+from ngxloop.http.characters cimport is_digit
 from ngxloop.http.head cimport Field, Head
 from ngxloop.http.limits cimport CONTENT_LENGTH_DIGITS_MAX
 from ngxloop.http.lists cimport List, element_is, is_word, list_next
@@ -109,7 +109,7 @@ cdef int64_t number_read(const uint8_t* digits, size_t size) noexcept nogil:
     for i in range(size):
         if not is_digit(digits[i]):
             return -1
-        number = number * 10 + HEX_VALUES[digits[i]]
+        number = number * 10 + (digits[i] & 0x0F)
     return <int64_t>number if number <= <uint64_t>INT64_MAX else -1
 
 

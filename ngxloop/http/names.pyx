@@ -109,11 +109,11 @@ cdef int name_find(const uint8_t* name, size_t size) noexcept nogil:
     return number
 
 
-cdef uint8_t place_of(const uint8_t* name, size_t size) noexcept nogil:
+cdef inline uint8_t place_of(const uint8_t* name, size_t size) noexcept nogil:
     return <uint8_t>((tail_of(name, size) + <uint32_t>size) * <uint32_t>HASH_FACTOR >> HASH_SHIFT)
 
 
-cdef uint32_t tail_of(const uint8_t* name, size_t size) noexcept nogil:
+cdef inline uint32_t tail_of(const uint8_t* name, size_t size) noexcept nogil:
     """Return the last four bytes in lower case, or all that there are, in an order of their own."""
     cdef const uint8_t* tail = name + size - TAIL_SIZE
     cdef uint32_t word
@@ -124,7 +124,7 @@ cdef uint32_t tail_of(const uint8_t* name, size_t size) noexcept nogil:
     return word | 0x20202020
 
 
-cdef bint is_equal(const uint8_t* name, const uint8_t* lower, size_t size) noexcept nogil:
+cdef inline bint is_equal(const uint8_t* name, const uint8_t* lower, size_t size) noexcept nogil:
     """Compare in words; the last one overlaps the one before it."""
     cdef size_t i = 0
     if size < WORD_SIZE:

@@ -12,7 +12,6 @@ from ngxloop.http.characters cimport (
     CLASSES,
     COLON,
     DOT,
-    HEX_VALUES,
     HOST_BYTE,
     LEFT_BRACKET,
     QUESTION_MARK,
@@ -121,9 +120,9 @@ cdef size_t host_end(const uint8_t* host, size_t size) noexcept nogil:
     if size and host[0] == LEFT_BRACKET:
         return literal_end(host, size)
     while i < size and CLASSES[host[i]] & HOST_BYTE:
-        if host[i] == DOT and i and host[i - 1] == DOT:
-            return 0
         i += 1
+        if i < size and host[i] == DOT and host[i - 1] == DOT:
+            return 0
     return 0 if i == 1 and host[0] == DOT else i
 
 
@@ -147,5 +146,5 @@ cdef bint port_is_valid(const uint8_t* port, size_t size) noexcept nogil:
     for i in range(1, size):
         if not is_digit(port[i]):
             return False
-        number = number * 10 + HEX_VALUES[port[i]]
+        number = number * 10 + (port[i] & 0x0F)
     return number <= PORT_MAX
