@@ -19,7 +19,6 @@ cdef enum BodyState:
     BODY_LENGTH = 0          # `remaining` bytes are to come; the states below are those of chunks
     CHUNK_SIZE_START         # no digit yet
     CHUNK_SIZE
-    CHUNK_BLANK              # after the size: only `;` may follow a blank
     CHUNK_EXTENSION
     CHUNK_SIZE_LF
     CHUNK_DATA               # `remaining` bytes are to come

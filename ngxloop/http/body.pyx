@@ -1,9 +1,9 @@
 """Body: the parser of a request's body, by its length or by its chunks (RFC 9112 6.2, 7.1).
 
-Rules. Sizes are hexadecimal digits and nothing else; lines end with CRLF. Extensions are passed
-over, and the trailer is held to the rules and limits of the head, together with it, and dropped: no
-field of it says anything. Those that decide framing are refused there, as a proxy may have taken
-them over into the head.
+Rules. Sizes are hexadecimal digits and nothing else, without a blank behind them; lines end with
+CRLF. Extensions are passed over. The trailer is held to the rules of the head, and to its limits
+together with it, and dropped. Fields that decide framing are refused there, as a proxy may have
+taken them over into the head.
 
 Model: ngx_http_parse_chunked of nginx. Here lines of sizes and the trailer are read byte by byte:
 nothing of them is kept, so that nothing has to stay in memory.
@@ -126,7 +126,7 @@ cdef int byte_parse(Body* body, uint8_t byte) noexcept nogil:
         return trailer_byte(body, byte)
     if body.state == CHUNK_SIZE_START or body.state == CHUNK_SIZE:
         return size_byte(body, byte)
-    if body.state == CHUNK_BLANK or body.state == CHUNK_EXTENSION:
+    if body.state == CHUNK_EXTENSION:
         return extension_byte(body, byte)
     if body.state == CHUNK_SIZE_LF:
         return size_end(body, byte)
@@ -150,22 +150,17 @@ cdef int size_byte(Body* body, uint8_t byte) noexcept nogil:
     if byte == CR:
         body.state = CHUNK_SIZE_LF
         return NOT_REFUSED
-    if byte == SEMICOLON or is_blank(byte):
-        body.state = CHUNK_EXTENSION if byte == SEMICOLON else CHUNK_BLANK
+    if byte == SEMICOLON:
+        body.state = CHUNK_EXTENSION
         return extension_count(body)
     return BAD_LINE_END if byte == LF else BAD_CHUNK_SIZE
 
 
 cdef int extension_byte(Body* body, uint8_t byte) noexcept nogil:
-    if body.state == CHUNK_BLANK:
-        if byte == SEMICOLON:
-            body.state = CHUNK_EXTENSION
-        elif not is_blank(byte):
-            return BAD_CHUNK_EXTENSION
-    elif byte == CR:
+    if byte == CR:
         body.state = CHUNK_SIZE_LF
         return NOT_REFUSED
-    elif not CLASSES[byte] & VALUE_BYTE:
+    if not CLASSES[byte] & VALUE_BYTE:
         return BAD_LINE_END if byte == LF else BAD_CHUNK_EXTENSION
     return extension_count(body)
 

@@ -28,7 +28,7 @@ cdef enum Refusal:
     BAD_CODING_IN_1_0 = 40019        # Transfer-Encoding in HTTP/1.0
     BAD_TWO_LENGTHS = 40020          # Content-Length and Transfer-Encoding
     BAD_CHUNK_SIZE = 40021           # not hexadecimal, too many digits, or a body above 2^63 - 1
-    BAD_CHUNK_EXTENSION = 40022      # a control in it, or a space that no `;` follows
+    BAD_CHUNK_EXTENSION = 40022      # a control in it
     BAD_CHUNK_EXTENSIONS_SIZE = 40023  # all of a body are above CHUNK_EXTENSIONS_BYTES_MAX
     BAD_CHUNK_END = 40024            # no CRLF where the data of a chunk must end
     BAD_TRAILER_NAME = 40025         # Content-Length, Transfer-Encoding or Host in a trailer

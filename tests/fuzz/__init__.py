@@ -1,0 +1,1 @@
+"""Generated and mutated inputs, compared with what other implementations make of them."""
