@@ -45,6 +45,8 @@ def differences(name: str, ours: Outcome, theirs: Outcome) -> Iterator[Differenc
             yield Difference(name, "content", key)
             return  # what follows is read from another place
     our_count, their_count = len(ours.requests), len(theirs.requests)
+    if theirs.end == "upgrade":
+        return
     if ours.end == "refused" and their_count > our_count:
         yield Difference(name, "stricter", ours.reason)
     elif ours.end == "refused" and theirs.end == "open" and their_count == our_count:
@@ -55,7 +57,7 @@ def differences(name: str, ours: Outcome, theirs: Outcome) -> Iterator[Differenc
         yield Difference(name, "later", general(theirs.reason))
     elif ours.end == "closed" and (their_count > our_count or theirs.end != "closed"):
         yield Difference(name, "shorter", theirs.end)
-    elif theirs.end in ("closed", "upgrade") and our_count > their_count:
+    elif theirs.end == "closed" and our_count > their_count:
         yield Difference(name, "longer", theirs.end)
 
 

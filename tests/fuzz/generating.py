@@ -3,36 +3,53 @@
 import random
 from collections.abc import Callable, Sequence
 
-METHODS = (b"GET", b"GET", b"GET", b"POST", b"POST", b"HEAD", b"OPTIONS", b"CONNECT", b"FOO", b"get", b"")
+USUAL_METHODS = (b"GET", b"POST", b"HEAD")
+METHODS = (
+    b"GET", b"GET", b"GET", b"POST", b"POST", b"HEAD", b"OPTIONS", b"CONNECT", b"FOO", b"get",
+    b"",
+)  # fmt: skip
 TARGETS = (
-    b"/", b"/", b"/a?b=c", b"*", b"http://b/c?d", b"http://b", b"a:443", b"a", b"/%00", b"/a#b", b"//a",
-    b"/\xe9", b"/a b", b"", b"http://u@b/", b"/'\"<>|{}", b"http://[::1]:80/",
+    b"/", b"/", b"/a?b=c", b"*", b"http://b/c?d", b"http://b", b"a:443", b"a", b"/%00", b"/a#b",
+    b"//a", b"/\xe9", b"/a b", b"", b"http://u@b/", b"/'\"<>|{}", b"http://[::1]:80/",
 )  # fmt: skip
 VERSIONS = (
-    b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/1.2",
-    b"HTTP/1.10", b"http/1.1", b"HTTP/1", b"",
+    b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/1.0", b"HTTP/2.0",
+    b"HTTP/1.2", b"HTTP/1.10", b"http/1.1", b"HTTP/1", b"",
 )  # fmt: skip
 NAMES = (
-    b"Host", b"Host", b"Content-Length", b"Content-Length", b"Transfer-Encoding", b"Transfer-Encoding",
-    b"Connection", b"Connection", b"Expect", b"Upgrade", b"TE", b"X-A", b"x_a", b"Cookie", b"Trailer",
-    b"Proxy-Connection", b"", b"X(A", b"X\xc3", b"X A", b" X", b"Content\rLength",
+    b"Host", b"Host", b"Content-Length", b"Content-Length", b"Transfer-Encoding",
+    b"Transfer-Encoding", b"Connection", b"Connection", b"Expect", b"Upgrade", b"TE", b"X-A",
+    b"x_a", b"Cookie", b"Trailer", b"Proxy-Connection", b"", b"X(A", b"X\xc3", b"X A", b" X",
+    b"Content\rLength",
 )  # fmt: skip
 VALUES = (
-    b"a", b"a", b"5", b"5", b"0", b"chunked", b"chunked", b"close", b"keep-alive", b"upgrade", b"websocket",
-    b"h2c", b"100-continue", b"trailers", b"gzip, chunked", b"chunked, gzip", b"5, 5", b"+5", b"-5", b"0x5",
-    b"005", b"18446744073709551621", b"a/b", b"a@b", b"[::1]:80", b"a:b", b"", b"b\tc", b"b\x01", b"b\x7f",
-    b"\xc3\xa9", b"keep-alive, close", b"Upgrade, x", b"CHUNKED", b"\x0bchunked", b"chunked\xa0", b"\"a, b\"",
+    b"a", b"a", b"5", b"5", b"0", b"chunked", b"chunked", b"close", b"keep-alive", b"upgrade",
+    b"websocket", b"h2c", b"100-continue", b"trailers", b"gzip, chunked", b"chunked, gzip",
+    b"5, 5", b"+5", b"-5", b"0x5", b"005", b"18446744073709551621", b"a/b", b"a@b", b"[::1]:80",
+    b"a:b", b"", b"b\tc", b"b\x01", b"b\x7f", b"\xc3\xa9", b"keep-alive, close", b"Upgrade, x",
+    b"CHUNKED", b"\x0bchunked", b"chunked\xa0", b"\"a, b\"",
 )  # fmt: skip
 COLONS = (b": ", b": ", b": ", b": ", b":", b" : ", b":\t", b": \t ", b"", b"::")
-LINE_ENDS = (b"\r\n",) * 24 + (b"\n", b"\r", b"\r\n ", b" \r\n", b"\t\r\n", b"\r\r\n", b"\r\n\r\n", b"\n\r")
+LINE_ENDS = (b"\r\n",) * 24 + (
+    b"\n",
+    b"\r",
+    b"\r\n ",
+    b" \r\n",
+    b"\t\r\n",
+    b"\r\r\n",
+    b"\r\n\r\n",
+    b"\n\r",
+)
 SIZES = (
-    b"5", b"5", b"5", b"5;a=b", b"5;", b"05", b"5 ", b"5 ;a", b"+5", b"0x5", b"-5", b"", b"6", b"4", b"A", b"a",
-    b"ffffffffffffffff", b"10000000000000005", b"00000000000000005", b"5;a\"\r", b"5;\x01", b"5\t",
+    b"5", b"5", b"5", b"5;a=b", b"5;", b"05", b"5 ", b"5 ;a", b"+5", b"0x5", b"-5", b"", b"6",
+    b"4", b"A", b"a", b"ffffffffffffffff", b"10000000000000005", b"00000000000000005", b"5;a\"\r",
+    b"5;\x01", b"5\t",
 )  # fmt: skip
 # What decides most where it is put in.
 BYTES = (
-    b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\0", b" ", b"\t", b":", b",", b";", b"\x7f", b"\x80", b"\xff", b"0",
-    b"5", b"f", b"g", b"\x0b", b"\x1f", b"#", b"?", b"%", b"_", b"-", b"/", b"@", b"[", b"]", b"\"", b".",
+    b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\x00", b" ", b"\t", b":", b",", b";", b"\x7f", b"\x80",
+    b"\xff", b"0", b"5", b"f", b"g", b"\x0b", b"\x1f", b"#", b"?", b"%", b"_", b"-", b"/", b"@",
+    b"[", b"]", b"\"", b".",
 )  # fmt: skip
 
 Mutation = Callable[["Generator", bytes], bytes]
@@ -57,7 +74,9 @@ class Generator:
 
     def cuts(self, data: bytes) -> list[bytes]:
         """Return data in random pieces."""
-        places = sorted(self.random.randrange(len(data) + 1) for _ in range(self.random.randint(1, 6)))
+        places = sorted(
+            self.random.randrange(len(data) + 1) for _ in range(self.random.randint(1, 6))
+        )
         edges = [0, *places, len(data)]
         return [data[edges[i] : edges[i + 1]] for i in range(len(edges) - 1)]
 
@@ -71,10 +90,16 @@ class Generator:
     def request(self) -> bytes:
         choice = self.random.choice
         line = b" ".join(
-            [self.odd(choice(METHODS[:5]), METHODS), self.odd(b"/", TARGETS), self.odd(b"HTTP/1.1", VERSIONS)]
+            [
+                self.odd(choice(METHODS[:5]), METHODS),
+                self.odd(b"/", TARGETS),
+                self.odd(b"HTTP/1.1", VERSIONS),
+            ]
         )
         fields = [self.field(b"Host", b"a")] if self.random.random() < 0.9 else []
-        fields += [self.field(choice(NAMES), choice(VALUES)) for _ in range(self.random.randint(0, 3))]
+        fields += [
+            self.field(choice(NAMES), choice(VALUES)) for _ in range(self.random.randint(0, 3))
+        ]
         body = self.body(fields)
         self.random.shuffle(fields)
         return line + self.line_end() + b"".join(fields) + self.line_end() + body

@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
     """The complete requests, and how it ended.
 
     end is "refused", with the reason in words; "closed" after a request that ends the connection;
-    "upgrade" if the parser stops there; else "open".
+    "upgrade" if the parser reads no further, without the request that it stops at; else "open".
     """
 
     requests: tuple[Request, ...]
@@ -41,9 +41,9 @@ class Outcome(NamedTuple):
     reason: str = ""
 
 
-def ngxloop_outcome(pieces: Iterable[bytes]) -> Outcome:
+def ngxloop_outcome(pieces: Iterable[bytes], **limits: int) -> Outcome:
     """Return what the parsers of ngxloop find in pieces."""
-    parser = HttpParser()
+    parser = HttpParser(**limits)
     for piece in pieces:
         parser.feed(piece)
     requests: list[Request] = []
@@ -89,7 +89,7 @@ def h11_outcome(data: bytes) -> Outcome:
             requests.append(request)
             connection.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
             if connection.our_state is h11.SWITCHED_PROTOCOL:
-                return Outcome(tuple(requests), "upgrade")
+                return Outcome(tuple(requests[:-1]), "upgrade")
             connection.send(h11.EndOfMessage())
             if connection.our_state is h11.MUST_CLOSE:
                 return Outcome(tuple(requests), "closed")
@@ -166,7 +166,7 @@ def httptools_outcome(data: bytes) -> Outcome:
         end = "upgrade"
     except httptools.HttpParserError as error:
         end, reason = "refused", str(error)
-    requests = callbacks.requests
+    requests = callbacks.requests[:-1] if end == "upgrade" else callbacks.requests
     if "Connection: close" in reason or (end == "open" and requests and not callbacks.keeps_alive):
         end, reason = "closed", ""
     return Outcome(tuple(requests), end, reason)

@@ -7,24 +7,11 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from ngxloop.http.refusals import REASONS
-from tests.http import (
-    input_chunks,
-    input_connections,
-    input_fields,
-    input_lengths,
-    input_lines,
-)
 from tests.http.inputs import SERVER_FACTS, Input, get
+from tests.http.tables import INPUTS
 from tests.probes.httpparser import HttpParser
 from tests.support.randomness import printed_random
 
-INPUTS = (
-    input_lines.INPUTS
-    + input_fields.INPUTS
-    + input_lengths.INPUTS
-    + input_chunks.INPUTS
-    + input_connections.INPUTS
-)
 EVERY_INPUT = pytest.mark.parametrize("case", INPUTS, ids=lambda case: case.name)
 GOOD = get(b"User-Agent: good\r\n")
 
