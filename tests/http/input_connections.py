@@ -1,6 +1,6 @@
 """Inputs: how long a connection lives, expectations and upgrades."""
 
-from tests.http.inputs import CHUNKED, HOST, NEXT, Input, accepted, get, last, post, refused
+from tests.http.inputs import CHUNKED, NEXT, Input, accepted, get, last, post, refused
 
 OLD = b"GET / HTTP/1.0"
 EXPECT = b"Expect: 100-continue\r\nContent-Length: 5\r\n"
@@ -133,8 +133,5 @@ TRAILERS = [
     accepted("TE without trailers", get(b"TE: deflate\r\n"), head={"takes_trailers": False}),
     last("TE in 1.0", get(b"TE: trailers\r\n", first=OLD), head={"takes_trailers": False}),
 ]
-
-# The parsers alone: the application of the tests does not answer a handshake of WebSocket.
-WEBSOCKET = get(b"Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n", host=HOST)
 
 INPUTS: list[Input] = PERSISTENCE + EXPECTATIONS + UPGRADES + TRAILERS
