@@ -8,7 +8,7 @@ ARGS =
 # The tests wait more than they compute. A process that has no test left takes those of another.
 PARALLEL = --numprocesses 2 --dist worksteal
 # What `make asan` and `make debug` run without ARGS: the tests of what is compiled.
-COMPILED_TESTS = tests/core tests/transports tests/conformance
+COMPILED_TESTS = tests/core tests/transports tests/http tests/fuzz tests/conformance
 STUBS = $(shell find ngxloop -name '*.pyi')
 STUBBED_MODULES = $(subst /,.,$(STUBS:.pyi=))
 

@@ -7,11 +7,12 @@
 # SANITIZED_TESTS  what `make asan` runs: files, folders and options of pytest
 # DEBUGGED_TESTS   the same for `make debug`
 # STRESS_SEEDS     the number of runs of the stage stress
+# FUZZ_SECONDS     for how long each fuzzer of the stage fuzz tries new inputs
 
 readonly PACKAGES_TIME_LIMIT=600 # seconds
 readonly PYTHONS=(3.11 3.12 3.13 3.14 3.15)
 # What depends on the Python version most: everything that is compiled, and asyncio's promises.
-readonly CORE_TESTS=(tests/core tests/transports tests/aio tests/conformance)
+readonly CORE_TESTS=(tests/core tests/transports tests/http tests/aio tests/conformance)
 
 work=$(mktemp --directory)
 stage=start
@@ -157,6 +158,11 @@ stress() {
     for seed in $(seq "$STRESS_SEEDS"); do
         PYTHONMALLOC=debug scripts/with test python -X dev -m tests.stress "$seed" --gc-threshold 1
     done
+}
+
+# The parsers on random inputs, beside other implementations of the same protocol.
+fuzz() {
+    scripts/with test python -m tests.fuzz.http --seconds "$FUZZ_SECONDS"
 }
 
 # What a user of pip gets: built from the sdist alone, by tools that pip fetches for the purpose.
