@@ -7,7 +7,7 @@
 # SANITIZED_TESTS  what `make asan` runs: files, folders and options of pytest
 # DEBUGGED_TESTS   the same for `make debug`
 # STRESS_SEEDS     the number of runs of the stage stress
-# FUZZ_SECONDS     for how long each fuzzer of the stage fuzz tries new inputs
+# FUZZ_OPTIONS     of the stage fuzz: for how long new inputs are tried, and their seed
 
 readonly PACKAGES_TIME_LIMIT=600 # seconds
 readonly PYTHONS=(3.11 3.12 3.13 3.14 3.15)
@@ -162,7 +162,7 @@ stress() {
 
 # The parsers on random inputs, beside other implementations of the same protocol.
 fuzz() {
-    scripts/with test python -m tests.fuzz.http --seconds "$FUZZ_SECONDS"
+    scripts/with test python -m tests.fuzz.http "${FUZZ_OPTIONS[@]}"
 }
 
 # What a user of pip gets: built from the sdist alone, by tools that pip fetches for the purpose.

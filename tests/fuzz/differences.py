@@ -124,6 +124,8 @@ HTTPTOOLS_LATER = HTTPTOOLS_LAXER | {
     "Invalid HTTP version": "the version is judged with the end of its line",
     "Invalid characters in url": LATER_URL,
     "Unexpected start char in url": LATER_URL,
+    "Unexpected char in url server": LATER_URL,
+    "Double @ in url": LATER_URL,
 }
 
 

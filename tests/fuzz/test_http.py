@@ -9,22 +9,22 @@ from tests.fuzz.differences import LIMIT, WANTED
 from tests.fuzz.generating import Generator
 from tests.fuzz.outcomes import Outcome, ngxloop_outcome
 from tests.http.tables import INPUTS
-from tests.support.randomness import printed_random
 
 KEPT = read_corpus(http.CORPUS)
+# The same in each run: a difference that is seen for the first time belongs to the fuzzer.
+SEED = 1
 RANDOM_COUNT = 500  # inputs
 
 
 def test_kept_inputs_are_understood_alike_in_pieces_and_as_others_do():
-    random = printed_random()
-    make = Generator(random.randrange(2**32), KEPT)
+    make = Generator(SEED, KEPT)
 
     assert len(KEPT) > 100
     assert not [(data, wrong) for data in KEPT if (wrong := http.unwanted(data, make.cuts(data)))]
 
 
 def test_random_inputs_are_understood_alike_in_pieces_and_as_others_do():
-    make = Generator(printed_random().randrange(2**32), KEPT)
+    make = Generator(SEED, KEPT)
     for _ in range(RANDOM_COUNT):
         data = make.input()
         assert not http.unwanted(data, make.cuts(data)), data
