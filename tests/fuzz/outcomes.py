@@ -5,7 +5,7 @@ versions are "1.0" or "1.1", and a body is joined.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h11
 import httptools
@@ -47,7 +47,7 @@ def ngxloop_outcome(pieces: Iterable[bytes], **limits: int) -> Outcome:
     for piece in pieces:
         parser.feed(piece)
     requests: list[Request] = []
-    head: dict[str, object] = {}
+    head: dict[str, Any] = {}
     body = b""
     for event in parser.events:
         if event[0] == "head":
@@ -113,9 +113,8 @@ def h11_read(connection: h11.Connection) -> Request | None:
 
 
 def h11_request(head: h11.Request, body: bytes) -> Request:
-    return Request(
-        head.method, head.target, head.http_version.decode(), tuple(map(tuple, head.headers)), body
-    )
+    fields = tuple((name, value) for name, value in head.headers)
+    return Request(head.method, head.target, head.http_version.decode(), fields, body)
 
 
 class Callbacks:
