@@ -15,5 +15,5 @@ cdef enum KnownName:
     NAME_LAST_CHECKED = NAME_TE
     # The others have numbers, but no names here: KNOWN_NAMES[number] of names.pyx.
 
-# The number of a name of token bytes in any case, NAME_OTHER if it is not known.
+# The number of a name in any case, NAME_OTHER if it is not known. All its bytes are above 0x20.
 cdef int name_find(const uint8_t* name, size_t size) noexcept nogil

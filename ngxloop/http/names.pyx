@@ -2,9 +2,9 @@
 
 How it works. The size and the last four bytes of a name, in lower case, are hashed to a place in
 a table of 256; no two known names have the same place, which is checked when the table is made. So
-one comparison decides. In it and in the hash a byte is made lower case by setting its bit 0x20: two
-different token bytes become equal that way only if they are a letter in two cases, or if one of
-them is none of those that known names are made of.
+one comparison decides. In it and in the hash a byte is made lower case by setting its bit 0x20: of
+the bytes above 0x20, a letter in two cases alone becomes equal to a byte of a known name that way,
+which are letters and `-`.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
