@@ -52,6 +52,7 @@ import ngxloop.core.sockops
 import ngxloop.core.stepping
 import ngxloop.core.stopwatch
 import ngxloop.core.threadsafe_handle
+import ngxloop.core.timed
 import ngxloop.core.timerlist
 import ngxloop.core.timerqueue
 import ngxloop.core.timers
@@ -74,6 +75,7 @@ import ngxloop.transports.datagram_inbox
 import ngxloop.transports.datagram_outbox
 import ngxloop.transports.datagram_sender
 import ngxloop.transports.flow
+import ngxloop.transports.lingering
 import ngxloop.transports.listener
 import ngxloop.transports.outbuf
 import ngxloop.transports.pipe

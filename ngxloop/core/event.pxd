@@ -26,9 +26,14 @@ cdef struct Event:
     unsigned char active     # something waits for this; if not, a kernel event only sets ready
     unsigned char accept     # a listener's: posted to the accept queue; a handle's: see handle_take
     unsigned char cancelled  # a handle's: its callback must not run
-    unsigned char drain      # a short receive proves nothing: FIN, error, urgent data, passed fds
+    unsigned char drain      # DRAIN_*: a short receive proves nothing
     unsigned char copied     # a handle's: its context is a copy that nothing else refers to
     unsigned char hidden     # a handle's: the collector does not track that copy, see handle_hide
+
+# Why one more receive has to follow a short one.
+cdef enum DrainReason:
+    DRAIN_MORE = 1           # urgent data, or passed fds: a receive stops there
+    DRAIN_END = 2            # the peer has ended or reset the connection: FIN, error
 
 # A ring with a head of its own, so that nothing is a special case. Model: ngx_queue_t.
 cdef struct EventQueue:

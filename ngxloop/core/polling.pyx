@@ -9,7 +9,14 @@ one before the next wait, too.
 from libc.errno cimport ENOMEM, ENOSPC, errno
 from libc.stdint cimport uint32_t, uint64_t
 
-from ngxloop.core.event cimport KIND_WATCHER, Connection, ConnectionKind, Event
+from ngxloop.core.event cimport (
+    DRAIN_END,
+    DRAIN_MORE,
+    KIND_WATCHER,
+    Connection,
+    ConnectionKind,
+    Event,
+)
 from ngxloop.core.limits cimport STALE_REST_MS
 from ngxloop.core.linux cimport (
     EPOLLERR,
@@ -185,10 +192,15 @@ cdef class Polling:
         return 0
 
 
+# What epoll reports when the peer has ended or reset the connection.
+cdef enum:
+    ENDS = EPOLLERR | EPOLLHUP | EPOLLRDHUP
+
+
 cdef inline uint32_t fold_mask(Connection* connection, uint32_t mask) noexcept:
     """Express what the kernel reports by EPOLLIN and EPOLLOUT: an error or an end is read."""
     if mask & (EPOLLERR | EPOLLHUP | EPOLLRDHUP | EPOLLPRI):
-        connection.read.drain = 1
+        connection.read.drain |= DRAIN_END if mask & ENDS else DRAIN_MORE
         mask |= EPOLLIN
         if mask & (EPOLLERR | EPOLLHUP):  # it concerns both directions
             mask |= EPOLLOUT

@@ -7,13 +7,14 @@ cdef class ReadingTransport(SocketTransport):
     cdef bint raw                    # the protocol is a Receiver
     cdef bint buffered               # the protocol is a BufferedProtocol
     cdef bint feeds_reader           # the protocol is a StreamReaderProtocol
+    cdef bint end_told               # the Receiver knows that the peer has left: peer_left()
     cdef bint read_ended             # the peer's EOF was seen and the protocol keeps the connection
 
     cdef int use_protocol(self, protocol) except -1
     cdef int read_ready(self) except -1
+    cdef int read_unwanted(self) except -1
     cdef int receive(self) except -1
     cdef int deliver_inside(self, bytes data) except -1
-    cdef int receive_raw(self) except -1
     cdef int receive_for_reader(self) except -1
     cdef int feed_reader(self, reader, Py_ssize_t size) except -1
     cdef char* receive_memory(self) except? NULL

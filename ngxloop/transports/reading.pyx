@@ -23,6 +23,7 @@ from libc.errno cimport EAGAIN, EINTR, errno
 import asyncio
 import logging
 
+from ngxloop.core.event cimport DRAIN_END
 from ngxloop.core.handle cimport call_in_context, context_enter, raise_outside
 from ngxloop.core.limits cimport DIRECT_READER_BYTES, DIRECT_RECEIVE_BYTES, RECEIVE_BYTES
 from ngxloop.core.linux cimport recv
@@ -65,6 +66,15 @@ cdef class ReadingTransport(SocketTransport):
     def set_protocol(self, protocol):
         """Give the connection to another protocol, at any time; Protocol or BufferedProtocol."""
         self.use_protocol(protocol)
+        if self.paused and self.connection != NULL:
+            self.reading_paused()
+
+    cdef int reading_paused(self) except -1:
+        """Stop delivering; a Receiver still hears of the peer's end, which may be known already."""
+        self.connection.read.active = self.raw
+        if self.raw and self.connection.read.drain & DRAIN_END:
+            self.loop.post(&self.connection.read)
+        return 0
 
     cdef int reading_resumed(self) except -1:
         return 0 if self.read_ended else SocketTransport.reading_resumed(self)
@@ -81,10 +91,13 @@ cdef class ReadingTransport(SocketTransport):
 
     @cython.final
     cdef int read_ready(self) except -1:
+        cdef Py_ssize_t count
         if self.paused or self.closing or self.read_ended:
-            return 0  # ready stays set for resume_reading()
+            return self.read_unwanted()  # ready stays set for resume_reading()
         if self.raw:
-            self.receive_raw()
+            count = receive_to_loop(self)
+            if count:
+                call_receiver(self, self.loop.receive_buffer, count)
         elif self.feeds_reader:
             self.receive_for_reader()
         elif self.buffered:
@@ -92,6 +105,13 @@ cdef class ReadingTransport(SocketTransport):
         else:
             self.receive()
         return 0
+
+    cdef int read_unwanted(self) except -1:
+        """The kernel reports something while nothing is delivered: tell a Receiver of the end."""
+        if not self.raw or self.closing or self.read_ended or self.end_told:
+            return 0
+        self.end_told = self.connection.read.drain & DRAIN_END
+        return call_receiver(self, NULL, 0) if self.end_told else 0
 
     @cython.final
     cdef int receive(self) except -1:
@@ -127,27 +147,6 @@ cdef class ReadingTransport(SocketTransport):
             raise
         except BaseException as exc:
             self.fatal_error(exc, "Fatal error: protocol.data_received() call failed.")
-        return 0
-
-    @cython.final
-    cdef int receive_raw(self) except -1:
-        """Receive once into the loop's buffer and hand that to a Receiver."""
-        cdef Receiver receiver = <Receiver>self.protocol
-        cdef object context = self.context
-        cdef Py_ssize_t count = receive_to_loop(self)
-        cdef bint entered
-        if count == 0:
-            return 0
-        entered = context_enter(context)
-        try:
-            receiver.receive(self.loop.receive_buffer, count)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            self.fatal_error(exc, "Fatal error: protocol.buffer_updated() call failed.")
-        finally:
-            if entered:
-                PyContext_Exit(context)
         return 0
 
     @cython.final
@@ -329,6 +328,26 @@ cdef inline Py_ssize_t receive_to_loop(ReadingTransport transport) except -1:
     if buf == NULL:
         return 0
     return taken(transport, recv(transport.fd, buf, RECEIVE_BYTES, 0))
+
+
+cdef int call_receiver(ReadingTransport transport, const char* data, Py_ssize_t size) except -1:
+    """Hand what was received to a Receiver; with nothing, tell it that the peer has left."""
+    cdef Receiver receiver = <Receiver>transport.protocol
+    cdef object context = transport.context
+    cdef bint entered = context_enter(context)
+    try:
+        if size:
+            receiver.receive(data, size)
+        else:
+            receiver.peer_left()
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as exc:
+        transport.fatal_error(exc, "Fatal error: protocol.receive() call failed.")
+    finally:
+        if entered:
+            PyContext_Exit(context)
+    return 0
 
 
 cdef Py_ssize_t receive_to_reader(ReadingTransport transport, reader) except -1:

@@ -2,15 +2,19 @@
 
 from ngxloop.core.event cimport Connection
 from ngxloop.core.reactor cimport Reactor
+from ngxloop.transports.lingering cimport Lingering
 from ngxloop.transports.reading cimport ReadingTransport
 from ngxloop.transports.writing cimport Writer
 
 cdef class StreamTransport(ReadingTransport):
     cdef Writer writer               # None until the first write
+    cdef Lingering lingering         # None unless linger() was called
 
     cdef int write_bytes(self, data) except -1
+    cdef int write_memory(self, const char* data, Py_ssize_t size) except -1
+    cdef int linger(self, double quiet_seconds, double total_seconds) except -1
     cdef bint collect(self, bytes data) except -1
-    cdef bint may_send(self, bytes data) except -1
+    cdef bint may_send(self, Py_ssize_t size) except -1
     cdef Writer made_writer(self)
     cdef int flush(self) except -1
     cdef bint write_ended(self) noexcept

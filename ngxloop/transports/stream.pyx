@@ -17,6 +17,7 @@ from ngxloop.core.oserr cimport os_error
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport local_address, peer_address
 from ngxloop.core.watch cimport socket_to_fd
+from ngxloop.transports.lingering cimport lingering_new
 from ngxloop.transports.reading cimport ReadingTransport
 from ngxloop.transports.socket_transport cimport SocketTransport, set_nodelay
 from ngxloop.transports.transport cimport transport_start
@@ -141,7 +142,7 @@ cdef class StreamTransport(ReadingTransport):
         if not self.begin():
             return 0
         self.connection.read.handler = stream_read
-        self.connection.read.active = not self.paused and not self.closing
+        self.connection.read.active = (self.raw or not self.paused) and not self.closing
         if self.connection.interest:  # since connect(): there may be something to read already
             if self.connection.read.active and self.connection.read.ready:
                 self.loop.post(&self.connection.read)
@@ -156,12 +157,51 @@ cdef class StreamTransport(ReadingTransport):
             self.writer.watch_again(self)
         return 0
 
+    cdef int linger(self, double quiet_seconds, double total_seconds) except -1:
+        """Close as close() does, but first read what the peer sends, until it ends.
+
+        Args:
+            quiet_seconds: without a byte it waits no longer than this for the next one.
+            total_seconds: it lasts no longer than this.
+        """
+        if self.read_ended:
+            self.close()
+        else:
+            self.flush()
+        if self.closing:
+            return 0
+        if self.connection == NULL:
+            raise RuntimeError("Event loop is closed")
+        self.closing = True
+        self.lingering = lingering_new(self, quiet_seconds, total_seconds)
+        self.connection.read.active = 1
+        if self.connection.read.ready:
+            self.loop.post(&self.connection.read)
+        return self.lingering.output_sent() if self.buffered_bytes() == 0 else 0
+
+    cdef int read_unwanted(self) except -1:
+        if self.lingering is not None and self.connection != NULL and not self.lost_count:
+            return self.lingering.receive()
+        return ReadingTransport.read_unwanted(self)
+
+    cdef int close_sent(self) except -1:
+        if self.lingering is not None and not self.lost_count:
+            return self.lingering.output_sent()
+        return ReadingTransport.close_sent(self)
+
+    cdef int released(self, Reactor reactor) except -1:
+        if self.lingering is not None:
+            self.lingering.transport = None
+            self.lingering.deadline_stop()
+            self.lingering = None
+        return ReadingTransport.released(self, reactor)
+
     # ---- the writing half
 
     cdef int write_bytes(self, data) except -1:
         """Do what write() does."""
         cdef bytes content = data if type(data) is bytes else copied(data)
-        if not self.may_send(content):
+        if not self.may_send(PyBytes_GET_SIZE(content)):
             return 0
         if self.writer.size == 0 and not self.loop.joining:
             return self.writer.send_now(self, content)
@@ -170,18 +210,24 @@ cdef class StreamTransport(ReadingTransport):
 
     cdef bint collect(self, bytes data) except -1:
         """Keep data; return whether there is any, and so writer.send_soon() is to follow."""
-        if not self.may_send(data):
+        if not self.may_send(PyBytes_GET_SIZE(data)):
             return False
         self.writer.append(data)
         return True
 
-    cdef bint may_send(self, bytes data) except -1:
+    cdef int write_memory(self, const char* data, Py_ssize_t size) except -1:
+        """Do what write() does; of data only what the kernel does not take is copied."""
+        if not self.may_send(size):
+            return 0
+        return self.writer.send_memory(self, data, size)
+
+    cdef bint may_send(self, Py_ssize_t size) except -1:
         """Return whether there is data, and a connection for it; raise what write() raises."""
         if self.writer is None:
             self.writer = Writer.__new__(Writer)
         if self.writer.ended or self.writer.empty_waiter is not None:
             self.writer.refuse_write()
-        if PyBytes_GET_SIZE(data) == 0:
+        if size == 0:
             return False
         if self.lost_count:
             self.lost_write("socket.send() raised exception.")

@@ -20,6 +20,7 @@ cdef class TlsFlow(Receiver):
     cdef Py_ssize_t read_low_bytes
     cdef int lost_count              # writes since the connection is closed
     cdef bint buffered               # the protocol is a BufferedProtocol
+    cdef bint raw                    # the protocol is a Receiver
     cdef bint paused                 # the protocol called pause_reading()
     cdef bint lower_paused           # the transport below has paused writing
     cdef bint flushed                # flush() has sent what there was since this was cleared
@@ -31,6 +32,7 @@ cdef class TlsFlow(Receiver):
     cdef int leave(self, context) except -1
     # reading
     cdef int receive(self, const char* data, Py_ssize_t size) except -1
+    cdef int peer_left(self) except -1
     cdef int step(self, const char* data, Py_ssize_t size) except -1
     cdef int read(self, const char* data, Py_ssize_t size) except -1
     cdef int deliver(self, const char* data, Py_ssize_t size) except -1

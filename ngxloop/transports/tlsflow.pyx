@@ -18,7 +18,7 @@ a Transport. The protocol is called inside the connection's context.
 """
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_Clear
 from cpython.object cimport PyObject
 
@@ -73,6 +73,7 @@ cdef class TlsFlow(Receiver):
             return 0
         self.app.protocol = protocol
         self.buffered = isinstance(protocol, asyncio.BufferedProtocol)
+        self.raw = isinstance(protocol, Receiver)
         return 0
 
     cdef bint enter(self) except -1:
@@ -92,6 +93,12 @@ cdef class TlsFlow(Receiver):
         if self.engine.state == TLS_WRAPPED:
             return self.read(data, size)
         return self.step(data, size)
+
+    cdef int peer_left(self) except -1:
+        """The stream below has ended while the protocol, a Receiver maybe, has paused reading."""
+        if self.raw and self.paused and self.app is not None:
+            (<Receiver>self.app.protocol).peer_left()
+        return 0
 
     cdef int step(self, const char* data, Py_ssize_t size) except -1:
         """Take ciphertext in any other state."""
@@ -121,6 +128,7 @@ cdef class TlsFlow(Receiver):
         """Deliver plaintext to the protocol, in one call."""
         cdef TlsEngine engine = self.engine
         cdef PyObject* result
+        cdef bytes plain
         if self.buffered:
             if size:
                 engine.feed(data, size)
@@ -128,7 +136,11 @@ cdef class TlsFlow(Receiver):
                 self.deliver_buffered()
         else:
             plain = engine.decrypt(data, size)
-            if plain is not None:
+            if plain is not None and self.raw:
+                (<Receiver>self.app.protocol).receive(
+                    PyBytes_AS_STRING(plain), PyBytes_GET_SIZE(plain)
+                )
+            elif plain is not None:
                 result = PyObject_CallMethodOneArg(self.app.protocol, "data_received", plain)
                 if result == NULL:
                     raise_pending()

@@ -11,6 +11,7 @@ cdef class TlsLayer(TlsHandshake):
     cdef int end_of_stream(self) except -1
     cdef int tell_end(self) except -1
     cdef int close(self) except -1
+    cdef int linger(self, double quiet_seconds, double total_seconds) except -1
     cdef int abort(self, exc) except -1
     cdef int close_by_protocol(self) except -1
     cdef int finish(self) except -1

@@ -173,7 +173,9 @@ cdef class TlsLayer(TlsHandshake):
             self.handshake_failed(ConnectionResetError())
         elif state == TLS_WRAPPED:
             self.engine.move(TLS_FLUSHING)
-            if not self.paused:
+            if self.paused:
+                self.peer_left()
+            else:
                 self.read(NULL, 0)
                 self.finish()
         elif state == TLS_FLUSHING or state == TLS_SHUTDOWN:
@@ -288,6 +290,30 @@ cdef class TlsLayer(TlsHandshake):
         else:
             self.loop.call_soon(self.lower.close)
         return 0
+
+    cdef int linger(self, double quiet_seconds, double total_seconds) except -1:
+        """Do what close() does without waiting for a close_notify; then linger below.
+
+        The peer may be sending, and OpenSSL takes data where the peer's close_notify should be for
+        an error. So nothing more is decrypted.
+        """
+        if self.engine.state != TLS_WRAPPED or self.stream is None:
+            return self.close_by_protocol()
+        self.closed = True
+        acquired = self.engine.acquire(True)
+        try:
+            while self.engine.encrypt_slice():
+                pass
+            self.engine.move(TLS_FLUSHING)
+            self.engine.move(TLS_SHUTDOWN)
+            self.engine.unwrap()
+        except ssl.SSLError:  # our close_notify is out before the peer's is read
+            pass
+        finally:
+            if acquired:
+                self.engine.release()
+        self.flush()
+        return self.stream.linger(quiet_seconds, total_seconds)
 
     cdef int abort(self, exc) except -1:
         """Close at once: what the transport below has not taken is lost."""

@@ -31,6 +31,7 @@ cdef class Transport(FlowControl):
     cdef int released(self, Reactor reactor) except -1
     cdef int close_fd(self) except -1
     cdef int close_owner(self, owner) except -1
+    cdef int close_sent(self) except -1
     cdef int send_output(self) except -1
     cdef int drop_output(self) except -1
     cdef int send_failed(self, int error) except -1

@@ -259,6 +259,13 @@ cdef class Transport(FlowControl):
             })
         return 0
 
+    cdef int close_sent(self) except -1:
+        """All output of a closing transport is sent."""
+        if not self.lost_count:
+            self.lost_count += 1
+            self.schedule_lost(None)
+        return 0
+
     cdef int send_output(self) except -1:
         """Send what is joined until the turn ends."""
         return 0

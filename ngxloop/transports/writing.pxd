@@ -11,6 +11,9 @@ cdef class Writer(OutBuffer):
     cdef bint ended                  # write_eof() was called: our half ends behind the output
 
     cdef int send_now(self, Transport transport, bytes data) except -1
+    cdef int send_memory(
+        self, Transport transport, const char* data, Py_ssize_t size
+    ) except -1
     cdef int send_soon(self, Transport transport) except -1
     cdef int flush(self, Transport transport) except -1
     cdef int unblock(self) except -1

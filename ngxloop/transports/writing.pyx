@@ -13,7 +13,11 @@ has no writer. The transport passes itself to each call, so that no reference ba
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport (
+    PyBytes_AS_STRING,
+    PyBytes_FromStringAndSize,
+    PyBytes_GET_SIZE,
+)
 from libc.errno cimport EAGAIN, EINTR, errno
 
 from ngxloop.core.completion cimport complete, complete_failed
@@ -47,6 +51,27 @@ cdef class Writer(OutBuffer):
         elif error == EAGAIN:
             self.wait_writable(transport)
         return self.send_soon(transport)  # until EAGAIN: only then does epoll report OUT again
+
+    cdef int send_memory(
+        self, Transport transport, const char* data, Py_ssize_t size
+    ) except -1:
+        """Do what send_now() does, or wait behind other output; what is left is copied."""
+        cdef ssize_t count = 0
+        cdef int error = 0
+        if self.size == 0 and not transport.loop.joining:
+            count = send(transport.fd, data, size, MSG_NOSIGNAL)
+            error = errno
+            if count < 0:
+                if error != EAGAIN and error != EINTR:
+                    return transport.send_failed(error)
+                count = 0
+            transport.loop.sent_bytes += count
+            if count == size:
+                return 0
+        self.append(PyBytes_FromStringAndSize(data + count, size - count))
+        if error == EAGAIN:
+            self.wait_writable(transport)
+        return self.send_soon(transport)
 
     cdef int send_soon(self, Transport transport) except -1:
         """Send what was appended, as far as the kernel takes it; the transport is not lost."""
@@ -122,9 +147,7 @@ cdef class Writer(OutBuffer):
                 return 0
         complete(self.empty_waiter, None)
         if transport.closing:
-            if not transport.lost_count:
-                transport.lost_count += 1
-                transport.schedule_lost(None)
+            transport.close_sent()
         elif self.ended:
             self.shut_down(transport)
         return 0

@@ -1,0 +1,6 @@
+from typing import final
+
+from ngxloop.core.timed import Timed
+
+@final
+class Lingering(Timed): ...
