@@ -91,13 +91,10 @@ cdef class ReadingTransport(SocketTransport):
 
     @cython.final
     cdef int read_ready(self) except -1:
-        cdef Py_ssize_t count
         if self.paused or self.closing or self.read_ended:
             return self.read_unwanted()  # ready stays set for resume_reading()
         if self.raw:
-            count = receive_to_loop(self)
-            if count:
-                call_receiver(self, self.loop.receive_buffer, count)
+            call_receiver(self, False)
         elif self.feeds_reader:
             self.receive_for_reader()
         elif self.buffered:
@@ -111,7 +108,7 @@ cdef class ReadingTransport(SocketTransport):
         if not self.raw or self.closing or self.read_ended or self.end_told:
             return 0
         self.end_told = self.connection.read.drain & DRAIN_END
-        return call_receiver(self, NULL, 0) if self.end_told else 0
+        return call_receiver(self, True) if self.end_told else 0
 
     @cython.final
     cdef int receive(self) except -1:
@@ -330,16 +327,20 @@ cdef inline Py_ssize_t receive_to_loop(ReadingTransport transport) except -1:
     return taken(transport, recv(transport.fd, buf, RECEIVE_BYTES, 0))
 
 
-cdef int call_receiver(ReadingTransport transport, const char* data, Py_ssize_t size) except -1:
-    """Hand what was received to a Receiver; with nothing, tell it that the peer has left."""
+cdef int call_receiver(ReadingTransport transport, bint has_left) except -1:
+    """Receive once and hand that to a Receiver; or tell it that the peer has left."""
     cdef Receiver receiver = <Receiver>transport.protocol
     cdef object context = transport.context
-    cdef bint entered = context_enter(context)
+    cdef Py_ssize_t count = 0 if has_left else receive_to_loop(transport)
+    cdef bint entered
+    if count == 0 and not has_left:
+        return 0
+    entered = context_enter(context)
     try:
-        if size:
-            receiver.receive(data, size)
-        else:
+        if has_left:
             receiver.peer_left()
+        else:
+            receiver.receive(transport.loop.receive_buffer, count)
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as exc:

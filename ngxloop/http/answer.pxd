@@ -1,0 +1,47 @@
+"""Answer: what an application sends in answer to a request."""
+
+from libc.stdint cimport int64_t
+
+from ngxloop.http.answerhead cimport HeadFacts, HeadText
+from ngxloop.http.inbound cimport Inbound
+
+cdef enum AnswerState:
+    ANSWER_NEW = 0           # nothing yet
+    ANSWER_HELD              # begun; the head waits for the first of the body
+    ANSWER_STREAMING         # the head is sent
+    ANSWER_DONE
+    ANSWER_GONE              # the client is: nobody receives it
+
+cdef class Answer(Inbound):
+    cdef AnswerState state
+    cdef HeadText head
+    cdef HeadFacts facts
+    cdef int status                  # 0 before the beginning
+    cdef int64_t remaining           # bytes of the body to come by its Content-Length; -1: unknown
+    cdef int64_t body_bytes          # what the application has sent of the body
+    cdef bint is_head                # the method is HEAD
+    cdef bint is_1_0                 # HTTP/1.0: no chunks, no interim answers
+    cdef bint takes_trailers         # the client said so
+    cdef bint chunked
+    cdef bint bodiless               # no body follows the head, whatever the application sends
+    cdef bint awaits_trailers        # trailers follow the body, as the application announced
+    cdef list trailers               # those that are here; None without any
+    cdef bint body_done              # and the body is complete
+    cdef bint keeps_alive            # the client wants the connection to persist
+    cdef bint persists               # it does: the head said so
+
+    cdef int move(self, AnswerState state) except -1
+    cdef int begin(self, message) except -1
+    cdef int send_body(self, message) except -1
+    cdef int add_body(self, bytes body, bint more) except -1
+    cdef int end_head(self, Py_ssize_t size, bint more) except -1
+    cdef int add_framing(self, Py_ssize_t size, bint more) except -1
+    cdef int send_head(self) except -1
+    cdef int emit(self, bytes body, const char* suffix, Py_ssize_t suffix_size) except -1
+    cdef int send_chunk(self, bytes body, bint last) except -1
+    cdef int done(self) except -1
+    cdef int leave(self) except -1
+    cdef object send_other(self, kind, message)
+    cdef int send_hint(self, message) except -1
+    cdef int send_trailers(self, message) except -1
+    cdef int check_length(self, Py_ssize_t size, bint more) except -1

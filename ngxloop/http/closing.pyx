@@ -1,0 +1,210 @@
+# cython: nonecheck=True
+"""Closing: the states of an HTTP connection, its deadlines, and its end.
+
+    waiting     for the first byte; a time-out closes silently, as nothing was asked
+    head        a part of a request's head is here: 408 if the rest does not come
+    idle        between two requests: the connection may be closed to make room for another one
+    handling    the application answers; its body may still be coming
+    sending     the answer is complete, and waits for a client that takes no more now
+    discarding  the answer is sent; the rest of the body comes and is dropped
+    refusing    a last answer of ours is sent
+    lingering   our half ends; what the client still sends is dropped by the transport
+    closed      the connection ends behind what is sent already
+
+How it ends. After a refusal the client may still be sending: the connection lingers, so that the
+answer is not destroyed by a reset. nginx closes at once after a 400 if nothing more is here; but
+what is sent in pieces would then get its answer or not, as it happens. Models:
+ngx_http_finalize_connection(), ngx_http_set_lingering_close().
+
+Deadlines are compared when the only timer runs; to set one is a store, see core/timed.pyx.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t, uint16_t
+
+import logging
+
+from ngxloop.http.answer cimport ANSWER_DONE, ANSWER_HELD
+from ngxloop.http.engine cimport Engine
+from ngxloop.http.head cimport METHOD_HEAD
+from ngxloop.http.lines cimport refusal_answer
+from ngxloop.http.request cimport Request
+from ngxloop.http.unparsed cimport Unparsed
+
+from ngxloop.http.options import AccessRecord
+
+logger = logging.getLogger("ngxloop.http")
+
+# From which state a connection may go to which others.
+TRANSITIONS = {
+    "waiting": ("head", "handling", "refusing", "closed"),
+    "head": ("handling", "refusing", "closed"),
+    "idle": ("head", "handling", "refusing", "closed"),
+    "handling": ("idle", "sending", "discarding", "refusing", "lingering", "closed"),
+    "sending": ("idle", "discarding", "lingering", "closed"),
+    "discarding": ("idle", "refusing", "lingering", "closed"),
+    "refusing": ("lingering", "closed"),
+    "lingering": ("closed",),
+    "closed": (),
+}
+cdef tuple STATE_NAMES = tuple(TRANSITIONS)  # in the order of enum ConnectionState
+cdef uint16_t[9] FOLLOWERS       # of each state: a bit for each that may follow
+for _number, _followers in enumerate(TRANSITIONS.values()):
+    FOLLOWERS[_number] = sum(1 << STATE_NAMES.index(name) for name in _followers)
+
+cdef enum:
+    REQUEST_TIMEOUT = 408
+
+
+cdef class Closing(Unparsed):
+    """The base of HttpConnection; see the file header."""
+
+    @property
+    def state_name(self):
+        """The state, as TRANSITIONS names it."""
+        return STATE_NAMES[<int>self.state]
+
+    cdef int move(self, ConnectionState state) except -1:
+        if not FOLLOWERS[<int>self.state] >> <int>state & 1:
+            raise RuntimeError(
+                f"an HTTP connection that is {STATE_NAMES[<int>self.state]} cannot become "
+                f"{STATE_NAMES[<int>state]}"
+            )
+        self.state = state
+        return 0
+
+    # ---- the end
+
+    cdef int close(self) except -1:
+        """Close behind what is sent already; nothing of the client's is unread."""
+        if self.lost or self.state == HTTP_CLOSED:
+            return 0
+        self.move(HTTP_CLOSED)
+        self.last_output()
+        self.transport().close()
+        return 0
+
+    cdef int linger(self) except -1:
+        """Close in a way that a client which is still sending gets the answer."""
+        cdef Engine engine = self.engine
+        if self.lost or self.state >= HTTP_LINGERING:
+            return 0
+        self.move(HTTP_LINGERING)
+        self.last_output()
+        if self.tls is None:
+            return self.stream.linger(engine.quiet_seconds, engine.lingering_seconds)
+        return self.tls.layer.linger(engine.quiet_seconds, engine.lingering_seconds)
+
+    cdef int abort(self) except -1:
+        """Close at once: the client takes nothing, or must not take what it has for the whole."""
+        if self.lost or self.state == HTTP_CLOSED:
+            return 0
+        self.move(HTTP_CLOSED)
+        self.state_ns = self.held_ns = self.body_ns = self.send_ns = 0
+        self.transport().abort()
+        return 0
+
+    cdef int last_output(self) except -1:
+        """Only what is sent already has a deadline now."""
+        self.state_ns = self.held_ns = self.body_ns = 0
+        self.input_drop()
+        if self.transport().get_write_buffer_size():
+            self.watch_output()
+        return self.set_deadlines()
+
+    # ---- refusals
+
+    cdef int refuse(self, int status) except -1:
+        """Answer a request that is not understood, too large or too late, and close."""
+        cdef Request request = self.request
+        cdef bint unanswered = request is None or request.state <= ANSWER_HELD
+        if self.lost:
+            return 0
+        self.move(HTTP_REFUSING)
+        if request is None:
+            self.log_refusal(status)
+        elif request.state != ANSWER_DONE:
+            request.finished(status if unanswered else CLIENT_LEFT)
+            request.leave()
+        if unanswered:
+            self.send_refusal(status)
+        return self.linger()
+
+    cdef int send_refusal(self, int status) except -1:
+        cdef Request request = self.request
+        cdef bint is_head = self.engine.head.method_id == METHOD_HEAD
+        cdef bytes answer
+        if request is not None:
+            is_head = request.is_head
+        answer = refusal_answer(status, is_head, self.engine.date_header)
+        self.engine.answers[status // 100] += 1
+        return self.write(PyBytes_AS_STRING(answer), PyBytes_GET_SIZE(answer))
+
+    cdef int log_refusal(self, int status) except -1:
+        """Write the access log for what never became a request."""
+        if self.engine.access_log is None:
+            return 0
+        if not self.has_addresses:
+            self.use_addresses()
+        try:
+            self.engine.access_log(AccessRecord(self.client, "", "", "", status, 0, 0.0))
+        except Exception:
+            logger.exception("the access log failed")
+        return 0
+
+    # ---- deadlines
+
+    def pause_writing(self):
+        """The client takes no more: it has to within the send time-out."""
+        self.writing_paused = True
+        self.watch_output()
+        self.set_deadlines()
+
+    cdef int watch_output(self) except -1:
+        """Expect that the client takes something of what waits."""
+        self.unsent_bytes = self.transport().get_write_buffer_size()
+        self.send_ns = 0
+        if self.engine.send_ns:
+            self.send_ns = self.now_ns(self.loop) + self.engine.send_ns
+        return 0
+
+    cdef int set_deadlines(self) except -1:
+        """Let the timer run for the first of the deadlines."""
+        cdef int64_t first = self.state_ns
+        if self.lost:
+            return 0
+        if self.held_ns and (first == 0 or self.held_ns < first):
+            first = self.held_ns
+        if self.body_ns and (first == 0 or self.body_ns < first):
+            first = self.body_ns
+        if self.send_ns and (first == 0 or self.send_ns < first):
+            first = self.send_ns
+        return self.deadline_set(self.loop, first)
+
+    cdef int deadline_passed(self) except -1:
+        cdef int64_t now_ns = self.loop.now_ns()
+        if self.held_ns and self.held_ns <= now_ns:
+            self.held_ns = 0
+            if self.request is not None:
+                self.request.send_head()
+        if self.send_ns and self.send_ns <= now_ns:
+            if self.transport().get_write_buffer_size() >= self.unsent_bytes:
+                return self.abort()
+            self.watch_output()
+        if self.body_ns and self.body_ns <= now_ns:
+            self.body_ns = 0
+            if self.request.state <= ANSWER_HELD:
+                self.refuse(REQUEST_TIMEOUT)
+            else:
+                self.abort()
+        if self.state_ns and self.state_ns <= now_ns:
+            self.state_ns = 0
+            self.state_deadline_passed()
+        return self.set_deadlines()
+
+    cdef int state_deadline_passed(self) except -1:
+        """A client that has asked for nothing is not answered (RFC 9112 9.5: some would take the
+        answer for that to their next request)."""
+        if self.state == HTTP_HEAD:
+            return self.refuse(REQUEST_TIMEOUT)
+        return self.linger() if self.state == HTTP_DISCARDING else self.close()

@@ -1,0 +1,43 @@
+"""Engine: what all connections of one server share."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+from ngxloop.core.reactor cimport Reactor
+from ngxloop.http.head cimport Field, Head, HeadLimits
+
+cdef class Engine:
+    cdef readonly object application
+    cdef readonly object options
+    cdef Reactor loop
+    cdef bint is_async               # to call the application runs none of its code
+    cdef HeadLimits limits
+    cdef Head head                   # of the request that is being parsed; for those in one piece
+    cdef Field* fields               # OWNS: limits.field_count_max entries, for every parser
+    cdef dict scope                  # what every scope begins as
+    cdef readonly dict state         # the lifespan's state; None without a lifespan
+    cdef str root_path               # without a slash at its end; "" if there is none
+    cdef object access_log           # what is called with an AccessRecord, or None
+    cdef bint server_header
+    cdef bint date_header
+    cdef int64_t header_ns           # time-outs; 0: none
+    cdef int64_t body_ns
+    cdef int64_t send_ns
+    cdef int64_t idle_ns
+    cdef uint64_t requests_max       # of one connection; 0: any number
+    cdef int64_t lingering_ns        # altogether
+    cdef int64_t quiet_ns            # between two reads
+    cdef double lingering_seconds    # the same in seconds
+    cdef double quiet_seconds
+    cdef bint warned_of_tls
+    cdef readonly set connections
+    cdef readonly set tasks          # of requests that were suspended; hung ones are named
+    cdef readonly bint draining      # answers say `Connection: close`
+    cdef readonly bint over          # applications are told that their clients have left
+    cdef readonly uint64_t request_count     # requests that were begun
+    cdef readonly uint64_t active_count      # those without a complete answer
+    cdef readonly uint64_t body_bytes        # of answers
+    cdef uint64_t[6] answers         # by their first digit
+
+    cdef int take_limits(self, options) except -1
+    cdef object new_task(self, coroutine, context)
+    cdef int warn_of_tls(self) except -1

@@ -1,0 +1,132 @@
+# cython: nonecheck=True
+"""Engine: what all connections of one server share: application, limits, counters, memory.
+
+How an application is run. Always in a real asyncio.Task: asyncio.current_task(), time-outs and
+anyio depend on it. From Python 3.12 on the task begins at once (eager_start), and most answers are
+complete before it is suspended for the first time; a task factory that is set is used instead. To
+call a coroutine function runs nothing of it; any other callable is called by a coroutine of ours,
+so that all its code runs in the task.
+"""
+
+cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+
+import asyncio
+import inspect
+import logging
+import sys
+
+from ngxloop.core.clock cimport ns_from_seconds
+from ngxloop.core.reactor cimport Reactor
+from ngxloop.http.head cimport Field
+from ngxloop.http.headparser cimport head_limits_init
+
+logger = logging.getLogger("ngxloop.http")
+
+cdef object TASK = asyncio.Task
+cdef bint HAS_EAGER_START = sys.version_info >= (3, 12)
+
+
+@cython.final
+cdef class Engine:
+    """The server behind its connections; see the file header."""
+
+    def __init__(self, application, options, Reactor loop not None):
+        """Serve an ASGI application.
+
+        Args:
+            options: an Options.
+            loop: the loop that will serve.
+        """
+        if self.fields != NULL:
+            raise RuntimeError("Engine.__init__() called twice")
+        self.application = application
+        self.options = options
+        self.loop = loop
+        self.is_async = inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(
+            getattr(type(application), "__call__", None)
+        )
+        self.connections = set()
+        self.tasks = set()
+        self.root_path = options.root_path.rstrip("/")
+        self.scope = {
+            "type": "http", "asgi": None, "http_version": "1.1", "server": None, "client": None,
+            "scheme": "http", "method": "GET", "root_path": self.root_path, "path": "",
+            "raw_path": b"", "query_string": b"", "headers": None, "extensions": None,
+        }
+        self.take_limits(options)
+        self.fields = <Field*>PyMem_Malloc(self.limits.field_count_max * sizeof(Field))
+        if self.fields == NULL:
+            raise MemoryError("no memory for a table of header fields")
+
+    def __dealloc__(self):
+        PyMem_Free(self.fields)
+
+    cdef int take_limits(self, options) except -1:
+        head_limits_init(&self.limits)
+        self.limits.target_bytes_max = options.limit_target_bytes
+        self.limits.field_line_bytes_max = options.limit_field_line_bytes
+        self.limits.fields_bytes_max = options.limit_fields_bytes
+        self.limits.field_count_max = options.limit_field_count
+        self.limits.body_bytes_max = options.client_max_body_size
+        self.limits.drops_underscores = not options.underscores_in_headers
+        self.header_ns = ns_from_seconds(options.client_header_timeout)
+        self.body_ns = ns_from_seconds(options.client_body_timeout)
+        self.send_ns = ns_from_seconds(options.send_timeout)
+        self.idle_ns = ns_from_seconds(options.timeout_keep_alive)
+        self.lingering_seconds = options.lingering_time
+        self.lingering_ns = ns_from_seconds(options.lingering_time)
+        self.quiet_seconds = options.lingering_timeout
+        self.quiet_ns = ns_from_seconds(options.lingering_timeout)
+        self.requests_max = options.keepalive_requests
+        self.server_header = options.server_header
+        self.date_header = options.date_header
+        self.access_log = options.access_log
+        return 0
+
+    @property
+    def answer_counts(self):
+        """How many answers have begun, by class: 2xx, 3xx, 4xx, 5xx."""
+        return {f"{digit}xx": self.answers[digit] for digit in range(2, 6)}
+
+    def use_state(self, state):
+        """Give each request a copy of this dict from now on: what the lifespan has put there."""
+        self.state = state
+        if state is not None:
+            self.scope["state"] = None
+
+    def drain(self):
+        """Let every answer say that its connection closes, and close connections after it."""
+        self.draining = True
+
+    def close_idle(self):
+        """Close connections without a request."""
+        for connection in list(self.connections):
+            connection.close_idle()
+
+    def abort(self):
+        """Close all connections at once."""
+        for connection in list(self.connections):
+            connection.abort_now()
+
+    def end(self):
+        """Tell applications that their clients have left, so that endless answers end.
+
+        Connections without a request are closed.
+        """
+        self.draining = self.over = True
+        for connection in list(self.connections):
+            connection.end()
+
+    cdef int warn_of_tls(self) except -1:
+        """Say once that a client speaks TLS where there is none."""
+        if not self.warned_of_tls:
+            self.warned_of_tls = True
+            logger.warning("a client began a TLS handshake on a port without TLS; refused with 400")
+        return 0
+
+    cdef object new_task(self, coroutine, context):
+        """Return the task that runs a coroutine: done already, or under way, or about to begin."""
+        if not HAS_EAGER_START or self.loop._task_factory is not None:
+            return self.loop.create_task(coroutine, context=context)
+        return TASK(coroutine, loop=self.loop, eager_start=True, context=context)

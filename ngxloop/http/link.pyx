@@ -1,0 +1,90 @@
+# cython: nonecheck=True
+"""Link: a connection as its requests see it: addresses, output, and what they want done.
+
+Requests know this and not the connection, which knows requests. The transport is a stream of ours,
+or TLS of ours over one: no other has the methods that are called here.
+"""
+
+from ngxloop.transports.receiver cimport Receiver
+from ngxloop.transports.stream cimport StreamTransport
+from ngxloop.transports.tls cimport TlsTransport
+
+cdef type STREAM = StreamTransport
+cdef type TLS = TlsTransport
+
+cdef str CONNECTION_ONLY = "HttpConnection does this"
+
+
+cdef class Link(Receiver):
+    """The base of HttpConnection; see the file header."""
+
+    def connection_made(self, transport):
+        """Take the transport.
+
+        Raises:
+            TypeError: it is not one of ngxloop's.
+        """
+        if type(transport) is STREAM:
+            self.stream = transport
+        elif type(transport) is TLS and (<TlsTransport>transport).layer.stream is not None:
+            self.tls = transport
+            self.stream = self.tls.layer.stream
+        else:
+            raise TypeError(f"ngxloop.http needs a connection of ngxloop's loop, not {transport!r}")
+        self.context = self.stream.context
+
+    cdef object transport(self):
+        """Return what the application's bytes are written to."""
+        return self.stream if self.tls is None else self.tls
+
+    cdef int use_addresses(self) except -1:
+        """Find out both ends' addresses, as a scope has them; once."""
+        self.has_addresses = True
+        self.client = host_and_port(self.stream.peer_address())
+        local = self.stream.sock_address()
+        self.server = host_and_port(local)
+        if self.server is None and isinstance(local, str) and local:
+            self.server = (local, None)
+        return 0
+
+    cdef int write(self, const char* data, Py_ssize_t size) except -1:
+        """Send memory."""
+        if self.tls is None:
+            return self.stream.write_memory(data, size)
+        return self.tls.layer.write(data[:size])
+
+    cdef int write_pieces(self, list pieces) except -1:
+        """Send bytes objects, which are kept until sent, together."""
+        cdef bint waiting = False
+        if self.tls is not None:
+            return self.tls.layer.write_several([piece for piece in pieces if piece])
+        for piece in pieces:
+            waiting |= self.stream.collect(<bytes>piece)
+        return self.stream.writer.send_soon(self.stream) if waiting else 0
+
+    cdef bint may_persist(self) except -1:
+        """Return whether the connection may stay open behind the answer that begins now."""
+        raise NotImplementedError(CONNECTION_ONLY)
+
+    cdef int answer_held(self) except -1:
+        """The application has begun an answer, of which nothing is sent yet."""
+        raise NotImplementedError(CONNECTION_ONLY)
+
+    cdef int answer_ended(self, bint whole) except -1:
+        """The answer is complete; or not, then the client must see that."""
+        raise NotImplementedError(CONNECTION_ONLY)
+
+    cdef int body_taken(self) except -1:
+        """The application has taken what was received of the body."""
+        raise NotImplementedError(CONNECTION_ONLY)
+
+    cdef int continue_body(self) except -1:
+        """The application reads the body, with which the client waits for our consent."""
+        raise NotImplementedError(CONNECTION_ONLY)
+
+
+cdef tuple host_and_port(address):
+    """Return (host, port) of an internet address, without flow and scope; else None."""
+    if not isinstance(address, tuple):
+        return None
+    return (address[0].partition("%")[0], address[1])

@@ -1,0 +1,70 @@
+"""Options: everything about the engine that its user can set."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class AccessRecord(NamedTuple):
+    """One request that was answered, refused or left by its client; for an access log."""
+
+    client: tuple[str, int] | None
+    method: str  # "" if no request line was understood; so are the next three
+    target: str  # as received: path and query
+    http_version: str
+    status: int  # 499: the client left before an answer was complete
+    body_bytes: int  # of the answer, as the application has sent them
+    seconds: float  # since the first byte of the request
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """How requests are taken and answered. Times are in seconds, sizes in bytes.
+
+    A limit of 0 is none, a time-out of 0 as well.
+    """
+
+    root_path: str = ""  # the path at which a proxy has mounted the application
+    server_header: bool = True  # answers name the server, unless the application does
+    date_header: bool = True
+    # The head of a request: from its first byte, or from the connection, to its end.
+    client_header_timeout: float = 60.0
+    # The body: between two reads. It stands still while the application reads nothing.
+    client_body_timeout: float = 60.0
+    # The answer: the client must take something of what waits for it.
+    send_timeout: float = 60.0
+    # An idle connection, between two requests.
+    timeout_keep_alive: float = 75.0
+    keepalive_requests: int = 1000  # after so many requests a connection is closed
+    # How long a client may go on sending after a last answer: altogether, and between two reads.
+    lingering_time: float = 30.0
+    lingering_timeout: float = 5.0
+    # What a head may have: 414 for the target, 431 for the others.
+    limit_target_bytes: int = 8192
+    limit_field_line_bytes: int = 8192
+    limit_fields_bytes: int = 32768
+    limit_field_count: int = 1000
+    client_max_body_size: int = 0  # 413 above it
+    underscores_in_headers: bool = True  # False: fields with `_` in their name are dropped
+    access_log: Callable[[AccessRecord], object] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: one of them is out of range.
+        """
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (int, float)) and value < 0:
+                raise ValueError(f"{field.name} must not be negative: {value!r}")
+        for name in (
+            "limit_target_bytes",
+            "limit_field_line_bytes",
+            "limit_fields_bytes",
+            "limit_field_count",
+        ):
+            if not 1 <= getattr(self, name) <= 1 << 24:
+                raise ValueError(f"{name} must be between 1 and {1 << 24}")
+        if self.root_path and not self.root_path.startswith("/"):
+            raise ValueError(f"root_path must begin with a slash: {self.root_path!r}")

@@ -1,0 +1,24 @@
+"""Request: a request that an application answers, in a task of its own."""
+
+from libc.stdint cimport int64_t
+
+from ngxloop.http.answer cimport Answer
+from ngxloop.http.head cimport Head
+from ngxloop.http.link cimport Link
+
+cdef class Request(Answer):
+    cdef object task                 # that of the application while it is suspended; else None
+    cdef bint running                # the application has not returned
+    cdef bint counted                # in the engine's active_count
+    cdef object line                 # (method, target, version) if there is an access log
+    cdef int64_t start_ns            # when its first byte came, if there is an access log
+
+    cdef int start(self, dict scope) except -1
+    cdef int task_done(self, task) except -1
+    cdef int failed(self, exc) except -1
+    cdef int settle(self, bint is_explained) except -1
+    cdef int send_failure(self) except -1
+    cdef int note_line(self, dict scope) except -1
+    cdef int finished(self, int status) except -1
+
+cdef Request request_new(Link link, const Head* head)

@@ -1,0 +1,131 @@
+# cython: nonecheck=True
+"""scope_new: what an application learns of a request, as ASGI's HTTP specification wants it.
+
+Rules. A scope belongs to its request alone: what an application changes in it, or in its lists and
+dicts, no other request sees. So only immutable objects are shared. Advertised is spec_version 2.3,
+although send() raises an OSError once the client has left: from 2.4 on frameworks rely on that
+alone, and do not listen to receive() while an answer streams; a generator that sleeps would then
+never hear that its client has gone.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.dict cimport PyDict_Copy
+from cpython.unicode cimport PyUnicode_DecodeASCII
+from libc.stdint cimport uint8_t, uint32_t
+
+from urllib.parse import unquote_to_bytes
+
+from ngxloop.http.characters cimport lower_copy
+from ngxloop.http.engine cimport Engine
+from ngxloop.http.head cimport Field, Head, Span
+from ngxloop.http.link cimport Link
+from ngxloop.http.names cimport NAME_HOST, NAME_OTHER
+from ngxloop.http.names import KNOWN_NAMES
+
+cdef extern from "Python.h":
+    char* PyBytes_AS_STRING(object data)
+
+# In the order of enum Method; the first stands for all others.
+cdef tuple METHODS = (
+    None, "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+)
+cdef tuple NAMES = KNOWN_NAMES
+cdef dict ASGI = {"version": "3.0", "spec_version": "2.3"}
+
+
+cdef dict scope_new(Link link, const Head* head, const char* data):
+    """Return the scope of a request whose head begins at data."""
+    cdef Engine engine = link.engine
+    cdef dict scope = PyDict_Copy(engine.scope)
+    cdef bytes raw_path = path_bytes(head, data)
+    if not link.has_addresses:
+        link.use_addresses()
+    scope["asgi"] = PyDict_Copy(ASGI)
+    if head.minor_version == 0:
+        scope["http_version"] = "1.0"
+    scope["client"] = link.client
+    scope["server"] = link.server
+    if link.tls is not None:
+        scope["scheme"] = "https"
+    scope["method"] = method_of(head, data)
+    scope["path"] = decoded_path(engine.root_path, raw_path, head.path_has_percent)
+    scope["raw_path"] = raw_path
+    if head.query.size:
+        scope["query_string"] = bytes_of(&head.query, data)
+    scope["headers"] = headers_of(head, data)
+    scope["extensions"] = extensions_of(head)
+    if engine.state is not None:
+        scope["state"] = engine.state.copy()
+    return scope
+
+
+cdef inline bytes bytes_of(const Span* span, const char* data):
+    return PyBytes_FromStringAndSize(data + span.offset, span.size)
+
+
+cdef str method_of(const Head* head, const char* data):
+    cdef object method = METHODS[head.method_id]
+    if method is None:
+        return PyUnicode_DecodeASCII(data + head.method.offset, head.method.size, NULL)
+    return method
+
+
+cdef bytes path_bytes(const Head* head, const char* data):
+    """Return the path as received; an absolute-form without one means the root."""
+    return bytes_of(&head.path, data) if head.path.size else b"/"
+
+
+cdef str decoded_path(str root_path, bytes raw_path, bint has_percent):
+    """Return the path with the bytes decoded that are percent-encoded, behind the root path.
+
+    A proxy may have left the root path in front, or cut it off.
+    """
+    cdef str path
+    if has_percent:
+        path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
+    else:
+        path = raw_path.decode("ascii")
+    if root_path and path != root_path and not path.startswith(root_path + "/"):
+        path = root_path + path
+    return path
+
+
+cdef list headers_of(const Head* head, const char* data):
+    """Return all fields as (name in lower case, value) in their order.
+
+    The authority of an absolute-form replaces Host (RFC 9112 3.2.2).
+    """
+    cdef list headers = []
+    cdef const Field* field
+    cdef object name
+    cdef bint has_host = False
+    cdef uint32_t i
+    for i in range(head.field_count):
+        field = &head.fields[i]
+        if field.name == NAME_HOST and head.authority.size:
+            headers.append((b"host", bytes_of(&head.authority, data)))
+            has_host = True
+            continue
+        if field.name != NAME_OTHER:
+            name = NAMES[field.name]
+        else:
+            name = PyBytes_FromStringAndSize(NULL, field.name_size)
+            lower_copy(
+                PyBytes_AS_STRING(name), <const uint8_t*>data + field.name_offset, field.name_size
+            )
+        headers.append(
+            (name, PyBytes_FromStringAndSize(data + field.value_offset, field.value_size))
+        )
+    if head.authority.size and not has_host:
+        headers.insert(0, (b"host", bytes_of(&head.authority, data)))
+    return headers
+
+
+cdef dict extensions_of(const Head* head):
+    """Return what the request allows beyond plain answers."""
+    cdef dict extensions = {"http.response.pathsend": {}}
+    if head.minor_version:
+        extensions["http.response.early_hint"] = {}
+        if head.takes_trailers:
+            extensions["http.response.trailers"] = {}
+    return extensions

@@ -1,0 +1,515 @@
+"""What an application learns of a request, and the surroundings in which it runs."""
+
+import asyncio
+import contextvars
+
+import pytest
+
+from tests.http.serving import (
+    GET,
+    answering,
+    body,
+    client,
+    hello,
+    read_body,
+    serving,
+    start,
+)
+from tests.support.sockets import LOOPBACK
+from tests.support.waiting import turns, wait_until
+
+VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="default")
+
+
+async def scope_of(request, *, tls=False, **options):
+    """Return the scope that a request's application gets."""
+    scopes = []
+
+    async def application(scope, receive, send):
+        scopes.append(scope)
+        await hello(scope, receive, send)
+
+    async with serving(application, tls=tls, **options) as served:
+        async with client(served, tls=tls) as peer:
+            peer.send(request)
+            assert (await peer.answer()).status == 200
+        scopes[0]["address"] = tuple(served.address)
+    return scopes[0]
+
+
+# ---- the scope
+
+
+async def test_scope_of_a_plain_request():
+    scope = await scope_of(b"GET /a%20b?c=%20d HTTP/1.1\r\nHost: x:1\r\nX-Some: \tthing \r\n\r\n")
+    host, port = scope.pop("client")
+    assert (host, type(port)) == (LOOPBACK, int)
+    assert scope.pop("server") == scope.pop("address")
+    assert scope == {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/a b",
+        "raw_path": b"/a%20b",
+        "query_string": b"c=%20d",
+        "root_path": "",
+        "headers": [(b"host", b"x:1"), (b"x-some", b"thing")],
+        "extensions": {"http.response.pathsend": {}, "http.response.early_hint": {}},
+    }
+
+
+async def test_scope_over_tls_has_its_scheme():
+    assert (await scope_of(GET, tls=True))["scheme"] == "https"
+
+
+async def test_scope_over_a_unix_socket(tmp_path):
+    scopes = []
+
+    async def application(scope, receive, send):
+        scopes.append(scope)
+        await hello(scope, receive, send)
+
+    path = str(tmp_path / "socket")
+    async with serving(application) as served:
+        loop = asyncio.get_running_loop()
+        listening = await loop.create_unix_server(served.server.protocol, path)
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(GET)
+        await reader.readuntil(b"hello")
+        writer.close()
+        listening.close()
+    assert scopes[0]["server"] == (path, None)
+    assert scopes[0]["client"] is None
+
+
+@pytest.mark.parametrize(
+    ("root_path", "target", "path"),
+    [
+        ("/app", b"/x", "/app/x"),
+        ("/app/", b"/x", "/app/x"),
+        ("/app", b"/app/x", "/app/x"),
+        ("/app", b"/app", "/app"),
+        ("/app", b"/apple", "/app/apple"),
+        ("/", b"/x", "/x"),
+        ("", b"/x", "/x"),
+    ],
+)
+async def test_root_path_stands_in_front_of_the_path_once(root_path, target, path):
+    scope = await scope_of(GET.replace(b"/", target, 1), root_path=root_path)
+    assert scope["path"] == path
+    assert scope["root_path"] == root_path.rstrip("/")
+    assert scope["raw_path"] == target
+
+
+async def test_what_one_application_changes_in_its_scope_no_other_sees():
+    scopes = []
+
+    async def application(scope, receive, send):
+        scopes.append({key: repr(value) for key, value in scope.items()})
+        for value in scope.values():
+            if isinstance(value, dict):
+                value["changed"] = True
+            elif isinstance(value, list):
+                value.append("changed")
+        for value in scope["extensions"].values():
+            if isinstance(value, dict):
+                value["changed"] = True
+        scope.clear()
+        await hello(scope, receive, send)
+
+    async with serving(application) as served, client(served) as peer:
+        for _ in range(2):
+            peer.send(GET)
+            await peer.answer()
+    assert scopes[0] == scopes[1]
+
+
+# ---- the body
+
+
+async def echo(scope, receive, send):
+    content = await read_body(receive)
+    await send(start(headers=[(b"content-length", b"%d" % len(content))]))
+    await send(body(content))
+
+
+def post(content, then=b""):
+    return b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b%b" % (
+        len(content),
+        content,
+        then,
+    )
+
+
+async def test_many_large_bodies_over_one_connection():
+    content = bytes(range(256)) * 4096
+    async with serving(echo) as served, client(served) as peer:
+        for i in range(20):
+            data = post(content)
+            cut = i * 997 % len(data)
+            peer.send(data[:cut])
+            await turns(i % 3)
+            peer.send(data[cut:])
+            answer = await peer.answer()
+            assert answer.status == 200
+            assert answer.body == content
+
+
+async def test_first_receive_returns_what_is_here():
+    first = asyncio.get_running_loop().create_future()
+
+    async def application(scope, receive, send):
+        first.set_result(await receive())
+        rest = await read_body(receive)
+        await send(start())
+        await send(body(rest))
+
+    async with serving(application) as served, client(served) as peer:
+        peer.send(post(b"hello")[:-3])
+        await wait_until(first.done)
+        assert first.result() == {"type": "http.request", "body": b"he", "more_body": True}
+        peer.send(b"llo")
+        assert (await peer.answer()).body == b"llo"
+
+
+async def test_a_request_without_a_body_has_one_empty_message():
+    messages = []
+
+    async def application(scope, receive, send):
+        messages.append(await receive())
+        await hello(scope, receive, send)
+        messages.append(await receive())
+
+    async with serving(application) as served, client(served) as peer:
+        peer.send(GET)
+        await peer.answer()
+        await wait_until(lambda: len(messages) == 2)
+    assert messages == [
+        {"type": "http.request", "body": b"", "more_body": False},
+        {"type": "http.disconnect"},
+    ]
+
+
+async def test_a_pipelined_request_is_no_data_of_the_one_before():
+    messages = []
+
+    async def application(scope, receive, send):
+        messages.append(await receive())
+        waiting = asyncio.ensure_future(receive())
+        await turns(5)
+        assert not waiting.done()
+        await hello(scope, receive, send)
+        messages.append(await waiting)
+
+    async with serving(application) as served, client(served) as peer:
+        peer.send(post(b"one", post(b"two")))
+        assert (await peer.answer()).body == b"hello"
+        assert (await peer.answer()).body == b"hello"
+    kinds = [(message["type"], message.get("body")) for message in messages]
+    assert kinds.count(("http.request", b"one")) == kinds.count(("http.request", b"two")) == 1
+    assert kinds.count(("http.disconnect", None)) == 2
+
+
+async def test_continue_is_sent_with_the_first_receive():
+    receives = asyncio.Event()
+
+    async def application(scope, receive, send):
+        await receives.wait()
+        await echo(scope, receive, send)
+
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    async with serving(application) as served, client(served) as peer:
+        peer.send(head)
+        await turns(10)
+        assert not peer.reader._buffer
+        receives.set()
+        assert (await peer.answer()).status == 100
+        peer.send(b"hello")
+        assert (await peer.answer()).body == b"hello"
+        peer.send(GET)
+        assert (await peer.answer()).status == 200
+
+
+async def test_an_answer_without_reading_the_expected_body_closes():
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    async with serving(hello) as served, client(served) as peer:
+        peer.send(head)
+        answer = await peer.answer()
+        assert (answer.status, answer.header(b"connection")) == (200, b"close")
+        assert await peer.is_closed()
+
+
+async def test_a_body_that_is_not_read_is_dropped_and_the_connection_goes_on():
+    content = bytes(300_000)
+    async with serving(hello) as served, client(served) as peer:
+        data = post(content)
+        peer.send(data[:1000])
+        assert (await peer.answer()).body == b"hello"
+        peer.send(data[1000:] + GET)
+        assert (await peer.answer()).body == b"hello"
+
+
+async def test_an_upload_to_an_application_that_sleeps_is_not_taken():
+    wake = asyncio.Event()
+    sizes = []
+
+    async def application(scope, receive, send):
+        await wake.wait()
+        while True:
+            message = await receive()
+            sizes.append(len(message["body"]))
+            if not message["more_body"]:
+                break
+        await hello(scope, receive, send)
+
+    size = 64 << 20
+    async with serving(application) as served, client(served) as peer:
+        peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
+        chunk = bytes(1 << 20)
+        for _ in range(64):
+            peer.send(chunk)
+        await asyncio.sleep(0.2)
+        wake.set()
+        assert (await peer.answer()).body == b"hello"
+    assert sum(sizes) == size
+    assert sizes[0] <= 1 << 20
+
+
+# ---- tasks and contexts
+
+
+async def test_an_application_runs_in_a_task_of_its_own():
+    tasks = []
+
+    async def application(scope, receive, send):
+        tasks.append(asyncio.current_task())
+        async with asyncio.timeout(5):
+            await hello(scope, receive, send)
+
+    async with serving(application) as served, client(served) as peer:
+        for _ in range(2):
+            peer.send(GET)
+            assert (await peer.answer()).status == 200
+    assert all(type(task) is asyncio.Task for task in tasks)
+    assert tasks[0] is not tasks[1]
+    assert asyncio.current_task() not in tasks
+
+
+async def test_a_task_factory_that_is_set_is_used():
+    made = []
+
+    class Task(asyncio.Task):
+        pass
+
+    def factory(loop, coroutine, **options):
+        made.append(Task(coroutine, loop=loop, **options))
+        return made[-1]
+
+    tasks = []
+
+    async def application(scope, receive, send):
+        tasks.append(asyncio.current_task())
+        await hello(scope, receive, send)
+
+    async with serving(application) as served, client(served) as peer:
+        asyncio.get_running_loop().set_task_factory(factory)
+        peer.send(GET)
+        assert (await peer.answer()).status == 200
+        asyncio.get_running_loop().set_task_factory(None)
+    assert type(tasks[0]) is Task
+
+
+@pytest.mark.parametrize("suspends", [False, True])
+async def test_no_context_is_seen_by_the_next_request(suspends):
+    seen = []
+
+    async def application(scope, receive, send):
+        seen.append(VARIABLE.get())
+        VARIABLE.set("of a request")
+        await read_body(receive)
+        if suspends:
+            await asyncio.sleep(0)
+        await hello(scope, receive, send)
+
+    async with serving(application) as served, client(served) as peer:
+        peer.send(post(bytes(1_000_000), GET + GET))
+        for _ in range(3):
+            await peer.answer()
+    assert seen == ["default"] * 3
+
+
+async def test_no_request_begins_on_the_stack_of_another():
+    depth = 0
+    deepest = 0
+
+    async def application(scope, receive, send):
+        nonlocal depth, deepest
+        depth += 1
+        deepest = max(deepest, depth)
+        await send(start())
+        await send(body(b"hello"))
+        depth -= 1
+
+    async with serving(application) as served, client(served) as peer:
+        peer.send(GET * 100)
+        for _ in range(100):
+            assert (await peer.answer()).body == b"hello"
+    assert deepest == 1
+
+
+async def test_a_request_that_ends_its_answer_early_delays_no_other():
+    late = asyncio.Event()
+
+    async def application(scope, receive, send):
+        await hello(scope, receive, send)
+        await late.wait()
+
+    async with serving(application) as served, client(served) as peer:
+        peer.send(GET * 3)
+        for _ in range(3):
+            assert (await peer.answer()).body == b"hello"
+        late.set()
+
+
+async def test_two_pipelined_requests_that_take_long_are_both_answered():
+    async def application(scope, receive, send):
+        await asyncio.sleep(0.3)
+        await hello(scope, receive, send)
+
+    async with serving(application, timeout_keep_alive=0.1) as served, client(served) as peer:
+        peer.send(GET * 2)
+        assert (await peer.answer()).body == b"hello"
+        assert (await peer.answer()).body == b"hello"
+        assert await peer.is_closed()
+
+
+async def test_a_plain_function_may_be_an_application():
+    def application(scope, receive, send):
+        assert asyncio.current_task() is not None
+        return hello(scope, receive, send)
+
+    async with serving(application) as served, client(served) as peer:
+        peer.send(GET)
+        assert (await peer.answer()).body == b"hello"
+
+
+async def test_a_nested_turn_in_an_application_serves_others_and_loses_no_byte():
+    """The memory of a receive is used again by the nested turns."""
+    loop = asyncio.get_running_loop()
+    inner = []
+
+    async def application(scope, receive, send):
+        if scope["path"] == "/outer" and not inner:
+            inner.append(None)
+            turn_until_done(loop, loop.create_task(other()))
+        content = await read_body(receive)
+        await send(start())
+        await send(body(content))
+
+    async def other():
+        async with client(served) as second:
+            second.send(post(b"inner" * 100))
+            inner[0] = (await second.answer()).body
+
+    async with serving(application) as served, client(served) as peer:
+        peer.send(post(b"outer one", post(b"outer two")).replace(b"/ ", b"/outer "))
+        assert (await peer.answer()).body == b"outer one"
+        assert (await peer.answer()).body == b"outer two"
+    assert inner == [b"inner" * 100]
+
+
+def turn_until_done(loop, task):
+    """Turn the loop inside of a task, as nest_asyncio does."""
+    current = asyncio.current_task()
+    asyncio.tasks._leave_task(loop, current)
+    try:
+        while not task.done():
+            loop._run_once()
+    finally:
+        asyncio.tasks._enter_task(loop, current)
+
+
+async def test_receive_and_send_are_coroutines_to_those_that_ask():
+    async def application(scope, receive, send):
+        message = await asyncio.create_task(receive())
+        assert message["type"] == "http.request"
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(receive(), 0.01)
+        await asyncio.gather(send(start()))
+        await asyncio.wait_for(send(body(b"he", True)), 5)
+        await asyncio.ensure_future(send(body(b"llo")))
+        assert (await receive())["type"] == "http.disconnect"
+
+    async with serving(application) as served, client(served) as peer:
+        peer.send(GET)
+        assert (await peer.answer()).body == b"hello"
+
+
+async def test_an_awaitable_of_receive_is_awaited_once():
+    async def application(scope, receive, send):
+        waiting = receive()
+        await waiting
+        with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
+            await waiting
+        await hello(scope, receive, send)
+
+    async with serving(application) as served, client(served) as peer:
+        peer.send(GET)
+        assert (await peer.answer()).status == 200
+
+
+# ---- extensions
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("size", [0, 5, 3_000_000])
+async def test_pathsend_sends_a_file(tmp_path, size, tls):
+    content = bytes(i % 253 for i in range(1000)) * (size // 1000) or b"hello"[:size]
+    (tmp_path / "file").write_bytes(content)
+    message = {"type": "http.response.pathsend", "path": str(tmp_path / "file")}
+    async with (
+        serving(answering(start(), message), tls=tls) as served,
+        client(served, tls=tls) as peer,
+    ):
+        for _ in range(2):
+            peer.send(GET)
+            assert (await peer.answer()).body == content
+        peer.send(GET.replace(b"GET", b"HEAD"))
+        answer = await peer.answer(to_head=True)
+        assert answer.header(b"content-length") == b"%d" % len(content)
+
+
+async def test_pathsend_of_a_missing_file_is_answered_with_500(tmp_path, caplog):
+    message = {"type": "http.response.pathsend", "path": str(tmp_path / "missing")}
+    async with serving(answering(start(), message)) as served, client(served) as peer:
+        peer.send(GET)
+        assert (await peer.answer()).status == 500
+    assert "FileNotFoundError" in caplog.text
+
+
+async def test_trailers_follow_a_chunked_body_if_the_client_takes_them():
+    message = {"type": "http.response.trailers", "headers": [(b"x-sum", b"1")]}
+    application = answering(start(trailers=True), body(b"hello"), message)
+    async with serving(application) as served, client(served) as peer:
+        peer.send(GET.replace(b"Host", b"TE: trailers\r\nHost"))
+        answer = await peer.answer()
+        assert (answer.body, answer.trailers) == (b"hello", [(b"x-sum", b"1")])
+        peer.send(GET)
+        answer = await peer.answer()
+        assert (answer.body, answer.trailers) == (b"hello", [])
+
+
+async def test_early_hints_come_before_the_answer_but_not_in_http_1_0():
+    hint = {"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload"]}
+    async with serving(answering(hint, start(), body(b"hello"))) as served:
+        async with client(served) as peer:
+            peer.send(GET)
+            answer = await peer.answer()
+            assert answer.status == 103
+            assert answer.headers == [(b"link", b"</a.css>; rel=preload")]
+            assert (await peer.answer()).body == b"hello"
+        async with client(served) as peer:
+            peer.send(GET.replace(b"1.1", b"1.0"))
+            assert (await peer.answer()).status == 200

@@ -1,0 +1,326 @@
+"""HttpServer and serve(): lifespan, draining, figures, the access log, embedding."""
+
+import asyncio
+import logging
+
+import pytest
+
+import ngxloop
+from ngxloop.http import HttpServer, LifespanError, Options, serve
+from ngxloop.http.answer import TRANSITIONS as ANSWER_TRANSITIONS
+from ngxloop.http.closing import TRANSITIONS as CONNECTION_TRANSITIONS
+from tests.http.serving import GET, Served, answering, body, client, hello, serving, start
+from tests.support.sockets import LOOPBACK
+from tests.support.waiting import turns, wait_until
+
+
+class Lifespan:
+    """An application that answers the lifespan's messages as it is told to."""
+
+    def __init__(self, *, startup="complete", shutdown="complete", raises=None):
+        self.startup = startup
+        self.shutdown = shutdown
+        self.raises = raises
+        self.calls = []
+
+    async def __call__(self, scope, receive, send):
+        """Run the lifespan, or answer a request with the state's content."""
+        if scope["type"] == "http":
+            await send(start())
+            await send(body(repr(scope.get("state")).encode()))
+            return
+        if self.raises == "begin":
+            raise ValueError("no lifespan here")
+        self.calls.append((await receive())["type"])
+        if self.startup == "return":
+            return
+        if self.startup == "complete":
+            scope["state"]["shared"] = [1]
+        await send({"type": f"lifespan.startup.{self.startup}", "message": "no database"})
+        if self.raises == "ready":
+            await turns(3)
+            raise ValueError("gone wrong")
+        self.calls.append((await receive())["type"])
+        await send({"type": f"lifespan.shutdown.{self.shutdown}", "message": "left open"})
+
+
+async def state_seen(application, mode):
+    async with serving(application, lifespan=mode) as served, client(served) as peer:
+        peer.send(GET)
+        return (await peer.answer()).body
+
+
+@pytest.mark.parametrize("mode", ["on", "auto"])
+async def test_the_lifespan_runs_and_its_state_is_in_every_scope(mode):
+    application = Lifespan()
+    assert await state_seen(application, mode) == b"{'shared': [1]}"
+    assert application.calls == ["lifespan.startup", "lifespan.shutdown"]
+
+
+async def test_each_request_has_a_copy_of_the_state():
+    async def application(scope, receive, send):
+        if scope["type"] == "lifespan":
+            scope["state"]["n"] = 0
+            await send({"type": "lifespan.startup.complete"})
+            return
+        scope["state"]["n"] += 1
+        await send(start())
+        await send(body(b"%d" % scope["state"]["n"]))
+
+    async with serving(application, lifespan="on") as served, client(served) as peer:
+        for _ in range(2):
+            peer.send(GET)
+            assert (await peer.answer()).body == b"1"
+
+
+async def test_lifespan_off_asks_nothing():
+    application = Lifespan()
+    assert await state_seen(application, "off") == b"None"
+    assert application.calls == []
+
+
+@pytest.mark.parametrize("options", [{"raises": "begin"}, {"startup": "return"}])
+async def test_auto_serves_an_application_without_a_lifespan(options, caplog):
+    caplog.set_level(logging.DEBUG, "ngxloop.http")
+    assert await state_seen(Lifespan(**options), "auto") == b"None"
+    assert "does not support the lifespan protocol" in caplog.text
+    assert ("ValueError: no lifespan here" in caplog.text) == ("raises" in options)
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "text"),
+    [
+        ("on", {"raises": "begin"}, "no lifespan here"),
+        ("on", {"startup": "return"}, "ended its lifespan too early"),
+        ("on", {"startup": "failed"}, "no database"),
+        ("auto", {"startup": "failed"}, "no database"),
+    ],
+)
+async def test_a_start_up_that_fails_is_told(mode, options, text):
+    server = HttpServer(Lifespan(**options), lifespan=mode)
+    with pytest.raises(LifespanError, match=text):
+        await server.start()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"), [({"shutdown": "failed"}, "left open"), ({"raises": "ready"}, "wrong")]
+)
+async def test_a_shutdown_that_fails_is_told(options, text):
+    server = HttpServer(Lifespan(**options), lifespan="on")
+    await server.start()
+    await turns(6)
+    with pytest.raises(LifespanError, match=text):
+        await server.stop()
+
+
+def test_modes_of_the_lifespan_are_checked():
+    async def make():
+        HttpServer(hello, lifespan="maybe")
+
+    with pytest.raises(ValueError, match="'maybe'"):
+        ngxloop.run(make())
+
+
+async def test_a_loop_of_others_is_refused():
+    def run():
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(make())
+
+    async def make():
+        HttpServer(hello)
+
+    with pytest.raises(TypeError, match="needs a loop of ngxloop's"):
+        await asyncio.to_thread(run)
+
+
+# ---- draining
+
+
+async def test_a_drain_says_close_and_loses_no_request():
+    release = asyncio.Event()
+
+    async def application(scope, receive, send):
+        await release.wait()
+        await hello(scope, receive, send)
+
+    server = HttpServer(application, lifespan="off")
+    listening = await asyncio.get_running_loop().create_server(server.protocol, LOOPBACK, 0)
+    served = Served(server, listening.sockets[0].getsockname(), listening)
+    async with client(served) as busy, client(served) as idle:
+        busy.send(GET)
+        await wait_until(lambda: server.engine.active_count)
+        listening.close()
+        draining = asyncio.create_task(server.drain(20.0))
+        assert await idle.is_closed()
+        release.set()
+        answer = await busy.answer()
+        assert (answer.body, answer.header(b"connection")) == (b"hello", b"close")
+        await draining
+    assert not server.engine.connections
+
+
+async def test_a_drain_serves_idle_connections_for_the_grace_period():
+    server = HttpServer(hello, lifespan="off")
+    listening = await asyncio.get_running_loop().create_server(server.protocol, LOOPBACK, 0)
+    served = Served(server, listening.sockets[0].getsockname(), listening)
+    async with client(served) as peer:
+        peer.send(GET)
+        await peer.answer()
+        listening.close()
+        draining = asyncio.create_task(server.drain(20.0, idle_grace=10.0))
+        await turns(3)
+        peer.send(GET)
+        assert (await peer.answer()).header(b"connection") == b"close"
+        await draining
+
+
+async def test_endless_answers_hear_of_the_end_of_a_drain():
+    heard = []
+
+    async def application(scope, receive, send):
+        await send(start())
+        await send(body(b"event", True))
+        await receive()
+        heard.append(await receive())
+        try:
+            await send(body(b"more", True))
+        except OSError as exc:
+            heard.append(type(exc).__name__)
+
+    server = HttpServer(application, lifespan="off")
+    listening = await asyncio.get_running_loop().create_server(server.protocol, LOOPBACK, 0)
+    served = Served(server, listening.sockets[0].getsockname(), listening)
+    async with client(served) as peer:
+        peer.send(GET)
+        await peer.reader.readuntil(b"event")
+        listening.close()
+        await server.drain(0.4)
+        assert not server.engine.tasks
+    assert heard == [{"type": "http.disconnect"}, "ClientDisconnected"]
+
+
+async def test_what_does_not_end_is_cancelled_at_the_deadline():
+    cancelled = asyncio.Event()
+
+    async def application(scope, receive, send):
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    server = HttpServer(application, lifespan="off")
+    listening = await asyncio.get_running_loop().create_server(server.protocol, LOOPBACK, 0)
+    served = Served(server, listening.sockets[0].getsockname(), listening)
+    async with client(served) as peer:
+        peer.send(GET)
+        await wait_until(lambda: server.engine.tasks)
+        listening.close()
+        await server.drain(0.2)
+        assert cancelled.is_set()
+        await peer.rest()
+
+
+# ---- figures and the access log
+
+
+async def test_figures_count_what_is_answered():
+    async def application(scope, receive, send):
+        await send(start(int(scope["path"][1:])))
+        await send(body(b"hello"))
+
+    async with serving(application) as served, client(served) as peer:
+        for status in (200, 204, 302, 404, 503):
+            peer.send(GET.replace(b"/", b"/%d" % status, 1))
+            await peer.answer()
+        peer.send(b"nonsense\r\n\r\n")
+        await peer.answer()
+        engine = served.server.engine
+        assert engine.request_count == 5
+        assert engine.active_count == 0
+        assert engine.answer_counts == {"2xx": 2, "3xx": 1, "4xx": 2, "5xx": 1}
+
+
+async def test_the_access_log_has_a_line_for_every_request_once():
+    records = []
+
+    async def application(scope, receive, send):
+        if scope["path"] == "/wait":
+            await receive()
+            await receive()
+            return
+        await hello(scope, receive, send)
+
+    async with serving(application, access_log=records.append) as served:
+        async with client(served) as peer:
+            peer.send(GET.replace(b"/", b"/a%20b?c", 1) + b"nonsense\r\n\r\n")
+            await peer.answer()
+            await peer.answer()
+            local = peer.writer.get_extra_info("sockname")
+        async with client(served) as peer:
+            peer.send(GET.replace(b"/", b"/wait", 1))
+            await wait_until(lambda: served.server.engine.active_count)
+        await wait_until(lambda: len(records) == 3)
+    first = records[0]
+    assert first[:6] == (local, "GET", "/a%20b?c", "1.1", 200, 5)
+    assert 0 <= first.seconds < 30
+    assert [record.status for record in records] == [200, 400, 499]
+
+
+async def test_an_access_log_that_fails_harms_no_request(caplog):
+    def fail(record):
+        raise ValueError("disk full")
+
+    async with serving(hello, access_log=fail) as served, client(served) as peer:
+        for _ in range(2):
+            peer.send(GET)
+            assert (await peer.answer()).body == b"hello"
+    assert "ValueError: disk full" in caplog.text
+
+
+# ---- embedding
+
+
+async def test_serve_listens_until_it_is_cancelled():
+    listening = asyncio.get_running_loop().create_future()
+    application = Lifespan()
+    task = asyncio.create_task(serve(application, LOOPBACK, 0, listening=listening.set_result))
+    server = await listening
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(GET)
+    assert b"'shared'" in await reader.readuntil(b"}")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await reader.read() == b""
+    writer.close()
+    assert application.calls == ["lifespan.startup", "lifespan.shutdown"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"send_timeout": -1}, {"limit_field_count": 0}, {"root_path": "app"}], ids=str
+)
+def test_options_are_checked(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Options(**options)
+
+
+@pytest.mark.parametrize("table", [CONNECTION_TRANSITIONS, ANSWER_TRANSITIONS])
+def test_every_state_can_be_reached_and_left(table):
+    first = next(iter(table))
+    reached = {first}.union(*table.values())
+    assert reached == set(table)
+    ends = {name for name, followers in table.items() if not followers}
+    assert ends <= {"closed", "done", "gone"}
+
+
+async def test_an_answer_is_not_lost_among_many_connections():
+    async with serving(answering(start(), body(b"hello"))) as served:
+
+        async def one():
+            async with client(served) as peer:
+                for _ in range(5):
+                    peer.send(GET)
+                    assert (await peer.answer()).body == b"hello"
+
+        await asyncio.gather(*(one() for _ in range(50)))
