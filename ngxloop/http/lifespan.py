@@ -9,7 +9,7 @@ import asyncio
 import logging
 from typing import Any
 
-logger = logging.getLogger("ngxloop.http")
+logger: logging.Logger = logging.getLogger("ngxloop.http")
 
 MODES = ("auto", "on", "off")
 
@@ -17,7 +17,7 @@ MODES = ("auto", "on", "off")
 _RETURN_SECONDS = 0.5
 
 # From which state a lifespan may go to which others.
-TRANSITIONS = {
+TRANSITIONS: dict[str, tuple[str, ...]] = {
     "new": ("starting", "unsupported"),
     "starting": ("ready", "unsupported", "failed"),
     "ready": ("stopping", "failed"),
@@ -38,7 +38,7 @@ class Lifespan:
     def __init__(self, application: Any, mode: str) -> None:
         if mode not in MODES:
             raise ValueError(f"lifespan must be one of {', '.join(MODES)}: {mode!r}")
-        self.state_name = "new"
+        self.state_name: str = "new"
         # What the application puts there is in every request's scope; None if there is no lifespan.
         self.state: dict[str, Any] | None = None
         self._application = application

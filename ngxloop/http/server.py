@@ -47,8 +47,8 @@ class HttpServer:
         loop = asyncio.get_running_loop()
         if not isinstance(loop, Reactor):
             raise TypeError(f"ngxloop.http needs a loop of ngxloop's, not {loop!r}")
-        self.lifespan = Lifespan(application, lifespan)
-        self.engine = Engine(application, options or Options(), loop)
+        self.lifespan: Lifespan = Lifespan(application, lifespan)
+        self.engine: Engine = Engine(application, options or Options(), loop)
         self._loop = loop
 
     def protocol(self) -> asyncio.Protocol:
