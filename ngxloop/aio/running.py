@@ -102,8 +102,8 @@ class Running(LoopBase):
             old_fd = signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
         except ValueError:  # the main thread of a subinterpreter
             return None
-        if old_fd in {-1, fd}:
-            return old_fd
+        if old_fd in {-1, fd}:  # ours stays only as long as there are handlers, or the loop runs
+            return -1
         try:  # used elsewhere: by another loop with signal handlers
             signal.set_wakeup_fd(old_fd)
         except (OSError, ValueError):  # its file is closed, or the number is another file's

@@ -129,6 +129,19 @@ def test_close_removes_the_handlers(loop):
     assert signal.getsignal(signal.SIGUSR2) == signal.SIG_DFL
 
 
+def test_a_handler_that_is_removed_in_a_later_run_leaves_no_wake_up_fd(loop):
+    async def add():
+        loop.add_signal_handler(signal.SIGUSR1, loop.stop)
+
+    async def remove():
+        loop.remove_signal_handler(signal.SIGUSR1)
+
+    loop.run_until_complete(add())
+    loop.run_until_complete(remove())
+
+    assert signal.set_wakeup_fd(-1) == -1
+
+
 def test_the_wake_up_fd_of_somebody_else_is_left_in_place(loop):
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
