@@ -74,6 +74,7 @@ class Borrower:
         self._pid = os.getpid()
         self._ordinals: dict[Wanted, Iterator[int]] = defaultdict(itertools.count)
         self.shared_inodes: set[int] = set()  # of the sockets that were borrowed first
+        self.heard_inodes: set[int] = set()  # of those on which listen() was called here
         self._held: weakref.WeakKeyDictionary[socket.socket, Wanted] = weakref.WeakKeyDictionary()
         self._undecided: weakref.WeakKeyDictionary[socket.socket, Wanted] = (
             weakref.WeakKeyDictionary()
@@ -156,6 +157,8 @@ class Borrower:
         if self._may_share(sock):
             self._share_now(sock)
             _listen(sock, max(backlog or 0, self._backlog))
+            if len(self.heard_inodes) < _INODE_LIMIT:
+                self.heard_inodes.add(os.fstat(sock.fileno()).st_ino)
             self.on_listen()
         elif backlog is None:
             _listen(sock)

@@ -75,7 +75,13 @@ class _Program:
         borrower.on_listen = self._become_ready_soon
         borrower.install()
         app = self._config.app
-        self._watch = ProgramWatch(app, _ORDER_SIGNAL, borrower.shared_inodes, self._become_ready)
+        self._watch = ProgramWatch(
+            app,
+            _ORDER_SIGNAL,
+            borrower.shared_inodes,
+            borrower.heard_inodes,
+            self._become_ready,
+        )
         self._loop_watch = ForeignLoopWatch(app)
         self._loop_watch.begin()
         self._listen_to_orders()

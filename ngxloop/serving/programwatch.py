@@ -24,6 +24,7 @@ class ProgramWatch:
         app: The program, for the log.
         number: The signal at which look() is to be called; it may come for other reasons, too.
         shared: The inodes of the sockets that the master has bound, now and later.
+        heard: Those of sockets on which Python's listen() was called.
         serves: Called once a listening socket is found.
     """
 
@@ -32,11 +33,13 @@ class ProgramWatch:
         app: str,
         number: signal.Signals,
         shared: Collection[int],
+        heard: Collection[int],
         serves: Callable[[], object],
     ) -> None:
         self._app = app
         self._number = number
         self._shared = shared
+        self._heard = heard
         self._serves = serves
         self._known: Collection[int] = ()
         self._interval = FIRST_LOOK_SECONDS
@@ -69,7 +72,7 @@ class ProgramWatch:
         if self._due is None or time.monotonic() < self._due:
             return
         self._due = None  # an order may come while we look
-        found = find_listener(self._shared, self._known)
+        found = find_listener(self._shared, self._heard, self._known)
         if found is None:
             self._arm(next_interval(self._interval))
             return

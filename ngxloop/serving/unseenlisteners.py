@@ -30,11 +30,15 @@ class UnseenListener:
     is_shared: bool
 
 
-def find_listener(shared: Collection[int], known: Collection[int]) -> UnseenListener | None:
+def find_listener(
+    shared: Collection[int], heard: Collection[int], known: Collection[int]
+) -> UnseenListener | None:
     """Return how the program serves, None if it is not seen to.
 
     Args:
         shared: The inodes of the sockets that the master has bound.
+        heard: Those of sockets on which Python's listen() was called in this process: it is told
+            by itself that it accepts at them.
         known: Those of listening sockets from before the program began.
     """
     borrowed: dict[int, int] = {}
@@ -44,8 +48,9 @@ def find_listener(shared: Collection[int], known: Collection[int]) -> UnseenList
         elif inode not in known:
             return UnseenListener(fd, os.getpid(), is_shared=False)
     for pid in _family() if borrowed else ():
+        told = heard if pid == os.getpid() else ()
         for inode in _watched_inodes(pid):
-            if inode in borrowed:
+            if inode in borrowed and inode not in told:
                 return UnseenListener(borrowed[inode], pid, is_shared=True)
     return None
 

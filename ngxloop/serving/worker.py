@@ -195,7 +195,8 @@ class _Worker:
         """Find out whether a program listens unseen, from time to time until it serves."""
         if self._core.state is not State.STARTING:
             return
-        found = find_listener(self._sharing.borrower.shared_inodes, known)
+        borrower = self._sharing.borrower
+        found = find_listener(borrower.shared_inodes, borrower.heard_inodes, known)
         if found is not None:
             explain(self._config.app, found)
             on_listen()

@@ -22,6 +22,20 @@ MAIN = (
     + "".join(f"    {line}\n" for line in LISTEN_IN_C.splitlines())
     + "    await asyncio.sleep(3600)\n"
 )
+BUSY = """\
+import asyncio, time
+
+async def hello(reader, writer):
+    writer.write(b"hello\\n")
+    writer.close()
+
+async def main():
+    server = await asyncio.start_server(hello, "{host}", {port})
+    for _ in range(3):  # until the loop watches the socket
+        await asyncio.sleep(0)
+    time.sleep(1.0)  # in which somebody looks
+    await server.serve_forever()
+"""
 CHILDREN = """\
 import uvicorn
 
@@ -73,6 +87,16 @@ def test_program_is_ready_when_a_library_in_c_listens(start, text):
     server.serving()
     assert "listens by a library of its own (fd " in server.log
     connect(address).close()
+    assert server.end() == 0
+
+
+@pytest.mark.parametrize("text", [BUSY + "\nasyncio.run(main())\n", BUSY], ids=["script", "main"])
+def test_program_that_is_looked_at_before_it_is_ready_is_not_accused(start, text):
+    server, address = start("busy", text)
+    server.serving()
+    assert " accepts for " not in server.log
+    with connect(address) as sock:
+        assert receive_line(sock) == b"hello\n"
     assert server.end() == 0
 
 
