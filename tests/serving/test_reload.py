@@ -114,7 +114,7 @@ def test_reload_leaves_a_reserve_for_workers_that_leave(serve):
             server.send(signal.SIGHUP)
             server.logged(rf"reloaded: generation {generation} |the reload waits")
         (pid,) = server.worker_pids(3)
-        assert int(receive_line(opened.enter_context(connect(server.address)))) == pid
+        opened.enter_context(connection_to(server, pid))
         os.kill(pid, signal.SIGTERM)
         server.logged(r"worker 3\.0 ready")
         assert "is stopped" not in server.log
