@@ -1,4 +1,4 @@
-"""Import every compiled module, and what those import, so that a frozen program contains them.
+"""Import the compiled modules of the loop, and what those import, so that a frozen program contains them.
 
 Tools that freeze a program (PyInstaller, Nuitka, cx_Freeze) find modules by reading Python code.
 What only compiled modules import is invisible to them. tests/test_layers.py keeps the list
@@ -13,8 +13,6 @@ import _thread
 import asyncio
 import collections
 import functools
-import http
-import inspect
 import logging
 import operator
 import os
@@ -61,28 +59,6 @@ import ngxloop.core.timers
 import ngxloop.core.waiting
 import ngxloop.core.waker
 import ngxloop.core.watch
-import ngxloop.http.answer
-import ngxloop.http.answerhead
-import ngxloop.http.awaitables
-import ngxloop.http.body
-import ngxloop.http.characters
-import ngxloop.http.closing
-import ngxloop.http.connection
-import ngxloop.http.engine
-import ngxloop.http.fieldlines
-import ngxloop.http.framing
-import ngxloop.http.headparser
-import ngxloop.http.inbound
-import ngxloop.http.lines
-import ngxloop.http.link
-import ngxloop.http.lists
-import ngxloop.http.names
-import ngxloop.http.refusals
-import ngxloop.http.request
-import ngxloop.http.requestline
-import ngxloop.http.scope
-import ngxloop.http.targets
-import ngxloop.http.unparsed
 import ngxloop.transports.connecting
 import ngxloop.transports.datagram
 import ngxloop.transports.datagram_inbox

@@ -4,6 +4,7 @@ A module imports, or cimports, only from a smaller layer, or from a module above
 table is the order of the whole package from the ground up; a new module needs a row in it.
 """
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -199,6 +200,7 @@ LAYERS: dict[int, list[str]] = {
         "http.unparsed",
         "http.closing",
         "http.connection",
+        "http.compiled",
         "http.server",
         "http",
         "aio.handles",
@@ -380,19 +382,38 @@ def test_a_package_is_empty(package):
     assert (folder / "__init__.py").read_text().count("\n") == 1
 
 
-def test_python_code_imports_every_compiled_module_and_what_those_import():
-    compiled = {module_name(path, ROOT) for path in SOURCES if path.suffix == ".pyx"}
+@pytest.mark.parametrize(
+    ("folders", "list_name"),
+    [(("core", "transports"), "compiled"), (("http",), "http/compiled")],
+    ids=["loop", "http"],
+)
+def test_python_code_imports_every_compiled_module_and_what_those_import(folders, list_name):
+    parts = [path for name in folders for path in (ROOT / "ngxloop" / name).glob("*.pyx")]
+    compiled = {module_name(path, ROOT) for path in parts}
     needed = compiled | {
         found.module
-        for path in SOURCES
-        if path.suffix == ".pyx"
+        for path in parts
         for found in imports(path)
-        if found.module in sys.stdlib_module_names and not found.is_cimport
+        if found.module.split(".")[0] in sys.stdlib_module_names and not found.is_cimport
     }
 
-    seen = {found.module for found in imports(ROOT / "ngxloop" / "compiled.py")}
+    seen = {found.module for found in imports(ROOT / "ngxloop" / f"{list_name}.py")}
 
     assert needed == seen
+
+
+def test_every_folder_of_compiled_modules_has_a_list():
+    assert {path.parent.name for path in SOURCES if path.suffix == ".pyx"} == {
+        *("core", "transports", "http")
+    }
+
+
+def test_a_loop_imports_no_http_server():
+    program = "import sys, ngxloop.cli, ngxloop.prefork; print('ngxloop.http' in sys.modules)"
+    output = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert output == "False\n"
 
 
 def test_the_core_knows_no_asyncio():

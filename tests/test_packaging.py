@@ -90,7 +90,7 @@ def mapped():
         return {line.split(maxsplit=5)[5].strip() for line in maps if "/" in line}
 
 before = mapped()
-import ngxloop.compiled
+import ngxloop.compiled, ngxloop.http.compiled
 print(*sorted(path for path in mapped() - before if ".so" in path), sep="\\n")
 """
 

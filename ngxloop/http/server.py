@@ -7,6 +7,7 @@ import ssl as ssl_module
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import ngxloop.http.compiled  # noqa: F401  for tools that freeze programs
 from ngxloop.core.reactor import Reactor
 from ngxloop.http.connection import HttpConnection
 from ngxloop.http.engine import Engine

@@ -19,6 +19,7 @@ PACKAGE = Path(ngxloop.__file__).parent
 HARMLESS = {
     *("memchr", "memcmp", "memcpy", "memmove", "memset", "strlen", "strrchr"),
     *("in6addr_loopback", "inet_ntop", "inet_pton", "clock_gettime", "getpid", "munmap"),
+    *("snprintf", "time"),
     "ceil",  # of libm: some compilers have an instruction for it
 }
 

@@ -1,0 +1,37 @@
+"""Import the compiled modules of the HTTP server, and what those import; see ngxloop/compiled.py."""
+
+# ruff: noqa: F401
+# mypy: disable-error-code="import-not-found"
+# pyright: reportMissingImports=false
+
+import asyncio
+import collections.abc
+import email.utils
+import http
+import inspect
+import logging
+import sys
+import urllib.parse
+
+import ngxloop.http.answer
+import ngxloop.http.answerhead
+import ngxloop.http.awaitables
+import ngxloop.http.body
+import ngxloop.http.characters
+import ngxloop.http.closing
+import ngxloop.http.connection
+import ngxloop.http.engine
+import ngxloop.http.fieldlines
+import ngxloop.http.framing
+import ngxloop.http.headparser
+import ngxloop.http.inbound
+import ngxloop.http.lines
+import ngxloop.http.link
+import ngxloop.http.lists
+import ngxloop.http.names
+import ngxloop.http.refusals
+import ngxloop.http.request
+import ngxloop.http.requestline
+import ngxloop.http.scope
+import ngxloop.http.targets
+import ngxloop.http.unparsed
