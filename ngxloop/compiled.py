@@ -1,4 +1,4 @@
-"""Import the compiled modules of the loop, and what those import, so that a frozen program contains them.
+"""Import the loop's compiled modules, and what those import: a frozen program contains them.
 
 Tools that freeze a program (PyInstaller, Nuitka, cx_Freeze) find modules by reading Python code.
 What only compiled modules import is invisible to them. tests/test_layers.py keeps the list

@@ -1,4 +1,4 @@
-"""Import the compiled modules of the HTTP server, and what those import; see ngxloop/compiled.py."""
+"""Import the HTTP server's compiled modules, and what those import; see ngxloop/compiled.py."""
 
 # ruff: noqa: F401
 # mypy: disable-error-code="import-not-found"
