@@ -31,7 +31,7 @@ test: ## run the whole test suite, in two processes
 
 asan: ## run tests with AddressSanitizer and UBSan (ARGS: which, as for test; in build/asan)
 	@scripts/with asan python -m tests.sanitizers.check
-	@scripts/with asan python -m pytest $(or $(ARGS),$(COMPILED_TESTS))
+	@scripts/with asan python -m pytest --capture=sys $(or $(ARGS),$(COMPILED_TESTS))
 
 debug: ## run tests with unoptimised modules and all checks (ARGS: which; in build/debug)
 	@scripts/with debug python -m pytest $(or $(ARGS),$(COMPILED_TESTS))

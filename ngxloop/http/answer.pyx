@@ -237,7 +237,8 @@ cdef class Answer(Inbound):
         cdef list pieces
         if size + head.size <= JOINED_BYTES:
             head_add(head, PyBytes_AS_STRING(body), size)
-            head_add(head, suffix, suffix_size)
+            if suffix_size:
+                head_add(head, suffix, suffix_size)
             if head.size:
                 self.link.write(head.memory, head.size)
         else:
