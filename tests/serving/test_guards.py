@@ -227,20 +227,17 @@ CASES = {
         reload_slowly, reload_is_rejected, ("--preload", "--start-timeout", "1"), repeats=True
     ),
     N.HEALTH_CHECK: Case(wait, goes_on, ("--hang-timeout", "0.5"), repeats=True),
-    N.HANG_VERDICT: Case(block, replaced, ("--hang-timeout", "0.5")),
-    N.SUCCESSOR_RETRY: Case(break_application, successor_serves, RECYCLING, repeats=True),
     N.UNSERVED_CHECK: Case(send(signal.SIGHUP), goes_on),
     N.WATCHDOG: Case(wait, is_fed, repeats=True),
-    N.DRAIN_DELAY: Case(
-        send(signal.SIGTERM), ends, ("--drain-delay", "0.2"), repeats=True, has_ended=True
-    ),
     N.TURN: Case(wait, goes_on_and_ends, repeats=True, has_ended=True),
     N.POLL: Case(wait, goes_on_and_ends, repeats=True, has_ended=True),
     N.ORDER: Case(send(signal.SIGHUP), reloads_when_asked_again),
+    N.DECISION: Case(kill_worker, replaced, repeats=True, burst=100),
     N.DEADLINE: Case(reload_slowly, reload_is_rejected, ("--start-timeout", "1"), repeats=True),
     N.REAPING: Case(kill_worker, replaced, repeats=True),
     N.SPAWNING: Case(kill_worker, replaced),
     N.RELOAD: Case(send(signal.SIGHUP), reload_is_rejected),
+    N.LOGGING: Case(kill_worker, replaced),
     N.SERVING_STEP: Case(send(signal.SIGHUP), reloads),
     N.WORKER_STEP: Case(send(signal.SIGHUP), reloads),
     N.LOST_MESSAGE: Case(send_message, stays),

@@ -1,4 +1,4 @@
-"""The master before us and the master after us: who may upgrade, and what gives way to whom.
+"""The master before us and the master after us: who may upgrade, and what has its name taken.
 
 Files that have a name (pid file, control socket) are renamed for the time in which two masters run,
 and named back if the new one is gone. The status page is answered by the old master until the new
@@ -7,15 +7,15 @@ removed by the one that remains only.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ngxloop import leader
-from ngxloop.serving.crew import Crew
+from ngxloop.serving.fleet import events
+from ngxloop.serving.fleet.processes import Processes
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.inheritance import BIND, LEADER, Heirloom, Predecessor
 from ngxloop.serving.listeners import Listeners
-from ngxloop.serving.logs import log
 from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.upgrade import Upgrade
 
@@ -30,27 +30,21 @@ class GivesWay(Protocol):
         """Have the old name again."""
 
 
-class Owner(Protocol):
-    """Who is told about the new master."""
-
-    def successor_ready(self, pid: int) -> None:
-        """It serves."""
-
-    def successor_gone(self, pid: int) -> None:
-        """It has ended; what gave way is taken back."""
-
-
-class Succession:
+class Handover:
     """What this master is to others."""
 
     def __init__(
-        self, owner: Owner, crew: Crew, poller: Poller, predecessor: Predecessor | None
+        self,
+        tell: Callable[[events.Event], None],
+        processes: Processes,
+        poller: Poller,
+        predecessor: Predecessor | None,
     ) -> None:
-        self._owner = owner
-        self._crew = crew
+        self._tell = tell
+        self._processes = processes
         self._poller = poller
         self._predecessor = predecessor
-        self._upgrade = Upgrade(self, crew, poller)
+        self._upgrade = Upgrade(tell, processes, poller)
         self._ways: list[GivesWay] = []
         self._late_ways: list[GivesWay] = []
 
@@ -93,8 +87,8 @@ class Succession:
             return "process 1 of a container takes the container with it; replace the container"
         return self._upgrade.problem()
 
-    def start(self, listeners: Listeners, others: Sequence[Heirloom]) -> str:
-        """Start a new master; return why that was impossible, if it was.
+    def start(self, listeners: Listeners, others: Sequence[Heirloom]) -> None:
+        """Start a new master, and tell whether that was possible.
 
         Args:
             listeners: What it goes on with: the sockets of --bind,
@@ -105,19 +99,27 @@ class Succession:
         try:
             for way in self._ways:
                 way.give_way()
-            kept = self._crew.keepers.leave()
+            kept = self._processes.keepers.leave()
             self._upgrade.start([*bound, *kept, seat, *others])
         except OSError as error:
-            self._take_back()
-            return f"cannot start the new master: {error}"
+            self.restore_names()
+            self._tell(events.NewMasterFailed(f"cannot start the new master: {error}"))
+            return
         finally:
-            self._crew.keepers.close_handovers()
-        return ""
+            self._processes.keepers.close_handovers()
+        self._tell(events.NewMasterStarted(self.successor_pid))
 
-    def give_up(self) -> None:
-        """Take the names back, if no new master was started."""
-        if not self.successor_pid:
-            self._take_back()
+    def restore_names(self) -> None:
+        """Have all names again; one that fails is logged, and keeps no other from coming back."""
+        for way in self._ways:
+            self._poller.call(Handler(HandlerName.SERVING_STEP, way.take_back))
+        self.set_answering(True)
+
+    def set_answering(self, is_answering: bool) -> None:
+        """Answer for the service, or let the new master do it."""
+        for way in self._late_ways:
+            act = way.take_back if is_answering else way.give_way
+            self._poller.call(Handler(HandlerName.SERVING_STEP, act))
 
     def tell_ready(self) -> None:
         """We serve: let the master before us know."""
@@ -140,24 +142,3 @@ class Succession:
         self._upgrade.close_in_worker()
         if self._predecessor is not None:
             self._predecessor.forget()
-
-    def successor_ready(self, pid: int) -> None:
-        """Tell the owner; see upgrade.Owner."""
-        log.info("the new master (process %d) serves; QUIT ends this one, or that one", pid)
-        for way in self._late_ways:
-            self._poller.call(Handler(HandlerName.SERVING_STEP, way.give_way))
-        self._owner.successor_ready(pid)
-
-    def successor_ending(self, pid: int) -> None:
-        """Answer for the service again; see upgrade.Owner."""
-        self._take_back(self._late_ways)
-
-    def successor_gone(self, pid: int) -> None:
-        """Be alone again; see upgrade.Owner."""
-        self._take_back()
-        self._owner.successor_gone(pid)
-
-    def _take_back(self, ways: Sequence[GivesWay] | None = None) -> None:
-        """Have all names again; one that fails is logged, and keeps no other from coming back."""
-        for way in [*self._ways, *self._late_ways] if ways is None else ways:
-            self._poller.call(Handler(HandlerName.SERVING_STEP, way.take_back))
