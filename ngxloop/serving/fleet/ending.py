@@ -1,9 +1,9 @@
 """The end of serving: the workers drain, after a delay if one was asked for, or stop at once."""
 
-from ngxloop.serving.fleet import requests, workers
-from ngxloop.serving.fleet.actions import CloseListeners, CloseZygotes, Notice, Notify
+from ngxloop.serving.fleet import generations, requests, workers
+from ngxloop.serving.fleet.actions import CloseZygotes, Notice, Notify
 from ngxloop.serving.fleet.decision import Decision
-from ngxloop.serving.fleet.phases import Change, Phase
+from ngxloop.serving.fleet.phases import Change
 from ngxloop.serving.options.values import MAX_SECONDS
 from ngxloop.serving.timing import REPEAT_SECONDS
 
@@ -63,9 +63,7 @@ def _end(decision: Decision, seconds: float | None = None) -> None:
     if fleet.is_leaving:
         return
     decision.act(CloseZygotes())
-    decision.act(CloseListeners(fleet.listening))
-    if fleet.coming is not None and fleet.phase is not Phase.STARTING:
-        decision.act(CloseListeners(fleet.coming.number))
+    generations.close_all_listeners(decision)
     for worker in fleet.workers:
         workers.retire(decision, worker, seconds, is_last=not fleet.is_shared)
     requests.answer_all(decision)

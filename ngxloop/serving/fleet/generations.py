@@ -90,8 +90,12 @@ def start_wanted_reload(decision: Decision) -> None:
 
 def prepared(decision: Decision, number: int, settings: Settings, count: int) -> None:
     """The configuration of the coming generation is read."""
-    coming = decision.fleet.coming
+    fleet, coming = decision.fleet, decision.fleet.coming
     if coming is None or coming.number != number or coming.stage is not Stage.PREPARING:
+        return
+    if fleet.is_leaving:  # told to end meanwhile, when nothing was open yet; see close_all_listeners
+        fleet.coming = None
+        decision.act(CloseListeners(number))
         return
     coming.settings = settings
     decision.info("reloading: generation %d starts", number)
@@ -106,8 +110,9 @@ def refused(decision: Decision, number: int, error: StartError) -> None:
         return
     if fleet.coming.stage is Stage.PREPARING:
         fleet.coming = None
-        _report_failed_reload(decision, error)
-    else:
+        if not fleet.is_leaving:
+            _report_failed_reload(decision, error)
+    elif not fleet.is_leaving:
         reject(decision, fleet.coming, error)
 
 
@@ -232,7 +237,7 @@ def dismiss_all(decision: Decision, generation: Generation) -> None:
 def close_unused_listeners(decision: Decision) -> None:
     """Close sockets that were removed from the configuration, once nobody accepts on them."""
     fleet = decision.fleet
-    if not fleet.retired or fleet.is_leaving:  # at the end all are closed already
+    if not fleet.retired:
         return
     coming = {fleet.coming.number} if fleet.coming is not None else set()
     kept = frozenset({fleet.listening} | coming)
@@ -241,6 +246,17 @@ def close_unused_listeners(decision: Decision) -> None:
         fleet.retired = tuple(batch for batch in fleet.retired if batch not in unused)
         for batch in unused:
             decision.act(CloseListeners(batch.number, kept))
+
+
+def close_all_listeners(decision: Decision) -> None:
+    """Close every socket at the end; the workers that still accept have them, too."""
+    fleet = decision.fleet
+    open_batches = {fleet.listening, *(batch.number for batch in fleet.retired)}
+    if fleet.coming is not None and fleet.coming.stage is not Stage.PREPARING:
+        open_batches.add(fleet.coming.number)  # else prepared() closes them
+    fleet.retired = ()
+    for number in sorted(open_batches, reverse=True):
+        decision.act(CloseListeners(number))
 
 
 def _is_used(fleet: Fleet, batch: Batch) -> bool:

@@ -169,6 +169,8 @@ class Invariants:
         check(not self.world.requests, "a request is not answered")
         check(not self.world.zygotes, "a zygote is left")
         check(len(fleet.free_slots) == 4 * fleet.most, "a slot is lost")
+        unanswered = {fleet.coming.number} if fleet.coming is not None else set()
+        check(self.world.open <= unanswered, "sockets are left open at the end")
 
     def check_calm(self):
         """When nothing goes wrong any more, all that was wanted is there."""
