@@ -48,9 +48,9 @@ PHASES: dict[tuple[Phase, Change], Phase] = {
 }
 
 # Told to end: nothing is begun any more.
-ENDING = frozenset({Phase.DELAYING, Phase.DRAINING, Phase.STOPPING, Phase.OVER})
+ENDING = (Phase.DELAYING, Phase.DRAINING, Phase.STOPPING, Phase.OVER)
 # No worker is to accept any more.
-LEAVING = ENDING - {Phase.DELAYING}
+LEAVING = (Phase.DRAINING, Phase.STOPPING, Phase.OVER)
 
 
 class Stage(enum.Enum):

@@ -13,7 +13,8 @@ LOSSES = (
     *ORDERS,
     *(events.Exited, events.SpawnFailed, events.Draining, events.Malformed, events.ActionFailed),
 )
-_LIVE = {State.STARTING, State.READY, State.DRAINING, State.STOPPING}
+_FILLED = (Stage.FILLING, Stage.SERVING)
+_LIVE = (State.STARTING, State.READY, State.DRAINING, State.STOPPING)
 
 
 def serving_ids(fleet):
@@ -100,40 +101,41 @@ class Invariants:
             check(len(self.before - after) == 0, "a worker is lost by a look at it")
         if fleet.serving is self.generation:
             wanted = min(len(self.before), fleet.count)
-            check(len(after) >= wanted, f"{len(after)} of {len(self.before)} serve")
+            check(len(after) >= wanted, "workers that served do not any more")
 
     def check_records(self):
         fleet, world = self.machine.fleet, self.world
-        live = fleet.live
+        live, workers = fleet.live, fleet.workers
         slots = {name.slot for name in live}
         check(len(slots) == len(live), "two workers have one slot")
-        check(not slots & fleet.free_slots, "a slot is free and taken")
+        check(slots.isdisjoint(fleet.free_slots), "a slot is free and taken")
         check(len(slots) + len(fleet.free_slots) == 4 * fleet.most, "a slot is lost")
         check(world.processes.keys() <= live.keys(), "a process is forgotten")
-        workers = fleet.workers
-        found = {worker.id for worker in workers if worker.id is not None}
-        check(found == live.keys(), "a worker has no place")
         check(len(workers) == len(set(workers)), "a worker has two places")
-        check(all(one.id is not None for one in fleet.leaving), "a worker leaves that is gone")
+        for worker in fleet.leaving:
+            check(worker.id is not None, "a worker leaves that is gone")
         if fleet.serving is not None and fleet.coming is None:
             check(len(fleet.serving.workers) == fleet.count, "the number of workers is wrong")
-        longest = world.now + LONGEST
+        longest, found = world.now + LONGEST, 0
         for worker in workers:
-            self._check_worker(worker, longest)
+            if worker.id is not None:
+                found += 1
+                check(live.get(worker.id) is worker, "a worker is not known by its name")
+                self._check_process(worker)
+            elif worker.state is State.BACKOFF and worker.deadline is not None:
+                check(worker.deadline <= longest, "a back-off is too long")
+            if worker.replace_at is not None:
+                check(worker.replace_at <= longest, "a pause is too long")
+        check(found == len(live), "a worker has no place")
 
-    def _check_worker(self, worker, longest):
+    def _check_process(self, worker):
         state, deadline = worker.state, worker.deadline
-        if worker.id is not None:
-            check(state in _LIVE, "a process in a state that has none")
-            if state is State.READY:
-                check(worker.id in self.ready, "a worker serves that has not said so")
-                check(deadline is None or worker.is_killed, "a worker serves, and is to be ended")
-            else:
-                check(deadline is not None, "a worker that does not serve may stay for ever")
-        elif state is State.BACKOFF and deadline is not None:
-            check(deadline <= longest, "a back-off is too long")
-        if worker.replace_at is not None:
-            check(worker.replace_at <= longest, "a pause is too long")
+        check(state in _LIVE, "a process in a state that has none")
+        if state is State.READY:
+            check(worker.id in self.ready, "a worker serves that has not said so")
+            check(deadline is None or worker.is_killed, "a worker serves, and is to be ended")
+        else:
+            check(deadline is not None, "a worker that does not serve may stay for ever")
 
     def check_filled(self):
         """Every place of a generation has a process, or waits for one."""
@@ -141,7 +143,7 @@ class Invariants:
         if fleet.is_leaving:
             return
         for generation in (fleet.serving, fleet.coming):
-            if generation is not None and generation.stage in {Stage.FILLING, Stage.SERVING}:
+            if generation is not None and generation.stage in _FILLED:
                 for worker in generation.workers:
                     if worker.id is None:
                         check(worker.state is State.BACKOFF, "a place has no process")
