@@ -28,7 +28,7 @@ class Audit:
         self._poller = poller
         self._seen = 0  # failures that were followed by an audit
         self._checks: tuple[Callable[[], None], ...] = (
-            processes.reap,
+            processes.reaper.reap,
             self._end_strangers,
             self._find_lost,
             self._settle,

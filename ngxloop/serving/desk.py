@@ -68,8 +68,7 @@ class OrderDesk:
     def _give(self, order: Order | int, answered: Answered | None) -> None:
         if order is Order.REST and _is_on_terminal():
             return  # it sends the signal whenever its size changes
-        if self._executor.machine.fleet.has_old_master and not self._handover.predecessor_pid:
-            self._executor.tell(events.OldMasterGone())
+        self._handover.look_for_predecessor()  # its end may be in the same batch of the poller
         event = self._event(order) if isinstance(order, Order) else events.Scale(count=order)
         if answered is None:
             self._executor.tell(event)

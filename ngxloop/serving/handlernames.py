@@ -26,6 +26,7 @@ class HandlerName(enum.StrEnum):
     CONTROL_LISTENER = "control listener"
     CONTROL_SESSION = "control session"
     NEW_MASTER = "new master"
+    OLD_MASTER = "old master"
     # Alarms
     STATUS_PROCESS = "status process"
     STATUS_REPORT = "status report"
@@ -75,6 +76,7 @@ REMEDIES: Mapping[HandlerName, str] = {
     HandlerName.CONTROL_LISTENER: _PAUSED,
     HandlerName.CONTROL_SESSION: _CLOSED,
     HandlerName.NEW_MASTER: "the new master is ended",
+    HandlerName.OLD_MASTER: _PAUSED,
     HandlerName.ACCEPT_PAUSE: _PAUSED,
     HandlerName.ACCEPT_WATCH: _PAUSED,
     HandlerName.SESSION_TIMEOUT: _CLOSED,

@@ -19,6 +19,8 @@ from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.upgrade import Upgrade
 
+_LOOK_SECONDS = 0.5  # between two looks at the old master, if the kernel does not tell
+
 
 class GivesWay(Protocol):
     """What has a name that the new master needs."""
@@ -44,6 +46,8 @@ class Handover:
         self._processes = processes
         self._poller = poller
         self._predecessor = predecessor
+        self._end_fd = -1  # a pidfd of the master before us
+        self._is_end_told = False
         self._upgrade = Upgrade(tell, processes, poller)
         self._ways: list[GivesWay] = []
         self._late_ways: list[GivesWay] = []
@@ -121,6 +125,29 @@ class Handover:
             act = way.take_back if is_answering else way.give_way
             self._poller.call(Handler(HandlerName.SERVING_STEP, act))
 
+    def watch_predecessor(self) -> None:
+        """Tell the machine when the master before us has ended."""
+        if self._predecessor is None:
+            return
+        try:
+            self._end_fd = os.pidfd_open(self._predecessor.pid)
+            handler = Handler(HandlerName.OLD_MASTER, self.look_for_predecessor)
+            self._poller.add(self._end_fd, handler)
+        except OSError:  # it has ended, or no descriptor is free
+            self._close_end_fd()
+        self.look_for_predecessor()
+        if self._end_fd < 0 and not self._is_end_told:
+            again = Handler(HandlerName.OLD_MASTER, self.watch_predecessor)
+            self._poller.call_later(_LOOK_SECONDS, again)
+
+    def look_for_predecessor(self) -> None:
+        """Tell the machine, once, if the master before us has ended."""
+        if self._predecessor is None or self._is_end_told or self._predecessor.is_alive:
+            return
+        self._is_end_told = True
+        self._close_end_fd()
+        self._tell(events.OldMasterGone())
+
     def tell_ready(self) -> None:
         """We serve: let the master before us know."""
         if self._predecessor is not None:
@@ -134,11 +161,20 @@ class Handover:
     def close(self) -> None:
         """Give back descriptors; nobody is ended."""
         self._upgrade.close()
+        self._close_end_fd()
         if self._predecessor is not None:
             self._predecessor.forget()
 
     def close_in_worker(self) -> None:
         """Close a worker's copies."""
         self._upgrade.close_in_worker()
+        if self._end_fd >= 0:
+            os.close(self._end_fd)
         if self._predecessor is not None:
             self._predecessor.forget()
+
+    def _close_end_fd(self) -> None:
+        if self._end_fd >= 0:
+            self._poller.remove(self._end_fd)
+            os.close(self._end_fd)
+            self._end_fd = -1

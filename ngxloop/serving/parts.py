@@ -116,8 +116,9 @@ class Parts:
             actions.Fail: self._fail,
         }
         self.executor.connect(self.processes, {**duties.table, **own})
+        self.handover.watch_predecessor()
         audit = Audit(self.executor, self.processes, self._poller)
-        reap, obey = self.processes.reap, self.desk.obey
+        reap, obey = self.processes.reaper.reap, self.desk.obey
         return Turn(self._poller, self._signals, self.executor, audit, self.find_order, obey, reap)
 
     def start_watcher(self, opened: contextlib.ExitStack) -> None:
@@ -132,7 +133,7 @@ class Parts:
 
         watcher = Watcher(self.config.watched, self.config, self.processes.forget_in_child, gone)
         opened.callback(watcher.close)
-        self.processes.adopt(watcher.pid, watcher.ended)
+        self.processes.reaper.adopt(watcher.pid, watcher.ended)
 
     def find_order(self, number: signal.Signals) -> Order | None:
         """Return what a signal orders."""

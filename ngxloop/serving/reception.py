@@ -9,7 +9,6 @@ from ngxloop.serving.config import Config
 from ngxloop.serving.control import Command, CommandError, Control
 from ngxloop.serving.fleet.actions import Notice
 from ngxloop.serving.fleet.processes import Processes
-from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.handover import Handover
 from ngxloop.serving.inheritance import STATUS, Heirloom, Predecessor
 from ngxloop.serving.listeners import Listeners
@@ -17,12 +16,11 @@ from ngxloop.serving.logs import log
 from ngxloop.serving.notify import Notifier
 from ngxloop.serving.orders import Order
 from ngxloop.serving.plaintext import one_line
-from ngxloop.serving.poller import Handler, Poller
+from ngxloop.serving.poller import Poller
 from ngxloop.serving.status import Status
 from ngxloop.serving.statusservice import StatusService
 from ngxloop.serving.titles import set_title
 
-_PREDECESSOR_SECONDS = 0.5  # how often a new master looks whether the one before it is there
 Obey = Callable[[Order | int, Callable[[str], object]], None]
 
 
@@ -44,7 +42,6 @@ class Reception:
         self._opened = contextlib.ExitStack()  # one that cannot be closed keeps no other open
         self._worker_closers: list[Callable[[], None]] = []
         self._page: StatusService | None = None
-        self._is_answering = False  # the page is ours, not that of the master before us
         self._processes = processes
         self._config = config
         self._notifier = Notifier(os.environ, is_heir=predecessor is not None)
@@ -133,19 +130,8 @@ class Reception:
 
     def _answer(self) -> None:
         """Answer the status page."""
-        self._is_answering = True
         if self._page is not None and not self._status.is_ending:
             self._page.take_back()
-
-    def _wait_for_predecessor(self) -> None:
-        """Answer if the master before us ends before we serve."""
-        if self._is_answering:
-            return
-        if self._handover.predecessor_pid:
-            again = Handler(HandlerName.SERVING_STEP, self._wait_for_predecessor)
-            self._poller.call_later(_PREDECESSOR_SECONDS, again)
-        else:
-            self._answer()
 
     def _summary(self) -> str:
         snapshot = self._status.snapshot()
@@ -154,7 +140,7 @@ class Reception:
 
     def _open_page(self, predecessor: Predecessor | None) -> None:
         known = predecessor.listeners(STATUS) if predecessor else Listeners()
-        board, adopt = self._processes.board, self._processes.adopt
+        board, adopt = self._processes.board, self._processes.reaper.adopt
         self._page = page = StatusService(
             self._config, self._poller, self._status, board, adopt, known
         )
@@ -164,7 +150,6 @@ class Reception:
         self._handover.add(page, is_late=True)
         if self._handover.predecessor_pid:  # it answers until we serve
             page.give_way()
-            self._wait_for_predecessor()
         for found in page.describe():
             log.info("status on %s", found)
         page.start()

@@ -26,5 +26,11 @@ REPEAT_SECONDS = 0.5
 DUMP_SECONDS = 2.0
 # The time between two reloads for listeners that a worker has shut down.
 RELISTEN_SECONDS = 10.0
+# A worker that does not read its channel, which is full, is told after this long again to open its
+# log files.
+REOPEN_SECONDS = 1.0
+# How long a master without workers waits before it tries a failed reload again, doubled each time
+# up to BACKOFF_LIMIT_SECONDS.
+RETRY_RELOAD_SECONDS = 1.0
 # Workers live up to this part longer than --max-lifetime says, so that not all leave together.
 LIFETIME_SPREAD = 0.1

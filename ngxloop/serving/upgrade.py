@@ -81,7 +81,7 @@ class Upgrade:
             raise
         finally:
             os.close(theirs)
-        self._processes.adopt(self._process.pid, self._end)
+        self._processes.reaper.adopt(self._process.pid, self._end)
         handler = Handler(HandlerName.NEW_MASTER, self._hear, self._process.kill)
         try:
             self._poller.add(self._ready_fd, handler)

@@ -31,6 +31,7 @@ from ngxloop.serving.fleet import (
     liveness,
     machine,
     processes,
+    reaper,
     recycling,
     service,
     workerevents,
@@ -89,7 +90,8 @@ STEPS = {
     for made, names in {
         poller.Poller: ("add", "remove"),
         launcher.Launcher: ("assign", "_fork"),
-        processes.Processes: ("prepare", "send", "kill", "release", "_bury", "drop_shared"),
+        reaper.Reaper: ("_bury",),
+        processes.Processes: ("prepare", "send", "kill", "release", "drop_shared"),
         workerprocess.WorkerProcess: ("order", "send_signal"),
         messages.Messages: ("watch", "end"),
         executor.Executor: ("_handle", "_log", "_resolve"),

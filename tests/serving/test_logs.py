@@ -1,6 +1,5 @@
 """Where the launcher's lines and the log of requests go, and what they say."""
 
-import contextlib
 import json
 import os
 import pwd
@@ -191,15 +190,6 @@ def test_requests_that_the_application_logs_itself_are_not_written_twice(serve, 
 
 
 # Opened again ------------------------------------------------------------------------------------
-
-
-def error_logs(master):
-    """Return the files to which a master and its children write their errors."""
-    found = set()
-    for pid in (master, *children(master)):
-        with contextlib.suppress(FileNotFoundError):  # a keeper that is not needed ends
-            found.add(os.readlink(f"/proc/{pid}/fd/2"))
-    return found
 
 
 @pytest.mark.complaint(22)

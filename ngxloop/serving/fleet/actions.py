@@ -2,7 +2,8 @@
 
 Spawn is followed by Spawned or SpawnFailed, PrepareConfig by ReloadPrepared or ReloadRefused,
 StartZygote by ZygoteReady or ZygoteFailed, StartSuccessor by NewMasterStarted or NewMasterFailed;
-every worker that was spawned by Exited, and that by Release. Other actions have no answer.
+Send by OrderLost if the worker's channel is full and no signal means the same; every worker that
+was spawned by Exited, and that by Release. Other actions have no answer.
 """
 
 import dataclasses
@@ -49,7 +50,7 @@ class Spawn(Action):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Send(Action):
-    """Tell a worker something; by TERM if its channel is full."""
+    """Tell a worker something; a drain or a stop by TERM if its channel is full."""
 
     worker: WorkerId
     order: WorkerOrder

@@ -1,16 +1,14 @@
 """Orders to the master, but those to end; and what becomes of an upgrade."""
 
-from ngxloop.serving.fleet import ending, generations, requests
+from ngxloop.serving.fleet import ending, generations, requests, workers
 from ngxloop.serving.fleet.actions import (
     Fail,
     Notice,
     Notify,
     ReopenLogs,
     RestoreNames,
-    Send,
     SetReadiness,
     StartSuccessor,
-    WorkerOrder,
 )
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.events import (
@@ -50,11 +48,10 @@ def on_stop(decision: Decision, event: Stop) -> None:
 
 def on_reload(decision: Decision, event: Reload) -> None:
     """Want a reload."""
-    fleet = decision.fleet
-    if fleet.is_ending:
+    if decision.fleet.is_ending:
         requests.reply(decision, event.request, _ENDING)
         return
-    fleet.is_reload_wanted = True
+    generations.want_reload(decision)
     requests.await_reload(decision, event.request)
 
 
@@ -62,17 +59,17 @@ def on_reopen(decision: Decision, event: Reopen) -> None:
     """Open the log files again, here and in all workers."""
     decision.info("reopening the log files")
     decision.act(ReopenLogs())
-    for name in decision.fleet.live:
-        decision.act(Send(name, WorkerOrder.REOPEN))
+    for worker in decision.fleet.live.values():
+        workers.reopen(decision, worker)
     requests.reply(decision, event.request)
 
 
 def on_rest(decision: Decision, event: Rest) -> None:
     """Drain the workers but keep the sockets, as nginx does for an upgrade."""
-    if not decision.fleet.is_ending:
-        decision.info("resting: workers drain, the sockets stay open; HUP starts workers again")
-        generations.rest(decision)
-    requests.reply(decision, event.request)
+    problem = _ENDING if decision.fleet.is_ending else generations.rest(decision)
+    if problem:
+        decision.warn("not resting: %s", problem)
+    requests.reply(decision, event.request, problem)
 
 
 def on_scale(decision: Decision, event: Scale) -> None:
@@ -169,12 +166,16 @@ def on_new_master_gone(decision: Decision, event: NewMasterGone) -> None:
     decision.error("%s", line)
     requests.answer_upgrades(decision, line)
     if fleet.phase is Phase.RESTING:
-        fleet.is_reload_wanted = True
+        generations.want_reload(decision)
 
 
 def on_old_master_gone(decision: Decision, event: OldMasterGone) -> None:
-    """Be the only one that uses the sockets."""
-    decision.fleet.has_old_master = False
+    """Be the only one that uses the sockets; it cannot answer for the service any more."""
+    fleet = decision.fleet
+    if fleet.has_old_master:
+        fleet.has_old_master = False
+        if fleet.phase is Phase.STARTING:
+            decision.act(SetReadiness(True))
 
 
 def on_watcher_gone(decision: Decision, event: WatcherGone) -> None:

@@ -1,6 +1,6 @@
 """The end of serving: the workers drain, after a delay if one was asked for, or stop at once."""
 
-from ngxloop.serving.fleet import generations, requests, workers
+from ngxloop.serving.fleet import requests, sockets, workers
 from ngxloop.serving.fleet.actions import CloseZygotes, Notice, Notify
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.phases import Change
@@ -59,11 +59,11 @@ def _begin(decision: Decision) -> None:
 def _end(decision: Decision, seconds: float | None = None) -> None:
     """Have no listener any more, and no worker that stays."""
     fleet = decision.fleet
-    fleet.drain_at = None
+    fleet.drain_at = fleet.retry_at = None
     if fleet.is_leaving:
         return
     decision.act(CloseZygotes())
-    generations.close_all_listeners(decision)
+    sockets.close_all(decision)
     for worker in fleet.workers:
         workers.retire(decision, worker, seconds, is_last=not fleet.is_shared)
     requests.answer_all(decision)

@@ -7,7 +7,7 @@ Reply.
 import dataclasses
 
 from ngxloop.serving.errors import StartError
-from ngxloop.serving.fleet.actions import Action
+from ngxloop.serving.fleet.actions import Action, WorkerOrder
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.settings import Settings
 
@@ -75,6 +75,13 @@ class RssExceeded(WorkerEvent):
 
     size: float
     limit: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OrderLost(WorkerEvent):
+    """It does not read its channel, which is full: it did not get an order."""
+
+    order: WorkerOrder
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

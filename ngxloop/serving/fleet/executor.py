@@ -25,6 +25,7 @@ from ngxloop.serving.poller import Handler, Poller, retry_delay
 
 Do = Callable[[Any], object]
 MOST_REQUESTS = 1000  # that wait; a client can give an order and be gone
+MOST_KEPT = 1000  # events that could not be handled; the audit finds the ends of processes again
 # They come again by themselves.
 _REPEATED = (*(events.Tick, events.Beat, events.RssExceeded, events.ListenersClosed),)
 _NAMES = {
@@ -81,8 +82,8 @@ class Executor:
             actions.DumpStacks: processes.dump_stacks,
             actions.Release: processes.release,
             actions.DropShared: processes.drop_shared,
-            actions.StartZygote: processes.start_zygote,
-            actions.CloseZygotes: processes.close_zygotes,
+            actions.StartZygote: processes.loader.start,
+            actions.CloseZygotes: processes.loader.close,
             **others,
         }
 
@@ -138,7 +139,9 @@ class Executor:
             self._do(action)
 
     def _keep(self, event: events.Event) -> None:
-        if not isinstance(event, _REPEATED):
+        if len(self._kept) >= MOST_KEPT:
+            self._drop(event)
+        elif not isinstance(event, _REPEATED):
             self._kept.append(event)
         self._failure_count += 1
         seconds = retry_delay(self._failure_count)
@@ -146,6 +149,11 @@ class Executor:
         if not self._is_alarm_set:
             self._poller.call_later(seconds, Handler(HandlerName.DECISION, self._tell_again))
             self._is_alarm_set = True
+
+    def _drop(self, event: events.Event) -> None:
+        """Answer an order that is not kept."""
+        if isinstance(event, events.Order):
+            self._reply(actions.Reply(event.request, "it failed; see the log of the master"))
 
     def _tell_again(self) -> None:
         self._is_alarm_set = False

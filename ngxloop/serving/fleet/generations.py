@@ -1,12 +1,13 @@
-"""Generations of workers: which one serves, which comes, whose sockets are closed.
+"""Generations of workers: which one serves, which comes, which ones leave.
 
 the first generation fails to start   the master ends
 a later one fails to start            it is taken back, the one before goes on serving
+one that fails while none serves      it is tried again, later each time
 all of it is ready                    the one before is drained
 """
 
 from ngxloop.serving.errors import StartError
-from ngxloop.serving.fleet import recycling, requests
+from ngxloop.serving.fleet import recycling, requests, sockets
 from ngxloop.serving.fleet.actions import (
     CallHook,
     CloseListeners,
@@ -18,13 +19,13 @@ from ngxloop.serving.fleet.actions import (
     PrepareWorkers,
     Report,
     Serve,
-    SpreadReuseport,
     StartZygote,
 )
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.phases import Change, Move, Phase, Stage
-from ngxloop.serving.fleet.records import SLOTS_FOR_A_RELOAD, Batch, Fleet, Generation
+from ngxloop.serving.fleet.records import SLOTS_FOR_A_RELOAD, Batch, Generation
 from ngxloop.serving.fleet.settings import Settings
+from ngxloop.serving.timing import BACKOFF_LIMIT_SECONDS, RETRY_RELOAD_SECONDS
 
 
 def begin(decision: Decision, generation: Generation, count: int) -> None:
@@ -70,6 +71,12 @@ def not_loaded(decision: Decision, number: int, error: StartError) -> None:
 # Reload --------------------------------------------------------------------------------------
 
 
+def want_reload(decision: Decision) -> None:
+    """Reload as soon as there is room."""
+    decision.fleet.is_reload_wanted = True
+    decision.fleet.retry_at = None
+
+
 def start_wanted_reload(decision: Decision) -> None:
     """Begin the reload that was asked for, if the last one is over and there is room."""
     fleet = decision.fleet
@@ -81,6 +88,7 @@ def start_wanted_reload(decision: Decision) -> None:
             decision.info("the reload waits: %d old workers still drain", len(fleet.leaving))
         return
     fleet.is_reload_wanted = fleet.is_delay_logged = False
+    fleet.retry_at = None
     fleet.begun_reloads, fleet.asked_reloads = fleet.asked_reloads, ()
     number = fleet.number + 1
     fleet.coming = Generation(fleet.journal, number, fleet.settings)
@@ -93,7 +101,7 @@ def prepared(decision: Decision, number: int, settings: Settings, count: int) ->
     fleet, coming = decision.fleet, decision.fleet.coming
     if coming is None or coming.number != number or coming.stage is not Stage.PREPARING:
         return
-    if fleet.is_leaving:  # told to end meanwhile, when nothing was open yet; see close_all_listeners
+    if fleet.is_leaving:  # told to end meanwhile; close_all() has left these open
         fleet.coming = None
         decision.act(CloseListeners(number))
         return
@@ -139,6 +147,7 @@ def _accept(decision: Decision, coming: Generation) -> None:
     fleet.change(Change.SERVE)
     fleet.settings = coming.settings
     fleet.listening = coming.number
+    fleet.retry_count = 0
     if old is not None:
         decision.info("reloaded: generation %d serves, %d drains", coming.number, old.number)
         fleet.retired = (*fleet.retired, Batch(old.number))
@@ -153,26 +162,39 @@ def _accept(decision: Decision, coming: Generation) -> None:
 def reject(decision: Decision, coming: Generation, error: StartError) -> None:
     """The new generation cannot serve: take it back; without one before it, end."""
     fleet = decision.fleet
+    if fleet.phase is not Phase.STARTING:
+        _withdraw(decision, coming)
+        _report_failed_reload(decision, error)
+        return
     fleet.coming = None
     dismiss_all(decision, coming)
-    if fleet.phase is Phase.STARTING:
-        fleet.change(Change.DRAIN)
-        fleet.told_at = decision.now
-        requests.answer_all(decision)
-        decision.act(CloseListeners(coming.number))
-        decision.act(Fail(error, is_last=True))
-        return
+    fleet.change(Change.DRAIN)
+    fleet.told_at = decision.now
+    requests.answer_all(decision)
+    decision.act(CloseListeners(coming.number))
+    decision.act(Fail(error, is_last=True))
+
+
+def _withdraw(decision: Decision, coming: Generation) -> None:
+    """Let the workers of a coming generation go; all is as before its reload."""
+    fleet = decision.fleet
+    fleet.coming = None
+    dismiss_all(decision, coming)
     if fleet.serving is not None:
         fleet.count = len(fleet.serving.workers)
     decision.act(CloseListeners(coming.number, frozenset({fleet.listening})))
-    _report_failed_reload(decision, error)
 
 
 def _report_failed_reload(decision: Decision, error: StartError) -> None:
     fleet = decision.fleet
     decision.act(Report(error))
-    number = fleet.serving.number if fleet.serving else 0
-    decision.error("reload failed: generation %d goes on serving", number)
+    if fleet.serving is not None:
+        decision.error("reload failed: generation %d goes on serving", fleet.serving.number)
+    else:  # resting, and somebody has ordered workers again
+        delay = min(RETRY_RELOAD_SECONDS * 2.0 ** min(fleet.retry_count, 30), BACKOFF_LIMIT_SECONDS)
+        fleet.retry_at = decision.now + delay
+        fleet.retry_count += 1
+        decision.error("reload failed: no workers serve; it is tried again in %g s", delay)
     fleet.reloads_failed += 1
     fleet.reload_error = error.line
     decision.act(Notify(Notice.SERVING))
@@ -190,7 +212,7 @@ def scale(decision: Decision, count: int) -> None:
     if generation is None or fleet.is_leaving:
         return  # it is done when the coming one serves
     surplus = generation.workers[count:]
-    _spread(decision, generation)
+    sockets.spread(decision, generation)
     if len(generation.workers) < count:
         decision.act(PrepareWorkers(generation.number, count))
     while len(generation.workers) < count:
@@ -201,28 +223,31 @@ def scale(decision: Decision, count: int) -> None:
         recycling.dismiss(decision, worker)
 
 
-def _spread(decision: Decision, generation: Generation) -> None:
-    """Have as many sockets at an address as its mode wants; close those of the surplus."""
-    fleet = decision.fleet
-    if fleet.coming is not None or not generation.settings.has_own_sockets:
-        return  # the coming one has its own count; and it is done again when that serves
-    fleet.batch -= 1
-    decision.act(SpreadReuseport(generation.number, fleet.count, fleet.batch))
-    # A connection that came to one of those sockets later would wait for ever.
-    surplus = generation.workers[fleet.count :]
-    fleet.retired = (*fleet.retired, Batch(fleet.batch, surplus))
-
-
 # Leaving -------------------------------------------------------------------------------------
 
 
-def rest(decision: Decision) -> None:
-    """Drain all workers; the sockets stay open, connections wait for a reload."""
-    fleet = decision.fleet
-    if fleet.serving is not None and fleet.coming is None and fleet.change(Change.REST):
+def rest(decision: Decision) -> str:
+    """Drain all workers; the sockets stay open, connections wait for a reload.
+
+    Return why that is impossible, empty if it is done.
+    """
+    fleet, coming = decision.fleet, decision.fleet.coming
+    if fleet.phase is Phase.STARTING:
+        return "the first workers are starting"
+    if coming is not None and coming.stage is Stage.PREPARING:
+        return "a reload is beginning"
+    decision.info("resting: workers drain, the sockets stay open; HUP starts workers again")
+    fleet.is_reload_wanted = fleet.is_delay_logged = False
+    fleet.retry_at, fleet.retry_count = None, 0
+    requests.refuse_reloads(decision, "another order lets the workers rest")
+    if coming is not None:
+        _withdraw(decision, coming)
+        decision.act(Notify(Notice.SERVING))
+    if fleet.serving is not None and fleet.change(Change.REST):
         old, fleet.serving = fleet.serving, None
         fleet.retired = (*fleet.retired, Batch(old.number))
         dismiss_all(decision, old)
+    return ""
 
 
 def dismiss_all(decision: Decision, generation: Generation) -> None:
@@ -232,35 +257,3 @@ def dismiss_all(decision: Decision, generation: Generation) -> None:
     decision.act(CloseZygotes(generation.number))
     for worker in generation.workers:
         recycling.dismiss(decision, worker)
-
-
-def close_unused_listeners(decision: Decision) -> None:
-    """Close sockets that were removed from the configuration, once nobody accepts on them."""
-    fleet = decision.fleet
-    if not fleet.retired:
-        return
-    coming = {fleet.coming.number} if fleet.coming is not None else set()
-    kept = frozenset({fleet.listening} | coming)
-    unused = [one for one in fleet.retired if one.number not in kept and not _is_used(fleet, one)]
-    if unused:
-        fleet.retired = tuple(batch for batch in fleet.retired if batch not in unused)
-        for batch in unused:
-            decision.act(CloseListeners(batch.number, kept))
-
-
-def close_all_listeners(decision: Decision) -> None:
-    """Close every socket at the end; the workers that still accept have them, too."""
-    fleet = decision.fleet
-    open_batches = {fleet.listening, *(batch.number for batch in fleet.retired)}
-    if fleet.coming is not None and fleet.coming.stage is not Stage.PREPARING:
-        open_batches.add(fleet.coming.number)  # else prepared() closes them
-    fleet.retired = ()
-    for number in sorted(open_batches, reverse=True):
-        decision.act(CloseListeners(number))
-
-
-def _is_used(fleet: Fleet, batch: Batch) -> bool:
-    if batch.workers is not None:
-        return any(worker.is_accepting for worker in batch.workers)
-    live = fleet.live.values()
-    return any(one.is_accepting for one in live if one.generation.number == batch.number)

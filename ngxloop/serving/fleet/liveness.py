@@ -12,7 +12,7 @@ from ngxloop.serving.fleet.actions import DumpStacks
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.events import Beat
 from ngxloop.serving.fleet.names import StacksOf
-from ngxloop.serving.fleet.records import Worker
+from ngxloop.serving.fleet.records import Fleet, Worker
 from ngxloop.serving.states import State
 from ngxloop.serving.timing import DUMP_SECONDS, RELISTEN_SECONDS
 
@@ -71,17 +71,17 @@ def relisten(decision: Decision, addresses: str) -> None:
         return
     fleet.relisten_at = decision.now + RELISTEN_SECONDS
     decision.error("%s: a worker has shut the listener down; reloading", addresses)
-    fleet.is_reload_wanted = True
+    generations.want_reload(decision)
 
 
 # Time ----------------------------------------------------------------------------------------
 
 
-def next_deadline(workers_: tuple[Worker, ...], drain_at: float | None) -> float | None:
+def next_deadline(fleet: Fleet) -> float | None:
     """Return when a Tick has something to do."""
-    found = [drain_at]
-    for worker in workers_:
-        found += (worker.deadline, worker.replace_at, worker.old_at)
+    found = [fleet.drain_at, fleet.retry_at]
+    for worker in fleet.workers:
+        found += (worker.deadline, worker.replace_at, worker.old_at, worker.reopen_at)
     return min((time for time in found if time is not None), default=None)
 
 
@@ -90,6 +90,8 @@ def tick(decision: Decision) -> None:
     fleet = decision.fleet
     if fleet.drain_at is not None and fleet.drain_at <= decision.now:
         ending.drain(decision)
+    if fleet.retry_at is not None and fleet.retry_at <= decision.now:
+        generations.want_reload(decision)
     for worker in fleet.workers:
         if worker.deadline is not None and worker.deadline <= decision.now:
             _act_on_deadline(decision, worker)
@@ -98,6 +100,8 @@ def tick(decision: Decision) -> None:
             recycling.want(decision, worker, worker.reason)
         if worker.old_at is not None and worker.old_at <= decision.now:
             _grow_old(decision, worker)
+        if worker.reopen_at is not None and worker.reopen_at <= decision.now:
+            workers.reopen(decision, worker)
 
 
 def _act_on_deadline(decision: Decision, worker: Worker) -> None:

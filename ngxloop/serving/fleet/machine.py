@@ -23,6 +23,7 @@ from ngxloop.serving.fleet import (
     liveness,
     recycling,
     requests,
+    sockets,
     workerevents,
     workers,
 )
@@ -50,6 +51,7 @@ WORKER_EVENTS: dict[type[events.WorkerEvent], Callable[[Decision, Any, Any], Non
     events.Failed: workerevents.on_failed,
     events.MaxRequestsReached: workerevents.on_max_requests,
     events.RssExceeded: workerevents.on_rss_exceeded,
+    events.OrderLost: workerevents.on_order_lost,
     events.Malformed: workerevents.on_malformed,
     events.Beat: liveness.beat,
     events.Exited: workerevents.on_exited,
@@ -150,7 +152,7 @@ class Machine:
 
     def next_deadline(self) -> float | None:
         """Return when a Tick has something to do; None if that depends on other events."""
-        return liveness.next_deadline(self.fleet.workers, self.fleet.drain_at)
+        return liveness.next_deadline(self.fleet)
 
 
 def _decide(decision: Decision, event: events.Event) -> None:
@@ -173,5 +175,5 @@ def settle(decision: Decision) -> None:
     filling.fill(decision)
     recycling.replace_wanted(decision)
     generations.start_wanted_reload(decision)
-    generations.close_unused_listeners(decision)
+    sockets.close_unused(decision)
     requests.answer_scales(decision)

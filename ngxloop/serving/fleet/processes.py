@@ -1,11 +1,8 @@
-"""The processes of the workers: command and reap them; what the machine wants of one worker.
+"""The processes of the workers: what the machine wants of each.
 
-A process is known from before its fork until the machine releases its slot, by its WorkerId. What
-its channel held is told before its end.
+A process is known from before its fork until the machine releases its slot, by its WorkerId.
 """
 
-import functools
-import os
 import signal
 from collections.abc import Callable
 
@@ -14,23 +11,25 @@ from ngxloop.core.gates import RINGING_MODES
 from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.channel import Kind
 from ngxloop.serving.config import Config
-from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.launcher import Launcher
+from ngxloop.serving.fleet.loader import Loader
 from ngxloop.serving.fleet.names import WorkerId
+from ngxloop.serving.fleet.reaper import Reaper
 from ngxloop.serving.fleet.service import Service, Services
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.keepers import Children, Keepers
 from ngxloop.serving.logs import log
 from ngxloop.serving.messages import Messages
-from ngxloop.serving.poller import Handler, Poller
-from ngxloop.serving.process import exit_code, exit_reason, has_ended, reap_orphans
+from ngxloop.serving.poller import Poller
 from ngxloop.serving.stackpipe import find_condition
 from ngxloop.serving.states import State
 from ngxloop.serving.zygotes import Zygotes
 
 Tell = Callable[[events.Event], None]
+# What a SIGTERM means to a worker, too.
+_BY_TERM = (actions.WorkerOrder.DRAIN, actions.WorkerOrder.STOP)
 _KINDS = {
     actions.WorkerOrder.ACCEPT: Kind.ACCEPT,
     actions.WorkerOrder.DRAIN: Kind.DRAIN,
@@ -40,7 +39,7 @@ _KINDS = {
 
 
 class Processes:
-    """All worker processes, of every generation, and the other children of the master.
+    """All worker processes, of every generation.
 
     Args:
         tell: Takes events.
@@ -64,10 +63,16 @@ class Processes:
         self._services = services
         self.board = board
         self._processes: dict[WorkerId, WorkerProcess] = {}
-        self._others: dict[int, Callable[[int], None]] = {}  # children that are not workers
         self.zygotes: Zygotes = Zygotes(poller)
+        self.reaper: Reaper = Reaper(
+            tell,
+            poller,
+            lambda: self.all,
+            lambda: self.messages,
+            lambda: self.zygotes.have_been,
+        )
         self.keepers: Keepers = Keepers(
-            poller, Children(self.adopt, self.forget_in_child), self.urge_all
+            poller, Children(self.reaper.adopt, self.forget_in_child), self.urge_all
         )
         self.messages: Messages = Messages(tell, poller, self.keepers.close_line)
         self._launcher = Launcher(
@@ -75,7 +80,14 @@ class Processes:
             self.zygotes,
             self.keepers,
             self.messages,
-            self._find_children,
+            self.reaper.pids,
+            self._forget_in_child,
+        )
+        self.loader: Loader = Loader(
+            tell,
+            self.zygotes,
+            services,
+            self._launcher.assign,
             self._forget_in_child,
         )
 
@@ -87,14 +99,6 @@ class Processes:
     def find(self, name: WorkerId) -> WorkerProcess | None:
         """Return a process, None if it was released."""
         return self._processes.get(name)
-
-    def pids(self) -> set[int]:
-        """Return the process ids of all live workers."""
-        return {one.pid for one in self._processes.values() if one.pid and not one.has_ended}
-
-    def adopt(self, pid: int, ended: Callable[[int], None]) -> None:
-        """Watch a child of ours that is no worker; ended() is called with its exit code."""
-        self._others[pid] = ended
 
     def close(self, leave_files: bool = False) -> None:
         """Give the shared memory back. Workers that are left, after a defect, drain and end."""
@@ -137,8 +141,11 @@ class Processes:
         if kind is Kind.STOP:
             self.board.set_state(process.id.slot, State.STOPPING.value, is_ringing=False)
             self.nudge_all()
-        if process.order(kind, payload) and action.is_signalled:
+        is_sent = process.order(kind, payload)
+        if action.is_signalled or (not is_sent and action.order in _BY_TERM):
             process.send_signal(signal.SIGTERM)
+        elif not is_sent:
+            self._tell(events.OrderLost(action.worker, action.order))
 
     def kill(self, action: actions.Kill) -> None:
         """End a process now."""
@@ -192,35 +199,6 @@ class Processes:
         """Close sockets of programs that are gone."""
         self.keepers.drop_older(action.generation)
 
-    def start_zygote(self, action: actions.StartZygote) -> None:
-        """Load the application of a generation, and tell how that went."""
-        service = self._services[action.generation]
-
-        def done(error: StartError | None) -> None:
-            if error is None:
-                self._tell(events.ZygoteReady(action.generation))
-            else:
-                self._tell(events.ZygoteFailed(action.generation, error))
-
-        try:
-            self.zygotes.start(
-                lambda channel: self._launcher.assign(
-                    WorkerProcess(WorkerId(0, 0), service, 0), channel
-                ),
-                lambda: self._forget_in_child(service, 0),
-                done,
-            )
-        except OSError as error:
-            line = f"cannot fork a process to load {service.config.app}: {error}"
-            done(StartError(ExitCode.START_FAILED, line))
-
-    def close_zygotes(self, action: actions.CloseZygotes) -> None:
-        """Let one zygote end, or all."""
-        if action.generation is None:
-            self.zygotes.close_all()
-        else:
-            self.zygotes.close(action.generation)
-
     def nudge_all(self) -> None:
         """Let every worker look for connections: one that was woken for them accepts no more.
 
@@ -228,31 +206,6 @@ class Processes:
         """
         for process in self._processes.values():
             process.nudge()
-
-    # What the kernel says ----------------------------------------------------------------------
-
-    def reap(self) -> None:
-        """Take note of every process that has ended."""
-        for process in self.all:
-            if process.pid and not process.has_ended and has_ended(process.pid):
-                bury = functools.partial(self._bury, process)
-                self._poller.call(Handler(HandlerName.REAPING, bury, subject=process))
-        for pid, action in list(self._others.items()):
-            if has_ended(pid):
-                del self._others[pid]
-                code = exit_code(pid)
-                tell = functools.partial(action, 0 if code is None else code)
-                handler = Handler(HandlerName.REAPING, tell, subject=f"process {pid}")
-                self._poller.call(handler)
-        # The first process of a container inherits every orphan in it; who preloads, asks for them.
-        if os.getpid() == 1 or self.zygotes.have_been:
-            reap_orphans(self._find_children())
-
-    def _bury(self, process: WorkerProcess) -> None:
-        self.messages.receive_last(process)  # not reaped yet: it may lead to a signal to its id
-        code = exit_code(process.pid)
-        process.has_ended = True
-        self._tell(events.Exited(process.id, code, exit_reason(code)))
 
     def _give_up(self, process: WorkerProcess, error: Exception) -> None:
         """Tell that there is no process; if there is one all the same, its end is awaited."""
@@ -280,9 +233,6 @@ class Processes:
         self.keepers.forget_in_child()
         self._services.close_in_worker(mine, number)
         self._forget()
-
-    def _find_children(self) -> set[int]:
-        return self.pids() | self._others.keys()
 
     def _close_channel(self, process: WorkerProcess) -> None:
         if process.channel is not None:

@@ -52,6 +52,7 @@ class Worker(Record):
     is_accepting: bool = False  # False once it says that it drains
     is_leaving: bool = False  # it is not replaced any more
     is_killed: bool = False
+    reopen_at: float | None = None  # when it is told again to open its log files
     is_shown: bool = False  # it was told to write its stacks, because it is to be killed
     drain_began_at: float = 0.0  # since when it may drain
     drain_seconds: float | None = None  # how long it may drain; None: see its settings
@@ -167,6 +168,8 @@ class Fleet(Record):
     batch: int = 0  # the number of the last SpreadReuseport
     # Reloads
     is_reload_wanted: bool = False
+    retry_at: float | None = None  # when a failed one is tried again, as nothing serves
+    retry_count: int = 0  # in a row
     is_delay_logged: bool = False  # the log says that the reload waits
     reloads_ok: int = 0
     reloads_failed: int = 0

@@ -28,6 +28,13 @@ def answer_reloads(decision: Decision, problem: str = "") -> None:
     fleet.begun_reloads = ()
 
 
+def refuse_reloads(decision: Decision, problem: str) -> None:
+    """No reload is wanted any more."""
+    fleet = decision.fleet
+    fleet.begun_reloads, fleet.asked_reloads = (*fleet.begun_reloads, *fleet.asked_reloads), ()
+    answer_reloads(decision, problem)
+
+
 def await_scale(decision: Decision, request: int, count: int) -> None:
     """Answer when so many workers serve; at once if none do, because the next generation will."""
     fleet = decision.fleet
@@ -77,8 +84,6 @@ def answer_upgrades(decision: Decision, problem: str = "") -> None:
 
 def answer_all(decision: Decision) -> None:
     """The master ends: nothing more comes of what was asked for."""
-    fleet = decision.fleet
-    for request in (*fleet.begun_reloads, *fleet.asked_reloads, *fleet.asked_upgrades):
-        reply(decision, request, _ENDING)
-    fleet.begun_reloads = fleet.asked_reloads = fleet.asked_upgrades = ()
+    refuse_reloads(decision, _ENDING)
+    answer_upgrades(decision, _ENDING)
     fail_scales(decision, _ENDING)

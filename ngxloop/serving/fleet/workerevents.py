@@ -9,7 +9,7 @@ import signal
 
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.fleet import filling, generations, recycling, requests, workers
-from ngxloop.serving.fleet.actions import Report
+from ngxloop.serving.fleet.actions import Report, WorkerOrder
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.events import (
     Draining,
@@ -17,6 +17,7 @@ from ngxloop.serving.fleet.events import (
     Failed,
     Malformed,
     MaxRequestsReached,
+    OrderLost,
     Ready,
     RssExceeded,
     Spawned,
@@ -24,7 +25,7 @@ from ngxloop.serving.fleet.events import (
 )
 from ngxloop.serving.fleet.records import Generation, Worker
 from ngxloop.serving.states import Event, State
-from ngxloop.serving.timing import LIFETIME_SPREAD
+from ngxloop.serving.timing import LIFETIME_SPREAD, REOPEN_SECONDS
 
 # Multiples of it are spread evenly over 0 to 1, in whatever order: the golden ratio.
 _SPREAD = 0.6180339887498949
@@ -104,6 +105,12 @@ def on_rss_exceeded(decision: Decision, worker: Worker, event: RssExceeded) -> N
     """Replace it."""
     reason = f"it uses {event.size:.0f} MiB, more than {event.limit:g}"
     recycling.want(decision, worker, reason)
+
+
+def on_order_lost(decision: Decision, worker: Worker, event: OrderLost) -> None:
+    """Give an order again that no signal stands for; ACCEPT is no use without a loop that turns."""
+    if event.order is WorkerOrder.REOPEN:
+        worker.reopen_at = decision.now + REOPEN_SECONDS
 
 
 def on_malformed(decision: Decision, worker: Worker, event: Malformed) -> None:

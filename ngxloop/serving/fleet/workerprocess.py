@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import os
-import signal
 
 from ngxloop.serving.channel import Channel, Kind
 from ngxloop.serving.fleet.names import WorkerId
@@ -49,11 +48,8 @@ class WorkerProcess:
         return ""
 
     def order(self, kind: Kind, payload: bytes = b"") -> bool:
-        """Tell the process; if it does not read its channel, by a signal, and return False."""
-        if self.channel is not None and self.channel.send(kind, payload):
-            return True
-        self.send_signal(signal.SIGTERM)
-        return False
+        """Tell the process; False if its channel is full, or closed."""
+        return self.channel is not None and self.channel.send(kind, payload)
 
     def nudge(self) -> None:
         """Let the worker look for connections; an order that it has not read yet does that, too."""

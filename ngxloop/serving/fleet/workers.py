@@ -49,7 +49,7 @@ def spawn(decision: Decision, worker: Worker) -> None:
     worker.is_accepting = True
     worker.is_end_counted = worker.is_killed = worker.is_shown = False
     worker.verdict = worker.reason = ""
-    worker.replace_at = worker.dumped_turns = None
+    worker.replace_at = worker.reopen_at = worker.dumped_turns = None
     decision.act(Spawn(worker.id, worker.generation.number, worker.number))
 
 
@@ -120,6 +120,13 @@ def stop(decision: Decision, worker: Worker) -> None:
         worker.deadline = decision.now + STOP_SECONDS
 
 
+def reopen(decision: Decision, worker: Worker) -> None:
+    """Let a worker open its log files again."""
+    if worker.id is not None:
+        worker.reopen_at = None
+        decision.act(Send(worker.id, WorkerOrder.REOPEN))
+
+
 def expel(decision: Decision, worker: Worker, reason: str) -> None:
     """End a worker that has sent an invalid message."""
     if worker.state is State.STARTING:
@@ -176,7 +183,7 @@ def vacate(decision: Decision, worker: Worker) -> None:
     fleet.free_slots |= {worker.id.slot}
     fleet.live = {name: one for name, one in fleet.live.items() if one is not worker}
     worker.advance(Event.EXIT)
-    worker.id = worker.deadline = worker.dumped_turns = None
+    worker.id = worker.deadline = worker.reopen_at = worker.dumped_turns = None
     worker.is_accepting = False
 
 

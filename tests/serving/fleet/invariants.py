@@ -34,6 +34,7 @@ class Invariants:
         self.recycled = {}  # processes that drain for a successor, and their generation
         self.before = set()
         self.served = set()  # generations that have served
+        self.may_rest = False  # the last order that counts was to rest
 
     def note_before(self, event):
         if type(event) is events.Ready:
@@ -42,7 +43,19 @@ class Invariants:
         self.successors = self.machine.fleet.successors
         self.generation = self.machine.fleet.serving
 
+    def note_order(self, event, done):
+        """Note whether workers are wanted."""
+        fleet = self.machine.fleet
+        if type(event) is events.Rest:
+            refused = any(type(one) is actions.Reply and one.problem for one in done)
+            self.may_rest = self.may_rest if refused else True
+        elif type(event) is events.Reload or (
+            type(event) is events.NewMasterGone and fleet.phase is Phase.RESTING
+        ):
+            self.may_rest = False
+
     def check_actions(self, event, done):
+        self.note_order(event, done)
         self.served |= {action.generation for action in done if type(action) is actions.Serve}
         fleet = self.machine.fleet
         if set(fleet.successors) - set(self.successors):
@@ -126,7 +139,12 @@ class Invariants:
                 check(worker.deadline <= longest, "a back-off is too long")
             if worker.replace_at is not None:
                 check(worker.replace_at <= longest, "a pause is too long")
+            if worker.reopen_at is not None:
+                check(world.now <= worker.reopen_at <= longest, "an order is not given again")
         check(found == len(live), "a worker has no place")
+        if fleet.retry_at is not None:
+            check(fleet.phase is Phase.RESTING, "a reload is tried again in vain")
+            check(world.now <= fleet.retry_at <= longest, "a reload is tried again too late")
 
     def _check_process(self, worker):
         state, deadline = worker.state, worker.deadline
@@ -177,7 +195,10 @@ class Invariants:
     def check_calm(self):
         """When nothing goes wrong any more, all that was wanted is there."""
         fleet = self.machine.fleet
-        if fleet.is_ending or fleet.phase is Phase.RESTING:
+        if fleet.is_ending:
+            return
+        if fleet.phase is Phase.RESTING:
+            check(self.may_rest, "workers are wanted, and the master rests")
             return
         check(fleet.phase is Phase.SERVING, f"nothing serves: {fleet.phase}")
         check(fleet.coming is None, f"a generation still comes: {fleet.coming}")

@@ -58,9 +58,19 @@ MUTANTS = {
         "float(BACKOFF_SECONDS * 2 ** min(young_ends - 2, 30))",
     ),
     "sockets are closed while workers accept": (
-        "generations",
+        "sockets",
         "and not _is_used(fleet, one)]",
         "]",
+    ),
+    "sockets of a reload that is prepared too late stay open": (
+        "generations",
+        "        decision.act(CloseListeners(number))\n        return",
+        "        return",
+    ),
+    "old sockets stay open at the end": (
+        "sockets",
+        "{fleet.listening, *(batch.number for batch in fleet.retired)}",
+        "{fleet.listening}",
     ),
     "sockets of a rejected generation stay open": (
         "generations",
@@ -68,7 +78,7 @@ MUTANTS = {
         "pass",
     ),
     "left over sockets of reuseport stay open": (
-        "generations",
+        "sockets",
         "fleet.retired = (*fleet.retired, Batch(fleet.batch, surplus))",
         "pass",
     ),
@@ -116,6 +126,16 @@ MUTANTS = {
         "machine",
         "worker = decision.fleet.live.get(event.worker)\n        if worker is not None:\n",
         _OTHER_PROCESS,
+    ),
+    "a failed reload is not tried again while nothing serves": (
+        "liveness",
+        "        generations.want_reload(decision)\n    for worker",
+        "        fleet.retry_at = None\n    for worker",
+    ),
+    "an order that was lost is not given again": (
+        "liveness",
+        "            workers.reopen(decision, worker)",
+        "            pass",
     ),
     "the master ends before the last worker": (
         "machine",

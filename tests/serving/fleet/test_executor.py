@@ -20,6 +20,7 @@ class Workers:
         self.done = []
         self.failing = ()
         self.tell = None
+        self.loader = self
 
     def find(self, name):
         return None

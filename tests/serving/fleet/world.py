@@ -167,10 +167,11 @@ class World:
 
     def send(self, action):
         process = self.find(action.worker)
-        if process is None or action.order in {
-            actions.WorkerOrder.ACCEPT,
-            actions.WorkerOrder.REOPEN,
-        }:
+        if process is None:
+            return
+        if action.order in {actions.WorkerOrder.ACCEPT, actions.WorkerOrder.REOPEN}:
+            if process.is_hung or self.chance(0.1):
+                self.tell(events.OrderLost(process.id, action.order))
             return
         process.is_told = True
         if self.chance(0.005):
