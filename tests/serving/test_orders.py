@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,48 @@ def test_winch_drains_the_workers_and_hup_brings_new_ones(serve):
         server.send(signal.SIGHUP)
         assert int(receive_line(sock)) > 0
     server.logged(r"worker 2\.1 ready")
+    assert server.end() == 0
+
+
+def test_workers_come_back_from_a_rest_though_one_was_killed_as_it_started(serve):
+    server = serve("plain:Echo", "--workers", "2", "--log-level", "debug").serving()
+    server.send(signal.SIGWINCH)
+    server.logged("resting: workers drain")
+    server.send(signal.SIGHUP)
+    os.kill(int(server.logged(r"worker 2\.1 started, process (\d+)").group(1)), signal.SIGKILL)
+    server.logged("reload failed: no workers serve; it is tried again in 1 s")
+    server.logged(r"worker [34]\.1 ready")  # an order has been given once
+    with connect(server.address) as sock:
+        assert int(receive_line(sock)) > 0
+    assert server.end() == 0
+
+
+def test_winch_in_a_reload_takes_it_back(serve):
+    server = serve("plain:Echo", "--log-level", "debug").serving()
+    server.send(signal.SIGHUP)
+    new = int(server.logged(r"worker 2\.0 started, process (\d+)").group(1))
+    os.kill(new, signal.SIGSTOP)
+    server.send(signal.SIGWINCH)
+    server.logged("resting: workers drain")
+    os.kill(new, signal.SIGCONT)
+    wait_gone(new, *server.worker_pids(1))
+    server.send(signal.SIGHUP)
+    server.logged(r"worker \d+\.0 ready")
+    assert server.end() == 0
+
+
+def test_worker_that_is_often_told_to_reopen_and_reads_nothing_goes_on(serve):
+    server = serve("plain:Echo", "--hang-timeout", "0").serving()
+    (worker,) = server.worker_pids(1)
+    os.kill(worker, signal.SIGSTOP)
+    queue_length = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text())
+    for _ in range(min(queue_length, 600) + 3):
+        server.caught_up()
+    os.kill(worker, signal.SIGCONT)
+    with connect(server.address) as sock:
+        assert int(receive_line(sock)) == worker
+    server.caught_up()
+    assert "replaced" not in server.log
     assert server.end() == 0
 
 
