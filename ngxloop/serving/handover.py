@@ -146,7 +146,7 @@ class Handover:
             return
         self._is_end_told = True
         self._close_end_fd()
-        self._tell(events.OldMasterGone())
+        self._tell(events.OldMasterGone(self._predecessor.pid))
 
     def tell_ready(self) -> None:
         """We serve: let the master before us know."""

@@ -25,6 +25,7 @@ from tests.serving.support import (
     receive_line,
     status_process,
     wait_for_status_process,
+    wait_gone,
 )
 
 # What brings a handler about ---------------------------------------------------------------------
@@ -248,10 +249,25 @@ CASES = {
 
 # They are not in the master: a new keeper, or line, comes for the one that has failed.
 IN_KEEPER = (N.KEEPER_ORDERS, N.KEEPER_LINE)
+IN_NEW_MASTER = (N.OLD_MASTER,)
 
 
 def test_every_handler_has_its_case():
-    assert {*CASES, *IN_KEEPER} == set(HandlerName)
+    assert {*CASES, *IN_KEEPER, *IN_NEW_MASTER} == set(HandlerName)
+
+
+def test_handler_of_a_new_master_that_raises_is_called_again(start_faulty):
+    master = start_faulty(())
+    until_ready(master)
+    master.server.send(signal.SIGUSR2)
+    new = int(master.server.logged(r"the new master \(process (\d+)\) serves").group(1))
+    master.let_fail(N.OLD_MASTER, 3, new)
+    assert master.server.end(signal.SIGQUIT) == 0
+    master.server.logged(rf"the old master \(process {master.server.pid}\) has ended")
+    assert master.raised == 3
+    goes_on(master)
+    os.kill(new, signal.SIGQUIT)
+    wait_gone(new)
 
 
 @pytest.mark.parametrize("name", IN_KEEPER)

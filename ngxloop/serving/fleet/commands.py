@@ -174,6 +174,7 @@ def on_old_master_gone(decision: Decision, event: OldMasterGone) -> None:
     fleet = decision.fleet
     if fleet.has_old_master:
         fleet.has_old_master = False
+        decision.info("the old master (process %d) has ended", event.pid)
         if fleet.phase is Phase.STARTING:
             decision.act(SetReadiness(True))
 

@@ -183,6 +183,8 @@ class WatcherGone(Event):
 class OldMasterGone(Event):
     """The master that has started this one has ended."""
 
+    pid: int
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NewMasterStarted(Event):

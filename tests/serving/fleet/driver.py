@@ -12,8 +12,8 @@ ERROR = StartError(ExitCode.IMPORT_FAILED, "it raised")
 class Fleet:
     """A machine, and the actions that it has wanted."""
 
-    def __init__(self, count=1, most=8, **settings):
-        self.machine = Machine(most)
+    def __init__(self, count=1, most=8, has_old_master=False, **settings):
+        self.machine = Machine(most, has_old_master)
         self.now = 100.0
         self.done = []
         self.tell(events.Start(Settings(**settings), count))

@@ -32,7 +32,7 @@ class Run:
         has_old = self.random.random() < 0.2
         self.machine = machine_class(most, has_old)
         if has_old:
-            self.world.tell(events.OldMasterGone(), self.random.choice((1.0, 30.0)))
+            self.world.tell(events.OldMasterGone(9), self.random.choice((1.0, 30.0)))
         self.invariants = Invariants(self.machine, self.world)
         self.event_count = 0
         self.looked_at = 0.0

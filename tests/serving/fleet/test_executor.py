@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from ngxloop.serving.duties import Duties
 from ngxloop.serving.fleet import actions, events, executor
 from ngxloop.serving.fleet.executor import Executor
 from ngxloop.serving.fleet.machine import Machine
@@ -113,3 +114,30 @@ def test_number_of_orders_that_wait_is_limited(made, monkeypatch):
     for _ in range(3):
         made.ask(events.Reload(), answers.append)
     assert answers == ["too many orders wait for their outcome"]
+
+
+def test_number_of_events_that_wait_to_be_handled_again_is_limited(made, monkeypatch):
+    monkeypatch.setattr(executor, "MOST_KEPT", 3)
+    made.tell(events.Start(Settings(), 1))
+    monkeypatch.setattr(made.machine, "handle", None)
+    answers = []
+    for _ in range(5):
+        made.ask(events.Grow(), answers.append)
+    assert answers == ["it failed; see the log of the master"] * 2
+    monkeypatch.undo()
+
+    def has_grown():
+        made.poller.wait(0.01)
+        return made.machine.fleet.count == 4
+
+    wait_until_blocking(has_grown)
+
+
+def test_every_action_is_done_by_somebody():
+    known = {one for one in vars(actions).values() if isinstance(one, type)}
+    wanted = {one for one in known if issubclass(one, actions.Action)} - {actions.Action}
+    poller = Poller()
+    made = Executor(Machine(1), poller)
+    made.connect(Workers(), object.__new__(Duties).table)
+    poller.close()
+    assert wanted - made._actions.keys() == {actions.Fail}  # which Parts adds

@@ -228,6 +228,21 @@ def test_status_is_answered_again_when_the_new_master_ends():
     assert fleet.tell(events.NewMasterEnding()) == [actions.SetReadiness(True)]
 
 
+def test_new_master_without_the_old_one_answers_before_it_serves():
+    fleet = Fleet(1, has_old_master=True)
+    done = fleet.tell(events.OldMasterGone(9))
+    assert kinds(done) == [actions.SetReadiness]
+    assert fleet.tell(events.OldMasterGone(9)) == []
+    fleet.ready()
+    (name,) = fleet.serving
+    assert (name, WorkerOrder.ACCEPT) in orders(fleet.tell(events.Quit()))
+
+
+def test_workers_leave_what_waits_to_the_old_master():
+    fleet = Fleet(1, has_old_master=True).ready()
+    assert orders(fleet.tell(events.Quit())) == [(fleet.first, WorkerOrder.DRAIN)]
+
+
 def test_last_workers_take_what_waits_in_the_queues():
     fleet = Fleet(1).ready()
     name = fleet.first

@@ -142,7 +142,7 @@ OF_THE_MASTER = {
     "NewMasterReady": events.NewMasterReady(),
     "NewMasterEnding": events.NewMasterEnding(),
     "NewMasterGone": events.NewMasterGone(0),
-    "OldMasterGone": events.OldMasterGone(),
+    "OldMasterGone": events.OldMasterGone(9),
     "WatcherGone": events.WatcherGone(ERROR),
 }
 NEXT_PHASE = {
