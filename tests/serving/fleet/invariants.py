@@ -47,8 +47,7 @@ class Invariants:
         """Note whether workers are wanted."""
         fleet = self.machine.fleet
         if type(event) is events.Rest:
-            refused = any(type(one) is actions.Reply and one.problem for one in done)
-            self.may_rest = self.may_rest if refused else True
+            self.may_rest |= actions.Reply(event.request, "") in done  # else it was refused
         elif type(event) is events.Reload or (
             type(event) is events.NewMasterGone and fleet.phase is Phase.RESTING
         ):

@@ -110,7 +110,10 @@ class Run:
         if self.random.random() < 0.12 * min(1.0, self.world.chaos):
             self.handle(self.random.choice(_WORKER_EVENTS)(self))
         if self.random.random() < 0.03:
-            self.order(self.random.choice(_ORDERS))
+            kind = self.random.choice(_ORDERS)
+            self.order(kind)
+            if kind is events.Rest and self.random.random() < 0.5:
+                self.order(events.Reload)
         if self.random.random() < 0.0002:
             self.order(self.random.choice((events.Quit, events.Stop)))
 
@@ -146,7 +149,9 @@ class Run:
         return [one for one in (fleet.serving, fleet.coming) if one is not None]
 
     def end(self):
-        """Quit, and see that it ends."""
+        """Quit, in a reload perhaps, and see that it ends."""
+        if self.random.random() < 0.2:
+            self.order(events.Reload)
         self.order(self.random.choice((events.Quit, events.Quit, events.Stop)))
         is_patient = self.machine.fleet.settings.has_nginx_signals
         until = self.world.now + END_SECONDS
