@@ -62,6 +62,7 @@ class Ordeal:
         visitors = [
             asyncio.ensure_future(close_early(host, int(port), self._random)),
             asyncio.ensure_future(send_nonsense(self._control, self._random)),
+            asyncio.ensure_future(self._read_log()),
         ]
         with self.clients.running(fresh_count=3, kept_count=3):
             await asyncio.gather(self._order(orders), self._kill(kills, len(orders)))
@@ -75,6 +76,12 @@ class Ordeal:
             visitor.cancel()
         await asyncio.gather(*visitors, return_exceptions=True)
         await self.clients.ended()
+
+    async def _read_log(self) -> None:
+        """Keep the pipe empty: a master that cannot write its log waits."""
+        while True:
+            self.server.read_log()
+            await asyncio.sleep(0.02)
 
     async def end(self) -> None:
         """End the service."""
@@ -204,6 +211,8 @@ async def _undergo(options: argparse.Namespace) -> int:
         try:
             await ordeal.run(options.hups, options.upgrades, options.kills, options.scales)
             await ordeal.end()
+        except AssertionError as error:
+            ordeal.failures.append(str(error))
         finally:
             log = ordeal.server.read_log()
             ordeal.server.close()
