@@ -170,6 +170,7 @@ class Handover:
         self._upgrade.close_in_worker()
         if self._end_fd >= 0:
             os.close(self._end_fd)
+            self._end_fd = -1
         if self._predecessor is not None:
             self._predecessor.forget()
 
