@@ -212,7 +212,10 @@ class Fleet(Record):
     @property
     def room(self) -> int:
         """How many more processes there may be."""
-        return min(SLOTS_PER_WORKER * self.count - len(self.live), len(self.free_slots))
+        # A reload with fewer workers still needs room beside those that serve.
+        serving = len(self.serving.workers) if self.serving is not None else 0
+        most = SLOTS_PER_WORKER * max(self.count, serving)
+        return min(most - len(self.live), len(self.free_slots))
 
     def change(self, change: Change) -> bool:
         """Follow the table of phases; False if nothing changes."""
