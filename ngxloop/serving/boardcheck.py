@@ -14,8 +14,7 @@ the worker from reading it.
 
 from collections.abc import Mapping, Sequence
 
-from ngxloop.serving.fleet.machine import Machine
-from ngxloop.serving.fleet.processes import Processes
+from ngxloop.serving.crew import Crew
 from ngxloop.serving.logs import log
 from ngxloop.serving.states import State
 
@@ -33,19 +32,18 @@ _POSSIBLE: Mapping[State, Sequence[State]] = {
 class BoardCheck:
     """Compares the scoreboard with what the master knows."""
 
-    def __init__(self, machine: Machine, processes: Processes) -> None:
-        self._machine = machine
-        self._processes = processes
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
         self._suspects: dict[int, int] = {}  # slot -> the process that had it
         self._suspect_holder = 0
 
     def run(self) -> None:
         """Look at all slots, and repair what was wrong the last time, too."""
-        board = self._processes.board
-        known = self._find_known()
+        board = self._crew.board
+        known = {place.slot: (place.pid, place.state) for place in self._crew.places}
         wrong = {}
         repaired = []
-        for slot in range(board.slot_count):
+        for slot in set(range(board.slot_count)) - self._crew.slots_of_disowned:
             pid, state = known.get(slot, (0, State.DEAD))
             if self._is_right(slot, pid, state):
                 continue
@@ -57,25 +55,16 @@ class BoardCheck:
         self._suspects = wrong
         if self._is_mutex_repaired({pid for pid, _ in known.values()}) or repaired:
             log.warning("the scoreboard was repaired: a worker had written where it must not")
-            self._processes.nudge_all()
-
-    def _find_known(self) -> dict[int, tuple[int, State]]:
-        """Return process id and state of every worker, by its slot."""
-        live = self._machine.fleet.live
-        return {
-            one.id.slot: (one.pid, live[one.id].state)
-            for one in self._processes.all
-            if one.id in live
-        }
+            self._crew.nudge_all()
 
     def _is_right(self, slot: int, pid: int, state: State) -> bool:
-        board = self._processes.board
+        board = self._crew.board
         if state is State.STARTING and board.is_right(slot, 0, State.DEAD.value):
             return True  # it has not begun
         return any(board.is_right(slot, pid, one.value) for one in _POSSIBLE[state])
 
     def _is_mutex_repaired(self, pids: set[int]) -> bool:
-        board = self._processes.board
+        board = self._crew.board
         holder = board.mutex_pid
         is_known = holder == 0 or holder in pids
         is_suspect = not is_known and holder == self._suspect_holder

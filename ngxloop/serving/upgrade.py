@@ -5,16 +5,17 @@ to this one, and the new one goes on alone; QUIT to the new one, and all is as b
 one dies by itself, everything that gave way to it is taken back.
 """
 
+import functools
 import inspect
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from ngxloop import version
 from ngxloop.serving import carrier
-from ngxloop.serving.fleet import events
-from ngxloop.serving.fleet.processes import Processes
+from ngxloop.serving.crew import Crew
 from ngxloop.serving.guard import import_fault
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.inheritance import ENDS, KEEPER, VARIABLE, Heirloom, pack
@@ -26,18 +27,30 @@ from ngxloop.serving.trust import find_fault, refusal
 _CARRIER = inspect.getsource(carrier)
 
 
+class Owner(Protocol):
+    """Who is told about the new master."""
+
+    def successor_ready(self, pid: int) -> None:
+        """It serves."""
+
+    def successor_ending(self, pid: int) -> None:
+        """It has begun to end, and serves no longer."""
+
+    def successor_gone(self, pid: int) -> None:
+        """It has ended."""
+
+
 class Upgrade:
     """The new master, while there is one."""
 
-    def __init__(
-        self, tell: Callable[[events.Event], None], processes: Processes, poller: Poller
-    ) -> None:
-        self._tell = tell
-        self._processes = processes
+    def __init__(self, owner: Owner, crew: Crew, poller: Poller) -> None:
+        self._owner = owner
+        self._crew = crew
         self._poller = poller
         self._folder = _start_folder()
         self._process: subprocess.Popen[bytes] | None = None
         self._ready_fd = -1
+        self.is_ready: bool = False
         self._is_strict = False
 
     def set_strict(self, is_strict: bool) -> None:
@@ -81,7 +94,8 @@ class Upgrade:
             raise
         finally:
             os.close(theirs)
-        self._processes.reaper.adopt(self._process.pid, self._end)
+        self.is_ready = False
+        self._crew.adopt(self._process.pid, self._end)
         handler = Handler(HandlerName.NEW_MASTER, self._hear, self._process.kill)
         try:
             self._poller.add(self._ready_fd, handler)
@@ -133,17 +147,21 @@ class Upgrade:
             os.close(self._ready_fd)
             self._ready_fd = -1
         elif said == ENDS:
-            self._tell(events.NewMasterEnding())
-        else:
-            self._tell(events.NewMasterReady())
+            self.is_ready = False
+            self._owner.successor_ending(self.pid)
+        elif not self.is_ready:
+            self.is_ready = True
+            self._owner.successor_ready(self.pid)
 
     def _end(self, code: int) -> None:
         """The new master was reaped."""
         assert self._process is not None
+        pid = self._process.pid
         self._process.returncode = code
         self._process = None
-        self._poller.call(Handler(HandlerName.SERVING_STEP, self.close))
-        self._tell(events.NewMasterGone(code))
+        for step in (self.close, functools.partial(self._owner.successor_gone, pid)):
+            self._poller.call(Handler(HandlerName.SERVING_STEP, step))
+        log.error("the new master (process %d) ended with code %d; this one goes on", pid, code)
 
 
 def _script_fault(folder: str) -> str:

@@ -1,1 +1,0 @@
-"""The machine that decides for the master, tried without a process."""

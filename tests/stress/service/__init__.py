@@ -1,1 +1,0 @@
-"""A master under load, with orders, kills, a rude client and nonsense in random order."""
