@@ -13,6 +13,8 @@ from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.logs import log
 from ngxloop.serving.options.process import UNLIMITED
 
+_KINDS = [getattr(resource, name) for name in sorted(dir(resource)) if name.startswith("RLIMIT_")]
+
 
 def raise_descriptor_limit() -> Callable[[], None]:
     """Raise the soft limit of this process and its future children; return what takes it back."""
@@ -65,5 +67,4 @@ def _check_limit(option: str, kind: int, value: int) -> None:
 
 def own_limits() -> list[tuple[int, int]]:
     """Return all limits of this process, which others of the same user can lower: prlimit(2)."""
-    names = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
-    return [resource.getrlimit(getattr(resource, name)) for name in names]
+    return [resource.getrlimit(kind) for kind in _KINDS]
