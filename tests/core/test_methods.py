@@ -9,28 +9,9 @@ import pytest
 from ngxloop import EventLoop
 from ngxloop.core.methods import adopt_methods
 from ngxloop.core.sockops import SockCalls
+from tests.support.busy_methods import BUSY_METHODS
 
-ADOPTED = pytest.mark.parametrize(
-    "name",
-    [
-        "add_reader",
-        "add_writer",
-        "call_at",
-        "call_later",
-        "call_soon",
-        "call_soon_threadsafe",
-        "create_future",
-        "create_task",
-        "get_debug",
-        "is_closed",
-        "remove_reader",
-        "remove_writer",
-        "sock_recv",
-        "sock_recv_into",
-        "sock_sendall",
-        "time",
-    ],
-)
+ADOPTED = pytest.mark.parametrize("name", BUSY_METHODS)
 
 
 @ADOPTED
