@@ -102,6 +102,15 @@ async def client(served: Served, *, tls: bool = False) -> AsyncIterator[Client]:
             await writer.wait_closed()
 
 
+def post(content: bytes, then: bytes = b"") -> bytes:
+    """Return a request with a body, and what is to follow it."""
+    return b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b%b" % (
+        len(content),
+        content,
+        then,
+    )
+
+
 @contextlib.contextmanager
 def plain_socket(served: Served) -> Iterator[socket.socket]:
     """Give a non-blocking socket connected to the server."""
