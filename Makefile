@@ -14,7 +14,7 @@ STUBBED_MODULES = $(subst /,.,$(STUBS:.pyi=))
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help run test asan debug test-packages lint format types docs bench bench-report bench-smoke sdist clean \
+.PHONY: help run test simulate asan debug test-packages lint format types docs bench bench-report bench-smoke sdist clean \
 	remove-made
 
 help: ## show this text
@@ -28,6 +28,9 @@ run: ## serve examples/asgi_app.py with 4 workers on http://127.0.0.1:8000
 
 test: ## run the whole test suite, in two processes
 	@scripts/with test python -m pytest $(PARALLEL) $(ARGS)
+
+simulate: ## run a million random events through the machine of the master (ARGS: how many)
+	@scripts/with test python -m tests.serving.fleet.simulation $(ARGS)
 
 asan: ## run tests with AddressSanitizer and UBSan (ARGS: which, as for test; in build/asan)
 	@scripts/with asan python -m tests.sanitizers.check
@@ -58,10 +61,13 @@ types: ## check types: mypy and pyright on the package and users' programs, stub
 		|| { cat .pyright.log; exit 1; }
 	@PYTHONPATH=. scripts/with lint pyright --level warning tests/typing
 
-docs: ## write docs/configuration.md anew, from the table of options
+docs: ## write docs/configuration.md and docs/states.md anew, from the tables of options and states
 	@scripts/with test python -m ngxloop.serving.reference >docs/configuration.md.new \
 		|| { rm -f docs/configuration.md.new; exit 1; }
 	@mv docs/configuration.md.new docs/configuration.md
+	@scripts/with test python -m ngxloop.serving.fleet.diagrams >docs/states.md.new \
+		|| { rm -f docs/states.md.new; exit 1; }
+	@mv docs/states.md.new docs/states.md
 
 bench: ## compare event loops: asyncio, ngxloop and all others that can be installed
 	@scripts/with bench python -m benchmarks $(ARGS)

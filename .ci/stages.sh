@@ -165,6 +165,11 @@ fuzz() {
     scripts/with test python -m tests.fuzz.http "${FUZZ_OPTIONS[@]}"
 }
 
+# Reloads, upgrades, kills and rude visitors of one service, at random; takes a quarter of an hour.
+service_stress() {
+    scripts/with test python -m tests.stress.service 1
+}
+
 # What a user of pip gets: built from the sdist alone, by tools that pip fetches for the purpose.
 source_distribution() {
     rm -rf dist

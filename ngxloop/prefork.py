@@ -1,51 +1,37 @@
 """The prefork master: binds, starts workers, and does what signals tell it.
 
 One thread, no event loop. Everything happens in one turn: wait for signals, worker channels and
-alarms, act on them, act on the deadlines that have passed. Which workers there are is the business
-of serving/generations.py, their processes that of serving/crew.py; this module opens what they
-share and turns orders into actions.
+alarms, tell the machine what they mean, do what it wants. Which workers there are is decided in
+serving/fleet/machine.py; this module opens what they share and turns signals into orders.
 
 nginx: ngx_master_process_cycle. Different on purpose: readiness is waited for, not 100 ms; TERM is
 graceful; a respawn backs off.
 """
 
 import contextlib
-import functools
 import os
-import signal
-import sys
 import threading
 from collections.abc import Callable
-from typing import ClassVar
 
 from ngxloop import leader
-from ngxloop.serving.announcement import announce, warn_of_unserved
-from ngxloop.serving.capacity import open_generations
-from ngxloop.serving.config import UNSERVED_SECONDS, Config
+from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode, StartError, shortages_explained
+from ngxloop.serving.fleet import events
+from ngxloop.serving.fleet.service import Service, settings_of
 from ngxloop.serving.guard import remove_guard
-from ngxloop.serving.handlernames import HandlerName
-from ngxloop.serving.health import Health
-from ngxloop.serving.inheritance import LEADER, Predecessor, take_inheritance
+from ngxloop.serving.inheritance import LEADER, take_inheritance
 from ngxloop.serving.libraries import share_libraries
 from ngxloop.serving.listeners import Listeners
-from ngxloop.serving.logs import complain, log, reopen, set_up_logs
+from ngxloop.serving.logs import complain, log, set_up_logs
 from ngxloop.serving.nesting import refuse_nesting
 from ngxloop.serving.opening import check_descriptors, open_listeners, queue_limit
 from ngxloop.serving.orders import ENDING_ORDERS, SIGNAL_ORDERS, Order
-from ngxloop.serving.pidfile import Pidfile
-from ngxloop.serving.places import Generation
-from ngxloop.serving.poller import Handler, Poller, ignore
-from ngxloop.serving.reception import Reception
-from ngxloop.serving.reconfiguration import Reconfiguration, count_workers
+from ngxloop.serving.parts import Parts
+from ngxloop.serving.poller import Poller, ignore
+from ngxloop.serving.reconfiguration import count_workers
 from ngxloop.serving.reuseport import spread_listeners
 from ngxloop.serving.rlimits import raise_descriptor_limit
-from ngxloop.serving.shutdown import Shutdown
 from ngxloop.serving.signals import SignalPipe
-from ngxloop.serving.status import Status
-from ngxloop.serving.succession import Succession
-from ngxloop.serving.turn import Turn
-from ngxloop.serving.watching import Watcher
 
 __all__ = ["Config", "Master"]
 
@@ -75,7 +61,6 @@ class Master:
         self._on_serving = on_serving
         config.prepare()
         self._signals = SignalPipe()
-        self._orders = SIGNAL_ORDERS[config.signals]
         self._was_run = False
         self._exit_code: int = ExitCode.OK
         self._start_error: StartError | None = None  # why the first workers could not be started
@@ -101,8 +86,9 @@ class Master:
             with contextlib.ExitStack() as opened:
                 with shortages_explained():
                     self._open(opened)
-                while self._is_serving or self._generations.crew.places:
+                while not self._parts.machine.is_over:
                     self._turn.run()
+                self._config = self._parts.config
             if self._start_error is not None:
                 self._fail(self._start_error)
         except StartError as error:
@@ -136,258 +122,72 @@ class Master:
         spread_listeners(listeners, config.count_copies(count), backlog)
         known.close(keep=listeners, leave_files=True)  # what our configuration does not name
         config.hook_functions.require("on_bind", listeners.describe())
-        self._generations, self._most_workers = open_generations(self, self._poller, count)
-        opened.callback(self._generations.close)
-        self._open_relations(opened, predecessor)
+        self._parts = parts = Parts(
+            config, self._poller, self._signals, count, predecessor, self._end_with
+        )
+        self._turn = parts.open(opened, predecessor, self._read_again, self._on_serving or ignore)
+        parts.services.add(Service(1, config, listeners))
         for address in listeners.describe():
             log.info("listening on %s, backlog %d", address, backlog)
-        self._shutdown = Shutdown(self._generations, self._poller, self._status, self._reception)
-        self._health = Health(self._generations, self._poller)
-        opened.callback(self._health.close)
-        self._status.set_answering(self._health.is_answering)
-        self._turn = Turn(
-            self._poller, self._signals, self._generations, self._find_order, self.obey
-        )
-        self._reconfiguration = Reconfiguration(self._read_again, self._most_workers)
         if config.reload:
-            self._start_watcher(opened, listeners)
+            parts.start_watcher(opened)
         share_libraries(config.interface)
-        self._generations.start(config, count, listeners)
-
-    def _open_relations(
-        self, opened: contextlib.ExitStack, predecessor: Predecessor | None
-    ) -> None:
-        """Open what other processes know us by, and take over what a master before us has left."""
-        config, crew, poller = self._config, self._generations.crew, self._poller
-        self._succession = Succession(self, crew, poller, predecessor)
-        opened.callback(self._succession.close)
-        if predecessor is not None:
-            crew.keepers.inherit(predecessor)
-        if config.pidfile is not None:
-            pidfile = Pidfile(config.pidfile)
-            opened.callback(pidfile.close)
-            self._succession.add(pidfile)
-        self._status = Status(self._generations, self._succession, poller.failures)
-        self._reception = Reception(
-            config, poller, crew, self._status, self._succession, predecessor
-        )
-        opened.callback(self._reception.close)
-        if config.control_socket is not None:
-            self._reception.listen(config.control_socket, self)
-
-    def _start_watcher(self, opened: contextlib.ExitStack, listeners: Listeners) -> None:
-        crew = self._generations.crew
-
-        def forget() -> None:
-            listeners.close(leave_files=True)
-            crew.keepers.forget_in_child()
-            leader.close_seat()
-            self.forget_in_worker()
-
-        watcher = Watcher(self._config.watched, self._config, forget, self._watcher_gone)
-        opened.callback(watcher.close)
-        crew.adopt(watcher.pid, watcher.ended)
-
-    def _watcher_gone(self, error: StartError) -> None:
-        if not self._shutdown.is_begun:
-            self._fail(error)
-            self.end()
+        parts.executor.tell(events.Start(settings_of(config), count))
 
     def _pause(self, seconds: float) -> bool:
         """Wait between two attempts to bind; True if we are told to end."""
         self._signals.wait(seconds)
-        orders = {self._orders.get(number) for number in self._signals.read()}
+        known = SIGNAL_ORDERS[self._config.signals]
+        orders = {known.get(number) for number in self._signals.read()}
         return bool(orders & ENDING_ORDERS)
-
-    # The turn ----------------------------------------------------------------------------------
-
-    @property
-    def _is_serving(self) -> bool:
-        return not self._shutdown.is_begun or self._shutdown.is_delayed
-
-    def _find_order(self, number: signal.Signals) -> Order | None:
-        return self._orders.get(number)
-
-    def obey(self, order: Order) -> object:
-        """Do what a signal means; return why that is impossible, if it says so."""
-        problem: object = "it failed; see the log of the master"
-
-        def act() -> None:
-            nonlocal problem
-            problem = self._ACTIONS[order](self)
-
-        undo = functools.partial(self._undo, order)
-        self._poller.call(Handler(HandlerName.ORDER, act, undo, order.value))
-        return problem
-
-    def _undo(self, order: Order) -> None:
-        """Leave nothing half done of an order that failed; one to end ends us all the same."""
-        if order in ENDING_ORDERS:
-            self._shutdown.stop()
-        elif order is Order.UPGRADE:
-            self._succession.give_up()
 
     # Orders ------------------------------------------------------------------------------------
 
     def end(self) -> None:
         """Drain everything and end; at once if that was asked for before."""
-        self._shutdown.ask(self._config)
+        self._parts.desk.obey(Order.QUIT)
 
     def stop(self) -> None:
         """End at once."""
-        self._shutdown.stop()
+        self._parts.desk.obey(Order.STOP)
 
     def reload(self) -> None:
         """Start new workers with the configuration of now; the old ones drain when all serve."""
-        if not self._shutdown.is_begun:
-            self._generations.reload()
+        self._parts.desk.obey(Order.RELOAD)
 
     def reopen(self) -> None:
         """Open the log files again, here and in all workers."""
-        log.info("reopening the log files")
-        reopen()
-        self._reception.reopen_logs()
-        self._generations.reopen_logs()
+        self._parts.desk.obey(Order.REOPEN)
 
-    def upgrade(self) -> str:
-        """Start a new master on our sockets; return why that is impossible, if it is."""
-        problem = self._succession.problem(is_strict=self._config.drops_rights)
-        if not problem and not self._shutdown.is_begun:
-            problem = self._succession.start(self._generations.listeners, self._reception.leave())
-        if problem:
-            log.warning("no upgrade: %s", problem)
-        return problem
+    def upgrade(self) -> None:
+        """Start a new master on our sockets."""
+        self._parts.desk.obey(Order.UPGRADE)
 
     def rest(self) -> None:
-        """Drain the workers but keep the sockets, as nginx does for an upgrade; for a daemon.
-
-        A terminal sends the signal whenever its size changes, so it means nothing on one.
-        """
-        if not self._shutdown.is_begun and not _is_on_terminal():
-            log.info("resting: workers drain, the sockets stay open; HUP starts workers again")
-            self._generations.rest()
+        """Drain the workers but keep the sockets, as nginx does for an upgrade; for a daemon."""
+        self._parts.desk.obey(Order.REST)
 
     def grow(self) -> None:
         """Have one more worker."""
-        self.scale(self._generations.count + 1)
+        self._parts.desk.obey(Order.GROW)
 
     def shrink(self) -> None:
         """Have one less."""
-        self.scale(self._generations.count - 1)
+        self._parts.desk.obey(Order.SHRINK)
 
-    def scale(self, count: int) -> str:
-        """Have so many workers; return why that is impossible, if it is."""
-        most = self._most_workers
-        if not 1 <= count <= most:
-            problem = f"cannot have {count} workers; give 1 to {most}, or restart for more"
-            log.warning("%s", problem)
-            return problem
-        if not self._shutdown.is_begun:
-            log.info("scaling from %d to %d workers", self._generations.count, count)
-            self._generations.scale(count)
-        return ""
+    def scale(self, count: int) -> None:
+        """Have so many workers."""
+        self._parts.desk.obey(count)
 
-    _ACTIONS: ClassVar[dict[Order, Callable[["Master"], object]]] = {
-        Order.QUIT: end,
-        Order.STOP: stop,
-        Order.RELOAD: reload,
-        Order.REOPEN: reopen,
-        Order.UPGRADE: upgrade,
-        Order.REST: rest,
-        Order.GROW: grow,
-        Order.SHRINK: shrink,
-    }
+    def _end_with(self, error: StartError, is_last: bool) -> None:
+        """End with an error; what the workers said is the last line, after those of all of them."""
+        if is_last:
+            self._exit_code = error.code
+            self._start_error = error
+        else:
+            self._fail(error)
 
     def _fail(self, error: StartError) -> None:
         self._exit_code = error.code
         if error.code is not ExitCode.OK:
             complain(error.line, error.traceback)
-
-    # What the generations tell, see generations.Owner ------------------------------------------
-
-    def prepare_reload(self, current: Listeners) -> tuple[Config, int, Listeners]:
-        """Read the configuration again and open the sockets that are new in it."""
-        if self._succession.successor_pid:  # who goes back wants workers as they were
-            return self._config, self._generations.count, Listeners(current.opened)
-        count = self._generations.count
-        return self._reconfiguration.prepare(self._config, count, current)
-
-    def generation_serves(self, generation: Generation) -> None:
-        """Take over its configuration; the first time, say that we serve."""
-        is_first = generation.number == 1
-        self._config = generation.config
-        self._orders = SIGNAL_ORDERS[generation.config.signals]
-        steps: list[Callable[[], object]] = [lambda: self._health.configure(generation.config)]
-        if is_first:
-            steps += [
-                lambda: announce(generation, self._generations.crew.keepers),
-                self._reception.tell_first_serving,
-                self._succession.tell_ready,
-                self._on_serving or ignore,
-            ]
-        else:
-            steps.insert(0, lambda: self._set_up_logs_again(generation.config))
-            steps.append(lambda: self._reception.configure(generation.config))
-            steps.append(self._reception.tell_serving)
-        steps.append(lambda: share_libraries(generation.interface))  # last: it takes a while
-        for step in steps:
-            self._poller.call(Handler(HandlerName.SERVING_STEP, step))
-        look = functools.partial(self._look_for_unserved, generation)
-        handler = Handler(HandlerName.UNSERVED_CHECK, look, ignore)
-        self._poller.call_later(UNSERVED_SECONDS, handler)
-
-    def reload_began(self) -> None:
-        """Tell the service manager."""
-        self._reception.tell_reloading()
-
-    def reload_failed(self) -> None:
-        """Nothing has changed."""
-        self._reception.tell_serving()
-
-    def start_failed(self, error: StartError) -> None:
-        """End with what the workers said; that is the last line, after those of all workers."""
-        self._shutdown.take_note()
-        self._exit_code = error.code
-        self._start_error = error
-
-    def forget_in_worker(self) -> None:
-        """Close the master's own descriptors in a worker."""
-        self._poller.close()
-        self._health.close_in_worker()
-        self._signals.close_fds()
-        self._succession.close_in_worker()
-        self._reception.close_in_worker()
-
-    @property
-    def is_sharing(self) -> bool:
-        """Another master uses our sockets too."""
-        return self._succession.is_shared
-
-    # What the succession tells, see succession.Owner -------------------------------------------
-
-    def successor_ready(self, pid: int) -> None:
-        """Leave the field to it, if we may without being asked."""
-        if self._config.auto_upgrade:
-            self.end()
-
-    def successor_gone(self, pid: int) -> None:
-        """Serve again, if we had stopped for it."""
-        self._reception.tell_alone()
-        if self._generations.is_resting:
-            self.reload()
-
-    def _look_for_unserved(self, generation: Generation) -> None:
-        if generation is self._generations.serving and not self._shutdown.is_begun:
-            warn_of_unserved(generation)
-
-    def _set_up_logs_again(self, config: Config) -> None:
-        try:
-            set_up_logs(config, owner_uid=config.start_plan.uid)
-        except StartError as error:  # the file that is open already goes on
-            log.error("%s", error.line)
-        self._reception.reopen_logs()
-
-
-def _is_on_terminal() -> bool:
-    """Say whether somebody's terminal is ours."""
-    return any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))

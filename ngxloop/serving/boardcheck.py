@@ -14,7 +14,8 @@ the worker from reading it.
 
 from collections.abc import Mapping, Sequence
 
-from ngxloop.serving.crew import Crew
+from ngxloop.serving.fleet.machine import Machine
+from ngxloop.serving.fleet.processes import Processes
 from ngxloop.serving.logs import log
 from ngxloop.serving.states import State
 
@@ -32,18 +33,19 @@ _POSSIBLE: Mapping[State, Sequence[State]] = {
 class BoardCheck:
     """Compares the scoreboard with what the master knows."""
 
-    def __init__(self, crew: Crew) -> None:
-        self._crew = crew
+    def __init__(self, machine: Machine, processes: Processes) -> None:
+        self._machine = machine
+        self._processes = processes
         self._suspects: dict[int, int] = {}  # slot -> the process that had it
         self._suspect_holder = 0
 
     def run(self) -> None:
         """Look at all slots, and repair what was wrong the last time, too."""
-        board = self._crew.board
-        known = {place.slot: (place.pid, place.state) for place in self._crew.places}
+        board = self._processes.board
+        known = self._find_known()
         wrong = {}
         repaired = []
-        for slot in set(range(board.slot_count)) - self._crew.slots_of_disowned:
+        for slot in range(board.slot_count):
             pid, state = known.get(slot, (0, State.DEAD))
             if self._is_right(slot, pid, state):
                 continue
@@ -55,16 +57,25 @@ class BoardCheck:
         self._suspects = wrong
         if self._is_mutex_repaired({pid for pid, _ in known.values()}) or repaired:
             log.warning("the scoreboard was repaired: a worker had written where it must not")
-            self._crew.nudge_all()
+            self._processes.nudge_all()
+
+    def _find_known(self) -> dict[int, tuple[int, State]]:
+        """Return process id and state of every worker, by its slot."""
+        live = self._machine.fleet.live
+        return {
+            one.id.slot: (one.pid, live[one.id].state)
+            for one in self._processes.all
+            if one.id in live
+        }
 
     def _is_right(self, slot: int, pid: int, state: State) -> bool:
-        board = self._crew.board
+        board = self._processes.board
         if state is State.STARTING and board.is_right(slot, 0, State.DEAD.value):
             return True  # it has not begun
         return any(board.is_right(slot, pid, one.value) for one in _POSSIBLE[state])
 
     def _is_mutex_repaired(self, pids: set[int]) -> bool:
-        board = self._crew.board
+        board = self._processes.board
         holder = board.mutex_pid
         is_known = holder == 0 or holder in pids
         is_suspect = not is_known and holder == self._suspect_holder

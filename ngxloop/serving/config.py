@@ -31,32 +31,6 @@ BIND_ATTEMPTS = 5
 BIND_RETRY_SECONDS = 0.5
 # After the graceful time-out a worker cancels its tasks; it has this long for their clean-up.
 CANCEL_SECONDS = 0.5
-# This long after the graceful time-out a draining worker is told to write its stacks, and killed
-# STACK_SECONDS later. Above CANCEL_SECONDS; together less than a second: with the default time-out
-# a master ends within the 30 s that Kubernetes allows.
-KILL_SECONDS = 0.7
-# How long a worker that is about to be killed has for writing its stacks.
-STACK_SECONDS = 0.2
-# A worker that was told to stop at once is killed after this long. nginx: the sum of its delays
-# 50, 100, 200, 400, 800 ms in ngx_master_process_cycle.
-STOP_SECONDS = 1.55
-# A worker that ends, leaves or is worn within this time of becoming ready is young: the next one in
-# a row waits.
-YOUNG_SECONDS = 5.0
-# Delay after the second young end in a row, then doubled each time, up to the limit.
-BACKOFF_SECONDS = 0.1
-BACKOFF_LIMIT_SECONDS = 30.0
-# The same signal that ends us may come twice for one stop: to us, and to our process group, as
-# timeout(1) and some service managers send it. Within this time it is taken for one.
-REPEAT_SECONDS = 0.5
-# A hung worker that was told to write its stacks has this long to come back before it is killed.
-DUMP_SECONDS = 2.0
-# An idle worker turns its loop this often in each hang time-out: one turn may be late.
-HEARTBEATS = 3
-# How often the master looks how large its workers are.
-RSS_SECONDS = 1.0
-# Workers live up to this part longer than --max-lifetime says, so that not all leave together.
-LIFETIME_SPREAD = 0.1
 # How often a draining worker looks whether its connections are gone.
 DRAIN_POLL_SECONDS = 0.02
 # A program that listens is ready when it still runs after this time: one that raises right after

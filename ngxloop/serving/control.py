@@ -22,7 +22,9 @@ from ngxloop.serving.poller import Poller
 from ngxloop.serving.sessions import BACKLOG, QUESTION_BYTES, Dialogue, Sessions
 from ngxloop.serving.socketfiles import file_identity, is_dead_socket, remove_file
 
-Command = Callable[[Mapping[str, Any]], Any]
+# Called with the fields of a command and what takes the outcome, now or later: a problem, or the
+# result if there is none.
+Command = Callable[[Mapping[str, Any], Callable[[str, Any], None]], None]
 _OTHERS = 0o177  # what nobody else may
 _BRACKETS = 16  # opening ones of all commands; that bounds the recursion of the parser
 _DIGITS = 18  # of a number: it fits 64 bits
@@ -74,21 +76,24 @@ class Control(NamedFile):
         self._sessions.close_in_worker()
         self._sock.close()
 
-    def _answer(self, question: bytes) -> bytes:
-        try:
-            answer = {"ok": True, "result": self._obey(question)}
-        except CommandError as error:
-            return _refusal(str(error))
-        return json.dumps(answer).encode() + b"\n"
+    def _answer(self, question: bytes, reply: Callable[[bytes], None]) -> None:
+        def tell(problem: str, result: Any = None) -> None:
+            answer = {"ok": True, "result": result}
+            reply(_refusal(problem) if problem else json.dumps(answer).encode() + b"\n")
 
-    def _obey(self, question: bytes) -> Any:
+        try:
+            self._obey(question, tell)
+        except CommandError as error:
+            reply(_refusal(str(error)))
+
+    def _obey(self, question: bytes, tell: Callable[[str, Any], None]) -> None:
         asked = _parse(question)
         name = asked.get("command")
         command = self._commands.get(name) if isinstance(name, str) else None
         if command is None:
             known = ", ".join(self._commands)
             raise CommandError(f"no command {one_line(repr(name), 60)}; there are {known}")
-        return command(asked)
+        command(asked, tell)
 
 
 def _refusal(error: str) -> bytes:

@@ -13,14 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ngxloop.serving.config import OPTIONS, REPEAT_SECONDS
+from ngxloop.serving.config import OPTIONS
 from ngxloop.serving.config_file import find_file, read_file
 from ngxloop.serving.environment import CONFIG_VARIABLE
 from ngxloop.serving.errors import ConfigError, ExitCode
 from ngxloop.serving.logs import complain
+from ngxloop.serving.namedfile import OLD_SUFFIX
 from ngxloop.serving.pidfile import lock_holder
 from ngxloop.serving.plaintext import one_line
 from ngxloop.serving.reports import prometheus, stub, table
+from ngxloop.serving.timing import REPEAT_SECONDS
 
 _SIGNALS = {
     "quit": signal.SIGQUIT,
@@ -31,14 +33,16 @@ _SIGNALS = {
 _COMMANDS = {
     "stop": "end at once",
     "quit": "drain, then end",
-    "reload": "start new workers with the code and configuration of now; waits for the result",
+    "reload": "start new workers with the code and configuration of now; waits until they serve",
     "reopen": "open the log files again",
-    "upgrade": "start a new master on the same sockets",
-    "scale": "have N workers",
+    "upgrade": "start a new master on the same sockets; waits until it serves",
+    "scale": "have N workers; waits until they serve",
     "status": "say how things are",
 }
 _ANSWER_SECONDS = 10.0
-_LOOK_SECONDS = 0.1  # how often the result of a reload is asked for
+_MARGIN_SECONDS = 0.1  # between two signals, over the time in which they count as one
+_AWAITED = ("reload", "upgrade", "scale")
+_UNKNOWN_OUTCOME = "signal sent; only a control socket tells the outcome: see the master's log\n"
 _FORMATS = {"stub": stub, "prometheus": prometheus}
 
 
@@ -51,16 +55,24 @@ def control(arguments: Sequence[str]) -> int:
     given = _parse(arguments)
     try:
         paths = _Paths(given)
-        if paths.control_socket is not None and os.path.exists(paths.control_socket):
-            print(_ask(paths.control_socket, given), end="")
-        elif paths.pidfile is not None:
-            _signal(paths.pidfile, given.command)
+        control_socket, pidfile = _existing(paths.control_socket), _existing(paths.pidfile)
+        if control_socket is not None and os.path.exists(control_socket):
+            print(_ask(control_socket, given), end="")
+        elif pidfile is not None:
+            print(_signal(pidfile, given.command), end="")
         else:
             raise _NotDoneError(paths.advice)
     except (_NotDoneError, ConfigError) as error:
         complain(one_line(f"ctl {given.command}: {error}"))
         return ExitCode.NOT_DONE
     return ExitCode.OK
+
+
+def _existing(path: str | None) -> str | None:
+    """Return a path, or the name that it has until a new master has made its own."""
+    if path is None or os.path.exists(path) or not os.path.exists(path + OLD_SUFFIX):
+        return path
+    return path + OLD_SUFFIX
 
 
 class _Paths:
@@ -97,12 +109,9 @@ def _ask(path: str, given: argparse.Namespace) -> str:
     """Have the command done, and return what there is to say."""
     if given.command == "status":
         return _show(_send(path, command="status"), given)
-    if given.command == "scale":
-        _send(path, command="scale", count=given.count)
-    elif given.command == "reload":
-        _reload(path, given.timeout)
-    else:
-        _send(path, command=given.command)
+    seconds = getattr(given, "timeout", _ANSWER_SECONDS)
+    count = {"count": given.count} if given.command == "scale" else {}
+    _send(path, seconds, command=given.command, **count)
     return ""
 
 
@@ -112,57 +121,43 @@ def _show(snapshot: Any, given: argparse.Namespace) -> str:
     return _FORMATS[given.format](snapshot) if given.format else table(snapshot) + "\n"
 
 
-def _send(path: str, **command: Any) -> Any:
-    """Send one command and return its result."""
+def _send(path: str, seconds: float = _ANSWER_SECONDS, **command: Any) -> Any:
+    """Send one command and return its result; the master answers when there is an outcome."""
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(_ANSWER_SECONDS)
+        sock.settimeout(seconds)
         try:
             sock.connect(path)
             sock.sendall(json.dumps(command).encode() + b"\n")
             with sock.makefile("rb") as stream:
-                line = stream.readline()
+                answered = stream.readline()
+        except TimeoutError as error:
+            line = f"not over after {seconds:g} s; see the master's log"
+            raise _NotDoneError(line) from error
         except OSError as error:
             reason = error.strerror or str(error)
             raise _NotDoneError(f"{path}: {reason}; is the master running?") from error
-    if not line:
+    if not answered:
         raise _NotDoneError(f"{path}: no answer; see the master's log")
-    answer = json.loads(line)
+    answer = json.loads(answered)
     if not answer["ok"]:
         raise _NotDoneError(answer["error"])
     return answer["result"]
 
 
-def _reload(path: str, seconds: float) -> None:
-    """Have the master reload, and wait for how it goes.
-
-    The master answers what it is asked and tells nothing by itself, so it is asked again.
-    """
-    before = _send(path, command="status")["reloads"]
-    _send(path, command="reload")
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        now = _send(path, command="status")["reloads"]
-        if now["failed"] > before["failed"]:
-            raise _NotDoneError(now["error"])
-        if now["ok"] > before["ok"]:
-            return
-        time.sleep(_LOOK_SECONDS)
-    raise _NotDoneError(f"not over after {seconds:g} s; see the master's log")
-
-
 # By signals ----------------------------------------------------------------------------------
 
 
-def _signal(pidfile: str, command: str) -> None:
-    """Send the owner of the pid file what means the command."""
+def _signal(pidfile: str, command: str) -> str:
+    """Send the owner of the pid file what means the command, and return what there is to say."""
     if command == "stop":  # TERM drains, or ends at once as in nginx; the second always does
         _kill(pidfile, signal.SIGTERM)
-        time.sleep(REPEAT_SECONDS + _LOOK_SECONDS)  # sooner it counts as the same signal
+        time.sleep(REPEAT_SECONDS + _MARGIN_SECONDS)  # sooner it counts as the same signal
         _kill(pidfile, signal.SIGTERM, is_gone_good=True)
     elif command in _SIGNALS:
         _kill(pidfile, _SIGNALS[command])
     else:
         raise _NotDoneError("this needs the control socket: start the master with --control-socket")
+    return _UNKNOWN_OUTCOME if command in _AWAITED else ""  # a signal has no answer
 
 
 def _kill(pidfile: str, number: signal.Signals, is_gone_good: bool = False) -> None:
@@ -211,9 +206,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     parsers = {name: commands.add_parser(name, help=text) for name, text in _COMMANDS.items()}
     parsers["scale"].add_argument("count", type=_count, metavar="N")
-    parsers["reload"].add_argument(
-        "--timeout", type=float, default=120.0, metavar="SECONDS", help="to wait for the result"
-    )
+    for name in _AWAITED:
+        parsers[name].add_argument(
+            "--timeout", type=float, default=120.0, metavar="SECONDS", help="to wait for the result"
+        )
     formats = parsers["status"].add_mutually_exclusive_group()
     formats.add_argument("--json", action="store_true", help="everything, for programs")
     for name in _FORMATS:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ngxloop.core.scoreboard import Scoreboard
-from ngxloop.serving.health import resident_bytes
+from ngxloop.serving.fleet.observer import resident_bytes
 
 _COUNTERS = ("accepted", "requests", "missed", "left", "pauses")
 

@@ -26,6 +26,7 @@ class HandlerName(enum.StrEnum):
     CONTROL_LISTENER = "control listener"
     CONTROL_SESSION = "control session"
     NEW_MASTER = "new master"
+    OLD_MASTER = "old master"
     # Alarms
     STATUS_PROCESS = "status process"
     STATUS_REPORT = "status report"
@@ -36,19 +37,18 @@ class HandlerName(enum.StrEnum):
     KEEPER_REPORT = "keeper report"
     KEEPER_RESTART = "keeper restart"
     HEALTH_CHECK = "health check"
-    HANG_VERDICT = "hang verdict"
-    SUCCESSOR_RETRY = "successor retry"
     UNSERVED_CHECK = "unserved check"
     WATCHDOG = "watchdog"
-    DRAIN_DELAY = "drain delay"
     # Steps of the turn
     TURN = "turn"
     POLL = "poll"
     ORDER = "order"
+    DECISION = "decision"
     DEADLINE = "deadline"
     REAPING = "reaping"
     SPAWNING = "spawning"
     RELOAD = "reload"
+    LOGGING = "logging"
     SERVING_STEP = "serving step"
     WORKER_STEP = "worker step"
     LOST_MESSAGE = "lost message"
@@ -76,6 +76,7 @@ REMEDIES: Mapping[HandlerName, str] = {
     HandlerName.CONTROL_LISTENER: _PAUSED,
     HandlerName.CONTROL_SESSION: _CLOSED,
     HandlerName.NEW_MASTER: "the new master is ended",
+    HandlerName.OLD_MASTER: _PAUSED,
     HandlerName.ACCEPT_PAUSE: _PAUSED,
     HandlerName.ACCEPT_WATCH: _PAUSED,
     HandlerName.SESSION_TIMEOUT: _CLOSED,
@@ -83,18 +84,17 @@ REMEDIES: Mapping[HandlerName, str] = {
     HandlerName.KEEPER_REPORT: _PAUSED,
     HandlerName.KEEPER_RESTART: _PAUSED,
     HandlerName.HEALTH_CHECK: _PAUSED,
-    HandlerName.HANG_VERDICT: "the worker is killed",
-    HandlerName.SUCCESSOR_RETRY: _PAUSED,
     HandlerName.UNSERVED_CHECK: _LEFT_OUT,
     HandlerName.WATCHDOG: _PAUSED,
-    HandlerName.DRAIN_DELAY: _PAUSED,
     HandlerName.TURN: "the next turn begins after a pause",
     HandlerName.POLL: "a new epoll instance is created",
     HandlerName.ORDER: "the order is dropped; an order to end stops the workers at once",
+    HandlerName.DECISION: "nothing has changed; the event is handled again after a pause",
     HandlerName.DEADLINE: "it is tried again",
     HandlerName.REAPING: "the worker is respawned",
     HandlerName.SPAWNING: "it is tried again",
     HandlerName.RELOAD: "the generation before goes on serving",
+    HandlerName.LOGGING: _LEFT_OUT,
     HandlerName.SERVING_STEP: _LEFT_OUT,
     HandlerName.WORKER_STEP: _LEFT_OUT,
     HandlerName.LOST_MESSAGE: "the message is dropped, and its sender gets an error",

@@ -14,15 +14,11 @@ from collections.abc import Callable, Sequence
 
 from ngxloop.serving.asker import Asker
 from ngxloop.serving.channel import Channel, Kind, Message
-from ngxloop.serving.config import (
-    BACKOFF_LIMIT_SECONDS,
-    BACKOFF_SECONDS,
-    YOUNG_SECONDS,
-    Config,
-)
+from ngxloop.serving.config import Config
 from ngxloop.serving.limits import PORTION, REPORT_SECONDS, SHARED_SOCKETS
 from ngxloop.serving.plaintext import one_line
 from ngxloop.serving.privileges import Identity
+from ngxloop.serving.timing import BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS, YOUNG_SECONDS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,12 +39,11 @@ from ngxloop.serving.logs import log, report
 from ngxloop.serving.nesting import plain_command
 from ngxloop.serving.pause import Pause
 from ngxloop.serving.programwatch import ProgramWatch
-from ngxloop.serving.states import State
+from ngxloop.serving.states import INTERRUPTED, State
 from ngxloop.serving.workercore import WorkerCore, make_sharing
 from ngxloop.serving.workerloop import WorkerLoop, loop_class, provide_loops
 
 _ORDER_SIGNAL = signal.SIGURG
-INTERRUPTED = 130  # what a shell shows for a program that Ctrl-C has ended
 
 
 def run_script(assignment: Assignment) -> int:

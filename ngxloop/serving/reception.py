@@ -3,35 +3,25 @@
 import contextlib
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from ngxloop.serving.config import Config
-from ngxloop.serving.control import CommandError, Control
-from ngxloop.serving.crew import Crew
-from ngxloop.serving.handlernames import HandlerName
+from ngxloop.serving.control import Command, CommandError, Control
+from ngxloop.serving.fleet.actions import Notice
+from ngxloop.serving.fleet.processes import Processes
+from ngxloop.serving.handover import Handover
 from ngxloop.serving.inheritance import STATUS, Heirloom, Predecessor
 from ngxloop.serving.listeners import Listeners
 from ngxloop.serving.logs import log
 from ngxloop.serving.notify import Notifier
 from ngxloop.serving.orders import Order
 from ngxloop.serving.plaintext import one_line
-from ngxloop.serving.poller import Handler, Poller
+from ngxloop.serving.poller import Poller
 from ngxloop.serving.status import Status
 from ngxloop.serving.statusservice import StatusService
-from ngxloop.serving.succession import Succession
 from ngxloop.serving.titles import set_title
 
-_PREDECESSOR_SECONDS = 0.5  # how often a new master looks whether the one before it is there
-
-
-class Orderly(Protocol):
-    """Who does what the control socket is told."""
-
-    def obey(self, order: Order) -> object:
-        """Do it, or return why that is impossible."""
-
-    def scale(self, count: int) -> str:
-        """Have so many workers, or return why that is impossible."""
+Obey = Callable[[Order | int, Callable[[str], object]], None]
 
 
 class Reception:
@@ -41,19 +31,18 @@ class Reception:
         self,
         config: Config,
         poller: Poller,
-        crew: Crew,
+        processes: Processes,
         status: Status,
-        succession: Succession,
+        handover: Handover,
         predecessor: Predecessor | None,
     ) -> None:
         self._status = status
-        self._succession = succession
+        self._handover = handover
         self._poller = poller
         self._opened = contextlib.ExitStack()  # one that cannot be closed keeps no other open
         self._worker_closers: list[Callable[[], None]] = []
         self._page: StatusService | None = None
-        self._is_answering = False  # the page is ours, not that of the master before us
-        self._crew = crew
+        self._processes = processes
         self._config = config
         self._notifier = Notifier(os.environ, is_heir=predecessor is not None)
         self._opened.callback(set_title(f"master [{config.app}]"))
@@ -64,16 +53,21 @@ class Reception:
             self.close()
             raise
 
-    def listen(self, path: str, orderly: Orderly) -> None:
+    def listen(self, path: str, obey: Obey) -> None:
         """Open the control socket.
+
+        Args:
+            path: Of its file.
+            obey: Carries out an order, or has as many workers as a number says; calls its second
+                argument with why that was impossible, empty if it was done.
 
         Raises:
             StartError: It cannot be opened.
         """
-        control = Control(path, self._poller, _commands(orderly, self._status))
+        control = Control(path, self._poller, _commands(obey, self._status))
         self._opened.callback(control.close)
         self._worker_closers.append(control.close_in_worker)
-        self._succession.add(control)
+        self._handover.add(control)
 
     def leave(self) -> list[Heirloom]:
         """Return the sockets that a successor needs."""
@@ -101,100 +95,83 @@ class Reception:
 
     # What is to be told ------------------------------------------------------------------------
 
-    def tell_serving(self) -> None:
-        """We serve, for the first time or after a reload."""
-        self._report()
-        self._notifier.ready(self._summary())
-
     def tell_first_serving(self) -> None:
         """We serve, and show from now on that we are alive."""
-        self.tell_serving()
+        self.notify(Notice.SERVING)
         self._answer()
         self._notifier.start_watchdog(self._poller)
 
-    def tell_reloading(self) -> None:
-        """A reload has begun."""
-        self._notifier.reloading()
+    def notify(self, notice: Notice) -> None:
+        """Tell the service manager how things are."""
+        match notice:
+            case Notice.SERVING:
+                self._report()
+                self._notifier.ready(self._summary())
+            case Notice.RELOADING:
+                self._notifier.reloading()
+            case Notice.ENDING:
+                self._tell_ending()
+            case Notice.ALONE:
+                self._notifier.status(self._summary())
 
-    def tell_ending(self) -> None:
+    def _tell_ending(self) -> None:
         """We end; if another master serves, the service does not."""
-        if self._succession.predecessor_pid and self._page is not None:
+        if self._handover.predecessor_pid and self._page is not None:
             self._page.give_way()
         self._report()
-        self._succession.tell_ending()
-        if not self._succession.successor_pid:
+        self._handover.tell_ending()
+        if not self._handover.successor_pid:
             self._notifier.stopping()
-
-    def tell_alone(self) -> None:
-        """Our successor is gone: we are the service again."""
-        self._notifier.status(self._summary())
 
     def _report(self) -> None:
         """Let the status process know at once: a master that is slow next does not hide it."""
         if self._page is not None:
             self._page.report()
 
+    def _answer(self) -> None:
+        """Answer the status page."""
+        if self._page is not None and not self._status.is_ending:
+            self._page.take_back()
+
     def _summary(self) -> str:
         snapshot = self._status.snapshot()
         workers, generation = snapshot["workers_wanted"], snapshot["generation"]
         return f"{workers} workers serve, generation {generation}"
 
-    def _answer(self) -> None:
-        """Answer the status page."""
-        self._is_answering = True
-        if self._page is not None and not self._status.is_ending:
-            self._page.take_back()
-
-    def _wait_for_predecessor(self) -> None:
-        """Answer if the master before us ends before we serve."""
-        if self._is_answering:
-            return
-        if self._succession.predecessor_pid:
-            again = Handler(HandlerName.SERVING_STEP, self._wait_for_predecessor)
-            self._poller.call_later(_PREDECESSOR_SECONDS, again)
-        else:
-            self._answer()
-
     def _open_page(self, predecessor: Predecessor | None) -> None:
         known = predecessor.listeners(STATUS) if predecessor else Listeners()
-        crew = self._crew
+        board, adopt = self._processes.board, self._processes.reaper.adopt
         self._page = page = StatusService(
-            self._config, self._poller, self._status, crew.board, crew.adopt, known
+            self._config, self._poller, self._status, board, adopt, known
         )
         known.close(keep=page.listeners, leave_files=True)
-        self._opened.callback(lambda: page.close(leave_files=self._succession.is_shared))
+        self._opened.callback(lambda: page.close(leave_files=self._handover.is_shared))
         self._worker_closers.append(page.close_in_worker)
-        self._succession.add(page, is_late=True)
-        if self._succession.predecessor_pid:  # it answers until we serve
+        self._handover.add(page, is_late=True)
+        if self._handover.predecessor_pid:  # it answers until we serve
             page.give_way()
-            self._wait_for_predecessor()
         for found in page.describe():
             log.info("status on %s", found)
         page.start()
 
 
-def _commands(orderly: Orderly, status: Status) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
+def _commands(obey: Obey, status: Status) -> dict[str, Command]:
     """Return what the control socket understands."""
 
-    def give(order: Order) -> Callable[[Mapping[str, Any]], Any]:
-        return lambda asked: _check(orderly.obey(order))
+    def give(order: Order) -> Command:
+        return lambda asked, tell: obey(order, lambda problem: tell(problem, None))
 
-    def scale(asked: Mapping[str, Any]) -> None:
+    def scale(asked: Mapping[str, Any], tell: Callable[[str, Any], None]) -> None:
         count = asked.get("count")
         if type(count) is not int:
             raise CommandError(
                 f"scale to how many workers? {one_line(repr(count), 60)} is not a number"
             )
-        _check(orderly.scale(count))
+        obey(count, lambda problem: tell(problem, None))
 
     orders = (Order.STOP, Order.QUIT, Order.RELOAD, Order.REOPEN, Order.UPGRADE)
     return {
         **{order.value: give(order) for order in orders},
         "scale": scale,
-        "status": lambda asked: status.snapshot(),
+        "status": lambda asked, tell: tell("", status.snapshot()),
     }
-
-
-def _check(problem: object) -> None:
-    if problem:
-        raise CommandError(str(problem))

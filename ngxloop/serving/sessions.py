@@ -9,6 +9,7 @@ Rules.
    answered, even if many others are silent.
 3. Descriptors that a client of a Unix socket sends are closed; see closing.py.
 4. An exception in a session closes only that session (poller.py).
+5. An answer may come later: the client then waits without a time limit, as one of SESSION_COUNT.
 """
 
 import dataclasses
@@ -40,14 +41,15 @@ class Dialogue:
         listener: The name of the handler that accepts.
         session: The name of the handlers of one connection.
         end: What a question ends with.
-        answer: Returns the answer to a question, given with its end; it may not block.
+        answer: Answers a question, given with its end: calls its second argument, now or later,
+            once. It may not block.
         too_long: The answer to a question of more than QUESTION_BYTES.
     """
 
     listener: HandlerName
     session: HandlerName
     end: bytes
-    answer: Callable[[bytes], bytes]
+    answer: Callable[[bytes, Callable[[bytes], None]], None]
     too_long: bytes
 
 
@@ -149,6 +151,9 @@ class _Session:
     ) -> None:
         self.sock = sock
         self.has_asked: bool = False  # its question is complete
+        self._is_held = False  # its answer comes later
+        self._is_told = False
+        self._is_closed = False
         self._poller = poller
         self._dialogue = dialogue
         self._closed = closed
@@ -156,8 +161,7 @@ class _Session:
         self._rest = memoryview(b"")  # of the answer
         self._trailing_count = 0
         sock.setblocking(False)
-        timeout = Handler(HandlerName.SESSION_TIMEOUT, self.close, self.close)
-        self._alarm = poller.call_later(SESSION_SECONDS, timeout)
+        self._alarm = self._limit()
         poller.add(sock.fileno(), self.handler(self.read))
 
     def handler(self, action: Callable[[], None]) -> Handler:
@@ -167,6 +171,7 @@ class _Session:
     def close(self) -> None:
         """End it, whatever is left to say."""
         self._closed(self)
+        self._is_closed = True
         self._alarm.cancel()
         self._poller.remove(self.sock.fileno())
         close_with_queue(self.sock)
@@ -181,14 +186,41 @@ class _Session:
         found = self._question.find(self._dialogue.end, searched)
         length = found + len(self._dialogue.end)
         if found >= 0 and length <= QUESTION_BYTES:
-            self._tell(self._dialogue.answer(bytes(self._question[:length])))
+            self.has_asked = True
+            self._dialogue.answer(bytes(self._question[:length]), self._answer)
+            if not self._is_told and not self._is_closed:
+                self._hold()
         elif len(self._question) > QUESTION_BYTES:
             self._tell(self._dialogue.too_long)
         elif not data:
             self.close()
 
+    def _limit(self) -> Alarm:
+        timeout = Handler(HandlerName.SESSION_TIMEOUT, self.close, self.close)
+        return self._poller.call_later(SESSION_SECONDS, timeout)
+
+    def _hold(self) -> None:
+        """Wait for the answer: nothing more is read meanwhile, and the time is not limited."""
+        self._is_held = True
+        self._alarm.cancel()
+        self._poller.remove(self.sock.fileno())
+
+    def _answer(self, answer: bytes) -> None:
+        """Send the answer, if the client was not given up meanwhile."""
+        if self._is_closed or self._is_told:
+            return
+        if self._is_held:
+            self._poller.call(self.handler(lambda: self._release(answer)))
+        else:
+            self._tell(answer)
+
+    def _release(self, answer: bytes) -> None:
+        self._alarm = self._limit()
+        self._poller.add(self.sock.fileno(), self.handler(self._write), WRITABLE)
+        self._tell(answer)
+
     def _tell(self, answer: bytes) -> None:
-        self.has_asked = True
+        self.has_asked = self._is_told = True
         self._rest = memoryview(answer)
         self._poller.change(self.sock.fileno(), self.handler(self._write), WRITABLE)
         self._write()

@@ -13,6 +13,9 @@ change it: a `ready` that was on its way while the master decided to drain or st
 
 import enum
 
+# What a shell shows for a program that Ctrl-C has ended: 128 + SIGINT.
+INTERRUPTED = 130
+
 
 class State(enum.Enum):
     """Where a worker is. The value is the code in the scoreboard (ngxloop.core.scoreboard)."""

@@ -11,105 +11,120 @@ from typing import Any
 
 from ngxloop.serving.failures import Failures
 from ngxloop.serving.figures import complete
-from ngxloop.serving.generations import Generations
+from ngxloop.serving.fleet.machine import Machine
+from ngxloop.serving.fleet.phases import Phase
+from ngxloop.serving.fleet.processes import Processes
+from ngxloop.serving.fleet.records import Worker
+from ngxloop.serving.fleet.service import Services
+from ngxloop.serving.handover import Handover
 from ngxloop.serving.listeners import describe_address
-from ngxloop.serving.places import Place
 from ngxloop.serving.queues import read_queue
 from ngxloop.serving.states import State
-from ngxloop.serving.succession import Succession
 
 
 class Status:
     """What there is to tell."""
 
     def __init__(
-        self, generations: Generations, succession: Succession, failures: Failures
+        self,
+        machine: Machine,
+        processes: Processes,
+        services: Services,
+        handover: Handover,
+        failures: Failures,
     ) -> None:
-        self._generations = generations
+        self._machine = machine
+        self._processes = processes
+        self._services = services
+        self._handover = handover
         self._failures = failures
-        self._succession = succession
         self._started_at = time.monotonic()
-        self.is_ending = False
-        self._is_answering: Callable[[Place], bool] = _is_ready
-
-    def set_answering(self, is_answering: Callable[[Place], bool]) -> None:
-        """Ask this of a worker that is ready: can it answer?"""
-        self._is_answering = is_answering
+        self._is_answering: Callable[[Worker], bool] = bool
 
     @property
     def is_ready(self) -> bool:
         """Say whether a load balancer should send connections here."""
-        serving = self._generations.serving
-        places = serving.places if serving is not None else []
-        can_answer = any(_is_ready(place) and self._is_answering(place) for place in places)
-        return can_answer and not self.is_ending
+        fleet = self._machine.fleet
+        if fleet.serving is None or fleet.is_ending:
+            return False
+        return any(map(self._can_answer, fleet.serving.workers))
+
+    @property
+    def is_ending(self) -> bool:
+        """Say whether the master was told to end."""
+        return self._machine.fleet.is_ending
+
+    def set_answering(self, is_answering: Callable[[Worker], bool]) -> None:
+        """Ask this of a worker that is ready: can it answer?"""
+        self._is_answering = is_answering
+
+    def _can_answer(self, worker: Worker) -> bool:
+        return worker.state is State.READY and self._is_answering(worker)
 
     @property
     def state(self) -> str:
         """Say in a word what the master does."""
-        generations = self._generations
-        if self.is_ending:
+        fleet = self._machine.fleet
+        if fleet.is_ending:
             return "ending"
-        if generations.is_resting:
-            return "resting"
-        if generations.serving is None:
-            return "starting"
-        return "reloading" if generations.coming is not None else "serving"
+        if fleet.phase is Phase.SERVING and fleet.coming is not None:
+            return "reloading"
+        return fleet.phase.name.lower()
 
     def snapshot(self) -> dict[str, Any]:
         """Return everything, as JSON can say it."""
-        return complete(self.report(), self._generations.crew.board)
+        return complete(self.report(), self._processes.board)
 
     def report(self) -> dict[str, Any]:
         """Return what only the master knows; figures.complete() adds the rest."""
-        generations = self._generations
-        reloads = generations.reloads
+        fleet = self._machine.fleet
         return {
             "pid": os.getpid(),
             "state": self.state,
             "ready": self.is_ready,
             "started_at": self._started_at,
-            "generation": generations.serving.number if generations.serving else 0,
-            "workers_wanted": generations.count,
-            "reloads": {"ok": reloads.ok, "failed": reloads.failed, "error": reloads.error},
+            "generation": fleet.serving.number if fleet.serving else 0,
+            "workers_wanted": fleet.count,
+            "reloads": {
+                "ok": fleet.reloads_ok,
+                "failed": fleet.reloads_failed,
+                "error": fleet.reload_error,
+            },
             "failures": {
                 "handlers": {str(name): n for name, n in self._failures.counts.items()},
                 "last": self._failures.last,
-                "malformed_messages": generations.crew.messages.malformed_count,
+                "malformed_messages": self._processes.messages.malformed_count,
             },
-            "successor": self._succession.successor_pid,
-            "predecessor": self._succession.predecessor_pid,
+            "successor": self._handover.successor_pid,
+            "predecessor": self._handover.predecessor_pid,
             "listeners": self._listeners(),
-            "workers": [_worker(place) for place in generations.places],
+            "workers": [self._worker(worker) for worker in fleet.workers],
         }
 
     def _listeners(self) -> list[dict[str, Any]]:
         """Return the sockets of --bind, and those of programs as the keeper has told last."""
-        kept = self._generations.crew.keepers.kept
+        service = self._services.find(self._machine.fleet.listening)
+        kept = self._processes.keepers.kept
         return [
-            *map(queue_of, self._generations.listeners.sockets),
+            *map(queue_of, service.listeners.sockets if service is not None else ()),
             *({"address": one.address, "queue": one.queue, "limit": one.limit} for one in kept),
         ]
 
-
-def _worker(place: Place) -> dict[str, Any]:
-    history = place.history
-    told: dict[str, Any] = {
-        "worker": place.number,
-        "generation": place.generation.number,
-        "pid": place.pid,
-        "slot": place.slot,
-        "state": place.state.name.lower(),
-        "respawns": max(0, history.spawn_count - 1),
-        "last_exit": history.last_exit,
-    }
-    if place.is_live:
-        told["started_at"] = place.started_at
-    return told
-
-
-def _is_ready(place: Place) -> bool:
-    return place.state is State.READY
+    def _worker(self, worker: Worker) -> dict[str, Any]:
+        history = worker.history
+        process = self._processes.find(worker.id) if worker.id is not None else None
+        told: dict[str, Any] = {
+            "worker": worker.number,
+            "generation": worker.generation.number,
+            "pid": process.pid if process is not None else 0,
+            "slot": worker.id.slot if worker.id is not None else -1,
+            "state": worker.state.name.lower(),
+            "respawns": max(0, history.spawn_count - 1),
+            "last_exit": history.last_exit,
+        }
+        if process is not None:
+            told["started_at"] = worker.started_at
+        return told
 
 
 def queue_of(sock: socket.socket) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 HTTP/1.0, GET, one request a connection; sessions.py bounds them. A master that has not reported for
 STALE_SECONDS is stuck: /healthz and /readyz are 503 then, and the others say so. While two masters
-run one of them answers, see succession.py.
+run one of them answers, see handover.py.
 """
 
 import json
@@ -43,7 +43,7 @@ class StatusPage:
             HandlerName.STATUS_LISTENER,
             HandlerName.STATUS_SESSION,
             end=b"\r\n\r\n",
-            answer=self.answer,
+            answer=lambda question, reply: reply(self.answer(question)),
             too_long=_page(431, _TEXT, f"a request has at most {QUESTION_BYTES} bytes\n"),
         )
 

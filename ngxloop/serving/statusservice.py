@@ -26,14 +26,14 @@ from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.binds import parse_bind
 from ngxloop.serving.channel import has_unread
 from ngxloop.serving.closing import close_unreceived, receive_data, refuse_descriptors
-from ngxloop.serving.config import YOUNG_SECONDS, Config
+from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ConfigError
+from ngxloop.serving.fleet.workers import respawn_delay
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.inheritance import STATUS, Heirloom
 from ngxloop.serving.listeners import Listeners, describe_address
 from ngxloop.serving.logs import log
 from ngxloop.serving.opening import open_listeners
-from ngxloop.serving.places import respawn_delay
 from ngxloop.serving.poller import Alarm, Handler, Poller
 from ngxloop.serving.privileges import NOBODY, Identity, drops_rights, find_identity
 from ngxloop.serving.process import exit_reason, fork_worker
@@ -48,6 +48,7 @@ from ngxloop.serving.statusprocess import (
     RESUME,
     StatusProcess,
 )
+from ngxloop.serving.timing import YOUNG_SECONDS
 
 HEARTBEAT_SECONDS = 1.0  # a report comes at least this often; a third of STALE_SECONDS
 GAP_SECONDS = 0.01  # between two reports that were asked for, at least
@@ -118,7 +119,7 @@ class StatusService:
         self._beat()
         self._poller.call(Handler(HandlerName.STATUS_PROCESS, self._start, self._not_started))
 
-    # What happens to the sockets, see succession.GivesWay ----------------------------------------
+    # What happens to the sockets, see handover.GivesWay ------------------------------------------
 
     def leave(self) -> list[Heirloom]:
         """Return what a successor needs."""

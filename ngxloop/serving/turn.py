@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from ngxloop.serving.audit import Audit
-from ngxloop.serving.generations import Generations
+from ngxloop.serving.fleet.executor import Executor
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.orders import ENDING_ORDERS, Order
 from ngxloop.serving.poller import Handler, Poller, retry_delay
@@ -18,26 +18,33 @@ class Turn:
     Args:
         poller: What is waited for.
         signals: The pipe of the signals.
-        generations: Have deadlines.
+        executor: Has deadlines.
+        audit: Follows a failure.
         find_order: Returns what a signal orders.
         obey: Does it.
+        reap: Takes note of children that have ended.
     """
 
     def __init__(
         self,
         poller: Poller,
         signals: SignalPipe,
-        generations: Generations,
+        executor: Executor,
+        audit: Audit,
         find_order: Callable[[signal.Signals], Order | None],
         obey: Callable[[Order], object],
+        reap: Callable[[], None],
     ) -> None:
         self._poller = poller
         self._signals = signals
-        self._generations = generations
+        self._executor = executor
+        self._audit = audit
         self._find_order = find_order
         self._obey = obey
-        self._audit = Audit(generations, poller)
+        self._reap = reap
         self._failure_count = 0  # turns in a row that failed as a whole
+        self._tick_failures = 0  # in a row
+        self._tick_at = 0.0  # no tick before this, in monotonic time
         self._watch_signals()
 
     def run(self) -> None:
@@ -49,10 +56,23 @@ class Turn:
             time.sleep(retry_delay(self._failure_count))
 
     def _turn(self) -> None:
-        deadline = self._generations.next_deadline()
-        self._poller.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        self._generations.act_on_deadlines()
+        self._poller.wait(self._timeout())
+        if time.monotonic() >= self._tick_at:
+            self._tick()
         self._audit.run()
+
+    def _timeout(self) -> float | None:
+        seconds = self._executor.wait_seconds()
+        pause = self._tick_at - time.monotonic()
+        return seconds if seconds is None or pause <= 0 else max(seconds, pause)
+
+    def _tick(self) -> None:
+        """Act on deadlines; pause after a failure, or the same deadline would use all the CPU."""
+        if self._poller.call(Handler(HandlerName.DEADLINE, self._executor.tick)):
+            self._tick_failures = 0
+        else:
+            self._tick_failures += 1
+            self._tick_at = time.monotonic() + retry_delay(self._tick_failures)
 
     def _watch_signals(self) -> None:
         handler = Handler(HandlerName.SIGNALS, self._handle_signals, self._renew_signals)
@@ -73,7 +93,7 @@ class Turn:
             if order in ENDING_ORDERS:
                 self._obey(order)
         if signal.SIGCHLD in arrived:
-            self._poller.call(Handler(HandlerName.REAPING, self._generations.crew.reap))
+            self._poller.call(Handler(HandlerName.REAPING, self._reap))
         for order in orders:
             if order not in ENDING_ORDERS:
                 self._obey(order)

@@ -5,17 +5,16 @@ to this one, and the new one goes on alone; QUIT to the new one, and all is as b
 one dies by itself, everything that gave way to it is taken back.
 """
 
-import functools
 import inspect
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from ngxloop import version
 from ngxloop.serving import carrier
-from ngxloop.serving.crew import Crew
+from ngxloop.serving.fleet import events
+from ngxloop.serving.fleet.processes import Processes
 from ngxloop.serving.guard import import_fault
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.inheritance import ENDS, KEEPER, VARIABLE, Heirloom, pack
@@ -27,30 +26,18 @@ from ngxloop.serving.trust import find_fault, refusal
 _CARRIER = inspect.getsource(carrier)
 
 
-class Owner(Protocol):
-    """Who is told about the new master."""
-
-    def successor_ready(self, pid: int) -> None:
-        """It serves."""
-
-    def successor_ending(self, pid: int) -> None:
-        """It has begun to end, and serves no longer."""
-
-    def successor_gone(self, pid: int) -> None:
-        """It has ended."""
-
-
 class Upgrade:
     """The new master, while there is one."""
 
-    def __init__(self, owner: Owner, crew: Crew, poller: Poller) -> None:
-        self._owner = owner
-        self._crew = crew
+    def __init__(
+        self, tell: Callable[[events.Event], None], processes: Processes, poller: Poller
+    ) -> None:
+        self._tell = tell
+        self._processes = processes
         self._poller = poller
         self._folder = _start_folder()
         self._process: subprocess.Popen[bytes] | None = None
         self._ready_fd = -1
-        self.is_ready: bool = False
         self._is_strict = False
 
     def set_strict(self, is_strict: bool) -> None:
@@ -94,8 +81,7 @@ class Upgrade:
             raise
         finally:
             os.close(theirs)
-        self.is_ready = False
-        self._crew.adopt(self._process.pid, self._end)
+        self._processes.reaper.adopt(self._process.pid, self._end)
         handler = Handler(HandlerName.NEW_MASTER, self._hear, self._process.kill)
         try:
             self._poller.add(self._ready_fd, handler)
@@ -147,21 +133,17 @@ class Upgrade:
             os.close(self._ready_fd)
             self._ready_fd = -1
         elif said == ENDS:
-            self.is_ready = False
-            self._owner.successor_ending(self.pid)
-        elif not self.is_ready:
-            self.is_ready = True
-            self._owner.successor_ready(self.pid)
+            self._tell(events.NewMasterEnding())
+        else:
+            self._tell(events.NewMasterReady())
 
     def _end(self, code: int) -> None:
         """The new master was reaped."""
         assert self._process is not None
-        pid = self._process.pid
         self._process.returncode = code
         self._process = None
-        for step in (self.close, functools.partial(self._owner.successor_gone, pid)):
-            self._poller.call(Handler(HandlerName.SERVING_STEP, step))
-        log.error("the new master (process %d) ended with code %d; this one goes on", pid, code)
+        self._poller.call(Handler(HandlerName.SERVING_STEP, self.close))
+        self._tell(events.NewMasterGone(code))
 
 
 def _script_fault(folder: str) -> str:

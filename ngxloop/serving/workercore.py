@@ -18,9 +18,9 @@ from typing import Protocol, assert_never
 from ngxloop.serving.assignment import Assignment
 from ngxloop.serving.borrowing import Borrower
 from ngxloop.serving.channel import Channel, Kind, Message
-from ngxloop.serving.config import KILL_SECONDS
 from ngxloop.serving.logs import log, reopen
 from ngxloop.serving.states import State
+from ngxloop.serving.timing import KILL_SECONDS
 from ngxloop.serving.titles import set_title
 from ngxloop.serving.workergate import make_worker_gate
 from ngxloop.serving.workerloop import Sharing

@@ -78,11 +78,6 @@ class Zygotes:
         alarm = self._poller.call_later(seconds, Handler(HandlerName.ZYGOTE_TIMEOUT, give_up))
         zygote.cancel = alarm.cancel
 
-    def is_loading(self, number: int) -> bool:
-        """Say whether the application of a generation is being loaded."""
-        zygote = self._zygotes.get(number)
-        return zygote is not None and not zygote.is_ready
-
     def spawn(self, assignment: Assignment, known: AbstractSet[int]) -> int | None:
         """Fork a worker of its generation and return its process id.
 

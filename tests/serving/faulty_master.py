@@ -11,21 +11,32 @@ import os
 import sys
 from pathlib import Path
 
-from ngxloop import prefork
 from ngxloop.cli import main
 from ngxloop.serving import (
     channel,
-    crew,
-    filling,
-    generations,
-    health,
+    duties,
+    handover,
     keepers,
     listeners,
-    places,
+    messages,
     poller,
-    recycling,
     sessions,
     statusservice,
+)
+from ngxloop.serving.fleet import (
+    executor,
+    filling,
+    generations,
+    launcher,
+    liveness,
+    machine,
+    processes,
+    reaper,
+    recycling,
+    service,
+    workerevents,
+    workerprocess,
+    workers,
 )
 from ngxloop.serving.handlernames import HandlerName
 
@@ -73,29 +84,28 @@ def fail():
     raise RuntimeError("raised on purpose")
 
 
-# Steps in the middle of something, by name: the classes and methods of the master.
+# Steps in the middle of something, by name: the classes, or modules, and functions of the master.
 STEPS = {
-    f"{made.__name__}.{name}": (made, name)
+    f"{made.__name__.rpartition('.')[2]}.{name}": (made, name)
     for made, names in {
         poller.Poller: ("add", "remove"),
-        crew.Crew: ("_assign", "_fork", "_settle", "stop", "retire", "_drop_unused_sockets"),
-        places.Place: ("settle", "vacate", "order"),
-        places.Generation: ("replace", "successor"),
-        filling.Filling: ("spawn", "spawn_again"),
-        generations.Generations: (
-            "start",
-            "scale",
-            "dismiss",
-            "lose",
-            "refill",
-            "worker_ready",
-            "worker_gone",
-            "accept_generation",
-            "reject_generation",
-            "close_unused_listeners",
-        ),
-        recycling.Recycling: ("advance", "promote", "forget_all"),
+        launcher.Launcher: ("assign", "_fork"),
+        reaper.Reaper: ("_bury",),
+        processes.Processes: ("prepare", "send", "kill", "release", "drop_shared"),
+        workerprocess.WorkerProcess: ("order", "send_signal"),
+        messages.Messages: ("watch", "end"),
+        executor.Executor: ("_handle", "_log", "_resolve"),
+        duties.Duties: ("_prepare", "_close_listeners", "_call_hook", "_set_up_logs_again"),
+        service.Services: ("add", "close"),
         listeners.Listeners: ("close",),
+        handover.Handover: ("tell_ready",),
+        machine: ("settle",),
+        workers: ("spawn", "spawned", "retire", "stop", "gone", "vacate", "drop_unused_sockets"),
+        filling: ("fill", "spawn_again"),
+        generations: ("begin", "_accept", "reject", "scale", "dismiss_all", "start_wanted_reload"),
+        recycling: ("replace_wanted", "promote", "dismiss"),
+        liveness: ("next_deadline",),
+        workerevents: ("_lose", "_refill"),
     }.items()
     for name in names
 }
@@ -120,8 +130,7 @@ def shorten_waits():
     """Let what happens by itself, or is tried again, happen soon."""
     sessions.SESSION_SECONDS = 1.0
     keepers.REPORT_SECONDS = 0.3
-    sessions._PAUSE_SECONDS = health.DUMP_SECONDS = prefork.UNSERVED_SECONDS = 0.3
-    places.Place.put_off.__defaults__ = (0.1,)
+    sessions._PAUSE_SECONDS = liveness.DUMP_SECONDS = duties.UNSERVED_SECONDS = 0.3
 
 
 def keep_rights():
@@ -132,30 +141,24 @@ def keep_rights():
 def spoil():
     """Wrap the one guard, and what is not called through it."""
     call, epoll = poller.Poller.call, poller.select.epoll
-    spawn, messages = crew.Crew.spawn, channel.Channel.messages
+    received = channel.Channel.messages
 
     def faulty_call(self, handler):
         if is_due(handler.name) or is_needed_for_audit(handler.name):
             handler = dataclasses.replace(handler, action=fail)
         return call(self, handler)
 
-    def faulty_spawn(self, place):
-        if is_due(HandlerName.SPAWNING):
-            fail()
-        spawn(self, place)
-
     def faulty_messages(self, limit=sys.maxsize):
         if is_due(HandlerName.LOST_MESSAGE):
-            for message in messages(self, limit):
+            for message in received(self, limit):
                 message.discard()
             self._lost_count += 1
             return iter(())
-        return messages(self, limit)
+        return received(self, limit)
 
     poller.Poller.call = faulty_call
     faulty_select = {**vars(poller.select), "epoll": lambda: SpoiledEpoll(epoll())}
     poller.select = type("select", (), faulty_select)
-    crew.Crew.spawn = faulty_spawn
     channel.Channel.messages = faulty_messages
     for name, (made, method) in STEPS.items():
         setattr(made, method, faulty_step(name, getattr(made, method)))

@@ -48,10 +48,10 @@ class FaultyMaster:
         self.server.close()
         self.notify.close()
 
-    def let_fail(self, name, times):
+    def let_fail(self, name, times, pid=0):
         self.plan_count += 1
         plan = self.folder / "new"
-        plan.write_text(f"{self.server.pid},{name},{times},{self.plan_count}")
+        plan.write_text(f"{pid or self.server.pid},{name},{times},{self.plan_count}")
         plan.rename(self.folder / "plan")
 
     def let_work(self):

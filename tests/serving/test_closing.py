@@ -268,7 +268,11 @@ def status(tmp_path):
     listener.bind(str(tmp_path / "status"))
     listener.listen()
     dialogue = Dialogue(
-        HandlerName.STATUS_LISTENER, HandlerName.STATUS_SESSION, b"\n", lambda asked: asked, b""
+        HandlerName.STATUS_LISTENER,
+        HandlerName.STATUS_SESSION,
+        end=b"\n",
+        answer=lambda question, reply: reply(question),
+        too_long=b"",
     )
     sessions = Sessions(poller, listener, dialogue)
     yield poller, str(tmp_path / "status")

@@ -141,13 +141,54 @@ def test_reload_waits_for_its_result(serve, path, tmp_path):
 def test_scale_and_quit(serve, path):
     server = serve("plain:Echo", "--control-socket", path).serving()
     done("--control-socket", path, "scale", "3")
-    server.logged(r"worker 1\.[12] ready")
-    server.logged(r"worker 1\.[12] ready")
+    assert [one["state"] for one in status(path)["workers"]] == ["ready"] * 3
     result = ctl("--control-socket", path, "scale", "5000")
     assert result.returncode == ExitCode.NOT_DONE
     assert "cannot have 5000 workers" in result.stderr
     done("--control-socket", path, "quit")
     assert server.ended() == 0
+
+
+def test_scale_that_fails_says_why(serve, path, tmp_path):
+    module = tmp_path / "site_app.py"
+    module.write_text("import asyncio\nclass App(asyncio.Protocol): pass\n")
+    options = ["--app-dir", str(tmp_path), "--control-socket", path]
+    serve("site_app:App", *options).serving()
+    module.write_text("1 / 0\n")
+    result = ctl("--control-socket", path, "scale", "2")
+    assert result.returncode == ExitCode.NOT_DONE
+    assert "ZeroDivisionError" in result.stderr
+
+
+def test_upgrade_that_fails_says_why(serve, path, tmp_path):
+    module = tmp_path / "site_app.py"
+    module.write_text("import asyncio\nclass App(asyncio.Protocol): pass\n")
+    options = ["--app-dir", str(tmp_path), "--control-socket", path]
+    serve("site_app:App", *options).serving()
+    module.write_text("1 / 0\n")
+    result = ctl("--control-socket", path, "upgrade")
+    assert result.returncode == ExitCode.NOT_DONE
+    assert re.search(r"the new master \(process \d+\) ended with code 6", result.stderr)
+    assert status(path)["ready"]
+
+
+def test_outcome_that_does_not_come_in_time_is_no_success(serve, path, tmp_path):
+    module = tmp_path / "site_app.py"
+    module.write_text("import asyncio\nclass App(asyncio.Protocol): pass\n")
+    options = ["--app-dir", str(tmp_path), "--control-socket", path]
+    serve("site_app:App", *options).serving()
+    module.write_text("import time\ntime.sleep(1000)\n")
+    result = ctl("--control-socket", path, "reload", "--timeout", "0.2")
+    assert result.returncode == ExitCode.NOT_DONE
+    assert "not over after 0.2 s" in result.stderr
+    assert status(path)["state"] == "reloading"
+
+
+def test_master_is_found_while_a_new_one_starts(serve, path):
+    serve("plain:Echo", "--control-socket", path).serving()
+    os.rename(path, f"{path}.oldbin")
+    assert status(path)["ready"]
+    os.rename(f"{path}.oldbin", path)
 
 
 def test_stop_does_not_wait(serve, path):
@@ -161,6 +202,7 @@ def test_stop_does_not_wait(serve, path):
 def test_upgrade_takes_the_control_socket_along(serve, path):
     server = serve("plain:Echo", "--control-socket", path).serving()
     done("--control-socket", path, "upgrade")
+    assert status(path)["ready"]  # of the new one
     new = int(server.logged(r"the new master \(process (\d+)\) serves").group(1))
     assert status(path)["pid"] == new
     assert status(f"{path}.oldbin")["successor"] == new
@@ -223,13 +265,13 @@ def test_socket_of_a_living_master_is_refused_and_of_a_dead_one_replaced(serve, 
 def test_pid_file_serves_where_there_is_no_control_socket(serve, tmp_path):
     pidfile = str(tmp_path / "app.pid")
     server = serve("plain:hang", "--pidfile", pidfile).serving()
-    done("--pidfile", pidfile, "reload")
+    assert "see the master's log" in done("--pidfile", pidfile, "reload")
     server.logged("reloaded: generation 2")
     result = ctl("--pidfile", pidfile, "status")
     assert (result.returncode, "needs the control socket" in result.stderr) == (13, True)
     with connect(server.address) as sock:
         receive_line(sock)
-        done("--pidfile", pidfile, "stop")
+        assert done("--pidfile", pidfile, "stop") == ""
         assert server.ended() == 0
     result = ctl("--pidfile", pidfile, "quit")
     assert result.returncode == ExitCode.NOT_DONE

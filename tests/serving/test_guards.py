@@ -25,6 +25,7 @@ from tests.serving.support import (
     receive_line,
     status_process,
     wait_for_status_process,
+    wait_gone,
 )
 
 # What brings a handler about ---------------------------------------------------------------------
@@ -227,20 +228,17 @@ CASES = {
         reload_slowly, reload_is_rejected, ("--preload", "--start-timeout", "1"), repeats=True
     ),
     N.HEALTH_CHECK: Case(wait, goes_on, ("--hang-timeout", "0.5"), repeats=True),
-    N.HANG_VERDICT: Case(block, replaced, ("--hang-timeout", "0.5")),
-    N.SUCCESSOR_RETRY: Case(break_application, successor_serves, RECYCLING, repeats=True),
     N.UNSERVED_CHECK: Case(send(signal.SIGHUP), goes_on),
     N.WATCHDOG: Case(wait, is_fed, repeats=True),
-    N.DRAIN_DELAY: Case(
-        send(signal.SIGTERM), ends, ("--drain-delay", "0.2"), repeats=True, has_ended=True
-    ),
     N.TURN: Case(wait, goes_on_and_ends, repeats=True, has_ended=True),
     N.POLL: Case(wait, goes_on_and_ends, repeats=True, has_ended=True),
     N.ORDER: Case(send(signal.SIGHUP), reloads_when_asked_again),
+    N.DECISION: Case(kill_worker, replaced, repeats=True, burst=100),
     N.DEADLINE: Case(reload_slowly, reload_is_rejected, ("--start-timeout", "1"), repeats=True),
     N.REAPING: Case(kill_worker, replaced, repeats=True),
     N.SPAWNING: Case(kill_worker, replaced),
     N.RELOAD: Case(send(signal.SIGHUP), reload_is_rejected),
+    N.LOGGING: Case(kill_worker, replaced),
     N.SERVING_STEP: Case(send(signal.SIGHUP), reloads),
     N.WORKER_STEP: Case(send(signal.SIGHUP), reloads),
     N.LOST_MESSAGE: Case(send_message, stays),
@@ -251,10 +249,25 @@ CASES = {
 
 # They are not in the master: a new keeper, or line, comes for the one that has failed.
 IN_KEEPER = (N.KEEPER_ORDERS, N.KEEPER_LINE)
+IN_NEW_MASTER = (N.OLD_MASTER,)
 
 
 def test_every_handler_has_its_case():
-    assert {*CASES, *IN_KEEPER} == set(HandlerName)
+    assert {*CASES, *IN_KEEPER, *IN_NEW_MASTER} == set(HandlerName)
+
+
+def test_handler_of_a_new_master_that_raises_is_called_again(start_faulty):
+    master = start_faulty(())
+    until_ready(master)
+    master.server.send(signal.SIGUSR2)
+    new = int(master.server.logged(r"the new master \(process (\d+)\) serves").group(1))
+    master.let_fail(N.OLD_MASTER, 3, new)
+    assert master.server.end(signal.SIGQUIT) == 0
+    master.server.logged(rf"the old master \(process {master.server.pid}\) has ended")
+    assert master.raised == 3
+    goes_on(master)
+    os.kill(new, signal.SIGQUIT)
+    wait_gone(new)
 
 
 @pytest.mark.parametrize("name", IN_KEEPER)

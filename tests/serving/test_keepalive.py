@@ -71,7 +71,7 @@ def test_no_request_on_a_kept_connection_is_lost_by_reloads(serve, name):
             server.logged(rf"reloaded: generation {number} serves")
             for _ in range(2):
                 server.logged(rf"worker {number - 1}\.\d \(process \d+\) exited with code 0")
-    assert load.failures == []
+    assert load.failures == [], server.log
     assert server.end() == 0
     assert "Traceback" not in server.log
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ngxloop.serving.config import KILL_SECONDS, STACK_SECONDS, Config
+from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode
+from ngxloop.serving.timing import KILL_SECONDS, STACK_SECONDS
 from tests.serving.support import (
     children,
     connect,

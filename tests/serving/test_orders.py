@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from ngxloop.serving.channel import Kind, channel_pair
 from ngxloop.serving.options.master import SIGNAL_MAPS
 from ngxloop.serving.orders import SIGNAL_ORDERS, Order
 from ngxloop.serving.signals import MASTER_SIGNALS
@@ -71,6 +72,59 @@ def test_winch_drains_the_workers_and_hup_brings_new_ones(serve):
         assert int(receive_line(sock)) > 0
     server.logged(r"worker 2\.1 ready")
     assert server.end() == 0
+
+
+def test_workers_come_back_from_a_rest_though_one_was_killed_as_it_started(serve):
+    server = serve("plain:Echo", "--workers", "2", "--log-level", "debug").serving()
+    server.send(signal.SIGWINCH)
+    server.logged("resting: workers drain")
+    server.send(signal.SIGHUP)
+    os.kill(int(server.logged(r"worker 2\.1 started, process (\d+)").group(1)), signal.SIGKILL)
+    server.logged("reload failed: no workers serve; it is tried again in 1 s")
+    server.logged(r"worker [34]\.1 ready")  # an order has been given once
+    with connect(server.address) as sock:
+        assert int(receive_line(sock)) > 0
+    assert server.end() == 0
+
+
+def test_winch_in_a_reload_takes_it_back(serve):
+    server = serve("plain:Echo", "--log-level", "debug").serving()
+    server.send(signal.SIGHUP)
+    new = int(server.logged(r"worker 2\.0 started, process (\d+)").group(1))
+    os.kill(new, signal.SIGSTOP)
+    server.send(signal.SIGWINCH)
+    server.logged("resting: workers drain")
+    os.kill(new, signal.SIGCONT)
+    wait_gone(new, *server.worker_pids(1))
+    server.send(signal.SIGHUP)
+    server.logged(r"worker \d+\.0 ready")
+    assert server.end() == 0
+
+
+def test_worker_that_is_often_told_to_reopen_and_reads_nothing_goes_on(serve):
+    server = serve("plain:Echo", "--hang-timeout", "0").serving()
+    (worker,) = server.worker_pids(1)
+    os.kill(worker, signal.SIGSTOP)
+    for _ in range(messages_in_a_channel() + 3):
+        server.caught_up()
+    os.kill(worker, signal.SIGCONT)
+    for _ in range(20):
+        with connect(server.address) as sock:
+            assert int(receive_line(sock)) == worker
+    server.caught_up()
+    assert "is replaced" not in server.log
+    assert server.end() == 0
+
+
+def messages_in_a_channel():
+    """Return how many short messages fit into a channel that nobody reads."""
+    ours, theirs = channel_pair()
+    count = 0
+    while ours.send(Kind.REOPEN):
+        count += 1
+    ours.close()
+    theirs.close()
+    return count
 
 
 def test_winch_on_a_terminal_means_its_size(serve):

@@ -180,7 +180,11 @@ def test_command_that_is_none_gets_one_clear_error(served):
 def test_connection_that_epoll_refuses_is_closed_and_the_next_one_served(monkeypatch):
     poller = Poller()
     dialogue = Dialogue(
-        HandlerName.STATUS_LISTENER, HandlerName.STATUS_SESSION, b"\n", bytes.upper, b"too long"
+        HandlerName.STATUS_LISTENER,
+        HandlerName.STATUS_SESSION,
+        end=b"\n",
+        answer=lambda question, reply: reply(question.upper()),
+        too_long=b"too long",
     )
     add, refused = poller.add, []
 

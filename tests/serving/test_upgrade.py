@@ -73,6 +73,7 @@ def test_old_master_may_end_before_the_new_one_has_begun(serve):
     os.kill(new, signal.SIGSTOP)
     assert server.end(signal.SIGTERM) == 0
     os.kill(new, signal.SIGCONT)
+    server.logged(rf"the old master \(process {server.pid}\) has ended")
     server.logged(rf"master\[{new}\] serving web_asgi:app")
     assert http_get(server.address)[0] == 200
     end(new)

@@ -2,11 +2,9 @@
 
 import os
 
+from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.filling import SLOTS_PER_WORKER
-from ngxloop.serving.generations import Generations
-from ngxloop.serving.owner import Owner
-from ngxloop.serving.poller import Poller
+from ngxloop.serving.fleet.records import SLOTS_PER_WORKER
 
 _LEAST_WORKERS_TO_SCALE_TO = 8
 # The master's ends of its channel and of the pipe for its stacks, the same of its successor in a
@@ -14,7 +12,7 @@ _LEAST_WORKERS_TO_SCALE_TO = 8
 _FDS_PER_WORKER = 6
 
 
-def open_generations(owner: Owner, poller: Poller, count: int) -> tuple[Generations, int]:
+def open_board(count: int) -> tuple[Scoreboard, int]:
     """Make what all workers share; return it, and to how many workers it can be scaled.
 
     Raises:
@@ -23,7 +21,7 @@ def open_generations(owner: Owner, poller: Poller, count: int) -> tuple[Generati
     most = max(_LEAST_WORKERS_TO_SCALE_TO, 2 * count)
     try:
         _try_descriptors(_FDS_PER_WORKER * count)
-        return Generations(owner, poller, SLOTS_PER_WORKER * most), most
+        return Scoreboard(SLOTS_PER_WORKER * most), most
     except OSError as error:
         raise StartError(
             ExitCode.START_FAILED,

@@ -1,4 +1,4 @@
-"""The master before us and the master after us: who may upgrade, and what gives way to whom.
+"""The master before us and the master after us: who may upgrade, and what has its name taken.
 
 Files that have a name (pid file, control socket) are renamed for the time in which two masters run,
 and named back if the new one is gone. The status page is answered by the old master until the new
@@ -7,17 +7,19 @@ removed by the one that remains only.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ngxloop import leader
-from ngxloop.serving.crew import Crew
+from ngxloop.serving.fleet import events
+from ngxloop.serving.fleet.processes import Processes
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.inheritance import BIND, LEADER, Heirloom, Predecessor
 from ngxloop.serving.listeners import Listeners
-from ngxloop.serving.logs import log
 from ngxloop.serving.poller import Handler, Poller
 from ngxloop.serving.upgrade import Upgrade
+
+_LOOK_SECONDS = 0.5  # between two looks at the old master, if the kernel does not tell
 
 
 class GivesWay(Protocol):
@@ -30,27 +32,23 @@ class GivesWay(Protocol):
         """Have the old name again."""
 
 
-class Owner(Protocol):
-    """Who is told about the new master."""
-
-    def successor_ready(self, pid: int) -> None:
-        """It serves."""
-
-    def successor_gone(self, pid: int) -> None:
-        """It has ended; what gave way is taken back."""
-
-
-class Succession:
+class Handover:
     """What this master is to others."""
 
     def __init__(
-        self, owner: Owner, crew: Crew, poller: Poller, predecessor: Predecessor | None
+        self,
+        tell: Callable[[events.Event], None],
+        processes: Processes,
+        poller: Poller,
+        predecessor: Predecessor | None,
     ) -> None:
-        self._owner = owner
-        self._crew = crew
+        self._tell = tell
+        self._processes = processes
         self._poller = poller
         self._predecessor = predecessor
-        self._upgrade = Upgrade(self, crew, poller)
+        self._end_fd = -1  # a pidfd of the master before us
+        self._is_end_told = False
+        self._upgrade = Upgrade(tell, processes, poller)
         self._ways: list[GivesWay] = []
         self._late_ways: list[GivesWay] = []
 
@@ -93,8 +91,8 @@ class Succession:
             return "process 1 of a container takes the container with it; replace the container"
         return self._upgrade.problem()
 
-    def start(self, listeners: Listeners, others: Sequence[Heirloom]) -> str:
-        """Start a new master; return why that was impossible, if it was.
+    def start(self, listeners: Listeners, others: Sequence[Heirloom]) -> None:
+        """Start a new master, and tell whether that was possible.
 
         Args:
             listeners: What it goes on with: the sockets of --bind,
@@ -105,19 +103,50 @@ class Succession:
         try:
             for way in self._ways:
                 way.give_way()
-            kept = self._crew.keepers.leave()
+            kept = self._processes.keepers.leave()
             self._upgrade.start([*bound, *kept, seat, *others])
         except OSError as error:
-            self._take_back()
-            return f"cannot start the new master: {error}"
+            self.restore_names()
+            self._tell(events.NewMasterFailed(f"cannot start the new master: {error}"))
+            return
         finally:
-            self._crew.keepers.close_handovers()
-        return ""
+            self._processes.keepers.close_handovers()
+        self._tell(events.NewMasterStarted(self.successor_pid))
 
-    def give_up(self) -> None:
-        """Take the names back, if no new master was started."""
-        if not self.successor_pid:
-            self._take_back()
+    def restore_names(self) -> None:
+        """Have all names again; one that fails is logged, and keeps no other from coming back."""
+        for way in self._ways:
+            self._poller.call(Handler(HandlerName.SERVING_STEP, way.take_back))
+        self.set_answering(True)
+
+    def set_answering(self, is_answering: bool) -> None:
+        """Answer for the service, or let the new master do it."""
+        for way in self._late_ways:
+            act = way.take_back if is_answering else way.give_way
+            self._poller.call(Handler(HandlerName.SERVING_STEP, act))
+
+    def watch_predecessor(self) -> None:
+        """Tell the machine when the master before us has ended."""
+        if self._predecessor is None:
+            return
+        try:
+            self._end_fd = os.pidfd_open(self._predecessor.pid)
+            handler = Handler(HandlerName.OLD_MASTER, self.look_for_predecessor)
+            self._poller.add(self._end_fd, handler)
+        except OSError:  # it has ended, or no descriptor is free
+            self._close_end_fd()
+        self.look_for_predecessor()
+        if self._end_fd < 0 and not self._is_end_told:
+            again = Handler(HandlerName.OLD_MASTER, self.watch_predecessor)
+            self._poller.call_later(_LOOK_SECONDS, again)
+
+    def look_for_predecessor(self) -> None:
+        """Tell the machine, once, if the master before us has ended."""
+        if self._predecessor is None or self._is_end_told or self._predecessor.is_alive:
+            return
+        self._is_end_told = True
+        self._close_end_fd()
+        self._tell(events.OldMasterGone(self._predecessor.pid))
 
     def tell_ready(self) -> None:
         """We serve: let the master before us know."""
@@ -132,32 +161,21 @@ class Succession:
     def close(self) -> None:
         """Give back descriptors; nobody is ended."""
         self._upgrade.close()
+        self._close_end_fd()
         if self._predecessor is not None:
             self._predecessor.forget()
 
     def close_in_worker(self) -> None:
         """Close a worker's copies."""
         self._upgrade.close_in_worker()
+        if self._end_fd >= 0:
+            os.close(self._end_fd)
+            self._end_fd = -1
         if self._predecessor is not None:
             self._predecessor.forget()
 
-    def successor_ready(self, pid: int) -> None:
-        """Tell the owner; see upgrade.Owner."""
-        log.info("the new master (process %d) serves; QUIT ends this one, or that one", pid)
-        for way in self._late_ways:
-            self._poller.call(Handler(HandlerName.SERVING_STEP, way.give_way))
-        self._owner.successor_ready(pid)
-
-    def successor_ending(self, pid: int) -> None:
-        """Answer for the service again; see upgrade.Owner."""
-        self._take_back(self._late_ways)
-
-    def successor_gone(self, pid: int) -> None:
-        """Be alone again; see upgrade.Owner."""
-        self._take_back()
-        self._owner.successor_gone(pid)
-
-    def _take_back(self, ways: Sequence[GivesWay] | None = None) -> None:
-        """Have all names again; one that fails is logged, and keeps no other from coming back."""
-        for way in [*self._ways, *self._late_ways] if ways is None else ways:
-            self._poller.call(Handler(HandlerName.SERVING_STEP, way.take_back))
+    def _close_end_fd(self) -> None:
+        if self._end_fd >= 0:
+            self._poller.remove(self._end_fd)
+            os.close(self._end_fd)
+            self._end_fd = -1

@@ -1,0 +1,186 @@
+"""Orders to the master, but those to end; and what becomes of an upgrade."""
+
+from ngxloop.serving.fleet import ending, generations, requests, workers
+from ngxloop.serving.fleet.actions import (
+    Fail,
+    Notice,
+    Notify,
+    ReopenLogs,
+    RestoreNames,
+    SetReadiness,
+    StartSuccessor,
+)
+from ngxloop.serving.fleet.decision import Decision
+from ngxloop.serving.fleet.events import (
+    Grow,
+    NewMasterEnding,
+    NewMasterFailed,
+    NewMasterGone,
+    NewMasterReady,
+    NewMasterStarted,
+    OldMasterGone,
+    Quit,
+    Reload,
+    Reopen,
+    Rest,
+    Scale,
+    Shrink,
+    Stop,
+    Upgrade,
+    WatcherGone,
+)
+from ngxloop.serving.fleet.phases import Phase
+
+_ENDING = "the master ends"
+
+
+def on_quit(decision: Decision, event: Quit) -> None:
+    """Drain, then end."""
+    ending.quit_(decision)
+    requests.reply(decision, event.request)
+
+
+def on_stop(decision: Decision, event: Stop) -> None:
+    """End at once."""
+    ending.stop(decision)
+    requests.reply(decision, event.request)
+
+
+def on_reload(decision: Decision, event: Reload) -> None:
+    """Want a reload."""
+    if decision.fleet.is_ending:
+        requests.reply(decision, event.request, _ENDING)
+        return
+    generations.want_reload(decision)
+    requests.await_reload(decision, event.request)
+
+
+def on_reopen(decision: Decision, event: Reopen) -> None:
+    """Open the log files again, here and in all workers."""
+    decision.info("reopening the log files")
+    decision.act(ReopenLogs())
+    for worker in decision.fleet.live.values():
+        workers.reopen(decision, worker)
+    requests.reply(decision, event.request)
+
+
+def on_rest(decision: Decision, event: Rest) -> None:
+    """Drain the workers but keep the sockets, as nginx does for an upgrade."""
+    problem = _ENDING if decision.fleet.is_ending else generations.rest(decision)
+    if problem:
+        decision.warn("not resting: %s", problem)
+    requests.reply(decision, event.request, problem)
+
+
+def on_scale(decision: Decision, event: Scale) -> None:
+    """Have another number of workers."""
+    _scale(decision, event.request, event.count)
+
+
+def on_grow(decision: Decision, event: Grow) -> None:
+    """Have one worker more."""
+    _scale(decision, event.request, decision.fleet.count + 1)
+
+
+def on_shrink(decision: Decision, event: Shrink) -> None:
+    """Have one worker less."""
+    _scale(decision, event.request, decision.fleet.count - 1)
+
+
+def _scale(decision: Decision, request: int, count: int) -> None:
+    fleet = decision.fleet
+    if not 1 <= count <= fleet.most:
+        problem = f"cannot have {count} workers; give 1 to {fleet.most}, or restart for more"
+        decision.warn("%s", problem)
+        requests.reply(decision, request, problem)
+    elif fleet.is_ending:
+        requests.reply(decision, request, _ENDING)
+    else:
+        decision.info("scaling from %d to %d workers", fleet.count, count)
+        generations.scale(decision, count)
+        requests.await_scale(decision, request, count)
+
+
+# Upgrade -------------------------------------------------------------------------------------
+
+
+def on_upgrade(decision: Decision, event: Upgrade) -> None:
+    """Start a new master, unless there is a reason against it."""
+    fleet, problem = decision.fleet, event.problem
+    if fleet.new_master:
+        pid = fleet.new_master
+        problem = f"a new master runs already, process {pid}; end one of us first"
+    elif not problem and fleet.is_ending:
+        problem = _ENDING
+    if problem:
+        decision.warn("no upgrade: %s", problem)
+        requests.reply(decision, event.request, problem)
+    else:
+        requests.await_upgrade(decision, event.request)
+        decision.act(StartSuccessor())
+
+
+def on_new_master_started(decision: Decision, event: NewMasterStarted) -> None:
+    """Share the sockets with it."""
+    decision.fleet.new_master = event.pid
+    decision.fleet.is_new_master_ready = False
+
+
+def on_new_master_failed(decision: Decision, event: NewMasterFailed) -> None:
+    """Go on alone."""
+    decision.warn("no upgrade: %s", event.reason)
+    requests.answer_upgrades(decision, event.reason)
+
+
+def on_new_master_ready(decision: Decision, event: NewMasterReady) -> None:
+    """Leave the field to it, if we may without being asked."""
+    fleet = decision.fleet
+    if not fleet.new_master or fleet.is_new_master_ready:
+        return
+    fleet.is_new_master_ready = True
+    decision.info(
+        "the new master (process %d) serves; QUIT ends this one, or that one", fleet.new_master
+    )
+    decision.act(SetReadiness(False))
+    requests.answer_upgrades(decision)
+    if fleet.settings.is_auto_upgrade:
+        ending.quit_(decision)
+
+
+def on_new_master_ending(decision: Decision, event: NewMasterEnding) -> None:
+    """Answer for the service again."""
+    if decision.fleet.new_master:
+        decision.fleet.is_new_master_ready = False
+        decision.act(SetReadiness(True))
+
+
+def on_new_master_gone(decision: Decision, event: NewMasterGone) -> None:
+    """Be alone again; serve, if we had stopped for it."""
+    fleet = decision.fleet
+    if not fleet.new_master:
+        return
+    pid, fleet.new_master = fleet.new_master, 0
+    decision.act(RestoreNames())
+    decision.act(Notify(Notice.ALONE))
+    line = f"the new master (process {pid}) ended with code {event.code}; this one goes on"
+    decision.error("%s", line)
+    requests.answer_upgrades(decision, line)
+    if fleet.phase is Phase.RESTING:
+        generations.want_reload(decision)
+
+
+def on_old_master_gone(decision: Decision, event: OldMasterGone) -> None:
+    """Be the only one that uses the sockets; it cannot answer for the service any more."""
+    fleet = decision.fleet
+    if fleet.has_old_master:
+        fleet.has_old_master = False
+        decision.info("the old master (process %d) has ended", event.pid)
+        if fleet.phase is Phase.STARTING:
+            decision.act(SetReadiness(True))
+
+
+def on_watcher_gone(decision: Decision, event: WatcherGone) -> None:
+    """End: changes would have no effect, and nobody would notice."""
+    if not decision.fleet.is_ending:
+        decision.act(Fail(event.error))
+        ending.quit_(decision)

@@ -1,0 +1,67 @@
+"""Workers without a process get one: at once, with back-off after a young end, or with room.
+
+How much room there is. A reload never uses up the last slots of the scoreboard: a worker that
+drains by itself has one. When even that is taken, serving goes before draining: who has been
+draining for the longest is stopped.
+"""
+
+from ngxloop.serving.fleet import workers
+from ngxloop.serving.fleet.decision import Decision
+from ngxloop.serving.fleet.phases import Stage
+from ngxloop.serving.fleet.records import Generation, Worker
+from ngxloop.serving.states import Event, State
+from ngxloop.serving.timing import YOUNG_SECONDS
+
+
+def fill(decision: Decision) -> None:
+    """Give the workers of the coming and the serving generation their processes."""
+    fleet = decision.fleet
+    if fleet.is_leaving:
+        return
+    for generation in (fleet.serving, fleet.coming):
+        if generation is not None and generation.stage in (Stage.FILLING, Stage.SERVING):
+            _fill(decision, generation)
+
+
+def _fill(decision: Decision, generation: Generation) -> None:
+    for worker in generation.workers:
+        if worker.state is State.DEAD:
+            spawn_again(decision, worker)
+        elif worker.state is State.BACKOFF and worker.deadline is None and decision.fleet.room > 0:
+            workers.spawn(decision, worker)
+
+
+def spawn_again(decision: Decision, worker: Worker) -> None:
+    """Give a worker whose process has died another one, now or later."""
+    delay = workers.respawn_delay(worker.history.young_ends)
+    if delay == 0:
+        spawn_with_room(decision, worker)
+        return
+    decision.warn(
+        "%s ended %d times in a row within %g s of starting; next start in %g s",
+        worker.name,
+        worker.history.young_ends,
+        YOUNG_SECONDS,
+        delay,
+    )
+    worker.advance(Event.WAIT)
+    worker.deadline = decision.now + delay
+
+
+def spawn_with_room(decision: Decision, worker: Worker) -> None:
+    """Fork a process for a worker, or let it wait for a slot."""
+    if decision.fleet.room > 0:
+        workers.spawn(decision, worker)
+    else:
+        _make_room(decision, worker)
+
+
+def _make_room(decision: Decision, worker: Worker) -> None:
+    """Stop the worker that has been draining for the longest."""
+    worker.advance(Event.WAIT)  # without a deadline: until one that leaves is gone
+    worker.deadline = None
+    leaving = decision.fleet.leaving
+    oldest = next((old for old in leaving if old.state is State.DRAINING), None)
+    if oldest is not None:
+        decision.warn("%s still drains and is stopped: %s needs its slot", oldest.name, worker.name)
+        workers.stop(decision, oldest)

@@ -1,0 +1,259 @@
+"""Generations of workers: which one serves, which comes, which ones leave.
+
+the first generation fails to start   the master ends
+a later one fails to start            it is taken back, the one before goes on serving
+one that fails while none serves      it is tried again, later each time
+all of it is ready                    the one before is drained
+"""
+
+from ngxloop.serving.errors import StartError
+from ngxloop.serving.fleet import recycling, requests, sockets
+from ngxloop.serving.fleet.actions import (
+    CallHook,
+    CloseListeners,
+    CloseZygotes,
+    Fail,
+    Notice,
+    Notify,
+    PrepareConfig,
+    PrepareWorkers,
+    Report,
+    Serve,
+    StartZygote,
+)
+from ngxloop.serving.fleet.decision import Decision
+from ngxloop.serving.fleet.phases import Change, Move, Phase, Stage
+from ngxloop.serving.fleet.records import SLOTS_FOR_A_RELOAD, Batch, Generation
+from ngxloop.serving.fleet.settings import Settings
+from ngxloop.serving.timing import BACKOFF_LIMIT_SECONDS, RETRY_RELOAD_SECONDS
+
+
+def begin(decision: Decision, generation: Generation, count: int) -> None:
+    """Start the workers of the coming generation, or load its application for them first."""
+    fleet = decision.fleet
+    fleet.number = generation.number
+    fleet.count = count
+    decision.act(PrepareWorkers(generation.number, count))
+    for _ in range(count):
+        generation.add()
+    if generation.settings.is_preloaded:
+        generation.move(Move.LOAD)
+        decision.act(StartZygote(generation.number))
+    else:
+        generation.move(Move.FILL)
+
+
+def start(decision: Decision, settings: Settings, count: int) -> None:
+    """Start the first generation."""
+    fleet = decision.fleet
+    if fleet.phase is Phase.STARTING and fleet.coming is None:
+        fleet.settings = settings
+        fleet.coming = Generation(fleet.journal, 1, settings)
+        begin(decision, fleet.coming, count)
+
+
+def loaded(decision: Decision, number: int) -> None:
+    """The application of a generation is loaded; its workers can be forked."""
+    coming = decision.fleet.coming
+    if coming is not None and coming.number == number and not decision.fleet.is_leaving:
+        coming.move(Move.FILL)
+
+
+def not_loaded(decision: Decision, number: int, error: StartError) -> None:
+    """It cannot be."""
+    coming = decision.fleet.coming
+    if coming is None or coming.number != number or decision.fleet.is_leaving:
+        return
+    if coming.stage is Stage.LOADING:  # else workers load it themselves from now on
+        reject(decision, coming, error)
+
+
+# Reload --------------------------------------------------------------------------------------
+
+
+def want_reload(decision: Decision) -> None:
+    """Reload as soon as there is room."""
+    decision.fleet.is_reload_wanted = True
+    decision.fleet.retry_at = None
+
+
+def start_wanted_reload(decision: Decision) -> None:
+    """Begin the reload that was asked for, if the last one is over and there is room."""
+    fleet = decision.fleet
+    if not fleet.is_reload_wanted or fleet.coming is not None or fleet.is_leaving:
+        return
+    if fleet.room < SLOTS_FOR_A_RELOAD * fleet.count:
+        if not fleet.is_delay_logged:
+            fleet.is_delay_logged = True
+            decision.info("the reload waits: %d old workers still drain", len(fleet.leaving))
+        return
+    fleet.is_reload_wanted = fleet.is_delay_logged = False
+    fleet.retry_at = None
+    fleet.begun_reloads, fleet.asked_reloads = fleet.asked_reloads, ()
+    number = fleet.number + 1
+    fleet.coming = Generation(fleet.journal, number, fleet.settings)
+    decision.act(Notify(Notice.RELOADING))
+    decision.act(PrepareConfig(number, fleet.count, is_kept=bool(fleet.new_master)))
+
+
+def prepared(decision: Decision, number: int, settings: Settings, count: int) -> None:
+    """The configuration of the coming generation is read."""
+    fleet, coming = decision.fleet, decision.fleet.coming
+    if coming is None or coming.number != number or coming.stage is not Stage.PREPARING:
+        return
+    if fleet.is_leaving:  # told to end meanwhile; close_all() has left these open
+        fleet.coming = None
+        decision.act(CloseListeners(number))
+        return
+    coming.settings = settings
+    decision.info("reloading: generation %d starts", number)
+    decision.act(CallHook(number, "on_reload"))
+    begin(decision, coming, count)
+
+
+def refused(decision: Decision, number: int, error: StartError) -> None:
+    """It cannot be used."""
+    fleet = decision.fleet
+    if fleet.coming is None or fleet.coming.number != number:
+        return
+    if fleet.coming.stage is Stage.PREPARING:
+        fleet.coming = None
+        if not fleet.is_leaving:
+            _report_failed_reload(decision, error)
+    elif not fleet.is_leaving:
+        reject(decision, fleet.coming, error)
+
+
+def not_prepared(decision: Decision, number: int, error: StartError) -> None:
+    """Its workers cannot have what they need."""
+    coming = decision.fleet.coming
+    if coming is not None and coming.number == number and not decision.fleet.is_leaving:
+        reject(decision, coming, error)
+
+
+def decide_coming(decision: Decision) -> None:
+    """Let the coming generation serve when all of it is ready."""
+    fleet = decision.fleet
+    coming = fleet.coming
+    if coming is not None and coming.stage is Stage.FILLING and coming.is_ready:
+        _accept(decision, coming)
+
+
+def _accept(decision: Decision, coming: Generation) -> None:
+    """All of the new generation is ready: it serves, the one before leaves."""
+    fleet = decision.fleet
+    old, fleet.serving, fleet.coming = fleet.serving, coming, None
+    coming.move(Move.SERVE)
+    fleet.change(Change.SERVE)
+    fleet.settings = coming.settings
+    fleet.listening = coming.number
+    fleet.retry_count = 0
+    if old is not None:
+        decision.info("reloaded: generation %d serves, %d drains", coming.number, old.number)
+        fleet.retired = (*fleet.retired, Batch(old.number))
+        dismiss_all(decision, old)
+    if coming.number > 1:
+        fleet.reloads_ok += 1
+    decision.act(Serve(coming.number, is_first=coming.number == 1))
+    requests.answer_reloads(decision)
+    scale(decision, fleet.count)
+
+
+def reject(decision: Decision, coming: Generation, error: StartError) -> None:
+    """The new generation cannot serve: take it back; without one before it, end."""
+    fleet = decision.fleet
+    if fleet.phase is not Phase.STARTING:
+        _withdraw(decision, coming)
+        _report_failed_reload(decision, error)
+        return
+    fleet.coming = None
+    dismiss_all(decision, coming)
+    fleet.change(Change.DRAIN)
+    fleet.told_at = decision.now
+    requests.answer_all(decision)
+    decision.act(CloseListeners(coming.number))
+    decision.act(Fail(error, is_last=True))
+
+
+def _withdraw(decision: Decision, coming: Generation) -> None:
+    """Let the workers of a coming generation go; all is as before its reload."""
+    fleet = decision.fleet
+    fleet.coming = None
+    dismiss_all(decision, coming)
+    if fleet.serving is not None:
+        fleet.count = len(fleet.serving.workers)
+    decision.act(CloseListeners(coming.number, frozenset({fleet.listening})))
+
+
+def _report_failed_reload(decision: Decision, error: StartError) -> None:
+    fleet = decision.fleet
+    decision.act(Report(error))
+    if fleet.serving is not None:
+        decision.error("reload failed: generation %d goes on serving", fleet.serving.number)
+    else:  # resting, and somebody has ordered workers again
+        delay = min(RETRY_RELOAD_SECONDS * 2.0 ** min(fleet.retry_count, 30), BACKOFF_LIMIT_SECONDS)
+        fleet.retry_at = decision.now + delay
+        fleet.retry_count += 1
+        decision.error("reload failed: no workers serve; it is tried again in %g s", delay)
+    fleet.reloads_failed += 1
+    fleet.reload_error = error.line
+    decision.act(Notify(Notice.SERVING))
+    requests.answer_reloads(decision, error.line)
+
+
+# The number of workers -----------------------------------------------------------------------
+
+
+def scale(decision: Decision, count: int) -> None:
+    """Let that many workers serve."""
+    fleet = decision.fleet
+    fleet.count = count
+    generation = fleet.serving
+    if generation is None or fleet.is_leaving:
+        return  # it is done when the coming one serves
+    surplus = generation.workers[count:]
+    sockets.spread(decision, generation)
+    if len(generation.workers) < count:
+        decision.act(PrepareWorkers(generation.number, count))
+    while len(generation.workers) < count:
+        generation.add()
+    generation.workers = generation.workers[:count]
+    for worker in surplus:
+        recycling.forget(decision, worker)
+        recycling.dismiss(decision, worker)
+
+
+# Leaving -------------------------------------------------------------------------------------
+
+
+def rest(decision: Decision) -> str:
+    """Drain all workers; the sockets stay open, connections wait for a reload.
+
+    Return why that is impossible, empty if it is done.
+    """
+    fleet, coming = decision.fleet, decision.fleet.coming
+    if fleet.phase is Phase.STARTING:
+        return "the first workers are starting"
+    if coming is not None and coming.stage is Stage.PREPARING:
+        return "a reload is beginning"
+    decision.info("resting: workers drain, the sockets stay open; HUP starts workers again")
+    fleet.is_reload_wanted = fleet.is_delay_logged = False
+    fleet.retry_at, fleet.retry_count = None, 0
+    requests.refuse_reloads(decision, "another order lets the workers rest")
+    if coming is not None:
+        _withdraw(decision, coming)
+        decision.act(Notify(Notice.SERVING))
+    if fleet.serving is not None and fleet.change(Change.REST):
+        old, fleet.serving = fleet.serving, None
+        fleet.retired = (*fleet.retired, Batch(old.number))
+        dismiss_all(decision, old)
+    return ""
+
+
+def dismiss_all(decision: Decision, generation: Generation) -> None:
+    """Let the workers of a generation go."""
+    generation.move(Move.RETIRE)
+    recycling.forget_all(decision, generation)
+    decision.act(CloseZygotes(generation.number))
+    for worker in generation.workers:
+        recycling.dismiss(decision, worker)

@@ -1,0 +1,154 @@
+"""Workers that have served long enough are replaced: the successor is ready before one drains.
+
+Rule. At most a quarter of the workers, but one at least, are being replaced at a time: their
+successors start or they drain. So memory grows by a quarter at most, and workers that became old
+together do not leave together.
+"""
+
+from ngxloop.serving.fleet import workers
+from ngxloop.serving.fleet.decision import Decision
+from ngxloop.serving.fleet.records import Generation, Worker
+from ngxloop.serving.states import State
+from ngxloop.serving.timing import BACKOFF_LIMIT_SECONDS, YOUNG_SECONDS
+
+
+def want(decision: Decision, worker: Worker, reason: str, delay: float = 0.0) -> None:
+    """Replace a worker, after a delay and as soon as it is its turn."""
+    fleet = decision.fleet
+    if worker.state is not State.READY or worker.replace_at is not None:
+        return
+    if worker in fleet.wanted or successor_of(decision, worker) is not None:
+        return
+    worker.reason = reason
+    if delay:
+        worker.replace_at = decision.now + delay
+    else:
+        fleet.wanted = (*fleet.wanted, worker)
+
+
+def want_worn(decision: Decision, worker: Worker) -> None:
+    """Replace a worker that asks for it, with back-off: only it knows how much it has served."""
+    history = worker.history
+    history.young_worn = history.young_worn + 1 if workers.is_young(decision, worker) else 0
+    delay = min(workers.respawn_delay(history.young_worn), YOUNG_SECONDS)
+    if delay:
+        decision.warn(
+            "%s has served --max-requests within %g s of starting, %d times in a row; a "
+            "successor starts in %g s",
+            worker.name,
+            YOUNG_SECONDS,
+            history.young_worn,
+            delay,
+        )
+    want(decision, worker, "it has served as many requests as it may", delay)
+
+
+def replace_wanted(decision: Decision) -> None:
+    """Start as many successors as there may be."""
+    fleet = decision.fleet
+    if any(not worker.is_live for worker in fleet.replaced):
+        fleet.replaced = tuple(worker for worker in fleet.replaced if worker.is_live)
+    if fleet.coming is not None or fleet.serving is None or fleet.is_leaving:
+        return  # a reload replaces all of them
+    limit = max(1, fleet.count // 4)
+    while fleet.wanted and len(fleet.successors) + len(fleet.replaced) < limit:
+        worker, *others = fleet.wanted
+        fleet.wanted = tuple(others)
+        if worker.state is State.READY:
+            _replace(decision, worker)
+
+
+def successor_ready(decision: Decision, successor: Worker) -> None:
+    """Put it where the old one stands, which drains now."""
+    fleet, old = decision.fleet, successor.predecessor
+    assert old is not None
+    _settle(decision, successor)
+    fleet.successor_failures = 0
+    old.generation.put(successor)
+    fleet.replaced = (*fleet.replaced, old)
+    dismiss(decision, old)
+
+
+def successor_lost(decision: Decision, successor: Worker) -> None:
+    """Leave the old one where it is, and try again later."""
+    old = successor.predecessor
+    assert old is not None
+    _settle(decision, successor)
+    _try_later(decision, old)
+
+
+def successor_of(decision: Decision, old: Worker) -> Worker | None:
+    """Return the worker that starts to take the place of this one."""
+    return next((one for one in decision.fleet.successors if one.predecessor is old), None)
+
+
+def promote(decision: Decision, old: Worker) -> Worker | None:
+    """Return the successor of a worker that is gone, or leaves; it stands for itself now."""
+    fleet = decision.fleet
+    if old in fleet.wanted:
+        fleet.wanted = tuple(worker for worker in fleet.wanted if worker is not old)
+    old.replace_at = None
+    successor = successor_of(decision, old)
+    if successor is not None:
+        _settle(decision, successor)
+    return successor
+
+
+def forget(decision: Decision, old: Worker) -> None:
+    """Nobody is to follow this worker; who comes already is sent away."""
+    successor = promote(decision, old)
+    if successor is not None:
+        dismiss(decision, successor)
+
+
+def forget_all(decision: Decision, generation: Generation) -> None:
+    """The whole generation goes."""
+    for worker in generation.workers:
+        forget(decision, worker)
+
+
+def dismiss(decision: Decision, worker: Worker) -> None:
+    """Let a worker go that nobody replaces, or whose successor is there."""
+    leave(decision, worker)
+    workers.retire(decision, worker)
+
+
+def leave(decision: Decision, worker: Worker) -> None:
+    """Have no place any more; the process is still there."""
+    if worker.is_live and not worker.is_leaving:
+        worker.is_leaving = True
+        decision.fleet.leaving = (*decision.fleet.leaving, worker)
+
+
+def _settle(decision: Decision, successor: Worker) -> None:
+    """Be no successor any more."""
+    fleet = decision.fleet
+    fleet.successors = tuple(worker for worker in fleet.successors if worker is not successor)
+    successor.predecessor = None
+
+
+def _replace(decision: Decision, worker: Worker) -> None:
+    fleet = decision.fleet
+    decision.info("%s (process %d) is replaced: %s", worker.name, worker.process, worker.reason)
+    worker.verdict = worker.reason
+    if not fleet.free_slots:
+        decision.error(
+            "cannot fork a successor of %s: too many workers are still draining", worker.name
+        )
+        _try_later(decision, worker)
+        return
+    successor = worker.generation.successor(worker)
+    successor.predecessor = worker
+    fleet.successors = (*fleet.successors, successor)
+    workers.spawn(decision, successor)
+
+
+def _try_later(decision: Decision, worker: Worker) -> None:
+    fleet = decision.fleet
+    if worker.state is not State.READY:
+        return
+    seconds = min(2.0**fleet.successor_failures, BACKOFF_LIMIT_SECONDS)
+    fleet.successor_failures += 1
+    worker.verdict = ""
+    decision.warn("%s goes on serving; a successor is tried again in %g s", worker.name, seconds)
+    want(decision, worker, worker.reason, seconds)

@@ -1,0 +1,89 @@
+"""Whoever has given an order is told what has become of it."""
+
+from ngxloop.serving.fleet.actions import Reply
+from ngxloop.serving.fleet.decision import Decision
+from ngxloop.serving.fleet.records import Request
+from ngxloop.serving.states import State
+
+_ENDING = "the master ends"
+
+
+def reply(decision: Decision, request: int, problem: str = "") -> None:
+    """Answer one request; 0 is an order that nobody waits for."""
+    if request:
+        decision.act(Reply(request, problem))
+
+
+def await_reload(decision: Decision, request: int) -> None:
+    """Answer when the reload that is wanted now is over."""
+    if request:
+        decision.fleet.asked_reloads = (*decision.fleet.asked_reloads, request)
+
+
+def answer_reloads(decision: Decision, problem: str = "") -> None:
+    """The reload is over."""
+    fleet = decision.fleet
+    for request in fleet.begun_reloads:
+        reply(decision, request, problem)
+    fleet.begun_reloads = ()
+
+
+def refuse_reloads(decision: Decision, problem: str) -> None:
+    """No reload is wanted any more."""
+    fleet = decision.fleet
+    fleet.begun_reloads, fleet.asked_reloads = (*fleet.begun_reloads, *fleet.asked_reloads), ()
+    answer_reloads(decision, problem)
+
+
+def await_scale(decision: Decision, request: int, count: int) -> None:
+    """Answer when so many workers serve; at once if none do, because the next generation will."""
+    fleet = decision.fleet
+    if fleet.serving is None:
+        reply(decision, request)
+    elif request:
+        fleet.asked_scales = (*fleet.asked_scales, Request(request, count))
+
+
+def answer_scales(decision: Decision) -> None:
+    """Answer those whose number of workers serves, or is not wanted any more."""
+    fleet = decision.fleet
+    if not fleet.asked_scales or fleet.serving is None:
+        return
+    workers = fleet.serving.workers
+    is_done = len(workers) == fleet.count and all(one.state is State.READY for one in workers)
+    for asked in fleet.asked_scales:
+        if asked.count != fleet.count:
+            reply(decision, asked.number, f"another order wants {fleet.count} workers")
+        elif is_done:
+            reply(decision, asked.number)
+    left = () if is_done else tuple(one for one in fleet.asked_scales if one.count == fleet.count)
+    fleet.asked_scales = left
+
+
+def fail_scales(decision: Decision, problem: str) -> None:
+    """A worker cannot be had."""
+    fleet = decision.fleet
+    for asked in fleet.asked_scales:
+        reply(decision, asked.number, problem)
+    fleet.asked_scales = ()
+
+
+def await_upgrade(decision: Decision, request: int) -> None:
+    """Answer when the new master serves, or is gone."""
+    if request:
+        decision.fleet.asked_upgrades = (*decision.fleet.asked_upgrades, request)
+
+
+def answer_upgrades(decision: Decision, problem: str = "") -> None:
+    """The new master serves, or does not."""
+    fleet = decision.fleet
+    for request in fleet.asked_upgrades:
+        reply(decision, request, problem)
+    fleet.asked_upgrades = ()
+
+
+def answer_all(decision: Decision) -> None:
+    """The master ends: nothing more comes of what was asked for."""
+    refuse_reloads(decision, _ENDING)
+    answer_upgrades(decision, _ENDING)
+    fail_scales(decision, _ENDING)

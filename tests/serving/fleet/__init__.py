@@ -1,0 +1,1 @@
+"""The machine that decides for the master, tried without a process."""

@@ -1,0 +1,1 @@
+"""A master under load, with orders, kills, a rude client and nonsense in random order."""
