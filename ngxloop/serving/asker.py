@@ -20,6 +20,7 @@ class Asker:
     generation: int
     is_program: bool  # it may request any address; else the default one only
     shares_datagrams: bool = False
+    is_certain: bool = True  # it will ask, as far as the master knows
     logged_count: int = 0  # addresses that it has bound
 
     def pack(self) -> bytes:
@@ -57,7 +58,8 @@ def describe_asker(
     is_program = any(one in PROGRAM_INTERFACES for one in possible)
     if not is_program and config.bind:
         return None
-    return Asker(number, name, generation, is_program, config.share_datagrams)
+    is_certain = not config.bind or all(one in PROGRAM_INTERFACES for one in possible)
+    return Asker(number, name, generation, is_program, config.share_datagrams, is_certain)
 
 
 def _default_address() -> Wanted:

@@ -42,7 +42,7 @@ from ngxloop.serving.listeners import ListeningSocket, describe_address, find_bo
 from ngxloop.serving.sharing import BOUND, FAILED
 
 _INODE_LIMIT = 1024  # passive FTP borrows a socket for each transfer
-_LOOK_SECONDS = 0.02
+_LOOK_SECONDS = 0.002
 _KEEPER = "the process that binds for all workers"
 _TCP_CLOSE = 7  # the state of a socket that neither listens nor connects: linux/tcp_states.h
 
@@ -265,6 +265,8 @@ class Borrower:
     def _ask(self, sock: socket.socket, wanted: Wanted) -> int | None:
         """Return the descriptor of the shared socket, None if it is the one that we sent."""
         line = self._line
+        if line is None:  # the master starts the keeper at the first request
+            self._channel.send(Kind.ASK_LINE)
         try:
             return self._ask_over(line, sock, wanted)
         except _KeeperGoneError:

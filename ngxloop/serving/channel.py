@@ -62,6 +62,7 @@ class Kind(enum.IntEnum):
     REPORTED = 12  # from the keeper: the answer to REPORT is complete
     UNTAKEN = 14  # from the keeper: a connection waits at one of its sockets that no worker takes
     LENT = 13  # the program has bound an address of --bind
+    ASK_LINE = 15  # the program binds a socket, and has no line to the keeper yet
     DRAIN = 64  # finish what you have, then exit; the payload is the time for it in seconds
     STOP = 65  # exit now
     ACCEPT = 67  # take every connection that waits: nobody will accept after this worker
@@ -141,6 +142,7 @@ FORMS: Mapping[Kind, Form] = {
     Kind.REPORTED: Form(Speaker.KEEPER, 0, _is_empty),
     Kind.UNTAKEN: Form(Speaker.KEEPER, 0, _is_empty),
     Kind.LENT: Form(Speaker.WORKER, REQUEST_BYTES, bytes.decode),
+    Kind.ASK_LINE: Form(Speaker.WORKER, 0, _is_empty),
     Kind.DRAIN: Form(Speaker.MASTER, 32, _is_seconds),
     Kind.STOP: Form(Speaker.MASTER, 0, _is_empty),
     Kind.ACCEPT: Form(Speaker.MASTER, 0, _is_empty),

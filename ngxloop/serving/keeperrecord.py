@@ -30,13 +30,14 @@ class Kept:
     limit: int | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(eq=False)
 class Line:
     """The line of one worker."""
 
     asker: Asker
     give: Callable[[int, int], object]  # called with the number and the worker's end of another one
     accuse: Callable[[int, str], object]  # called with the number, and what the worker has sent
+    is_begun: bool  # its worker has got an end, or has asked for one
 
 
 class KeeperRecord:

@@ -8,6 +8,8 @@ Rules.
 3. A keeper that has died is forked anew, later each time it dies young. Every worker gets a new
    line and sends over it the sockets that it has; so a socket is lost only if no worker has it.
 4. It is forked when a worker needs a line, and ends when no worker has one and it keeps nothing.
+   A worker that may turn out to serve an application with --bind, which needs none, asks for its
+   line when it binds something.
 5. A line that cannot be sent yet (keeperrecord.py) is closed, and the worker gets another one: the
    master has no descriptors that wait.
 """
@@ -36,6 +38,7 @@ from ngxloop.serving.logs import log
 from ngxloop.serving.poller import Alarm, Handler, Poller
 from ngxloop.serving.privileges import Identity
 from ngxloop.serving.process import fork_worker, is_child
+from ngxloop.serving.timing import BACKOFF_SECONDS
 
 _MESSAGES_PER_TURN = 256  # of one keeper
 
@@ -81,6 +84,8 @@ class Keepers:
     ) -> tuple[int, Channel | None]:
         """Return the number of a line and the end for a new worker; 0 and None if it needs none.
 
+        A number without an end: the worker asks for the line when it needs it, see begin_line().
+
         Args:
             name: See asker.describe_asker().
             generation: See there.
@@ -98,16 +103,39 @@ class Keepers:
             return 0, None
         self._number += 1
         keeper = self._find(config)
-        theirs = self._connect(keeper, asker)
-        keeper.lines[asker.number] = Line(asker, give, accuse)
+        line = Line(asker, give, accuse, is_begun=asker.is_certain)
+        theirs = self._connect(keeper, asker) if line.is_begun else None
+        keeper.lines[asker.number] = line
         return asker.number, theirs
+
+    def begin_line(self, number: int) -> None:
+        """Let a worker have its end of a line; nothing happens if it has one, or may have none."""
+        for keeper in list(self._keepers.values()):
+            line = keeper.lines.get(number)
+            if line is not None and not line.is_begun:
+                line.is_begun = True
+                self._begin(keeper, number)
+
+    def _begin(self, keeper: KeeperRecord, number: int) -> None:
+        if number not in keeper.lines:
+            return
+        try:
+            self._need(keeper)
+        except OSError as error:
+            log.warning("no process can be started for the keeper of the sockets yet: %s", error)
+            again = Handler(HandlerName.KEEPER_RESTART, lambda: self._begin(keeper, number))
+            self._poller.call_later(BACKOFF_SECONDS, again)
+        else:
+            self._order(keeper, Kind.LINE, str(number).encode())
 
     def close_line(self, number: int) -> None:
         """The worker of a line has ended, or may ask no more."""
         for keeper in list(self._keepers.values()):
             self._hear(keeper)  # what it has bound for the worker is in the queue
-            if keeper.lines.pop(number, None) is not None:
-                self._order(keeper, Kind.HANG_UP, str(number).encode())
+            line = keeper.lines.pop(number, None)
+            if line is not None:
+                if line.is_begun:
+                    self._order(keeper, Kind.HANG_UP, str(number).encode())
                 self._end_if_unused(keeper)
 
     def drop_older(self, generation: int) -> None:
@@ -147,7 +175,7 @@ class Keepers:
             OSError: It cannot be forked.
         """
         if self._inherited.lines or self._inherited.sockets:
-            self._find(config)
+            self._need(self._find(config))
 
     def leave(self) -> list[Heirloom]:
         """Let the keepers send their sockets to the keeper of a successor; return its ends."""
@@ -188,15 +216,18 @@ class Keepers:
     # Private -----------------------------------------------------------------------------------
 
     def _find(self, config: Config) -> KeeperRecord:
-        """Return the keeper of the user of a configuration; it is forked if there is none."""
+        """Return the keeper of the user of a configuration; it may have no process yet."""
         identity = config.start_plan.identity
         keeper = self._keepers.get(identity)
         if keeper is None:
-            keeper = KeeperRecord(config)
-            self._fork(keeper)
-            self._keepers[identity] = keeper
+            keeper = self._keepers[identity] = KeeperRecord(config)
         keeper.config = config  # of the newest generation, for the next fork
         return keeper
+
+    def _need(self, keeper: KeeperRecord) -> None:
+        """Fork a keeper, if it has not been needed before; one that has died comes by itself."""
+        if keeper.channel is None and not keeper.is_lost:
+            self._fork(keeper)
 
     def _fork(self, keeper: KeeperRecord) -> None:
         ours, theirs = channel_pair(Speaker.KEEPER)
@@ -233,6 +264,7 @@ class Keepers:
         Raises:
             OSError: There are too few descriptors.
         """
+        self._need(keeper)
         ours, theirs = channel_pair(Speaker.BORROWER)
         if keeper.has_room:
             self._send(keeper, Kind.LINE, asker.pack(), [ours.fileno()])
@@ -318,8 +350,9 @@ class Keepers:
             del self._keepers[keeper.user]
             return
         self._fork(keeper)
-        for number in keeper.lines:
-            keeper.keep_order(Kind.LINE, str(number).encode())
+        for number, line in keeper.lines.items():
+            if line.is_begun:
+                keeper.keep_order(Kind.LINE, str(number).encode())
         self._send_waiting(keeper)
 
     def _ended(self, keeper: KeeperRecord, pid: int, code: int) -> None:
@@ -329,12 +362,13 @@ class Keepers:
             self._lose(keeper)
 
     def _end_if_unused(self, keeper: KeeperRecord) -> None:
-        if keeper.channel is not None and keeper.is_unused:
+        if keeper.is_unused and not keeper.is_lost:
             self._end(keeper)
 
     def _end(self, keeper: KeeperRecord, leave_files: bool = False) -> int:
         """Let it end; return its process id, 0 if there is none."""
-        self._keepers.pop(keeper.user, None)
+        if self._keepers.get(keeper.user) is keeper:
+            del self._keepers[keeper.user]
         keeper.is_lost = False
         if keeper.channel is None:
             return 0

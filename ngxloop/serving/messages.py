@@ -29,6 +29,7 @@ class Messages:
         tell: Takes what changes the state of a worker, as an event.
         poller: Watches the channels.
         close_line: Ends a line to the keeper: its worker serves an application, or is expelled.
+        begin_line: Connects a line to the keeper, of which the worker has no end yet.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Messages:
         tell: Callable[[events.Event], None],
         poller: Poller,
         close_line: Callable[[int], None],
+        begin_line: Callable[[int], None],
     ) -> None:
         self.malformed_count: int = 0  # workers that were replaced for what they sent
         self._tell = tell
@@ -47,6 +49,7 @@ class Messages:
             Kind.FAILED: self._on_failed,
             Kind.WORN: self._on_worn,
             Kind.LENT: self._on_lent,
+            Kind.ASK_LINE: lambda process, message: begin_line(process.line),
         }
 
     def watch(self, process: WorkerProcess, channel: Channel) -> None:

@@ -153,6 +153,7 @@ class WorkerCore:
                 | Kind.REPORTED
                 | Kind.UNTAKEN
                 | Kind.LENT
+                | Kind.ASK_LINE
             ):  # for the master or the keeper; the channel refuses them here
                 message.discard()
             case _:

@@ -169,6 +169,7 @@ MALFORMED = {
     "RELEASE, which is too": (bytes([Kind.RELEASE]) + b"[]", "RELEASE, which it never sends"),
     "LENT not of UTF-8": (bytes([Kind.LENT]) + b"\xff", "a malformed payload"),
     "LENT that is long": (bytes([Kind.LENT]) + b"x" * 3000, "3000 bytes"),
+    "ASK_LINE with an address": (bytes([Kind.ASK_LINE]) + b"[]", "ASK_LINE with"),
     "words of a keeper": (bytes([Kind.KEPT]) + b"[]", "KEPT, which it never sends"),
 }
 MALFORMED_ON_LINES = {

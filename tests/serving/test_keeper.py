@@ -119,12 +119,31 @@ def test_keeper_has_nothing_of_the_masters(several, tmp_path):
     assert not inodes(server.pid) & inodes(keeper_of(server))
 
 
-def test_application_has_no_keeper_once_it_serves(serve):
-    server = serve("plain:Echo", "--workers", "2").serving()
-    wait_until_blocking(lambda: len(children(server.pid)) == 2, "the end of the keeper")
+def test_no_keeper_is_started_for_an_application_with_bind(serve):
+    server = serve("plain:Echo", "--workers", "2", "--log-level", "debug").serving()
     os.kill(server.worker_pids(1)[0], signal.SIGKILL)
     server.logged(r"worker 1\.\d ready")
-    wait_until_blocking(lambda: len(children(server.pid)) == 2, "the end of the keeper")
+    server.send(signal.SIGHUP)
+    server.logged("reloaded")
+    assert server.end() == 0
+    assert "keeper started" not in server.log
+
+
+def test_application_without_bind_has_no_keeper_once_it_is_gone(serve):
+    """The default address is a keeper's, and is kept as long as a worker has it."""
+    options = ("--workers", "1", "--log-level", "debug")
+    server = serve("plain:Echo", *options, bind=None).serving()
+    assert keeper_of(server) in children(server.pid)
+    assert server.end() == 0
+
+
+def test_keeper_starts_when_a_program_binds_another_address_than_those_of_bind(serve):
+    server = serve("hostile:main", "--workers", "2", "--log-level", "debug")
+    server.logged(r"worker 1\.\d ready")
+    server.logged(r"worker 1\.\d ready")
+    keeper = keeper_of(server)
+    wait_until_blocking(lambda: len(inodes(keeper)) > 1, "the socket of the program")
+    assert server.read_log().count("keeper started") == 1
     assert server.end() == 0
 
 

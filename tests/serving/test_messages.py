@@ -29,6 +29,7 @@ INVALID = {
     "FAILED of brackets": (bytes([Kind.FAILED]) + b"[" * 60000, 0),
     "SPAWNED": (bytes([Kind.SPAWNED]) + b"1", 0),
     "BIND, which is for the keeper": (bytes([Kind.BIND]) + b"[]", 2),
+    "ASK_LINE with an address": (bytes([Kind.ASK_LINE]) + b"127.0.0.1:1", 0),
     "LENT with an address of its own": (bytes([Kind.LENT]) + b"127.0.0.1:1", 0),
 }
 
@@ -68,6 +69,16 @@ def status_of(server):
 def has_replaced(status, count):
     is_ready = [one["state"] == "ready" for one in status["workers"]]
     return is_ready == [True, True] and status["failures"]["malformed_messages"] == count
+
+
+def test_application_that_asks_for_the_keeper_again_and_again_gets_nothing(served):
+    _, sock = tell(served, f"flood {bytes([Kind.ASK_LINE]).hex()}")
+    with sock:
+        for _ in range(20):
+            assert http_get(served.status, "/healthz") == (200, b"ok\n")
+    assert served.end() == 0
+    assert "is ended" not in served.log
+    assert "keeper" not in served.log
 
 
 def test_worker_that_sends_invalid_messages_is_replaced_and_named_once(served):

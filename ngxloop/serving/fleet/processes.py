@@ -74,7 +74,9 @@ class Processes:
         self.keepers: Keepers = Keepers(
             poller, Children(self.reaper.adopt, self.forget_in_child), self.urge_all
         )
-        self.messages: Messages = Messages(tell, poller, self.keepers.close_line)
+        self.messages: Messages = Messages(
+            tell, poller, self.keepers.close_line, self.keepers.begin_line
+        )
         self._launcher = Launcher(
             lambda: self.board,
             self.zygotes,
