@@ -75,6 +75,7 @@ def _on_action_failed(decision: Decision, event: events.ActionFailed) -> None:
         case PrepareConfig():
             generations.refused(decision, action.generation, defect)
         case StartSuccessor():
+            decision.fleet.is_successor_starting = False
             decision.act(RestoreNames())
             requests.answer_upgrades(decision, defect.line)
 
@@ -152,7 +153,7 @@ class Machine:
 
     def next_deadline(self) -> float | None:
         """Return when a Tick has something to do; None if that depends on other events."""
-        return liveness.next_deadline(self.fleet)
+        return None if self.is_over else liveness.next_deadline(self.fleet)
 
 
 def _decide(decision: Decision, event: events.Event) -> None:

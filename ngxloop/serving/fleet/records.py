@@ -184,6 +184,7 @@ class Fleet(Record):
     # The end
     told_at: float = 0.0  # when the first order to end came
     drain_at: float | None = None  # when the drain delay is over
+    is_successor_starting: bool = False  # a new master is on its way, and has no process id yet
     new_master: int = 0  # its process id
     is_new_master_ready: bool = False  # it has said so; it can say it again
 

@@ -203,6 +203,16 @@ def test_upgrade_that_ends_before_it_serves_is_answered():
     assert reply.problem == "the new master (process 77) ended with code 1; this one goes on"
 
 
+def test_second_upgrade_is_refused_while_the_first_begins():
+    fleet = Fleet(1).ready()
+    assert actions.StartSuccessor() in fleet.tell(events.Upgrade(4))
+    second = fleet.tell(events.Upgrade(5))
+    assert found(second, actions.StartSuccessor) == []
+    assert actions.Reply(5, "a new master is being started") in second
+    fleet.tell(events.NewMasterFailed("no memory"))
+    assert actions.StartSuccessor() in fleet.tell(events.Upgrade(6))
+
+
 def test_auto_upgrade_ends_the_old_master():
     fleet = Fleet(1, is_auto_upgrade=True).ready()
     fleet.tell(events.Upgrade())
