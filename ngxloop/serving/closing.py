@@ -30,6 +30,8 @@ import socket
 import struct
 from collections.abc import Iterable
 
+from ngxloop.serving.signals import signals_blocked
+
 _SO_PASSRIGHTS = 83  # Linux 6.16; include/uapi/asm-generic/socket.h
 _PASSED_FDS = 253  # the most descriptors in one message: SCM_MAX_FD, include/net/scm.h
 _NO_LINGER = struct.pack("ii", 0, 0)
@@ -156,18 +158,17 @@ def _close_in_child(sock: socket.socket) -> None:
         OSError: The child could not be forked; nothing has changed.
     """
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
-    # A signal must not reach the child: its handlers, and the pipe of those, are the master's.
-    old_mask = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
     try:
-        pid = os.fork()
-        if pid == 0:
-            os.close(write_fd)
-            os.read(read_fd, 1)  # until the master has closed its copy
-            os._exit(0)
-        _children.append(_open_pidfd(pid))
-        sock.close()
+        # A signal must not reach the child: its handlers, and the pipe of those, are the master's.
+        with signals_blocked():
+            pid = os.fork()
+            if pid == 0:
+                os.close(write_fd)
+                os.read(read_fd, 1)  # until the master has closed its copy
+                os._exit(0)
+            _children.append(_open_pidfd(pid))
+            sock.close()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
         os.close(read_fd)
         os.close(write_fd)
     _end_children(_CHILD_SECONDS)

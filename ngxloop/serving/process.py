@@ -1,14 +1,19 @@
 """Fork a worker: the few steps between fork() and the worker's own code, and after its end.
 
-Rules. 1. Every signal is blocked around the fork; the worker resets its handlers before it lets
-any in. 2. The worker leaves by os._exit(): the caller's stack, which it has inherited, belongs to
-the master, and so do exit functions registered before the fork. (multiprocessing does the same.)
+Rules.
+1. Every signal is blocked around the fork; the worker resets its handlers before it lets
+   any in.
+2. The worker leaves by os._exit(): the caller's stack, which it has inherited, belongs to the
+   master, and so do exit functions registered before the fork. (multiprocessing does the same.)
 3. The descriptors of keep_private() are closed first in every child that is forked here: workers,
-and the processes that preload and watch.
+   and the processes that preload and watch.
+4. Between two forks of fork_all() nearly nothing is done. After a fork the kernel copies each page
+   that is written to, and CPython writes to what it reads, for its reference counts.
 """
 
 import atexit
 import contextlib
+import dataclasses
 import functools
 import logging
 import os
@@ -16,7 +21,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import NoReturn
 
@@ -40,6 +45,17 @@ def close_private(fd: int) -> None:
         os.close(fd)
 
 
+@dataclasses.dataclass(frozen=True)
+class Child:
+    """What a process does that is forked."""
+
+    forget: Callable[[], None]  # closes what belongs to the master
+    work: Callable[[], int]  # returns the exit status
+    keeps_exit_functions: bool = False  # what was registered with atexit before is its to call
+    stacks_fd: int = -1  # where it writes its stacks; by default to standard error
+    prepare: Callable[[], object] | None = None  # called in the master, just before the fork
+
+
 def fork_worker(
     forget: Callable[[], None],
     work: Callable[[], int],
@@ -57,12 +73,29 @@ def fork_worker(
     Raises:
         OSError: fork() failed.
     """
-    _flush_streams()  # or both processes would write what is buffered
+    (outcome,) = fork_all([Child(forget, work, keeps_exit_functions, stacks_fd)])
+    if isinstance(outcome, OSError):
+        raise outcome
+    return outcome
+
+
+def fork_all(children: Iterable[Child]) -> list[int | OSError]:
+    """Fork, and return each process id, or why there is none; in the parent only."""
+    outcomes: list[int | OSError] = []
+    _flush_streams()  # or all processes would write what is buffered
     with signals_blocked():
-        pid = os.fork()
-        if pid == 0:
-            _run_child(forget, work, keeps_exit_functions, stacks_fd)
-    return pid
+        for child in children:
+            if child.prepare is not None:
+                child.prepare()
+            try:
+                pid = os.fork()
+            except OSError as error:
+                outcomes.append(error)
+                continue
+            if pid == 0:
+                _run_child(child)
+            outcomes.append(pid)
+    return outcomes
 
 
 def has_ended(pid: int) -> bool:
@@ -115,21 +148,16 @@ def exit_reason(code: int | None) -> str:
         return f"was killed by signal {-code}"
 
 
-def _run_child(
-    forget: Callable[[], None],
-    work: Callable[[], int],
-    keeps_exit_functions: bool,
-    stacks_fd: int,
-) -> NoReturn:
+def _run_child(child: Child) -> NoReturn:
     status: int = ExitCode.INTERNAL
     try:  # from its first moment: what rises out of here would go on as a second master
         _close_private_fds()
-        if not keeps_exit_functions:
+        if not child.keeps_exit_functions:
             atexit._clear()
-        write_stacks_on(DUMP_SIGNAL, stacks_fd)
+        write_stacks_on(DUMP_SIGNAL, child.stacks_fd)
         reset_in_worker()
-        forget()
-        status = work()
+        child.forget()
+        status = child.work()
     except SystemExit as error:  # the application called sys.exit()
         status = _status_of(error)
     except KeyboardInterrupt as error:

@@ -78,14 +78,17 @@ class Zygotes:
         alarm = self._poller.call_later(seconds, Handler(HandlerName.ZYGOTE_TIMEOUT, give_up))
         zygote.cancel = alarm.cancel
 
-    def spawn(self, assignment: Assignment, known: AbstractSet[int]) -> int | None:
+    def spawn(
+        self, assignment: Assignment, find_children: Callable[[], AbstractSet[int]]
+    ) -> int | None:
         """Fork a worker of its generation and return its process id.
 
         None if there is no zygote: then the worker is forked from the master.
 
         Args:
             assignment: The worker's.
-            known: Children that there are: an id that the zygote makes up may be one of them.
+            find_children: Returns those that there are: an id that the zygote makes up may be one
+                of them.
 
         Raises:
             LostError: There is none any more. The channel must not be another worker's, too.
@@ -95,7 +98,7 @@ class Zygotes:
             return None
         try:
             pid = zygote.spawn(assignment)
-            if pid in known or pid == zygote.pid or not is_child(pid):
+            if pid in find_children() or pid == zygote.pid or not is_child(pid):
                 raise ChildProcessError(
                     f"the preloading process named process {pid}, which is not its worker"
                 )

@@ -89,7 +89,7 @@ STEPS = {
     f"{made.__name__.rpartition('.')[2]}.{name}": (made, name)
     for made, names in {
         poller.Poller: ("add", "remove"),
-        launcher.Launcher: ("assign", "_fork"),
+        launcher.Launcher: ("assign", "_make_child", "_finish"),
         reaper.Reaper: ("_bury",),
         processes.Processes: ("prepare", "send", "kill", "release", "drop_shared"),
         workerprocess.WorkerProcess: ("order", "send_signal"),

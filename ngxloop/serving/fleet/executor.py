@@ -10,9 +10,10 @@ Rules.
 
 import dataclasses
 import functools
+import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ngxloop.serving.fleet import actions, events
@@ -76,7 +77,7 @@ class Executor:
         """
         self._processes = processes
         self._actions |= {
-            actions.Spawn: processes.spawn,
+            actions.Spawn: processes.prepare_worker,
             actions.Send: processes.send,
             actions.Kill: processes.kill,
             actions.DumpStacks: processes.dump_stacks,
@@ -135,8 +136,25 @@ class Executor:
     def _handle(self, event: events.Event) -> None:
         done = self.machine.handle(event, time.monotonic())
         self._failure_count = 0
-        for action in done:
+        for kind, alike in itertools.groupby(done, type):
+            if kind is actions.Spawn:
+                self._spawn([action for action in alike if isinstance(action, actions.Spawn)])
+            else:
+                for action in alike:
+                    self._do(action)
+
+    def _spawn(self, spawns: Sequence[actions.Spawn]) -> None:
+        """Prepare workers, then fork them: see launcher.py, rule 2."""
+        assert self._processes is not None
+        for action in spawns:
             self._do(action)
+
+        def fail() -> None:
+            for action in spawns:
+                self.tell(events.ActionFailed(action))
+
+        fork = functools.partial(self._processes.fork, spawns)
+        self._poller.call(Handler(HandlerName.SPAWNING, fork, fail))
 
     def _keep(self, event: events.Event) -> None:
         if len(self._kept) >= MOST_KEPT:

@@ -4,7 +4,7 @@ A process is known from before its fork until the machine releases its slot, by 
 """
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ngxloop import leader
 from ngxloop.core.gates import RINGING_MODES
@@ -83,7 +83,7 @@ class Processes:
             self.keepers,
             self.messages,
             self.reaper.pids,
-            self._forget_in_child,
+            self._forget_in_worker,
         )
         self.loader: Loader = Loader(
             tell,
@@ -122,17 +122,24 @@ class Processes:
         self.keepers.begin(config)
         self._open_bells(config, count)
 
-    def spawn(self, action: actions.Spawn) -> None:
-        """Fork a worker, and tell whether there is one."""
+    def prepare_worker(self, action: actions.Spawn) -> None:
+        """Make ready what a worker gets; fork() forks it."""
         process = WorkerProcess(action.worker, self._services[action.generation], action.number)
-        process.service.config.hook_functions.call("pre_fork", action.number)
         self._processes[action.worker] = process
         try:
-            self._launcher.launch(process)
+            self._launcher.prepare(process)
         except Exception as error:
             self._give_up(process, error)
-            return
-        self._tell(events.Spawned(action.worker))
+
+    def fork(self, spawns: Sequence[actions.Spawn]) -> None:
+        """Fork workers that are prepared, and tell whether there are processes."""
+        names = [one.worker for one in spawns if self._launcher.is_prepared(one.worker)]
+        processes = [self._processes[name] for name in names]
+        for process, error in zip(processes, self._launcher.launch(processes), strict=True):
+            if error is None:
+                self._tell(events.Spawned(process.id))
+            else:
+                self._give_up(process, error)
 
     def send(self, action: actions.Send) -> None:
         """Give a worker an order."""
@@ -223,8 +230,13 @@ class Processes:
 
     def forget_in_child(self) -> None:
         """Close, in a fork that is no worker, all that the master and its workers have."""
+        self._launcher.forget_in_child()
         self._forget_in_child(None)
         leader.close_seat()
+
+    def _forget_in_worker(self, process: WorkerProcess) -> None:
+        self._launcher.forget_in_child(process.id)
+        self._forget_in_child(process.service, process.number)
 
     def _forget_in_child(self, mine: Service | None, number: int = 0) -> None:
         """Close the master's ends: a channel that is also open here has no end of file there."""

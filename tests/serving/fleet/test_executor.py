@@ -26,6 +26,9 @@ class Workers:
     def find(self, name):
         return None
 
+    def prepare_worker(self, action):
+        pass
+
     def __getattr__(self, name):
         def do(action):
             self.done.append(action)
