@@ -59,7 +59,7 @@ class Duties:
         self._reception = reception
         self._reconfiguration = reconfiguration
         self._on_serving = on_serving
-        self.observer = Observer(
+        self.observer: Observer = Observer(
             executor.tell, poller, processes, executor.machine, self._listening
         )
 

@@ -58,13 +58,16 @@ class Parts:
         self._signals = signals
         self._failed = failed
         board, self._most_workers = open_board(count)
-        self.machine = Machine(self._most_workers, has_old_master=predecessor is not None)
-        self.executor = executor = Executor(self.machine, poller)
-        self.services = Services()
-        self.processes = Processes(executor.tell, poller, board, self.services, self.forget)
-        self.handover = Handover(executor.tell, self.processes, poller, predecessor)
-        self.desk = OrderDesk(executor, self.handover, poller, lambda: self.config)
-        self.status = Status(
+        self.machine: Machine = Machine(self._most_workers, has_old_master=predecessor is not None)
+        self.executor: Executor = Executor(self.machine, poller)
+        executor = self.executor
+        self.services: Services = Services()
+        self.processes: Processes = Processes(
+            executor.tell, poller, board, self.services, self.forget
+        )
+        self.handover: Handover = Handover(executor.tell, self.processes, poller, predecessor)
+        self.desk: OrderDesk = OrderDesk(executor, self.handover, poller, lambda: self.config)
+        self.status: Status = Status(
             self.machine, self.processes, self.services, self.handover, poller.failures
         )
         self.reception: Reception | None = None

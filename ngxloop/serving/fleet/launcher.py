@@ -114,6 +114,7 @@ class Launcher:
                 self._finish(process, has_failed=process.id in errors)
             except Exception as error:
                 errors.setdefault(process.id, error)
+                self._drop(process.id)
         return [errors.get(process.id) for process in processes]
 
     def forget_in_child(self, mine: WorkerId | None = None) -> None:
@@ -198,13 +199,20 @@ class Launcher:
         prepared = self._prepared.pop(process.id, None)
         if prepared is None:
             return
-        if has_failed:
-            process.close_stacks()
-            self._messages.end(prepared.ours)
-            self._keepers.close_line(process.line)
-        elif process.stacks is not None:
-            process.stacks.close_write()
-        prepared.close()
+        try:
+            if has_failed:
+                process.close_stacks()
+                self._messages.end(prepared.ours)
+                self._keepers.close_line(process.line)
+            elif process.stacks is not None:
+                process.stacks.close_write()
+        finally:
+            prepared.close()
+
+    def _drop(self, name: WorkerId) -> None:
+        prepared = self._prepared.pop(name, None)
+        if prepared is not None:
+            prepared.close()
 
     def _open_line(self, process: WorkerProcess) -> Channel | None:
         """Return the new worker's end of its line to the keeper, if it may have one."""

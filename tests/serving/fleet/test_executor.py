@@ -29,6 +29,10 @@ class Workers:
     def prepare_worker(self, action):
         pass
 
+    def fork(self, spawns):
+        for action in spawns:
+            self.spawn(action)
+
     def __getattr__(self, name):
         def do(action):
             self.done.append(action)
