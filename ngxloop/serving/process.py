@@ -83,10 +83,10 @@ def fork_all(children: Iterable[Child]) -> list[int | OSError]:
     """Fork, and return each process id, or why there is none; in the parent only."""
     outcomes: list[int | OSError] = []
     _flush_streams()  # or all processes would write what is buffered
-    with signals_blocked():
-        for child in children:
-            if child.prepare is not None:
-                child.prepare()
+    for child in children:
+        if child.prepare is not None:
+            child.prepare()  # a program that it starts would inherit blocked signals
+        with signals_blocked():
             try:
                 pid = os.fork()
             except OSError as error:

@@ -1,8 +1,10 @@
 """The operator's functions are called at their turning points, and their mistakes are one line."""
 
 import os
+import re
 import signal
 import sys
+import textwrap
 
 import pytest
 
@@ -71,6 +73,22 @@ def test_master_calls_its_hooks(serve, hooks):
         "hook child_exit 0 0",
         "hook on_exit 0",
     ]
+
+
+def test_worker_sees_what_its_pre_fork_hook_has_changed(serve, hooks):
+    """The hook of the next worker comes after its fork, and with no signal blocked."""
+    code = """
+        import os, signal
+
+        def pre_fork(slot):
+            os.environ["SLOT"] = f"{slot} {len(signal.pthread_sigmask(signal.SIG_BLOCK, ()))}"
+
+        def post_fork(slot):
+            print("hook post_fork", slot, os.environ["SLOT"], file=sys.stderr, flush=True)
+    """
+    server = serve("echo:Echo", "--workers", "3", *hooks(textwrap.dedent(code))).serving()
+    assert server.end() == 0
+    assert sorted(re.findall(r"hook post_fork (.*)", server.log)) == ["0 0 0", "1 1 0", "2 2 0"]
 
 
 def test_sockets_may_be_refused_by_a_hook_which_changes_nothing_on_a_reload(serve, hooks):

@@ -26,6 +26,7 @@ from ngxloop.serving.poller import Handler, Poller, retry_delay
 
 Do = Callable[[Any], object]
 MOST_REQUESTS = 1000  # that wait; a client can give an order and be gone
+SPAWNED_AT_ONCE = 16  # each needs three more descriptors until it is forked
 MOST_KEPT = 1000  # events that could not be handled; the audit finds the ends of processes again
 # They come again by themselves.
 _REPEATED = (*(events.Tick, events.Beat, events.RssExceeded, events.ListenersClosed),)
@@ -146,6 +147,10 @@ class Executor:
     def _spawn(self, spawns: Sequence[actions.Spawn]) -> None:
         """Prepare workers, then fork them: see launcher.py, rule 2."""
         assert self._processes is not None
+        for begin in range(0, len(spawns), SPAWNED_AT_ONCE):
+            self._spawn_together(self._processes, spawns[begin : begin + SPAWNED_AT_ONCE])
+
+    def _spawn_together(self, processes: Processes, spawns: Sequence[actions.Spawn]) -> None:
         for action in spawns:
             self._do(action)
 
@@ -153,7 +158,7 @@ class Executor:
             for action in spawns:
                 self.tell(events.ActionFailed(action))
 
-        fork = functools.partial(self._processes.fork, spawns)
+        fork = functools.partial(processes.fork, spawns)
         self._poller.call(Handler(HandlerName.SPAWNING, fork, fail))
 
     def _keep(self, event: events.Event) -> None:
