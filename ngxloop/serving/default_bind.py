@@ -10,10 +10,9 @@ import socket
 
 from ngxloop.serving.binds import TcpBind, parse_bind
 from ngxloop.serving.borrowing import Borrower
-from ngxloop.serving.config import BIND_ATTEMPTS, BIND_RETRY_SECONDS
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import ListeningSocket
-from ngxloop.serving.opening import in_use
+from ngxloop.serving.opening import BIND_ATTEMPTS, BIND_RETRY_SECONDS, in_use
 from ngxloop.serving.options.listening import DEFAULT_BIND
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ngxloop.serving.announcement import announce, warn_of_unserved
-from ngxloop.serving.config import UNSERVED_SECONDS, Config
+from ngxloop.serving.config import Config
 from ngxloop.serving.errors import StartError
 from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.executor import Do, Executor
@@ -21,6 +21,7 @@ from ngxloop.serving.poller import Handler, Poller, ignore
 from ngxloop.serving.reception import Reception
 from ngxloop.serving.reconfiguration import Reconfiguration
 from ngxloop.serving.reuseport import spread_listeners
+from ngxloop.serving.timing import UNSERVED_SECONDS
 
 
 class Duties:

@@ -26,9 +26,7 @@ from collections.abc import Callable, Sequence
 from ngxloop.serving.asker import Asker, describe_asker
 from ngxloop.serving.channel import Channel, Kind, Speaker, channel_pair
 from ngxloop.serving.closing import close_socket
-from ngxloop.serving.config import (
-    Config,
-)
+from ngxloop.serving.config import Config
 from ngxloop.serving.handlernames import HandlerName
 from ngxloop.serving.inheritance import KEEPER, SHARED, Heirloom, Predecessor
 from ngxloop.serving.keeper import Inherited, run_keeper

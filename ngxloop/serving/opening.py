@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ngxloop.serving.binds import Bind, FdBind, SystemdBind, TcpBind, UnixBind
-from ngxloop.serving.config import BIND_ATTEMPTS, BIND_RETRY_SECONDS
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import Listeners, ListeningSocket, Opened, can_accept
 from ngxloop.serving.logs import log
@@ -27,6 +26,9 @@ from ngxloop.serving.socketfiles import (
 )
 from ngxloop.serving.systemd import passed_fds
 
+# nginx: ngx_open_listening_sockets tries five times, 500 ms apart.
+BIND_ATTEMPTS = 5
+BIND_RETRY_SECONDS = 0.5
 _WILDCARDS = {"0.0.0.0", "::"}
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
 

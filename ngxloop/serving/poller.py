@@ -29,10 +29,10 @@ import select
 import time
 from collections.abc import Callable
 
-from ngxloop.serving.config import MAX_WAIT_SECONDS
 from ngxloop.serving.errors import ExitCode
 from ngxloop.serving.failures import Failures
 from ngxloop.serving.handlernames import HandlerName
+from ngxloop.serving.timing import MAX_WAIT_SECONDS
 
 READABLE = select.EPOLLIN
 WRITABLE = select.EPOLLOUT

@@ -30,7 +30,6 @@ from collections.abc import Iterator
 
 from ngxloop.serving.application import user_errors, user_traceback
 from ngxloop.serving.assignment import Assignment
-from ngxloop.serving.config import CANCEL_SECONDS, DRAIN_POLL_SECONDS, SETTLE_SECONDS
 from ngxloop.serving.endings import Endings, describe_tasks
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.foreignloop import ForeignLoopWatch
@@ -40,6 +39,7 @@ from ngxloop.serving.nesting import plain_command
 from ngxloop.serving.pause import Pause
 from ngxloop.serving.programwatch import ProgramWatch
 from ngxloop.serving.states import INTERRUPTED, State
+from ngxloop.serving.timing import CANCEL_SECONDS, DRAIN_POLL_SECONDS, SETTLE_SECONDS
 from ngxloop.serving.workercore import WorkerCore, make_sharing
 from ngxloop.serving.workerloop import WorkerLoop, loop_class, provide_loops
 

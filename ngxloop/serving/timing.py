@@ -34,3 +34,15 @@ REOPEN_SECONDS = 1.0
 RETRY_RELOAD_SECONDS = 1.0
 # Workers live up to this part longer than --max-lifetime says, so that not all leave together.
 LIFETIME_SPREAD = 0.1
+# After the graceful time-out a worker cancels its tasks; it has this long for their clean-up.
+CANCEL_SECONDS = 0.5
+# How often a draining worker looks whether its connections are gone.
+DRAIN_POLL_SECONDS = 0.02
+# A program that listens is ready when it still runs after this time: one that raises right after
+# has not started.
+SETTLE_SECONDS = 0.05
+# A program that binds several addresses has this long, once it is ready, until those that were
+# given with --bind and not bound by it are named in a warning.
+UNSERVED_SECONDS = 1.0
+# The master's longest single wait, a day. epoll_wait(2) takes at most 2^31 ms, 24 days.
+MAX_WAIT_SECONDS = 86_400.0

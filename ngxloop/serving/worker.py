@@ -12,7 +12,6 @@ from ngxloop.serving.adapters.base import Adapter, Service
 from ngxloop.serving.application import call_factory, load_object
 from ngxloop.serving.assignment import Assignment
 from ngxloop.serving.channel import MESSAGE_BYTES, Kind
-from ngxloop.serving.config import CANCEL_SECONDS
 from ngxloop.serving.default_bind import open_default
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.interface import choose_adapter
@@ -28,6 +27,7 @@ from ngxloop.serving.program import run_script
 from ngxloop.serving.programwatch import FIRST_LOOK_SECONDS, explain, next_interval
 from ngxloop.serving.signals import signals_deferred
 from ngxloop.serving.states import State
+from ngxloop.serving.timing import CANCEL_SECONDS
 from ngxloop.serving.unseenlisteners import find_listener, listening_inodes
 from ngxloop.serving.workercore import WorkerCore, make_sharing, show_state
 from ngxloop.serving.workergate import defer_accept

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from ngxloop.core.gates import make_gate
 from ngxloop.core.shared_gate import SharedGate
 from ngxloop.serving.assignment import Assignment
-from ngxloop.serving.config import MAX_WAIT_SECONDS
 from ngxloop.serving.logs import log
-from ngxloop.serving.timing import HEARTBEATS
+from ngxloop.serving.timing import HEARTBEATS, MAX_WAIT_SECONDS
 
 _DEFER_SECONDS = 1  # then a silent connection is accepted after all; nginx asks for the same
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
-from ngxloop.serving.config import DRAIN_POLL_SECONDS, Config
+from ngxloop.serving.config import Config
 from ngxloop.serving.endings import describe_some
 from ngxloop.serving.listeners import ListeningSocket
 from ngxloop.serving.logs import log
+from ngxloop.serving.timing import DRAIN_POLL_SECONDS
 
 
 @dataclasses.dataclass(frozen=True)

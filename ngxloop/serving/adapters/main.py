@@ -14,11 +14,11 @@ from typing import Any
 
 from ngxloop.serving.adapters.base import Service, wait_until
 from ngxloop.serving.application import user_errors
-from ngxloop.serving.config import SETTLE_SECONDS
 from ngxloop.serving.endings import Endings, describe_tasks
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import ListeningSocket
 from ngxloop.serving.logs import log
+from ngxloop.serving.timing import SETTLE_SECONDS
 
 
 class Adapter:

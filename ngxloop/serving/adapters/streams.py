@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ngxloop.serving.adapters.base import Service, wait_until
-from ngxloop.serving.config import CANCEL_SECONDS
 from ngxloop.serving.endings import describe_some
 from ngxloop.serving.listeners import ListeningSocket
 from ngxloop.serving.logs import log
+from ngxloop.serving.timing import CANCEL_SECONDS
 
 
 class Adapter:
