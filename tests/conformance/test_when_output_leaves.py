@@ -216,3 +216,44 @@ async def test_a_send_that_fails_in_a_thread_ends_the_connection(kind):
     async with output_of(kind, break_then_write, THREAD_PLACES[1]) as output:
         await asyncio.wait_for(output.protocol.closed, DEADLINE)
         assert isinstance(output.protocol.lost_with, BrokenPipeError)
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("kind", STREAM_KINDS)
+async def test_a_send_that_fails_before(kind, end):
+    if end == "write_eof" and kind.startswith("TLS"):
+        pytest.skip("cannot be closed by halves")
+    if end == "abort" and kind.startswith("pipe") and is_stdlib(asyncio.get_running_loop()):
+        pytest.skip("asyncio's abort() closes a pipe twice after a failed write")
+
+    def break_then_write_then_end(output):
+        output.break_peer()
+        before = list(output.protocol.calls)
+        output.send(b"one")
+        output.send(b"two")
+        ENDS[end](output)
+        assert output.protocol.calls == before
+
+    async with output_of(kind, break_then_write_then_end, "task") as output:
+        await asyncio.wait_for(output.protocol.closed, DEADLINE)
+        assert output.protocol.calls.count("connection_lost") == 1
+        assert isinstance(output.protocol.lost_with, BrokenPipeError)
+
+
+@pytest.mark.parametrize("kind", STREAM_KINDS)
+async def test_a_send_that_fails_before_the_process_exits(kind):
+    def break_then_write_in_child(output):
+        output.break_peer()
+        before = list(output.protocol.calls)
+        if (child := os.fork()) == 0:
+            quiet = False
+            try:
+                output.send(b"one")
+                output.send(b"two")
+                quiet = output.protocol.calls == before
+            finally:
+                os._exit(not quiet)
+        return os.waitpid(child, 0)[1]
+
+    async with output_of(kind, break_then_write_in_child, "task") as output:
+        assert output.result.result() == 0
