@@ -81,7 +81,7 @@ class LoopBase(SockCalls, asyncio.BaseEventLoop):
     _old_wakeup_fd: int | None  # to be restored after the run; None if signals were left alone
     _pidfds: set[int]
     _pidfds_refused: bool  # threads wait for processes: the kernel or a sandbox has no pidfds
-    _signal_handlers: dict[int, Any]
+    _signal_handlers: dict[int, Any]  # asyncio.Handle, of which types know too few attributes
     _signals_seen: set[int]
     _tls_memory: TlsMemory | None
     # socket -> inode of its file, if the file is to be removed; create_unix_server fills it

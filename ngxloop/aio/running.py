@@ -4,10 +4,12 @@ Signal handlers. Python's C handler writes the number of each signal to the loop
 (signal.set_wakeup_fd); the loop reads it and schedules the callback. The Python-level handler
 replaces the signal's default action and records its number: a full pipe takes no more bytes, but
 no kind of signal is lost. A recorded number without a byte in the pipe is scheduled once.
+
+_signal_handlers is a dict of handles, as in asyncio: prompt_toolkit and others read the callback
+and its arguments there, and install them again later.
 """
 
 import asyncio
-import contextvars
 import errno
 import inspect
 import signal
@@ -16,20 +18,17 @@ import threading
 import warnings
 from asyncio import events
 from collections.abc import Callable, Collection
-from typing import Any, TypeVarTuple
+from typing import TypeVarTuple
 
 from ngxloop.aio.loop_base import LoopBase
 
 Ts = TypeVarTuple("Ts")
-AnyCallback = Callable[[*tuple[Any, ...]], object]
 
 
 class Running(LoopBase):
     """run_forever(), signal handlers and set_busy_poll(); see the file header."""
 
     __slots__ = ()
-
-    _signal_handlers: dict[int, "_SignalHandle"]
 
     def run_forever(self) -> None:
         """Run until stop() is called.
@@ -136,8 +135,7 @@ class Running(LoopBase):
             signal.set_wakeup_fd(self._open_signal_pipe(), warn_on_full_buffer=False)
         except (ValueError, OSError) as exc:
             raise RuntimeError(str(exc)) from exc
-        handle = _SignalHandle(self, callback, args)
-        self._signal_handlers[sig] = handle
+        self._signal_handlers[sig] = asyncio.Handle(callback, args, self)
         try:
             signal.signal(sig, _SignalNote(self._signals_seen))
             signal.siginterrupt(sig, False)  # system calls of the program are restarted
@@ -199,9 +197,17 @@ class Running(LoopBase):
         lost = self._signals_seen.intersection(noted)
         self._signals_seen -= lost
         for number in (*numbers, *lost):
-            handle = self._signal_handlers.get(number)
-            if handle is not None:
-                handle.schedule()
+            self._handle_signal(number)
+
+    def _handle_signal(self, sig: int) -> None:
+        """Schedule the handler of a signal, if there is one; asyncio's name for it."""
+        handle = self._signal_handlers.get(sig)
+        if handle is None:
+            return
+        if handle._cancelled:
+            self.remove_signal_handler(sig)
+        else:
+            self.call_soon(handle._callback, *handle._args, context=handle._context)
 
     def _close_signals(self) -> None:
         """Restore the signals' default actions; too late while the interpreter shuts down."""
@@ -222,21 +228,6 @@ class Running(LoopBase):
         except BaseException:
             self._leave_signal_pipe()
             raise
-
-
-class _SignalHandle:
-    """A signal's callback, scheduled each time the signal arrives."""
-
-    __slots__ = ("args", "callback", "context", "loop")
-
-    def __init__(self, loop: Running, callback: AnyCallback, args: tuple[Any, ...]) -> None:
-        self.loop = loop
-        self.callback = callback
-        self.args = args
-        self.context = contextvars.copy_context()
-
-    def schedule(self) -> None:
-        self.loop.call_soon(self.callback, *self.args, context=self.context)
 
 
 class _SignalNote:

@@ -344,3 +344,35 @@ CLOSED_IN_A_THREAD = """
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_loop_with_handlers_that_is_closed_in_a_thread_is_closed(name):
     assert run_program(CLOSED_IN_A_THREAD.format(name=name)) == "closed\n"
+
+
+# ---- private to asyncio, but read by packages: prompt_toolkit installs again what it finds
+
+
+async def test_a_handler_that_was_found_in_signal_handlers_can_be_installed_again():
+    loop = asyncio.get_running_loop()
+    seen = []
+    loop.add_signal_handler(signal.SIGUSR1, lambda *args: seen.append(args), 1, "two")
+    found = loop._signal_handlers.get(signal.SIGUSR1)
+    loop.remove_signal_handler(signal.SIGUSR1)
+
+    loop.add_signal_handler(signal.SIGUSR1, found._callback, *found._args)
+    signal.raise_signal(signal.SIGUSR1)
+    await wait_until(lambda: seen)
+
+    assert isinstance(found, asyncio.Handle)
+    assert seen == [(1, "two")]
+    assert loop.remove_signal_handler(signal.SIGUSR1) is True
+
+
+async def test_a_signal_whose_handle_was_cancelled_removes_the_handler():
+    loop = asyncio.get_running_loop()
+    seen = []
+    loop.add_signal_handler(signal.SIGUSR1, seen.append, 1)
+    loop._signal_handlers[signal.SIGUSR1].cancel()
+
+    signal.raise_signal(signal.SIGUSR1)
+    await wait_until(lambda: signal.SIGUSR1 not in loop._signal_handlers)
+
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+    assert seen == []
