@@ -50,7 +50,7 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
 
     Raises:
         RuntimeError: a loop runs in this thread already.
-        ValueError, TypeError: main is no coroutine.
+        ValueError, TypeError: main is not a coroutine.
     """
     if asyncio._get_running_loop() is not None:
         raise RuntimeError("ngxloop.run() cannot be called from a running event loop")

@@ -46,7 +46,7 @@ cdef struct Slot:
     int64_t state            # STATE_*
     char room_2[112]
 
-# The part that belongs to no worker.
+# The part that all workers share.
 cdef struct Header:
     int64_t mutex_pid        # the holder of the accept mutex, 0 if it is free
     uint64_t mutex_taken     # how often it was taken; written by the holder

@@ -225,7 +225,7 @@ cdef class Scoreboard:
         entry.state = code
 
     def unlock(self, pid):
-        """Free the accept mutex if the process holds it; for one that is no worker."""
+        """Free the accept mutex if the process, which need not be a worker, holds it."""
         word_swap(&self.header.mutex_pid, PyNumber_AsSsize_t(pid, ValueError), 0)
 
     def is_right(self, slot, pid, state):

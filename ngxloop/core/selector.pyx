@@ -43,7 +43,7 @@ cdef class Selector:
         """Wait until something happens, at most timeout seconds; post what the kernel reports.
 
         Does not wait if something is ready or the loop is to stop. It may return early without an
-        event. What is due of the timers is not its affair.
+        event. It does not look at timers.
 
         Args:
             timeout: None is for ever, 0 or less not at all.

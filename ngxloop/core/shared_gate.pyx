@@ -84,7 +84,7 @@ cdef class SharedGate(AcceptGate):
         self.wait_ns = -1
         self.heartbeat_ns = heartbeat_delay(heartbeat)
         self.quiet_ns = <int64_t>QUIET_DELAY_MS * NS_PER_MS
-        if heartbeat is not None and self.bell_fd >= 0:  # else no bell tells of a change
+        if heartbeat is not None and self.bell_fd >= 0:  # without a bell changes are not reported
             self.quiet_ns = self.heartbeat_ns
         self.recheck_ns = self.retry_ns = INT64_MAX
 

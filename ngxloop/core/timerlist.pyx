@@ -109,7 +109,7 @@ cdef class TimerList(list):
 
         Raises:
             RuntimeError: the loop is closed, or the timer has run.
-            TypeError: this is no timer.
+            TypeError: the object is not a timer.
             ValueError: the timer is another loop's.
         """
         self.extend((timer,))

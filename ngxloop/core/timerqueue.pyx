@@ -11,7 +11,8 @@ of the levels above, in a level the buckets are in order, and within a bucket th
 insertion. When the clock reaches the first bucket, it becomes base, and the bucket's timers are
 placed again: nearer to base now, they go to lower levels, or into the tree; a few go into the tree
 at once. A timer moves at most once for each level. The tree stays small, however many timers are
-due: a walk through a large one waits for memory and for mispredicted branches.
+due: a walk through a large one waits for memory and for mispredicted branches. It is a tree and not
+a sorted list because all timers of a clock behind base, such as one that a test sets, are near.
 
 Rules. Base may move to any time before the first bucket: no key changes its bucket by that, for
 base and the bucket differ in the same bits as before. Hence a timer's bucket follows from its key,

@@ -7,7 +7,7 @@ from ngxloop.transports.transport cimport Transport
 
 cdef class Lingering(Timed):
     cdef Transport transport         # None once the connection is lost
-    cdef int64_t quiet_ns            # it ends when nothing has come for so long
+    cdef int64_t quiet_ns            # it ends when nothing has come for this long
     cdef int64_t total_ns            # it lasts no longer than this
     cdef int64_t end_ns              # when it ends at the latest
     cdef bint shut                   # our half has ended: the output is sent

@@ -281,7 +281,7 @@ cdef StreamTransport stream_open(
     transport.use_protocol(protocol)
     transport.open(reactor, fd, protocol, context, server)
     # A receive stops behind a message with passed fds; urgent data of TCP comes with EPOLLPRI.
-    # Tried: recvmsg(), whose MSG_CTRUNC tells of such fds, and no receive that finds nothing. It
+    # Tried: recvmsg(), whose MSG_CTRUNC reports such fds, and no receive that finds nothing. It
     # saves a system call a message, but the loop sleeps sooner and wakes up for fewer events:
     # 2.8 us a message on 32 connections instead of 2.5 (unix_echo_protocol:64B-32), and no gain
     # on one.
