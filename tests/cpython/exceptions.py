@@ -8,6 +8,10 @@ disturb others in it are not run at all; only those may say `runs=False`.
 For each reason: a minimal program, whose last line is what differs, and the tests that keep the
 public promise behind it (in tests/conformance).
 
+PRIVATE_CLASSES. The transports have classes of their own, and a loop has no table of transports.
+
+    asyncio.selector_events._SelectorSocketTransport(loop, sock, protocol)  # AttributeError
+
 PRIVATE_ACCEPT. The listener is compiled and accepts from the descriptor. Out of descriptors:
 test_servers_without_fds.py.
 
