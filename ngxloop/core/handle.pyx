@@ -12,7 +12,8 @@ answers with the Python class that bind_handle_class was given, and its per-vers
 above all) work on our attributes.
 
 Profilers and watchdogs replace asyncio.Handle._run by a function of their own, which calls the
-original one. handle_patched_run() finds them; a loop calls it when it starts and before it sleeps.
+original one. handle_patched_run() finds them; a loop calls it when it starts, and before it sleeps
+if asyncio.Handle has changed.
 """
 
 cimport cython
@@ -31,6 +32,9 @@ from ngxloop.core.ready cimport event_post, event_unpost, queue_is_empty
 cdef extern from "Python.h":
     ctypedef struct PyTupleObject:
         PyObject** ob_item
+
+    ctypedef struct VersionedType "PyTypeObject":
+        unsigned int tp_version_tag  # of the method cache: another one after each change
 
     ctypedef PyObject* (*vectorcallfunc)(
         object callable, PyObject** args, size_t count, PyObject* names
@@ -70,6 +74,11 @@ cdef object handle_patched_run():
     if run == NULL or run == <PyObject*>OWN_RUN:
         return None
     return <object>run
+
+
+cdef unsigned int handle_class_version() noexcept:
+    """Return a number that is another one when asyncio.Handle has changed; 0 is none."""
+    return (<VersionedType*>PUBLIC_CLASS).tp_version_tag
 
 
 @cython.no_gc

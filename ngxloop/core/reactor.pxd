@@ -9,7 +9,7 @@ cdef class Reactor(Waiting):
     cdef EventQueue batch            # what runs now
     cdef EventQueue flushes          # transports whose output is joined until the turn ends
     cdef char* receive_buffer        # OWNS: RECEIVE_BYTES, shared by all streams; made when needed
-    cdef dict inboxes                # what datagram endpoints receive into; None until needed
+    cdef list inboxes                # two that datagram endpoints receive into; None until needed
     cdef object ready_view           # what _ready is; None until asked for
     cdef object timer_view           # what _scheduled is; None until asked for
     cdef unsigned long turns_thread  # the thread that turns the loop; 0 if none does

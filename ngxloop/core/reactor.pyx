@@ -75,7 +75,8 @@ cdef class Reactor(Waiting):
     cdef int turn(self) except -1:
         """Run one turn of the loop."""
         self.turn_count += 1
-        self.flush()  # a turn inside a callback of another one may wait
+        if self.joining or not queue_is_empty(&self.flushes):
+            self.flush()  # this turn is inside a callback of another one, and may wait
         if self.poller_is_new:
             self.watch_again()
         if self.pool.changed != NULL:
@@ -90,7 +91,9 @@ cdef class Reactor(Waiting):
         if self.timers.count:
             self.expire_timers()
         self.run_ready()
-        return self.flush()
+        if self.joining or not queue_is_empty(&self.flushes):
+            self.flush()
+        return 0
 
     cdef int run_accepts(self) except -1:
         """Accept for every listener that the kernel named."""

@@ -5,6 +5,7 @@ from ngxloop.core.methods cimport Method
 
 # The general code of the methods that have a fast path.
 cdef Method GENERAL_CALL_SOON
+cdef Method GENERAL_CALL_SOON_THREADSAFE
 cdef Method GENERAL_CALL_LATER
 cdef Method GENERAL_CALL_AT
 cdef Method GENERAL_CREATE_TASK

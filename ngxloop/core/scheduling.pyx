@@ -152,6 +152,8 @@ cdef class Scheduling(LoopAttributes):
         cdef bint own_tasks = self._task_factory is None and TASKS["Task"] is OWN_TASK
         ways = {
             "call_soon": plain and method_has_fast_path(kind, "call_soon", call_soon_fast),
+            "call_soon_threadsafe": plain
+            and method_has_fast_path(kind, "call_soon_threadsafe", call_soon_threadsafe_fast),
             "call_later": plain and own_clock
             and method_has_fast_path(kind, "call_later", call_later_fast),
             "call_at": plain and method_has_fast_path(kind, "call_at", call_at_fast),
@@ -253,9 +255,11 @@ cdef inline bint is_name_of_none(PyObject* names, PyObject* value) noexcept:
 
 
 cdef inline tuple tuple_of(PyObject** items, Py_ssize_t count):
+    return () if count == 0 else tuple_of_some(items, count)
+
+
+cdef tuple tuple_of_some(PyObject** items, Py_ssize_t count):
     cdef Py_ssize_t i
-    if count == 0:
-        return ()
     if count == 1:
         return (<object>items[0],)
     return tuple([<object>items[i] for i in range(count)])
@@ -277,6 +281,28 @@ cdef PyObject* call_soon_fast(
         None,
     )
     handle_post(handle, &loop.ready)
+    Py_INCREF(handle)
+    return <PyObject*>handle
+
+
+cdef PyObject* call_soon_threadsafe_fast(
+    PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names
+) except NULL:
+    """Do the same for call_soon_threadsafe()."""
+    cdef Scheduling loop = <Scheduling>self
+    cdef Handle handle
+    if not is_usual(loop, count, names):
+        return GENERAL_CALL_SOON_THREADSAFE(self, args, count, names)
+    handle = threadsafe_new(
+        loop,
+        <object>args[0],
+        tuple_of(args + 1, count - 1),
+        None if names == NULL else <object>args[count],
+        None,
+    )
+    handle_post(handle, &loop.ready)
+    if loop.waker.sleeping:
+        loop.waker.wake()
     Py_INCREF(handle)
     return <PyObject*>handle
 
@@ -343,6 +369,9 @@ cdef PyObject* create_task_fast(
 
 
 GENERAL_CALL_SOON = method_add_fast_path(Scheduling, "call_soon", call_soon_fast)
+GENERAL_CALL_SOON_THREADSAFE = method_add_fast_path(
+    Scheduling, "call_soon_threadsafe", call_soon_threadsafe_fast
+)
 GENERAL_CALL_LATER = method_add_fast_path(Scheduling, "call_later", call_later_fast)
 GENERAL_CALL_AT = method_add_fast_path(Scheduling, "call_at", call_at_fast)
 GENERAL_CREATE_TASK = method_add_fast_path(Scheduling, "create_task", create_task_fast)

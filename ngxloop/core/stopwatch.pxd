@@ -10,6 +10,7 @@ cdef class Stopwatch:
     cdef double hook_seconds         # from this duration on the program's hook is called
     cdef object hook                 # None, or a callable: hook(source, seconds)
     cdef object patched_run          # None, or what has replaced asyncio.Handle._run
+    cdef unsigned int class_version  # that of asyncio.Handle when patched_run was looked up
     cdef bint debugging
     cdef bint running                # events are timed: a turn lets the stopwatch run its batch
     cdef object current_handle       # what is running, in debug mode
@@ -20,5 +21,6 @@ cdef class Stopwatch:
     cdef int run_event(self, loop, Event* ev) except -1
     cdef int set_debugging(self, bint debugging) except -1
     cdef int set_hook(self, hook, double seconds) except -1
+    cdef int check_class(self) except -1
     cdef int settle(self) except -1
     cdef int report_if_slow(self, loop, source, double seconds) except -1

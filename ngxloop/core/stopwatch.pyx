@@ -13,6 +13,7 @@ from ngxloop.core.event cimport Event, EventQueue
 from ngxloop.core.handle cimport (
     Handle,
     handle_call_with,
+    handle_class_version,
     handle_forget,
     handle_patched_run,
     handle_run,
@@ -87,8 +88,16 @@ cdef class Stopwatch:
         self.hook_seconds = seconds
         return self.settle()
 
+    cdef int check_class(self) except -1:
+        """Call settle() if asyncio.Handle has changed since it was called last."""
+        cdef unsigned int version = handle_class_version()
+        if version != 0 and version == self.class_version:
+            return 0
+        return self.settle()
+
     cdef int settle(self) except -1:
-        """Determine whether events must be timed; O(1), a few nanoseconds."""
+        """Determine whether events must be timed; O(1)."""
         self.patched_run = handle_patched_run()
+        self.class_version = handle_class_version()  # the look-up has given it one
         self.running = self.debugging or self.hook is not None or self.patched_run is not None
         return 0

@@ -1,6 +1,7 @@
 """ThreadsafeHandle: a callback that call_soon_threadsafe has scheduled."""
 
 cimport cython
+from cpython.object cimport PyObject
 
 from ngxloop.core.event cimport Event
 from ngxloop.core.handle cimport Handle
@@ -10,7 +11,7 @@ from ngxloop.core.handle cimport Handle
 @cython.final
 cdef class ThreadsafeHandle(Handle):
     cdef list origin                 # as a TracedHandle's; None if not made in debug mode
-    cdef object ended                # a lock that is held until the callback has ended, or None
+    cdef PyObject* ended             # OWNS: a lock, held until the callback has ended; or NULL
     cdef unsigned long runner        # the thread that runs the callback, 0 if none does
 
 cdef ThreadsafeHandle threadsafe_new(loop, callback, args, context, list origin)

@@ -10,25 +10,30 @@ hand. `ended` is locked while the callback runs, and exists only if a thread wai
 """
 
 cimport cython
-from cpython.object cimport PyTypeObject
+from cpython.object cimport PyObject, PyTypeObject
 from cpython.pythread cimport PyThread_get_thread_ident
-from cpython.ref cimport Py_DECREF
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from _thread import allocate_lock
 
 from ngxloop.core.event cimport Event
 from ngxloop.core.freelist cimport memory_keep
 from ngxloop.core.handle cimport (
     Handle,
+    handle_call,
     handle_call_with,
     handle_end,
     handle_fill,
     handle_forget,
     handle_patched_run,
+    raise_pending,
 )
 from ngxloop.core.limits cimport KEPT_HANDLE_COUNT_MAX
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(object owner)
+
+# handle_call() without Cython's check: the usual call saves and restores no exception state.
+ctypedef int (*UncheckedCall)(Handle handle) noexcept
 
 cdef object PUBLIC_CLASS = object
 
@@ -87,7 +92,8 @@ memory_keep(<PyTypeObject*>ThreadsafeHandle, KEPT_HANDLE_COUNT_MAX)
 cdef ThreadsafeHandle threadsafe_new(loop, callback, args, context, list origin):
     """Return a handle that is in no queue yet; see handle_new."""
     cdef ThreadsafeHandle handle = ThreadsafeHandle.__new__(ThreadsafeHandle)
-    handle.origin = origin
+    if origin is not None:
+        handle.origin = origin
     handle_fill(handle, loop, callback, args, context)
     handle.event.handler = threadsafe_run
     return handle
@@ -97,7 +103,10 @@ cdef int threadsafe_run(Event* ev) except -1:
     """Run the callback of a handle that was taken from its queue (an EventHandler)."""
     cdef ThreadsafeHandle handle = <ThreadsafeHandle>ev.data
     Py_DECREF(handle)  # the queue's reference; the local variable has its own
-    threadsafe_call(handle, None)
+    if handle.runner == 0:
+        call_alone(handle)
+    else:  # the program runs it by hand
+        threadsafe_call(handle, None)
     if Py_REFCNT(handle) == 1:  # no reference was kept: it is freed right now
         return 0
     return handle_forget(handle)
@@ -113,15 +122,38 @@ cdef int threadsafe_call(ThreadsafeHandle handle, run) except -1:
         handle_call_with(handle, run)
     finally:
         handle.runner = outer
-        if outer == 0 and handle.ended is not None:
+        if outer == 0 and handle.ended != NULL:
+            let_go_on(handle)
+    return 0
+
+
+cdef inline int call_alone(ThreadsafeHandle handle) except -1:
+    """Do what threadsafe_call(handle, None) does, if no thread runs the handle."""
+    cdef int outcome
+    handle.runner = PyThread_get_thread_ident()
+    outcome = (<UncheckedCall>handle_call)(handle)
+    handle.runner = 0
+    if outcome == 0 and handle.ended == NULL:
+        return 0
+    return has_run(handle, outcome)
+
+
+cdef int has_run(ThreadsafeHandle handle, int outcome) except -1:
+    """Let other threads go on, and raise what is pending if the outcome is -1."""
+    try:
+        if outcome != 0:
+            raise_pending()
+    finally:
+        if handle.ended != NULL:
             let_go_on(handle)
     return 0
 
 
 cdef int let_go_on(ThreadsafeHandle handle) except -1:
     """Wake the threads that wait for the end of the callback."""
-    cdef object ended = handle.ended
-    handle.ended = None
+    cdef object ended = <object>handle.ended
+    handle.ended = NULL
+    Py_DECREF(ended)  # the handle's reference; the local variable has its own
     ended.release()
     return 0
 
@@ -134,14 +166,15 @@ cdef int wait_for_others(ThreadsafeHandle handle) except -1:
     """Return when no other thread runs the callback; a signal's exception ends the wait."""
     cdef object lock
     while runs_elsewhere(handle):
-        if handle.ended is None:
+        if handle.ended == NULL:
             lock = allocate_lock()
             lock.acquire()
             # Making an object may start the collector, and so run Python code: ask again.
-            if handle.ended is None and runs_elsewhere(handle):
-                handle.ended = lock
+            if handle.ended == NULL and runs_elsewhere(handle):
+                Py_INCREF(lock)
+                handle.ended = <PyObject*>lock
         else:
-            lock = handle.ended
+            lock = <object>handle.ended
             with lock:  # several threads wait for the same lock: each passes it on
                 pass
     return 0

@@ -84,7 +84,7 @@ cdef class Waiting(Polling):
         """Wait for kernel events; signals that arrived meanwhile are handled before them."""
         cdef int count
         memory_trim(clock_coarse_ns())
-        self.stopwatch.settle()
+        self.stopwatch.check_class()
         self.poll_count += 1
         self.waker.woken = False
         self.waker.sleeping = True

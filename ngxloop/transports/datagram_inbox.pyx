@@ -112,9 +112,10 @@ cdef DatagramInbox inbox_get(Reactor reactor, int family):
     cdef DatagramInbox inbox
     cdef bint is_ip = family == AF_INET or family == AF_INET6
     if reactor.inboxes is None:
-        reactor.inboxes = {}
-    inbox = reactor.inboxes.get(is_ip)
-    if inbox is None or inbox.lent:  # lent: a callback runs the loop by hand
+        reactor.inboxes = [None, None]
+    inbox = reactor.inboxes[is_ip]
+    if inbox is None:
+        inbox = reactor.inboxes[is_ip] = DatagramInbox.__new__(DatagramInbox, is_ip)
+    elif inbox.lent:  # a callback runs the loop by hand
         inbox = DatagramInbox.__new__(DatagramInbox, is_ip)
-        reactor.inboxes.setdefault(is_ip, inbox)
     return inbox

@@ -135,12 +135,13 @@ def test_what_asyncio_and_programs_usually_call_takes_the_fast_path(loop):
     with general_calls() as counts:
         loop.run_until_complete(ordinary_work())
 
-    assert counts == {"call_soon": 0, "call_later": 0, "call_at": 0, "create_task": 0}
+    assert set(counts.values()) == {0}
 
 
 def test_unusual_calls_are_left_to_the_general_code(loop):
     async def main():
         loop.call_soon(callback=print).cancel()
+        loop.call_soon_threadsafe(callback=print).cancel()
         loop.call_later(fractions.Fraction(1), print).cancel()
         loop.call_at(when=loop.time(), callback=print).cancel()
         await loop.create_task(asyncio.sleep(0), name="named")
@@ -148,7 +149,7 @@ def test_unusual_calls_are_left_to_the_general_code(loop):
     with general_calls() as counts:
         loop.run_until_complete(main())
 
-    assert counts == {"call_soon": 1, "call_later": 1, "call_at": 1, "create_task": 1}
+    assert set(counts.values()) == {1}
 
 
 def test_create_connection_runs_none_of_asyncios_steps(loop):
@@ -187,6 +188,7 @@ def test_debug_mode_takes_the_long_way(loop):
         "call_at",
         "call_later",
         "call_soon",
+        "call_soon_threadsafe",
         "connections",
         "create_task",
         "handles",

@@ -112,6 +112,7 @@ def test_an_exception_of_the_replacement_leaves_run_forever(loop, monkeypatch):
 async def test_a_replacement_made_while_the_loop_runs_is_seen(monkeypatch):
     watchdog = Watchdog()
     monkeypatch.setattr(asyncio.events.Handle, "_run", watchdog.function())
+    assert asyncio.events.Handle._run is not watchdog.own  # the look-up enters it into the cache
 
     await asyncio.sleep(0.001)
     asyncio.get_running_loop().call_soon(from_call_soon)

@@ -9,12 +9,11 @@ import contextlib
 import signal
 import sys
 import threading
-import time
 
 import pytest
 
 from tests.support.loops import is_stdlib
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, wait_until_blocking
 
 
 class Busy:
@@ -40,8 +39,13 @@ def waits(loop):
 
 @contextlib.contextmanager
 def running(loop):
-    """Run the loop in another thread."""
-    thread = threading.Thread(target=loop.run_forever)
+    """Run the loop in another thread, which a callback may end by SystemExit."""
+
+    def run():
+        with contextlib.suppress(SystemExit):
+            loop.run_forever()
+
+    thread = threading.Thread(target=run)
     thread.start()
     try:
         yield
@@ -79,9 +83,7 @@ def test_another_thread_waits_for_a_callback_that_has_begun(loop, method, debug,
             call_in_thread(lambda: (getattr(handle, method)(), busy.ended))
             for _ in range(waiter_count)
         ]
-        deadline = time.monotonic() + DEADLINE
-        while not all(waits_in_a_lock(thread) for thread, _ in waiters):
-            assert time.monotonic() < deadline
+        wait_until_blocking(lambda: all(waits_in_a_lock(thread) for thread, _ in waiters))
         assert [results for _, results in waiters] == [[]] * waiter_count
 
         busy.release.set()
@@ -112,6 +114,25 @@ def test_another_thread_waits_for_a_callback_that_fails(loop):
 
     assert results == [(None, True)]
     assert [str(exc) for exc in reports] == ["on purpose"]
+
+
+@pytest.mark.usefixtures("waits")
+def test_another_thread_waits_for_a_callback_that_exits(loop):
+    busy = Busy()
+
+    def leave():
+        busy()
+        raise SystemExit
+
+    with running(loop):
+        handle = loop.call_soon_threadsafe(leave)
+        assert busy.begun.wait(DEADLINE)
+        thread, results = call_in_thread(lambda: (handle.cancel(), busy.ended))
+        wait_until_blocking(lambda: waits_in_a_lock(thread))
+        busy.release.set()
+        thread.join()
+
+    assert results == [(None, True)]
 
 
 def test_a_callback_may_cancel_its_own_handle(loop):

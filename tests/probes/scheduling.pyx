@@ -9,6 +9,7 @@ from ngxloop.core.methods cimport Method
 
 cdef dict COUNTS = None
 cdef Method CALL_SOON = NULL
+cdef Method CALL_SOON_THREADSAFE = NULL
 cdef Method CALL_LATER = NULL
 cdef Method CALL_AT = NULL
 cdef Method CREATE_TASK = NULL
@@ -18,7 +19,9 @@ cdef Method CREATE_TASK = NULL
 def general_calls():
     """Give a dict that counts, by method, the calls that do not take the fast path."""
     global COUNTS
-    COUNTS = dict.fromkeys(("call_soon", "call_later", "call_at", "create_task"), 0)
+    COUNTS = dict.fromkeys(
+        ("call_soon", "call_soon_threadsafe", "call_later", "call_at", "create_task"), 0
+    )
     begin()
     try:
         yield COUNTS
@@ -27,8 +30,11 @@ def general_calls():
 
 
 cdef int begin() except -1:
-    global CALL_SOON, CALL_LATER, CALL_AT, CREATE_TASK
+    global CALL_SOON, CALL_SOON_THREADSAFE, CALL_LATER, CALL_AT, CREATE_TASK
     CALL_SOON, scheduling.GENERAL_CALL_SOON = scheduling.GENERAL_CALL_SOON, count_call_soon
+    CALL_SOON_THREADSAFE, scheduling.GENERAL_CALL_SOON_THREADSAFE = (
+        scheduling.GENERAL_CALL_SOON_THREADSAFE, count_call_soon_threadsafe
+    )
     CALL_LATER, scheduling.GENERAL_CALL_LATER = scheduling.GENERAL_CALL_LATER, count_call_later
     CALL_AT, scheduling.GENERAL_CALL_AT = scheduling.GENERAL_CALL_AT, count_call_at
     CREATE_TASK, scheduling.GENERAL_CREATE_TASK = (
@@ -39,6 +45,7 @@ cdef int begin() except -1:
 
 cdef int end() except -1:
     scheduling.GENERAL_CALL_SOON = CALL_SOON
+    scheduling.GENERAL_CALL_SOON_THREADSAFE = CALL_SOON_THREADSAFE
     scheduling.GENERAL_CALL_LATER = CALL_LATER
     scheduling.GENERAL_CALL_AT = CALL_AT
     scheduling.GENERAL_CREATE_TASK = CREATE_TASK
@@ -50,6 +57,13 @@ cdef PyObject* count_call_soon(
 ) except NULL:
     COUNTS["call_soon"] += 1
     return CALL_SOON(self, args, count, names)
+
+
+cdef PyObject* count_call_soon_threadsafe(
+    PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names
+) except NULL:
+    COUNTS["call_soon_threadsafe"] += 1
+    return CALL_SOON_THREADSAFE(self, args, count, names)
 
 
 cdef PyObject* count_call_later(
