@@ -25,6 +25,7 @@ cdef class AcceptGate:
     cdef readonly int64_t active     # accepted connections that are open
 
     cdef int attach(self, Poller poller, Connection* bell, Waker waker) except -1
+    cdef void count_bytes(self, const uint64_t* received, const uint64_t* sent) noexcept
     cdef int64_t before_wait(self, bint may_block) except? -2
     cdef int accepted(self, Connection* listener) except -1
     cdef int after_accepts(self) except -1

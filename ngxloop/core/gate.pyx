@@ -14,7 +14,7 @@ Models: ngx_enable_accept_events, ngx_disable_accept_events, ngx_trylock_accept_
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from ngxloop.core.event cimport Connection
 from ngxloop.core.linux cimport EPOLLIN
@@ -43,6 +43,10 @@ cdef class AcceptGate:
         self.poller = poller
         self.bell = bell
         return 0
+
+    cdef void count_bytes(self, const uint64_t* received, const uint64_t* sent) noexcept:
+        """Take the counters of the loop, which has attached the gate; they are there until
+        loop_closed()."""
 
     cdef int64_t before_wait(self, bint may_block) except? -2:
         """Return how long the wait may last at most, in ns; -1 sets no bound.

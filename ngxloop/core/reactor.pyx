@@ -225,6 +225,7 @@ cdef class Reactor(Waiting):
         if gate.bell_fd >= 0:
             bell = watch_internal(self, gate.bell_fd, EPOLLIN | EPOLLET)
         gate.attach(self.poller, bell, self.waker)
+        gate.count_bytes(&self.received_bytes, &self.sent_bytes)
         self.gate = gate
 
     def _open_signal_pipe(self):

@@ -23,7 +23,13 @@ cdef enum WaitState:
     WAIT_KERNEL              # waits for the kernel
     WAIT_MUTEX               # the same, and wants its bell rung when the accept mutex is let go
 
-# One worker's slot. Three parts by writer and frequency, on cache lines of their own.
+# What the HTTP engine of a worker counts.
+cdef struct HttpFigures:
+    int64_t is_counted       # an engine counts here: without one nobody knows the figures
+    int64_t in_flight        # requests without a complete answer
+    uint64_t[6] answers      # begun, by the first digit of their status; the first is unused
+
+# One worker's slot. Four parts by writer and frequency, on cache lines of their own.
 cdef struct Slot:
     # written by the worker in every turn
     uint64_t turns           # turns of the loop
@@ -31,7 +37,9 @@ cdef struct Slot:
     int64_t waiting          # WAIT_*, others turn MUTEX into KERNEL; an old beat is idle, not stuck
     int64_t gate             # GATE_*; other workers turn GATE_LEFT into GATE_CALLED
     int64_t active           # accepted connections that are open
-    char room_0[88]
+    uint64_t received_bytes  # by its loop, up to the last turn
+    uint64_t sent_bytes
+    char room_0[72]
     # written by the worker when it accepts
     uint64_t accepted        # connections taken
     uint64_t missed          # wake-ups for a connection that another worker had taken
@@ -45,6 +53,9 @@ cdef struct Slot:
     int64_t pid              # 0 while the slot is free
     int64_t state            # STATE_*
     char room_2[112]
+    # written by the worker for each request
+    HttpFigures http
+    char room_3[64]
 
 # The part that all workers share.
 cdef struct Header:

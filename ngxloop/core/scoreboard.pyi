@@ -23,6 +23,15 @@ class SlotValues(TypedDict):
     locks: int
     pauses: int
     requests: int
+    received_bytes: int
+    sent_bytes: int
+    counts_answers: bool
+    in_flight: int
+    answers_1xx: int
+    answers_2xx: int
+    answers_3xx: int
+    answers_4xx: int
+    answers_5xx: int
 
 @final
 class Scoreboard:

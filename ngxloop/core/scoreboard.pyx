@@ -65,7 +65,7 @@ READY = STATE_READY
 DRAINING = STATE_DRAINING
 STOPPING = STATE_STOPPING
 
-assert sizeof(Header) == 128 and sizeof(Slot) == 3 * 128, "the parts must fill their lines"
+assert sizeof(Header) == 128 and sizeof(Slot) == 4 * 128, "the parts must fill their lines"
 
 
 @cython.final
@@ -238,7 +238,8 @@ cdef class Scoreboard:
 
         Times are in ns on the clock of time.monotonic(). waiting says that the loop waits for the
         kernel: an old beat_ns then means that it is idle. gated says that it has more connections
-        than its share and lets the others accept.
+        than its share and lets the others accept. counts_answers says that the worker keeps
+        in_flight and answers_1xx to answers_5xx: not every server does.
         """
         cdef Slot* entry = self.slot_at(slot)
         return {
@@ -257,6 +258,15 @@ cdef class Scoreboard:
             "locks": entry.locks,
             "pauses": entry.pauses,
             "requests": entry.requests,
+            "received_bytes": entry.received_bytes,
+            "sent_bytes": entry.sent_bytes,
+            "counts_answers": entry.http.is_counted != 0,
+            "in_flight": entry.http.in_flight,
+            "answers_1xx": entry.http.answers[1],
+            "answers_2xx": entry.http.answers[2],
+            "answers_3xx": entry.http.answers[3],
+            "answers_4xx": entry.http.answers[4],
+            "answers_5xx": entry.http.answers[5],
         }
 
     def protect(self):
@@ -340,6 +350,7 @@ cdef bint is_plausible(Slot* entry) noexcept:
 
 cdef void clear_gauges(Slot* entry) noexcept:
     entry.beat_ns = entry.waiting = entry.gate = entry.active = 0
+    entry.http.is_counted = entry.http.in_flight = 0
 
 
 cdef Py_ssize_t checked_pid(pid) except -1:

@@ -1,6 +1,6 @@
 """SharedGate: a worker among others on the same listening sockets."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from ngxloop.core.gate cimport AcceptGate
 from ngxloop.core.scoreboard cimport Scoreboard, Slot
@@ -19,6 +19,8 @@ cdef class SharedGate(AcceptGate):
     cdef int64_t wait_ns             # the longest wait for now, -1 for ever
     cdef int64_t recheck_ns          # the beat from which on the decision is checked again
     cdef int64_t retry_ns            # when to enter where epoll had no memory; INT64_MAX: never
+    cdef const uint64_t* loop_bytes[2]   # BORROWED: what the loop has received, and sent; or NULL
+    cdef uint64_t[2] told_bytes      # what of that the scoreboard knows
     cdef bint unsettled              # what the last decision rested upon has changed
 
     cdef int64_t longest_wait(self) noexcept
@@ -29,3 +31,4 @@ cdef class SharedGate(AcceptGate):
     cdef bint takes_part(self, Slot* other) noexcept
     cdef bint is_nearly_full(self) noexcept
     cdef void beat(self) noexcept
+    cdef void tell_bytes(self) noexcept

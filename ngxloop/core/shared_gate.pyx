@@ -21,7 +21,7 @@ import resource
 
 from cpython.number cimport PyNumber_AsSsize_t
 from libc.errno cimport EINVAL, ENOMEM, ENOSPC
-from libc.stdint cimport INT32_MAX, INT64_MAX, int64_t
+from libc.stdint cimport INT32_MAX, INT64_MAX, int64_t, uint64_t
 
 from ngxloop.core.clock cimport NS_PER_MS, NS_PER_SECOND, clock_coarse_ns, ns_from_seconds
 from ngxloop.core.event cimport Connection
@@ -98,6 +98,12 @@ cdef class SharedGate(AcceptGate):
         self.board.use(self.slot, waker)
         return AcceptGate.attach(self, poller, bell, waker)
 
+    cdef void count_bytes(self, const uint64_t* received, const uint64_t* sent) noexcept:
+        self.loop_bytes[0] = received
+        self.loop_bytes[1] = sent
+        self.told_bytes[0] = received[0]
+        self.told_bytes[1] = sent[0]
+
     cdef int64_t before_wait(self, bint may_block) except? -2:
         """Decide again if there is a reason to."""
         self.beat()
@@ -159,8 +165,11 @@ cdef class SharedGate(AcceptGate):
 
     cdef void turns_ended(self) noexcept:
         self.own.waiting = WAIT_NONE
+        self.tell_bytes()
 
     cdef void loop_closed(self) noexcept:
+        self.tell_bytes()
+        self.loop_bytes[0] = self.loop_bytes[1] = NULL
         self.active = self.own.active = 0
         self.own.gate = GATE_OUT
         if self.board.own_state >= STATE_DRAINING:
@@ -260,6 +269,20 @@ cdef class SharedGate(AcceptGate):
         """Record that the loop turns."""
         self.own.turns += 1
         self.own.beat_ns = self.now_ns = clock_coarse_ns()
+        self.tell_bytes()
+
+    cdef void tell_bytes(self) noexcept:
+        """Record what the loop has received and sent since the last time."""
+        cdef uint64_t received
+        cdef uint64_t sent
+        if self.loop_bytes[0] == NULL:
+            return
+        received = self.loop_bytes[0][0]
+        sent = self.loop_bytes[1][0]
+        self.own.received_bytes += received - self.told_bytes[0]
+        self.own.sent_bytes += sent - self.told_bytes[1]
+        self.told_bytes[0] = received
+        self.told_bytes[1] = sent
 
     cdef int64_t quiet_delay(self, int64_t since_ns, int64_t least_ms) noexcept:
         """Return how long to wait before the next check, in ns, after since_ns without any change.

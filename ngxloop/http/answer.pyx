@@ -182,6 +182,10 @@ cdef class Answer(Inbound):
             head_add(head, b"server: ngxloop\r\n", 17)
         if engine.date_header and not self.facts.has_date:
             head_add(head, date_line(), DATE_LINE_BYTES)
+        if engine.header_lines:
+            head_add(
+                head, PyBytes_AS_STRING(engine.header_lines), PyBytes_GET_SIZE(engine.header_lines)
+            )
         self.add_framing(size, more)
         self.persists = self.persists and self.keeps_alive and self.link.may_persist()
         if not self.persists:
@@ -284,6 +288,7 @@ cdef class Answer(Inbound):
         """Send an interim answer with links; HTTP/1.0 does not know them."""
         if self.is_1_0:
             return 0
+        self.link.engine.answers[1] += 1
         self.head.size = 0
         head_add(&self.head, b"HTTP/1.1 103 Early Hints\r\n", 26)
         head_write_fields(&self.head, [(b"link", link) for link in message["links"]])

@@ -131,13 +131,14 @@ cdef class Closing(Unparsed):
         return self.linger()
 
     cdef int send_refusal(self, int status) except -1:
+        cdef Engine engine = self.engine
         cdef Request request = self.request
-        cdef bint is_head = self.engine.head.method_id == METHOD_HEAD
+        cdef bint is_head = engine.head.method_id == METHOD_HEAD
         cdef bytes answer
         if request is not None:
             is_head = request.is_head
-        answer = refusal_answer(status, is_head, self.engine.date_header)
-        self.engine.answers[status // 100] += 1
+        answer = refusal_answer(status, is_head, engine.date_header, engine.header_lines)
+        engine.answers[status // 100] += 1
         return self.write(PyBytes_AS_STRING(answer), PyBytes_GET_SIZE(answer))
 
     cdef int log_refusal(self, int status) except -1:

@@ -53,6 +53,8 @@ cdef enum:
     BODY_HIGH_BYTES = 65536
     # Requests that one event may begin. nginx posts the next one after each.
     PIPELINED_COUNT = 16
+    # The status of a request above limit_concurrency.
+    OVERLOADED = 503
 
 
 @cython.final
@@ -252,6 +254,8 @@ cdef class HttpConnection(Closing):
         self.request_count += 1
         self.move(HTTP_HANDLING)
         self.input_consume(engine.head.size)
+        if engine.concurrency_max and engine.active_count > engine.concurrency_max:
+            return self.refuse(OVERLOADED)
         while self.input_size and not request.body_ended and self.state == HTTP_HANDLING:
             self.parse_body()
         return self.start_application(scope) if self.state == HTTP_HANDLING else 0
@@ -315,6 +319,7 @@ cdef class HttpConnection(Closing):
 
     cdef int continue_body(self) except -1:
         if self.request is not None and self.request.state == ANSWER_NEW and not self.lost:
+            self.engine.answers[1] += 1
             return self.write(b"HTTP/1.1 100 Continue\r\n\r\n", 25)
         return 0
 

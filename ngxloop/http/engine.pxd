@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from ngxloop.core.reactor cimport Reactor
+from ngxloop.core.scoreboard cimport Scoreboard, Slot
 from ngxloop.http.head cimport Field, Head, HeadLimits
 
 cdef class Engine:
@@ -19,6 +20,8 @@ cdef class Engine:
     cdef object access_log           # what is called with an AccessRecord, or None
     cdef bint server_header
     cdef bint date_header
+    cdef bytes header_lines          # of every answer, as the options want; b"" without any
+    cdef uint64_t concurrency_max    # requests under way above which others get 503; 0: any number
     cdef int64_t header_ns           # time-outs; 0: none
     cdef int64_t body_ns
     cdef int64_t send_ns
@@ -36,8 +39,15 @@ cdef class Engine:
     cdef readonly uint64_t request_count     # requests that were begun
     cdef readonly uint64_t active_count      # those without a complete answer
     cdef readonly uint64_t body_bytes        # of answers
-    cdef uint64_t[6] answers         # by their first digit
+    cdef uint64_t* answers           # BORROWED: of the slot; by their first digit
+    cdef Slot* slot                  # BORROWED: where figures are kept: &apart, or of the board
+    cdef Slot apart                  # that of an engine which is no worker's
+    cdef Scoreboard board            # None: the figures are in &apart
+    cdef object on_request           # called for each request that was answered; None: the slot's
+                                     # counter goes up instead
 
+    cdef int take_headers(self, headers) except -1
+    cdef int count_request(self) except -1
     cdef int take_limits(self, options) except -1
     cdef object new_task(self, coroutine, context)
     cdef int warn_of_tls(self) except -1

@@ -18,6 +18,7 @@ import sys
 
 from ngxloop.core.clock cimport ns_from_seconds
 from ngxloop.core.reactor cimport Reactor
+from ngxloop.core.scoreboard cimport Scoreboard
 from ngxloop.http.head cimport Field
 from ngxloop.http.headparser cimport head_limits_init
 
@@ -46,6 +47,8 @@ cdef class Engine:
         self.is_async = inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(
             getattr(type(application), "__call__", None)
         )
+        self.slot = &self.apart
+        self.answers = self.slot.http.answers
         self.connections = set()
         self.tasks = set()
         self.root_path = options.root_path.rstrip("/")
@@ -82,12 +85,44 @@ cdef class Engine:
         self.server_header = options.server_header
         self.date_header = options.date_header
         self.access_log = options.access_log
+        self.concurrency_max = options.limit_concurrency
+        return self.take_headers(options.headers)
+
+    cdef int take_headers(self, headers) except -1:
+        """Have lines in every answer; a Server or Date among them replaces that of the engine."""
+        names = {name.lower() for name, _ in headers}
+        self.server_header = self.server_header and b"server" not in names
+        self.date_header = self.date_header and b"date" not in names
+        self.header_lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        return 0
+
+    def use_slot(self, Scoreboard board not None, slot, on_request=None):
+        """Keep the figures in a slot of a scoreboard, that of this worker.
+
+        Args:
+            on_request: called for each request that was answered, in place of counting it there.
+        """
+        self.slot = board.slot_at(slot)
+        self.board = board
+        self.answers = self.slot.http.answers
+        self.on_request = on_request
+        self.slot.http.in_flight = self.active_count
+        self.slot.http.is_counted = True
+
+    cdef int count_request(self) except -1:
+        """A request was answered, or its client has left."""
+        self.active_count -= 1
+        self.slot.http.in_flight = self.active_count
+        if self.on_request is None:
+            self.slot.requests += 1
+        else:
+            self.on_request()
         return 0
 
     @property
     def answer_counts(self):
-        """How many answers have begun, by class: 2xx, 3xx, 4xx, 5xx."""
-        return {f"{digit}xx": self.answers[digit] for digit in range(2, 6)}
+        """How many answers have begun, by class: 1xx to 5xx."""
+        return {f"{digit}xx": self.answers[digit] for digit in range(1, 6)}
 
     def use_state(self, state):
         """Give each request a copy of this dict from now on: what the lifespan has put there."""

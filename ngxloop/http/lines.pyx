@@ -45,17 +45,20 @@ cdef const char* date_line() except NULL:
     return date_text
 
 
-cdef bytes refusal_answer(int status, bint is_head, bint has_date):
+cdef bytes refusal_answer(int status, bint is_head, bint has_date, bytes lines):
     """Return a whole answer after which the connection is closed.
 
     Args:
         is_head: leave the body out, as the request's method is HEAD.
+        lines: further lines of the head.
     """
     body = f"{status} {phrase(status)}\n".encode()
     date = (<bytes>date_line()[:DATE_LINE_BYTES]) if has_date else b""
     return b"".join([
         status_line(status),
         date,
+        lines,
+        b"retry-after: 1\r\n" if status == 503 else b"",
         b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(body),
         b"connection: close\r\n\r\n",
         b"" if is_head else body,

@@ -1,8 +1,15 @@
 """Options: everything about the engine that its user can set."""
 
 import dataclasses
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+# What a field of --header and of Options.headers may have (RFC 9110 5.1, 5.5).
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+# What the engine says itself.
+_RESERVED = frozenset({b"connection", b"content-length", b"transfer-encoding"})
 
 
 class AccessRecord(NamedTuple):
@@ -27,6 +34,7 @@ class Options:
     root_path: str = ""  # the path at which a proxy has mounted the application
     server_header: bool = True  # answers name the server, unless the application does
     date_header: bool = True
+    headers: Sequence[tuple[bytes, bytes]] = ()  # fields of every answer, those of ours as well
     # The head of a request: from its first byte, or from the connection, to its end.
     client_header_timeout: float = 60.0
     # The body: between two reads. It stands still while the application reads nothing.
@@ -45,6 +53,7 @@ class Options:
     limit_fields_bytes: int = 32768
     limit_field_count: int = 1000
     client_max_body_size: int = 0  # 413 above it
+    limit_concurrency: int = 0  # 503 for further requests while so many are under way
     underscores_in_headers: bool = True  # False: fields with `_` in their name are dropped
     access_log: Callable[[AccessRecord], object] | None = None
 
@@ -68,3 +77,17 @@ class Options:
                 raise ValueError(f"{name} must be between 1 and {1 << 24}")
         if self.root_path and not self.root_path.startswith("/"):
             raise ValueError(f"root_path must begin with a slash: {self.root_path!r}")
+        for name, value in self.headers:
+            check_header(name, value)
+
+
+def check_header(name: bytes, value: bytes) -> None:
+    """Check a field that is to be in every answer.
+
+    Raises:
+        ValueError: it is no field, or one that the engine has to choose.
+    """
+    if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        raise ValueError(f"headers has an invalid field: {name!r}, {value!r}")
+    if name.lower() in _RESERVED:
+        raise ValueError(f"headers cannot have {name.decode()}: it depends on the answer")

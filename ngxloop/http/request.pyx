@@ -112,10 +112,13 @@ cdef class Request(Answer):
 
     cdef int send_failure(self) except -1:
         """Answer with status 500; the connection closes behind it."""
-        cdef bytes answer = refusal_answer(500, self.is_head, self.link.engine.date_header)
+        cdef Engine engine = self.link.engine
+        cdef bytes answer = refusal_answer(
+            500, self.is_head, engine.date_header, engine.header_lines
+        )
         self.status = 500
         self.persists = False
-        self.link.engine.answers[5] += 1
+        engine.answers[5] += 1
         return self.link.write(PyBytes_AS_STRING(answer), PyBytes_GET_SIZE(answer))
 
     cdef int note_line(self, dict scope) except -1:
@@ -131,7 +134,7 @@ cdef class Request(Answer):
         if not self.counted:
             return 0
         self.counted = False
-        engine.active_count -= 1
+        engine.count_request()
         if self.line is None:
             return 0
         method, target, version = self.line
@@ -161,6 +164,7 @@ cdef Request request_new(Link link, const Head* head):
     request.counted = True
     link.engine.request_count += 1
     link.engine.active_count += 1
+    link.engine.slot.http.in_flight = link.engine.active_count
     return request
 
 

@@ -144,6 +144,30 @@ def test_gate_of_a_closed_loop_has_no_connections(loop):
     assert not board.read(0)["listening"]
 
 
+def test_scoreboard_has_the_bytes_of_the_loop_that_has_the_gate(loop):
+    board, _ = board_and_bells(1)
+    board.claim(0, os.getpid())
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        loop.run_until_complete(exchange(ours, theirs))  # before it has the gate
+        loop.set_accept_gate(SharedGate(board, 0))
+        for count in (1, 2):
+            loop.run_until_complete(exchange(ours, theirs))
+            values = board.read(0)
+            assert (values["sent_bytes"], values["received_bytes"]) == (3 * count, 5 * count)
+
+
+async def exchange(ours: socket.socket, theirs: socket.socket) -> None:
+    """Send three bytes and receive five, on a transport."""
+    reader, writer = await asyncio.open_connection(sock=ours.dup())
+    writer.write(b"abc")
+    theirs.sendall(b"hello")
+    assert await reader.readexactly(5) == b"hello"
+    writer.close()
+    await writer.wait_closed()
+
+
 @pytest.mark.parametrize("gate_class", [FairGate, ExclusiveGate])
 def test_listener_closed_with_a_connection_reported_rings_for_the_others(gate_class, loop):
     board, bells = board_and_bells(2)
