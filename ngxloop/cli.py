@@ -17,6 +17,7 @@ from ngxloop.serving.errors import ConfigError, ExitCode, StartError
 from ngxloop.serving.inheritance import is_strict_upgrade, is_upgrade
 from ngxloop.serving.loading import Loaded, Loader, print_config
 from ngxloop.serving.logs import complain, leave_standard_error, release_terminal
+from ngxloop.serving.options.application import MISSING
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -85,6 +86,8 @@ def _check(arguments: Sequence[str]) -> int:
         complain(error.line, error.traceback)
         return error.code
     print(f"ok: {config.app} is served as {kind}")
+    if kind in MISSING:
+        print(MISSING[kind])
     return ExitCode.OK
 
 

@@ -156,7 +156,7 @@ def running_asgi(
 ) -> Iterator[RunningServer]:
     """Run a server until the block ends; all its workers have started."""
     # As the other servers, which serve nothing else or are told on their command lines.
-    more = ("--interface", "asgi") if server is NGXLOOP_SERVE else ()
+    more = ("--interface", "asgi-uvicorn") if server is NGXLOOP_SERVE else ()
     with _running(server, app, workers, effort, *more) as running:
         running.until(
             lambda: len(set(running.started_pids())) >= workers, f"{workers} workers have started"

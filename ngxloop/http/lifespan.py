@@ -117,9 +117,10 @@ class Lifespan:
             await self._application(scope, self._messages.get, self._send)
         except asyncio.CancelledError:
             raise
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:  # sys.exit("no database") is a way to refuse
             failure = exc
-        if self.state_name == "starting" and self._mode == "auto":
+        is_refusal = isinstance(failure, SystemExit)
+        if self.state_name == "starting" and self._mode == "auto" and not is_refusal:
             logger.info("the application does not support the lifespan protocol")
             logger.debug("it has ended its lifespan at the beginning", exc_info=failure)
             self._move("unsupported")

@@ -77,8 +77,8 @@ class Options:
                 raise ValueError(f"{name} must be between 1 and {1 << 24}")
         if self.root_path and not self.root_path.startswith("/"):
             raise ValueError(f"root_path must begin with a slash: {self.root_path!r}")
-        for name, value in self.headers:
-            check_header(name, value)
+        for field_name, field_value in self.headers:
+            check_header(field_name, field_value)
 
 
 def check_header(name: bytes, value: bytes) -> None:

@@ -51,6 +51,7 @@ class HttpServer:
         self.lifespan: Lifespan = Lifespan(application, lifespan)
         self.engine: Engine = Engine(application, options or Options(), loop)
         self._loop = loop
+        self._connection_count: Callable[[], int] = lambda: len(self.engine.connections)
 
     def protocol(self) -> asyncio.Protocol:
         """Return the protocol of a new connection: the factory for loop.create_server()."""
@@ -65,7 +66,14 @@ class HttpServer:
         await self.lifespan.start()
         self.engine.use_state(self.lifespan.state)
 
-    async def drain(self, seconds: float, idle_grace: float = 0.0) -> None:
+    async def drain(
+        self,
+        seconds: float,
+        idle_grace: float = 0.0,
+        *,
+        cancel_seconds: float = _END_SECONDS,
+        connection_count: Callable[[], int] | None = None,
+    ) -> None:
         """Let the requests that are there end; the sockets are closed already.
 
         Answers say from now on that their connection closes. Shortly before the time is over,
@@ -76,10 +84,17 @@ class HttpServer:
             seconds: how long requests may go on.
             idle_grace: how long connections without a request stay open, for those that are about
                 to send one.
+            cancel_seconds: how long what is cancelled has for its clean-up.
+            connection_count: how many connections are open, if that is known: the server has not
+                seen those yet that were accepted a moment ago.
         """
         start = self._loop.time()
+        self._connection_count = connection_count or self._connection_count
         self.engine.drain()
-        await self._until(lambda: not self.engine.connections, start + min(idle_grace, seconds))
+        await asyncio.sleep(0)  # those that were accepted in this turn have begun then
+        await self._until(
+            lambda: not self._connection_count(), start + min(idle_grace, max(0.0, seconds))
+        )
         self.engine.close_idle()
         end = start + max(0.0, seconds - min(_END_SECONDS, seconds / 4))
         await self._until(self._is_done, end)
@@ -88,7 +103,7 @@ class HttpServer:
         for task in list(self.engine.tasks):
             task.cancel()
         if self.engine.tasks:
-            await asyncio.wait(list(self.engine.tasks), timeout=_END_SECONDS)
+            await asyncio.wait(list(self.engine.tasks), timeout=cancel_seconds)
         self.engine.abort()
 
     async def stop(self) -> None:
@@ -100,7 +115,7 @@ class HttpServer:
         await self.lifespan.stop()
 
     def _is_done(self) -> bool:
-        return not self.engine.connections and not self.engine.tasks
+        return not self._connection_count() and not self.engine.tasks
 
     async def _until(self, condition: Callable[[], bool], deadline: float) -> None:
         while not condition() and self._loop.time() < deadline:  # noqa: ASYNC110 - nothing tells

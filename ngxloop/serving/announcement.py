@@ -3,7 +3,11 @@
 from ngxloop.serving.fleet.service import Service
 from ngxloop.serving.keepers import Keepers
 from ngxloop.serving.logs import log
-from ngxloop.serving.options.application import HTTP_INTERFACES, PROGRAM_INTERFACES
+from ngxloop.serving.options.application import (
+    HTTP_INTERFACES,
+    MISSING,
+    PROGRAM_INTERFACES,
+)
 
 
 def announce(service: Service, count: int, keepers: Keepers) -> None:
@@ -16,6 +20,8 @@ def announce(service: Service, count: int, keepers: Keepers) -> None:
     workers = "1 worker" if count == 1 else f"{count} workers"
     app, interface = service.config.app, service.interface
     log.info("serving %s (%s) with %s: %s", app, interface, workers, " ".join(where))
+    if interface in MISSING:
+        log.info("%s", MISSING[interface])
 
 
 def warn_of_unserved(service: Service) -> None:

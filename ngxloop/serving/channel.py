@@ -128,7 +128,7 @@ def _is_error(payload: bytes) -> bool:
 
 _CHILD = Speaker.WORKER | Speaker.ZYGOTE
 FORMS: Mapping[Kind, Form] = {
-    Kind.READY: Form(_CHILD, 32, re.compile(rb"[a-z_]*").fullmatch),
+    Kind.READY: Form(_CHILD, 32, re.compile(rb"[a-z_-]*").fullmatch),
     Kind.DRAINING: Form(Speaker.WORKER, 0, _is_empty),
     Kind.FAILED: Form(_CHILD, MESSAGE_BYTES - 1, _is_error),
     Kind.SPAWNED: Form(Speaker.ZYGOTE, 7, _is_pid),

@@ -18,7 +18,7 @@ from ngxloop.serving.application import call_factory, load_object, user_errors
 from ngxloop.serving.channel import MESSAGE_BYTES, Channel, Kind, channel_pair
 from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.interface import choose_adapter
+from ngxloop.serving.interface import find_adapter
 from ngxloop.serving.options.application import is_script
 from ngxloop.serving.process import exit_reason, fork_worker
 
@@ -96,4 +96,4 @@ def _check_script(config: Config, channel: Channel) -> int:
 async def _recognise(config: Config, application: object) -> str:
     if config.factory:
         application = await call_factory(application, config.app)
-    return choose_adapter(application, config.interface, config.app).name
+    return find_adapter(application, config).name

@@ -185,7 +185,7 @@ def _add_option(group: Any, option: Option) -> None:
 
 def _help(option: Option) -> str:
     default = default_text(option)
-    text = f"{option.help} ({default})" if default else option.help
+    text = f"{option.meaning} ({default})" if default else option.meaning
     return text.replace("%", "%%")
 
 

@@ -14,13 +14,15 @@ from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.guard import import_fault, set_guard
 from ngxloop.serving.hooks import Hooks, load_hooks
 from ngxloop.serving.initialisation import Plan, plan
-from ngxloop.serving.options.application import ApplicationOptions, is_script
+from ngxloop.serving.options.application import PROGRAM_INTERFACES, ApplicationOptions, is_script
+from ngxloop.serving.options.http import HttpOptions
 from ngxloop.serving.options.listening import ListeningOptions
 from ngxloop.serving.options.logging import LogOptions
 from ngxloop.serving.options.master import MasterOptions
 from ngxloop.serving.options.process import ProcessOptions
 from ngxloop.serving.options.running import RunOptions
 from ngxloop.serving.options.table import options_of
+from ngxloop.serving.options.values import AUTO
 from ngxloop.serving.options.workers import WorkerOptions
 from ngxloop.serving.privileges import drops_rights, find_identity, find_socket_owner
 from ngxloop.serving.trust import find_fault, refusal
@@ -31,6 +33,7 @@ from ngxloop.serving.watching import check_watching
 class Config(
     ApplicationOptions,
     ListeningOptions,
+    HttpOptions,
     WorkerOptions,
     MasterOptions,
     ProcessOptions,
@@ -60,6 +63,24 @@ class Config(
             raise ConfigError("preload", f"a script is run, not loaded: {self.app} cannot be")
         if self.arguments and not is_script(self.app):
             raise ConfigError("arguments", f"only a script takes any, and {self.app} is none")
+        if is_script(self.app):
+            self.check_interface("script")
+        elif self.interface != AUTO:
+            self.check_interface(self.interface)
+
+    def check_interface(self, interface: str) -> None:
+        """Refuse options that an interface does not have, unless they have their default.
+
+        Raises:
+            ConfigError: There is one.
+        """
+        for option in OPTIONS:
+            is_there = not option.interfaces or interface in option.interfaces
+            if is_there or getattr(self, option.name) == option.default:
+                continue
+            whose = "a program" if interface in PROGRAM_INTERFACES else f"the interface {interface}"
+            remedy = f"--interface {option.interfaces[0]} has it"
+            raise ConfigError(option.key, f"{whose} does not have this option; {remedy}")
 
     @functools.cached_property
     def hook_functions(self) -> Hooks:

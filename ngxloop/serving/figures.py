@@ -7,7 +7,11 @@ from typing import Any
 from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.fleet.observer import resident_bytes
 
-_COUNTERS = ("accepted", "requests", "missed", "left", "pauses")
+_COUNTERS = (
+    *("accepted", "requests", "missed", "left", "pauses"),
+    *("received_bytes", "sent_bytes"),
+)
+_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
 
 def complete(report: Mapping[str, Any], board: Scoreboard) -> dict[str, Any]:
@@ -37,6 +41,11 @@ def _worker(report: Mapping[str, Any], board: Scoreboard, now: float) -> dict[st
         "connections": values["active"],
         "accepted": values["accepted"],
         "requests": values["requests"],
+        # None: its server does not count them
+        "in_flight": values["in_flight"] if values["counts_answers"] else None,
+        "answers": _answers(values) if values["counts_answers"] else None,
+        "received_bytes": values["received_bytes"],
+        "sent_bytes": values["sent_bytes"],
         "gated": values["gated"],
         # for how long the present turn of its loop has lasted
         "lag": round(max(0.0, now - beat), 3) if is_busy else 0.0,
@@ -44,8 +53,19 @@ def _worker(report: Mapping[str, Any], board: Scoreboard, now: float) -> dict[st
     }
 
 
-def _totals(board: Scoreboard) -> dict[str, int]:
+def _answers(values: Mapping[str, Any]) -> dict[str, int]:
+    return {name: values[f"answers_{name}"] for name in _CLASSES}
+
+
+def _totals(board: Scoreboard) -> dict[str, Any]:
     """Return the sums over all slots: counters go on when a slot has another worker."""
     slots: list[Any] = [board.read(slot) for slot in range(board.slot_count)]
     totals = {name: sum(slot[name] for slot in slots) for name in _COUNTERS}
-    return {"connections": sum(slot["active"] for slot in slots), **totals}
+    answers = {name: sum(_answers(slot)[name] for slot in slots) for name in _CLASSES}
+    is_counted = any(slot["counts_answers"] for slot in slots) or any(answers.values())
+    return {
+        "connections": sum(slot["active"] for slot in slots),
+        **totals,
+        "in_flight": sum(slot["in_flight"] for slot in slots) if is_counted else None,
+        "answers": answers if is_counted else None,
+    }

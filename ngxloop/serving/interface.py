@@ -9,10 +9,26 @@ from typing import Any
 
 from ngxloop.serving.adapters.base import Adapter
 from ngxloop.serving.application import kind_of, takes
-from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.config import Config
+from ngxloop.serving.errors import ConfigError, ExitCode, StartError
 from ngxloop.serving.options.values import AUTO
 
 _ADAPTERS = "ngxloop.serving.adapters."
+
+
+def find_adapter(application: Any, config: Config) -> type[Adapter]:
+    """Return the adapter class that serves an application as configured.
+
+    Raises:
+        StartError: See choose_adapter(); or it does not have an option that is set.
+    """
+    adapter = choose_adapter(application, config.interface, config.app)
+    try:
+        config.check_interface(adapter.name)
+    except ConfigError as error:
+        line = f"--{error.option}: {error.problem}"
+        raise StartError(ExitCode.USAGE, line) from error
+    return adapter
 
 
 def choose_adapter(application: Any, interface: str, target: str) -> type[Adapter]:
@@ -39,7 +55,7 @@ def choose_adapter(application: Any, interface: str, target: str) -> type[Adapte
 
 def _import_adapter(name: str, target: str) -> type[Adapter]:
     try:
-        module = importlib.import_module(_ADAPTERS + name)
+        module = importlib.import_module(_ADAPTERS + name.replace("-", "_"))
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         advice = "pip install 'ngxloop[serve]'" if package == "uvicorn" else f"install {package}"
@@ -81,7 +97,7 @@ _DETECTORS: dict[str, Callable[[Any], bool]] = {
     "aiohttp": _is_aiohttp,
     "protocol": _is_protocol,
     "streams": _is_stream_handler,
-    "asgi": _is_asgi,
+    "asgi-uvicorn": _is_asgi,
     "main": _is_main,
 }
 # If the user names the interface, less is asked: `*args` may hide a stream handler, and uvicorn
@@ -89,10 +105,12 @@ _DETECTORS: dict[str, Callable[[Any], bool]] = {
 _RECOGNISERS: dict[str, Callable[[Any], bool]] = {
     **_DETECTORS,
     "streams": _is_any_stream_handler,
-    "asgi": callable,
+    "asgi": _is_asgi,
+    "asgi-uvicorn": callable,
 }
 _DESCRIPTIONS = {
-    "asgi": "an ASGI application",
+    "asgi": "an ASGI 3 application",
+    "asgi-uvicorn": "an ASGI application",
     "aiohttp": "an aiohttp.web.Application",
     "protocol": "an asyncio protocol class without arguments",
     "streams": "an async function of (reader, writer)",

@@ -26,8 +26,9 @@ from typing import Any
 
 # Beside the adapter that is what uvicorn imports when it is configured.
 _MODULES = {
-    "asgi": (
-        "ngxloop.serving.adapters.asgi",
+    "asgi": ("ngxloop.serving.adapters.asgi",),
+    "asgi-uvicorn": (
+        "ngxloop.serving.adapters.asgi_uvicorn",
         "uvicorn.lifespan.on",
         "uvicorn.middleware.proxy_headers",
         "uvicorn.protocols.websockets.auto",

@@ -19,7 +19,11 @@ from ngxloop.serving.options.logging import STANDARD_OUTPUT, LogOptions
 
 log: logging.Logger = logging.getLogger("ngxloop.serve")
 MASTER = Writer("master")
-_access_loggers = [logging.getLogger(name) for name in ("uvicorn.access", "aiohttp.access")]
+# Ours, and that of our own HTTP server, whose lines are for the same reader.
+_event_loggers = [log, logging.getLogger("ngxloop.http")]
+_access_loggers = [
+    logging.getLogger(name) for name in ("ngxloop.access", "uvicorn.access", "aiohttp.access")
+]
 _ACCESS_LINE = logging.Formatter("%(asctime)s %(process)d %(message)s")
 _STANDARD_ERROR_FD = 2
 
@@ -103,10 +107,11 @@ def set_up_logs(options: LogOptions, writer: Writer = MASTER, owner_uid: int | N
 
 def restore() -> None:
     """Put our handlers on their loggers, whatever somebody did to them."""
-    log.disabled = False
-    if _state.events is not None and not _has_others(log):
-        _put(log, _state.events)
-        log.setLevel(_state.options.log_threshold)
+    for logger in _event_loggers:
+        logger.disabled = False
+        if _state.events is not None and not _has_others(logger):
+            _put(logger, _state.events)
+            logger.setLevel(_state.options.log_threshold)
     for logger in _access_loggers:
         # to the standard output only if the application does not send them there, or elsewhere
         if _state.access and (_state.access_file or not _has_others(logger)):

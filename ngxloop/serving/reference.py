@@ -89,7 +89,7 @@ def _options() -> str:
 def _group(group: type) -> Iterator[str]:
     title: str = group.title  # type: ignore[attr-defined]
     options = [option for option in OPTIONS if option.group == title]
-    yield f"## {title.capitalize()}\n"
+    yield f"## {title[:1].upper() + title[1:]}\n"
     yield f"{(group.__doc__ or '').strip()}\n"
     yield from _table(("option", "environment", "default", "meaning"), map(_row, options))
     yield ""
@@ -104,7 +104,7 @@ def _row(option: Option) -> tuple[str, ...]:
         name = f"{short}`{option.flag}{value}`"
     variables = ", ".join(f"`{name}`" for name in (option.variable, *option.variables))
     default = default_text(option)
-    return name, variables, f"`{default}`" if default else "", option.help
+    return name, variables, f"`{default}`" if default else "", option.meaning
 
 
 def _hooks() -> str:

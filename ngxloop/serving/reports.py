@@ -19,6 +19,10 @@ _COLUMNS = (
     ("conns", "connections"),
     ("accepted", "accepted"),
     ("requests", "requests"),
+    ("in flight", "in_flight"),
+    ("5xx", "5xx"),
+    ("in MiB", "received_bytes"),
+    ("out MiB", "sent_bytes"),
     ("lag ms", "lag"),
     ("rss MiB", "rss"),
     ("respawns", "respawns"),
@@ -29,7 +33,10 @@ _COLUMNS = (
 def table(snapshot: Snapshot) -> str:
     """Return what an operator wants to see."""
     rows = [[title for title, _ in _COLUMNS]]
-    rows += [[_cell(key, worker.get(key)) for _, key in _COLUMNS] for worker in snapshot["workers"]]
+    rows += [
+        [_cell(key, figures.get(key)) for _, key in _COLUMNS]
+        for figures in map(_with_answers, snapshot["workers"])
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_headline(snapshot), *_listener_lines(snapshot), ""]
     for row in rows:
@@ -39,14 +46,15 @@ def table(snapshot: Snapshot) -> str:
 
 
 def stub(snapshot: Snapshot) -> str:
-    """Return nginx's stub_status; reading and writing are not told apart from waiting."""
+    """Return nginx's stub_status; what is not known to be writing counts as waiting."""
     totals = snapshot["totals"]
     active, accepted, requests = totals["connections"], totals["accepted"], totals["requests"]
+    writing = max(0, min(active, totals["in_flight"] or 0))
     return (
         f"Active connections: {active} \n"
         "server accepts handled requests\n"
         f" {accepted} {accepted} {requests} \n"
-        f"Reading: 0 Writing: 0 Waiting: {active} \n"
+        f"Reading: 0 Writing: {writing} Waiting: {active - writing} \n"
     )
 
 
@@ -63,9 +71,13 @@ def prometheus(snapshot: Snapshot) -> str:
         _metric("workers", "gauge", _states(workers)),
         _metric("connections_accepted_total", "counter", [("", totals["accepted"])]),
         _metric("requests_total", "counter", [("", totals["requests"])]),
+        _metric("answers_total", "counter", _answers(totals)),
+        _metric("received_bytes_total", "counter", [("", totals["received_bytes"])]),
+        _metric("sent_bytes_total", "counter", [("", totals["sent_bytes"])]),
         _metric("accepts_missed_total", "counter", [("", totals["missed"])]),
         _metric("accept_pauses_total", "counter", [("", totals["pauses"])]),
         _metric("connections_active", "gauge", _per_worker(live, "connections")),
+        _metric("requests_in_flight", "gauge", _in_flight(live)),
         _metric("loop_lag_seconds", "gauge", _per_worker(live, "lag")),
         _metric("accept_gated", "gauge", _per_worker(live, "gated")),
         _metric("worker_rss_bytes", "gauge", _per_worker(live, "rss")),
@@ -90,6 +102,9 @@ def _headline(snapshot: Snapshot) -> str:
         f"{_counted(totals['connections'], 'connection')}, {totals['accepted']} accepted, "
         f"{_counted(totals['requests'], 'request')}"
     )
+    if answers := totals["answers"]:
+        told = ", ".join(f"{count} {name}" for name, count in answers.items() if count)
+        line += f"\nanswers: {told or 'none'}; {totals['in_flight']} requests in flight"
     reloads = snapshot["reloads"]
     if reloads["failed"]:
         line += (
@@ -116,10 +131,15 @@ def _listener_lines(snapshot: Snapshot) -> Iterable[str]:
         yield f"listening on {one_line(one['address'])}{queue}"
 
 
+def _with_answers(worker: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the figures of a worker with its answers beside the others."""
+    return {**worker, **(worker.get("answers") or {})}
+
+
 def _cell(key: str, value: Any) -> str:
     if value is None:
         return "-"
-    if key == "rss":
+    if key in ("rss", "received_bytes", "sent_bytes"):
         return f"{value / 2**20:.1f}"
     if key == "lag":
         return f"{value * 1000:.0f}"
@@ -143,6 +163,17 @@ def _per_worker(workers: Iterable[Mapping[str, Any]], key: str) -> list[tuple[st
         )
         for one in workers
     ]
+
+
+def _in_flight(workers: Iterable[Mapping[str, Any]]) -> list[tuple[str, Any]]:
+    """Return the figures of those that count them."""
+    return _per_worker([one for one in workers if one["in_flight"] is not None], "in_flight")
+
+
+def _answers(totals: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Return the answers by class; nothing if nobody counts them."""
+    counts = totals["answers"] or {}
+    return [(_label(**{"class": name}), count) for name, count in counts.items()]
 
 
 def _failures(snapshot: Snapshot) -> list[tuple[str, int]]:

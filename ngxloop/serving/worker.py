@@ -14,7 +14,7 @@ from ngxloop.serving.assignment import Assignment
 from ngxloop.serving.channel import MESSAGE_BYTES, Kind
 from ngxloop.serving.default_bind import open_default
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.interface import choose_adapter
+from ngxloop.serving.interface import find_adapter
 from ngxloop.serving.keepalive import Connections
 from ngxloop.serving.libraries import take_libraries
 from ngxloop.serving.listeners import ListeningSocket
@@ -162,13 +162,16 @@ class _Worker:
         config, application = self._config, self._found
         if config.factory:
             application = await call_factory(application, config.app)
-        adapter_class = choose_adapter(application, config.interface, config.app)
+        adapter_class = find_adapter(application, config)
         return adapter_class(
             Service(
                 application,
                 config,
                 connection_count=self._core.connection_count,
                 count_request=self._request_counter(),
+                board=self._assignment.board,
+                slot=self._assignment.slot,
+                on_request=self._count_request if self._assignment.request_limit else None,
                 share_sockets=self._share_sockets,
                 end=self._end,
             )

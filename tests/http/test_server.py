@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 
 import pytest
 
@@ -45,6 +46,8 @@ class Lifespan:
             return
         if self.raises == "begin":
             raise ValueError("no lifespan here")
+        if self.raises == "exit":
+            sys.exit("no licence")
         self.calls.append((await receive())["type"])
         if self.startup == "return":
             return
@@ -108,6 +111,7 @@ async def test_auto_serves_an_application_without_a_lifespan(options, caplog):
         ("on", {"startup": "return"}, "ended its lifespan too early"),
         ("on", {"startup": "failed"}, "no database"),
         ("auto", {"startup": "failed"}, "no database"),
+        ("auto", {"raises": "exit"}, "no licence"),
     ],
 )
 async def test_a_start_up_that_fails_is_told(mode, options, text):

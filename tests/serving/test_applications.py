@@ -8,11 +8,14 @@ from tests.serving.support import connect, http_get, receive_line
 @pytest.mark.parametrize(
     ("app", "options", "interface"),
     [
-        ("web_asgi:app", [], "asgi"),
-        ("web_asgi:instance", [], "asgi"),
+        ("web_asgi:app", [], "asgi-uvicorn"),
+        ("web_asgi:instance", [], "asgi-uvicorn"),
+        ("web_asgi:app", ["--interface", "asgi-uvicorn"], "asgi-uvicorn"),
+        ("web_asgi:make_app", ["--factory"], "asgi-uvicorn"),
+        ("web_asgi:make_app_slowly", ["--factory"], "asgi-uvicorn"),
         ("web_asgi:app", ["--interface", "asgi"], "asgi"),
-        ("web_asgi:make_app", ["--factory"], "asgi"),
-        ("web_asgi:make_app_slowly", ["--factory"], "asgi"),
+        ("web_asgi:instance", ["--interface", "asgi"], "asgi"),
+        ("web_asgi:make_app_slowly", ["--interface", "asgi", "--factory"], "asgi"),
         ("web_aiohttp:app", [], "aiohttp"),
         ("web_aiohttp:app", ["--interface", "aiohttp"], "aiohttp"),
         ("web_aiohttp:make_app", ["--factory"], "aiohttp"),

@@ -45,7 +45,10 @@ def assert_one_line(result, code, *words):
         (["web_asgi:app", "--workers", "-1"], ["--workers: -1"]),
         (["web_asgi:app", "--workers", "many"], ["--workers: 'many'"]),
         (["web_asgi:app", "--accept", "best"], ["--accept: 'best'", "fair, mutex"]),
-        (["web_asgi:app", "--interface", "wsgi"], ["--interface: 'wsgi'", "asgi, aiohttp"]),
+        (
+            ["web_asgi:app", "--interface", "wsgi"],
+            ["--interface: 'wsgi'", "asgi, asgi-uvicorn, aiohttp"],
+        ),
         (["web_asgi:app", "--backlog", "0"], ["--backlog: 0"]),
         (["web_asgi:app", "--backlog", "long"], ["--backlog: 'long'"]),
         (["web_asgi:app", "--graceful-timeout", "soon"], ["--graceful-timeout: 'soon'"]),

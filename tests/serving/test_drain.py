@@ -10,14 +10,18 @@ import pytest
 
 from tests.serving.support import connect, end_with_a_connection, receive_line
 
-HTTP = ["web_asgi:app", "web_aiohttp:app"]
+HTTP = [
+    pytest.param(("web_asgi:app", "--interface", "asgi"), id="asgi"),
+    pytest.param(("web_asgi:app", "--interface", "asgi-uvicorn"), id="asgi-uvicorn"),
+    pytest.param(("web_aiohttp:app",), id="aiohttp"),
+]
 REQUEST = b"POST %s HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n"
 
 
 @pytest.mark.parametrize("app", HTTP)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_slow_request_is_finished(serve, app, number):
-    server = serve(app, "--idle-grace", "0.1").serving()
+    server = serve(*app, "--idle-grace", "0.1").serving()
     with connect(server.address) as sock:
         sock.sendall(REQUEST % (b"/slow", 1))
         receive_until(sock, b"begun\n")
@@ -30,7 +34,7 @@ def test_slow_request_is_finished(serve, app, number):
 
 @pytest.mark.parametrize("app", HTTP)
 def test_request_on_an_idle_connection_is_answered_and_told_to_close(serve, app):
-    server = serve(app, "--idle-grace", "30", "--log-level", "debug").serving()
+    server = serve(*app, "--idle-grace", "30", "--log-level", "debug").serving()
     with connect(server.address) as sock:
         sock.sendall(REQUEST % (b"/", 0))
         assert b"connection: close" not in receive_until(sock, b"\r\n\r\n").lower()
@@ -43,7 +47,7 @@ def test_request_on_an_idle_connection_is_answered_and_told_to_close(serve, app)
 
 @pytest.mark.parametrize("app", HTTP)
 def test_request_in_progress_is_answered_and_told_to_close(serve, app):
-    server = serve(app, "--idle-grace", "30", "--log-level", "debug").serving()
+    server = serve(*app, "--idle-grace", "30", "--log-level", "debug").serving()
     with connect(server.address) as sock:
         sock.sendall(REQUEST % (b"/late", 1))
         server.logged("request begun")
@@ -57,7 +61,7 @@ def test_request_in_progress_is_answered_and_told_to_close(serve, app):
 
 @pytest.mark.parametrize("app", HTTP)
 def test_connection_that_has_not_asked_yet_is_answered(serve, app):
-    server = serve(app, "--idle-grace", "30", "--log-level", "debug").serving()
+    server = serve(*app, "--idle-grace", "30", "--log-level", "debug").serving()
     with connect(server.address) as idle, connect(server.address) as sock:
         idle.sendall(REQUEST % (b"/", 0))
         receive_until(idle, b"\r\n\r\n")
@@ -69,7 +73,7 @@ def test_connection_that_has_not_asked_yet_is_answered(serve, app):
 
 @pytest.mark.parametrize("app", HTTP)
 def test_idle_connection_is_closed_after_the_grace(serve, app):
-    server = serve(app, "--idle-grace", "0.1").serving()
+    server = serve(*app, "--idle-grace", "0.1").serving()
     with connect(server.address) as sock:
         sock.sendall(REQUEST % (b"/", 0))
         receive_until(sock, b"\r\n\r\n")
@@ -80,7 +84,7 @@ def test_idle_connection_is_closed_after_the_grace(serve, app):
 
 @pytest.mark.parametrize("app", HTTP)
 def test_request_that_hangs_is_cancelled_at_the_deadline(serve, app):
-    server = serve(app, "--graceful-timeout", "0.5", "--idle-grace", "0").serving()
+    server = serve(*app, "--graceful-timeout", "0.5", "--idle-grace", "0").serving()
     with connect(server.address) as sock:
         sock.sendall(REQUEST % (b"/hang", 0))
         server.logged("request hangs")
@@ -90,7 +94,7 @@ def test_request_that_hangs_is_cancelled_at_the_deadline(serve, app):
     assert "application cleaned up" in server.log or "lifespan ended" in server.log
     assert "killed" not in server.log
     named = re.search(r"not drained at the deadline; cancelling (.*)", server.log)
-    assert f"{app.partition(':')[0]}.py:" in named[1]
+    assert f"{app[0].partition(':')[0]}.py:" in named[1]
 
 
 def test_shut_down_that_raises_is_reported_and_ends_the_worker(serve):

@@ -57,9 +57,11 @@ def has_loaded(pid, name):
     return name in Path(f"/proc/{pid}/maps").read_text()
 
 
-@pytest.mark.parametrize(("interface", "library"), [("asgi", "httptools"), ("aiohttp", "aiohttp")])
-def test_master_has_the_library_of_the_interface_only(serve, interface, library):
-    server = serve(f"web_{interface}:app").serving()
+@pytest.mark.parametrize(
+    ("app", "library"), [("web_asgi", "httptools"), ("web_aiohttp", "aiohttp")]
+)
+def test_master_has_the_library_of_the_interface_only(serve, app, library):
+    server = serve(f"{app}:app").serving()
     server.caught_up()
     assert has_loaded(server.pid, f"/{library}/")
     other = {"httptools", "aiohttp"} - {library}
@@ -73,7 +75,7 @@ def test_master_of_other_applications_has_none(serve):
     assert not has_loaded(server.pid, "/aiohttp/")
 
 
-@pytest.mark.parametrize("options", [[], ["--interface", "asgi"], ["--preload"]])
+@pytest.mark.parametrize("options", [[], ["--interface", "asgi-uvicorn"], ["--preload"]])
 def test_library_that_was_installed_anew_is_taken_by_a_reload(serve, folder, own_uvicorn, options):
     server = serve("tell_asgi:app", "--app-dir", str(folder), *options).serving()
     server.caught_up()
@@ -105,7 +107,7 @@ def test_exit_functions_of_a_library_run_in_the_workers(serve, folder, own_uvico
     with (own_uvicorn / "__init__.py").open("a") as code:
         code.write("import atexit, os, sys\n")
         code.write("atexit.register(lambda: print('left', os.getpid(), file=sys.stderr))\n")
-    options = ["--interface", "asgi", "--workers", "2", "--app-dir", str(folder)]
+    options = ["--interface", "asgi-uvicorn", "-w", "2", "--app-dir", str(folder)]
     server = serve("tell_asgi:app", *options).serving()
     assert server.end() == 0
     left = re.findall(r"^left (\d+)$", server.log, re.MULTILINE)
@@ -114,6 +116,6 @@ def test_exit_functions_of_a_library_run_in_the_workers(serve, folder, own_uvico
 
 def test_library_that_cannot_be_imported_is_reported_by_the_worker(serve, folder, own_uvicorn):
     (own_uvicorn / "config.py").write_text("raise RuntimeError('half installed')\n")
-    server = serve("web_asgi:app", "--interface", "asgi")
+    server = serve("web_asgi:app", "--interface", "asgi-uvicorn")
     assert server.ended() == ExitCode.INTERNAL
     assert server.log.count("ngxloop-serve: worker 1.0 failed: RuntimeError: half installed") == 1

@@ -27,12 +27,17 @@ async def app(scope, receive, send):
 @pytest.mark.complaint(2)
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
-    ("app", "workers", "reload_count"),
-    [("web_asgi:app", 4, 20), ("web_aiohttp:app", 2, 5)],
-    ids=["asgi", "aiohttp"],
+    ("app", "interface", "workers", "reload_count"),
+    [
+        ("web_asgi:app", "asgi", 4, 20),
+        ("web_asgi:app", "asgi-uvicorn", 4, 20),
+        ("web_aiohttp:app", "aiohttp", 2, 5),
+    ],
+    ids=["asgi", "asgi-uvicorn", "aiohttp"],
 )
-async def test_reload_under_load_fails_no_request(serve, app, workers, reload_count):
-    server = await asyncio.to_thread(serve(app, "--workers", str(workers)).serving)
+async def test_reload_under_load_fails_no_request(serve, app, interface, workers, reload_count):
+    options = ["--interface", interface, "--workers", str(workers)]
+    server = await asyncio.to_thread(serve(app, *options).serving)
     async with Load(server.url, fresh_count=3, kept_count=3).running() as load:
         for generation in range(2, reload_count + 2):
             server.send(signal.SIGHUP)

@@ -1,6 +1,6 @@
 """The texts of a snapshot."""
 
-from ngxloop.serving.reports import prometheus, table
+from ngxloop.serving.reports import prometheus, stub, table
 
 SNAPSHOT = {
     "pid": 10,
@@ -13,7 +13,17 @@ SNAPSHOT = {
     "failures": {"handlers": {"poll": 0, "turn": 0}, "last": "", "malformed_messages": 0},
     "successor": 0,
     "listeners": [{"address": 'unix:/a"b', "queue": 3, "limit": 7}],
-    "totals": {"connections": 1, "accepted": 12345678901, "requests": 2, "missed": 0, "pauses": 0},
+    "totals": {
+        "connections": 1,
+        "accepted": 12345678901,
+        "requests": 2,
+        "missed": 0,
+        "pauses": 0,
+        "received_bytes": 40,
+        "sent_bytes": 3000000,
+        "in_flight": None,
+        "answers": None,
+    },
     "workers": [
         {
             "worker": 0,
@@ -25,6 +35,10 @@ SNAPSHOT = {
             "connections": 1,
             "accepted": 1,
             "requests": 2,
+            "in_flight": None,
+            "answers": None,
+            "received_bytes": 40,
+            "sent_bytes": 3 * 2**20,
             "gated": True,
             "lag": 0.0125,
             "rss": 3 * 2**20 + 1,
@@ -41,6 +55,31 @@ def test_counters_keep_all_their_digits():
     assert 'ngxloop_worker_rss_bytes{worker="0",generation="2",slot="1"} 3145729\n' in text
     assert 'ngxloop_loop_lag_seconds{worker="0",generation="2",slot="1"} 0.0125\n' in text
     assert 'ngxloop_accept_gated{worker="0",generation="2",slot="1"} 1\n' in text
+
+
+def test_answers_are_told_where_they_are_counted():
+    answers = {"1xx": 0, "2xx": 7, "3xx": 0, "4xx": 0, "5xx": 2}
+    worker = {**SNAPSHOT["workers"][0], "in_flight": 1, "answers": answers}
+    totals = {**SNAPSHOT["totals"], "in_flight": 1, "answers": answers}
+    counted = {**SNAPSHOT, "workers": [worker], "totals": totals}
+    text = prometheus(counted)
+    assert 'ngxloop_answers_total{class="2xx"} 7\n' in text
+    assert 'ngxloop_answers_total{class="4xx"} 0\n' in text
+    assert 'ngxloop_requests_in_flight{worker="0",generation="2",slot="1"} 1\n' in text
+    assert "answers: 7 2xx, 2 5xx; 1 requests in flight\n" in table(counted)
+    assert stub(counted).endswith("Reading: 0 Writing: 1 Waiting: 0 \n")
+    assert "ngxloop_answers_total{" not in prometheus(SNAPSHOT)
+    assert "ngxloop_requests_in_flight{" not in prometheus(SNAPSHOT)
+    assert "answers" not in table(SNAPSHOT)
+
+
+def test_bytes_are_those_of_the_loops():
+    text = prometheus(SNAPSHOT)
+    assert "ngxloop_received_bytes_total 40\n" in text
+    assert "ngxloop_sent_bytes_total 3000000\n" in text
+    columns = table(SNAPSHOT).splitlines()[-2].split("  ")
+    assert "out MiB" in columns
+    assert " 3.0 " in table(SNAPSHOT).splitlines()[-1]
 
 
 def test_labels_are_escaped():

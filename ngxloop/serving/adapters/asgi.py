@@ -1,140 +1,111 @@
-"""Serve an ASGI application with uvicorn's server, on our loop and the master's sockets.
+"""Serve an ASGI application with ngxloop's own HTTP server, on the master's sockets.
 
 How it drains. First every answer says `Connection: close`, so that a client which is about to send
-a request on an idle connection is served and told, not cut off; after --idle-grace, uvicorn's own
-shut-down closes idle connections and WebSockets (1012), waits for requests, cancels them at the
-deadline and ends the lifespan. Until then nothing of ours stands between uvicorn and the
-application: a layer there cost 3 us of CPU a request, of 30.
-
-Rule: of uvicorn only names without an underscore are used, by those versions that `ngxloop[serve]`
-allows: Server.serve, startup, capture_signals, servers, started, should_exit, server_state;
-Config.load, loaded_app, timeout_graceful_shutdown; what asgi_protocol.py needs of its protocols.
+a request on an idle connection is served and told, not cut off; after --idle-grace connections
+without a request are closed. Shortly before the deadline the applications of endless answers are
+told that their clients have left; what still runs at the deadline is named and cancelled. Then the
+lifespan ends. See HttpServer.drain().
 """
 
 import asyncio
-import contextlib
-import logging
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
 
-import uvicorn
-from uvicorn.logging import AccessFormatter
-
-from ngxloop.serving.adapters.asgi_protocol import HttpProtocol, protocol_class
-from ngxloop.serving.adapters.base import Service, hung_named, wait_until
+from ngxloop.http.engine import Engine
+from ngxloop.http.lifespan import LifespanError
+from ngxloop.http.options import AccessRecord, Options
+from ngxloop.http.server import HttpServer
+from ngxloop.serving.accesslines import make_access_log
+from ngxloop.serving.adapters.base import Service, hung_named
 from ngxloop.serving.application import user_errors
+from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.keepalive import Closer, close_after_answer
 from ngxloop.serving.listeners import ListeningSocket
-from ngxloop.serving.logs import set_access_format
+
+# How long requests that are cancelled at the deadline have for their clean-up. It is a part of
+# CANCEL_SECONDS, of which the lifespan's shutdown gets the rest.
+_CLEAN_UP_SECONDS = 0.2
 
 
 class Adapter:
-    """One uvicorn server."""
+    """One HttpServer."""
 
     name = "asgi"
 
     def __init__(self, service: Service) -> None:
-        self._target = service.config.app
-        self._connection_count = service.connection_count
-        self._idle_grace = service.config.idle_grace
-        self._config = _make_uvicorn_config(service)
-        self._server = _Server(self._config, self._target)
-        self._serving: asyncio.Task[None] | None = None
+        self._service = service
+        self._config = service.config
+        self._server = HttpServer(
+            service.application,
+            lifespan=self._config.lifespan,
+            options=make_options(self._config, make_access_log(self._config)),
+        )
+        self._listening: list[asyncio.Server] = []
 
     async def start(self, sockets: Sequence[ListeningSocket]) -> None:
         """Run the lifespan's start-up, then accept connections."""
-        with user_errors(ExitCode.START_FAILED, f"{self._target} raised {{}} while starting"):
-            self._config.load()
-            self._serving = asyncio.create_task(self._server.serve(list(sockets)))
-            started = asyncio.create_task(self._server.has_started.wait())
+        target = self._config.app
+        self._engine.use_slot(self._service.board, self._service.slot, self._service.on_request)
+        with user_errors(ExitCode.START_FAILED, f"{target} raised {{}} while starting"):
             try:
-                await asyncio.wait([self._serving, started], return_when=asyncio.FIRST_COMPLETED)
-            except asyncio.CancelledError:
-                self._silence(self._serving)
-                raise
-            finally:
-                started.cancel()
-            if self._serving.done():
-                self._serving.result()
-
-    def _silence(self, serving: asyncio.Task[None]) -> None:
-        """Log no failure of a start-up that is told to end: its cancellation makes it fail."""
-        logging.getLogger("uvicorn.error").disabled = True
-        serving.add_done_callback(lambda task: task.cancelled() or task.exception())
+                await self._server.start()
+            except LifespanError as error:
+                raise _refusal(target, str(error)) from error
+        loop = asyncio.get_running_loop()
+        for sock in sockets:
+            self._listening.append(
+                await loop.create_server(
+                    self._server.protocol, sock=sock, backlog=self._config.backlog
+                )
+            )
 
     async def drain(self, deadline: float) -> None:
-        """Tell clients to go, then let uvicorn shut down."""
-        assert self._serving is not None
-        for server in self._server.servers:
-            server.close()
-        closer = self._config.loaded_app = Closer(self._config.loaded_app)
-        self._close_connections(closer)
-        await asyncio.sleep(0)  # those that were accepted in this turn have begun then
-        self._close_connections(closer)
-        loop = asyncio.get_running_loop()
-        grace_end = min(deadline, loop.time() + self._idle_grace)
-        # Those that were accepted a moment ago are not known to uvicorn yet.
-        await wait_until(lambda: self._connection_count() == 0, grace_end)
-        remaining = max(0.0, deadline - loop.time())
-        # An int by its annotation; uvicorn hands it to asyncio.wait_for, which takes fractions.
-        self._config.timeout_graceful_shutdown = cast(int, remaining)
-        self._server.should_exit = True
-        with hung_named(self._server.server_state.tasks, deadline):
-            await self._serving
+        """Tell clients to go, finish requests, and shut the application down."""
+        for listening in self._listening:
+            listening.close()
+        seconds = max(0.0, deadline - asyncio.get_running_loop().time())
+        with hung_named(self._engine.tasks, deadline):
+            await self._server.drain(
+                seconds,
+                self._config.idle_grace,
+                cancel_seconds=_CLEAN_UP_SECONDS,
+                connection_count=self._service.connection_count,
+            )
+        await self._server.stop()
 
-    def _close_connections(self, closer: Closer) -> None:
-        """Let each connection end with an answer that says so."""
-        for connection in self._server.server_state.connections:
-            if isinstance(connection, HttpProtocol):  # the others are WebSockets
-                close_after_answer(connection, closer)
+    @property
+    def _engine(self) -> Engine:
+        return self._server.engine
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server as a part of a worker: signals are the worker's, failing is an exception."""
-
-    def __init__(self, config: uvicorn.Config, target: str) -> None:
-        super().__init__(config)
-        self._target = target
-        self.has_started = asyncio.Event()
-
-    async def startup(self, sockets: Any = None) -> None:
-        """Start, and say so; or raise, where uvicorn would exit (new ones) or return (old ones)."""
-        with contextlib.suppress(SystemExit):
-            await super().startup(sockets)
-        if not self.started:
-            line = f"the lifespan start-up of {self._target} failed; see above"
-            raise StartError(ExitCode.START_FAILED, line)
-        self.has_started.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
-
-
-def _make_uvicorn_config(service: Service) -> uvicorn.Config:
-    config = service.config
-    if config.log_level != "debug":  # its notes on every start and stop are the launcher's to give
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    if config.access_log_format is not None:
-        _set_access_format(config.access_log_format)
-    return uvicorn.Config(
-        service.application,
-        loop="none",
-        lifespan="auto",
-        log_config=None,
-        http=protocol_class(service.count_request),
-        access_log=config.access_log is not None,
-        workers=1,  # and not the environment's WEB_CONCURRENCY
-        backlog=config.backlog,
+def make_options(config: Config, access_log: Callable[[AccessRecord], object] | None) -> Options:
+    """Return the engine's options for those of the command."""
+    fields = config.header_fields
+    return Options(
+        root_path=config.root_path,
+        server_header=config.server_header,
+        date_header=config.date_header,
+        headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in fields],
+        client_header_timeout=config.client_header_timeout,
+        client_body_timeout=config.client_body_timeout,
+        send_timeout=config.send_timeout,
+        timeout_keep_alive=config.timeout_keep_alive,
+        keepalive_requests=config.keepalive_requests if config.timeout_keep_alive else 1,
+        lingering_time=config.lingering_time,
+        lingering_timeout=config.lingering_timeout,
+        limit_target_bytes=config.max_target_bytes,
+        limit_field_line_bytes=config.max_header_line_bytes,
+        limit_fields_bytes=config.max_header_bytes,
+        limit_field_count=config.max_headers,
+        client_max_body_size=config.client_max_body_size,
+        limit_concurrency=config.limit_concurrency or 0,
+        underscores_in_headers=config.underscores_in_headers,
+        access_log=access_log,
     )
 
 
-def _set_access_format(line: str) -> None:
-    try:
-        set_access_format(AccessFormatter(line, use_colors=False))
-    except ValueError as error:  # of the logging module
-        advice = "use %(client_addr)s, %(request_line)s, %(status_code)s"
-        problem = f"--access-log-format: {line!r}: {error}; {advice}"
-        raise StartError(ExitCode.USAGE, problem) from error
+def _refusal(target: str, reason: str) -> StartError:
+    """Say why the start-up failed; frameworks give a whole traceback as their reason."""
+    lines = reason.strip().splitlines() or [""]
+    traceback = reason.rstrip("\n") + "\n" if len(lines) > 1 else ""
+    line = f"the lifespan start-up of {target} failed: {lines[-1]}"
+    return StartError(ExitCode.START_FAILED, line, traceback)

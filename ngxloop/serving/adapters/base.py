@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
+from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.config import Config
 from ngxloop.serving.endings import describe_some
 from ngxloop.serving.listeners import ListeningSocket
@@ -22,6 +23,9 @@ class Service:
     config: Config
     connection_count: Callable[[], int]  # accepted connections that are open now
     count_request: Callable[[], object]  # called once for each request that was answered
+    board: Scoreboard  # for a server that counts its requests there by itself
+    slot: int
+    on_request: Callable[[], object] | None  # what such a one calls instead, if they are limited
     share_sockets: Callable[[Callable[[], object]], None]  # of the program; tells when it listens
     end: Callable[[int], None]  # the application has ended by itself, with an exit status
 

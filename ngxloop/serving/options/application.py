@@ -7,8 +7,10 @@ from typing import ClassVar
 from ngxloop.serving.options.table import Option, option
 from ngxloop.serving.options.values import AUTO, FLAG, FOLDER, Kind, anything, choice, several
 
-INTERFACES = (AUTO, "asgi", "aiohttp", "protocol", "streams", "main")
-HTTP_INTERFACES = ("asgi", "aiohttp")
+INTERFACES = (AUTO, "asgi", "asgi-uvicorn", "aiohttp", "protocol", "streams", "main")
+HTTP_INTERFACES = ("asgi", "asgi-uvicorn", "aiohttp")
+# What an interface does not serve, for those who choose it.
+MISSING = {"asgi": "WebSocket is not served by the interface asgi yet; asgi-uvicorn serves it"}
 PROGRAM_INTERFACES = ("main", "script")  # these bind by themselves
 
 
@@ -57,7 +59,8 @@ class ApplicationOptions:
     interface: str = option(
         AUTO,
         choice("KIND", INTERFACES),
-        f"what APP is: {', '.join(INTERFACES)}; auto looks at it",
+        f"what APP is: {', '.join(INTERFACES)}; auto looks at it. asgi is ngxloop's own HTTP "
+        "server, without WebSocket; for ASGI, auto chooses asgi-uvicorn",
     )
     factory: bool = option(
         False,

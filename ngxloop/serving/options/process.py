@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from ngxloop.serving.options.table import option
 from ngxloop.serving.options.values import (
+    BYTES,
     FILE,
     FLAG,
     FOLDER,
@@ -18,7 +19,6 @@ from ngxloop.serving.options.values import (
 
 UNLIMITED = "unlimited"
 _NICEST, _LEAST_NICE = -20, 19  # setpriority(2)
-_BYTES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 
 def _check_assignment(value: object) -> None:
@@ -37,16 +37,6 @@ def _assignments(value: object) -> object:
 def _check_core(value: object) -> None:
     if value != UNLIMITED and not (type(value) is int and value >= 0):
         raise ValueError(f"{value!r} is not a size; give bytes, 500M say, or {UNLIMITED}")
-
-
-def _size(word: str) -> int | str:
-    number, unit = (word[:-1], word[-1:].lower()) if not word[-1:].isdigit() else (word, "")
-    is_size = number.isascii() and number.isdigit() and unit in _BYTES
-    return int(number) * _BYTES[unit] if is_size else word
-
-
-def _size_of_any(value: object) -> object:
-    return _size(value) if isinstance(value, str) else value
 
 
 _ASSIGNMENT = Kind("NAME=VALUE", _check_assignment)
@@ -96,7 +86,7 @@ class ProcessOptions:
     )
     rlimit_core: int | str | None = option(
         None,
-        Kind("BYTES", _check_core, _size, _size_of_any),
+        dataclasses.replace(BYTES, check=_check_core),
         f"largest core file; K, M, G and {UNLIMITED} are understood",
     )
     cpu_affinity: str | None = option(

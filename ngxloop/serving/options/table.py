@@ -26,6 +26,7 @@ class Option:
     bare: str = ""  # what --option alone means; then a value has to follow a =
     is_positional: bool = False
     is_secret: bool = False  # --print-config does not show it
+    interfaces: tuple[str, ...] = ()  # those that have it; empty: all
     name: str = ""  # of the field; the rest is filled in by options_of()
     default: Any = None
     is_required: bool = False
@@ -50,6 +51,13 @@ class Option:
     def takes_value(self) -> bool:
         """Say whether the next word of a command line belongs to the flag."""
         return not self.kind.is_flag and not self.bare
+
+    @property
+    def meaning(self) -> str:
+        """The help, with the interfaces that have the option."""
+        if not self.interfaces:
+            return self.help
+        return f"{self.help} [{', '.join(self.interfaces)}]"
 
     def check(self, value: object) -> None:
         """Raise ValueError if the value cannot be used; None means not set where that can be."""

@@ -13,6 +13,8 @@ from typing import Any
 MAX_SECONDS = 10_000_000
 AUTO = "auto"
 _MAX_MEBIBYTES = 2**30  # a pebibyte
+_MAX_BYTES = 2**63 - 1
+_BYTES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _MODE_BITS = 0o777  # read, write, execute for user, group and others
 _WORDS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
@@ -146,6 +148,11 @@ def _check_mebibytes(value: object) -> None:
         raise ValueError(f"{value!r} is not a size; give 0 to {_MAX_MEBIBYTES} MiB")
 
 
+def _check_bytes(value: object) -> None:
+    if type(value) is not int or not 0 <= value <= _MAX_BYTES:
+        raise ValueError(f"{value!r} is not a size; give bytes, or 10M say")
+
+
 def _check_mode(value: object) -> None:
     if type(value) is not int or not 0 <= value <= _MODE_BITS:
         raise ValueError(f"{value!r} is not a file mode; give octal digits, 660 say")
@@ -163,6 +170,16 @@ def _float(word: str) -> float | str:
         return word
 
 
+def _size(word: str) -> int | str:
+    number, unit = (word[:-1], word[-1:].lower()) if not word[-1:].isdigit() else (word, "")
+    is_size = number.isascii() and number.isdigit() and unit in _BYTES
+    return int(number) * _BYTES[unit] if is_size else word
+
+
+def _size_of_any(value: Any) -> Any:
+    return _size(value) if isinstance(value, str) else value
+
+
 def _octal(word: Any) -> Any:
     is_octal = isinstance(word, str) and word and set(word) <= set("01234567")
     return int(word, 8) if is_octal else word
@@ -172,6 +189,7 @@ FLAG = Kind("", _check_flag, lambda word: _WORDS.get(word.lower(), word), is_fla
 SECONDS = Kind("SECONDS", _check_seconds, _float)
 SOME_SECONDS = Kind("SECONDS", _check_some_seconds, _float)
 MEBIBYTES = Kind("MIB", _check_mebibytes, _float)
+BYTES = Kind("BYTES", _check_bytes, _size, _size_of_any)
 FILE_MODE = Kind("MODE", _check_mode, _octal, _octal, show=lambda value: f"0o{value:03o}")
 MASK = Kind("MASK", _check_mode, _octal, _octal, show=lambda value: f"0o{value:03o}")
 FOLDER = text("FOLDER", "a folder")
