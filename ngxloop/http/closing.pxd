@@ -33,7 +33,7 @@ cdef class Closing(Unparsed):
 
     cdef int move(self, ConnectionState state) except -1
     cdef int close(self) except -1
-    cdef int linger(self) except -1
+    cdef int linger(self, int64_t bytes_max=*) except -1
     cdef int abort(self) except -1
     cdef int refuse(self, int status) except -1
     cdef int send_refusal(self, int status) except -1

@@ -54,6 +54,9 @@ for _number, _followers in enumerate(TRANSITIONS.values()):
 
 cdef enum:
     REQUEST_TIMEOUT = 408
+    CONTENT_TOO_LARGE = 413
+    # What is read behind a head that was refused. A body has an end, a head need not have one.
+    REFUSED_HEAD_BYTES = 1 << 20
 
 
 cdef class Closing(Unparsed):
@@ -84,16 +87,20 @@ cdef class Closing(Unparsed):
         self.transport().close()
         return 0
 
-    cdef int linger(self) except -1:
-        """Close in a way that a client which is still sending gets the answer."""
+    cdef int linger(self, int64_t bytes_max=0) except -1:
+        """Close in a way that a client which is still sending gets the answer.
+
+        Args:
+            bytes_max: what it may still send; 0: any number.
+        """
         cdef Engine engine = self.engine
         if self.lost or self.state >= HTTP_LINGERING:
             return 0
         self.move(HTTP_LINGERING)
         self.last_output()
         if self.tls is None:
-            return self.stream.linger(engine.quiet_seconds, engine.lingering_seconds)
-        return self.tls.layer.linger(engine.quiet_seconds, engine.lingering_seconds)
+            return self.stream.linger(engine.quiet_seconds, engine.lingering_seconds, bytes_max)
+        return self.tls.layer.linger(engine.quiet_seconds, engine.lingering_seconds, bytes_max)
 
     cdef int abort(self) except -1:
         """Close at once: the client takes nothing, or must not take what it has for the whole."""
@@ -117,6 +124,7 @@ cdef class Closing(Unparsed):
     cdef int refuse(self, int status) except -1:
         """Answer a request that is not understood, too large or too late, and close."""
         cdef Request request = self.request
+        cdef bint is_endless
         cdef bint unanswered = request is None or request.state <= ANSWER_HELD
         if self.lost:
             return 0
@@ -128,7 +136,8 @@ cdef class Closing(Unparsed):
             request.leave()
         if unanswered:
             self.send_refusal(status)
-        return self.linger()
+        is_endless = request is None and status != CONTENT_TOO_LARGE
+        return self.linger(REFUSED_HEAD_BYTES if is_endless else 0)
 
     cdef int send_refusal(self, int status) except -1:
         cdef Engine engine = self.engine

@@ -1,7 +1,7 @@
 """Lines of the access log for requests that ngxloop's own HTTP server has answered.
 
-The names of a format, and the line without one, are those of uvicorn's access log, so that a format
-means the same with both; there are more of them. In JSON each has a key of its own.
+The line without a format is that of uvicorn's access log, and the three names of its formats mean
+the same here; there are more of them. In JSON each has a key of its own.
 """
 
 import http

@@ -3,7 +3,7 @@
 close() with unread bytes in the kernel's buffer makes it send a reset, which destroys what the peer
 has not read yet: the answer that says why nothing more is read (RFC 9112 9.6). So our half is ended
 once the output is sent, and what the peer sends is received and dropped: until it ends, nothing has
-come for a while, or the whole takes too long. Model: ngx_http_set_lingering_close().
+come for a while, or the whole takes too long or is too much. Model: ngx_http_set_lingering_close().
 
 Rules. The transport is closing: nothing is delivered any more, connection_lost() comes at the end.
 Until the output is sent there is no time-out here, as for close(). The transport and its Lingering
@@ -13,7 +13,7 @@ refer to each other until the connection is lost.
 cimport cython
 from libc.errno cimport EAGAIN, EINTR, errno
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport INT64_MAX, int64_t
 
 from ngxloop.core.clock cimport ns_from_seconds
 from ngxloop.core.limits cimport RECEIVE_BYTES
@@ -47,6 +47,9 @@ cdef class Lingering(Timed):
         count = recv(transport.fd, buf, RECEIVE_BYTES, 0)
         if count > 0:
             transport.loop.received_bytes += count
+            self.bytes_left -= count
+            if self.bytes_left < 0:
+                return self.end()
             if self.shut:
                 self.deadline_ns = min(self.now_ns(transport.loop) + self.quiet_ns, self.end_ns)
         elif count < 0 and errno == EAGAIN:
@@ -80,10 +83,13 @@ cdef class Lingering(Timed):
         return 0
 
 
-cdef Lingering lingering_new(Transport transport, double quiet_seconds, double total_seconds):
+cdef Lingering lingering_new(
+    Transport transport, double quiet_seconds, double total_seconds, int64_t bytes_max
+):
     """Return how a transport, which stops delivering, is to linger."""
     cdef Lingering lingering = Lingering.__new__(Lingering)
     lingering.transport = transport
     lingering.quiet_ns = ns_from_seconds(quiet_seconds)
     lingering.total_ns = ns_from_seconds(total_seconds)
+    lingering.bytes_left = bytes_max if bytes_max > 0 else INT64_MAX
     return lingering

@@ -1,5 +1,7 @@
 """StreamTransport: TCP and Unix stream connections."""
 
+from libc.stdint cimport int64_t
+
 from ngxloop.core.event cimport Connection
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.transports.lingering cimport Lingering
@@ -12,7 +14,9 @@ cdef class StreamTransport(ReadingTransport):
 
     cdef int write_bytes(self, data) except -1
     cdef int write_memory(self, const char* data, Py_ssize_t size) except -1
-    cdef int linger(self, double quiet_seconds, double total_seconds) except -1
+    cdef int linger(
+        self, double quiet_seconds, double total_seconds, int64_t bytes_max
+    ) except -1
     cdef bint collect(self, bytes data) except -1
     cdef bint may_send(self, Py_ssize_t size) except -1
     cdef Writer made_writer(self)

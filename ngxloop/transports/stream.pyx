@@ -6,6 +6,7 @@ The base class reads, the Writer writes; here is a connection's life.
 cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.contextvars cimport PyContext_CopyCurrent
+from libc.stdint cimport int64_t
 
 import asyncio
 from asyncio import constants, transports
@@ -157,12 +158,15 @@ cdef class StreamTransport(ReadingTransport):
             self.writer.watch_again(self)
         return 0
 
-    cdef int linger(self, double quiet_seconds, double total_seconds) except -1:
+    cdef int linger(
+        self, double quiet_seconds, double total_seconds, int64_t bytes_max
+    ) except -1:
         """Close as close() does, but first read what the peer sends, until it ends.
 
         Args:
             quiet_seconds: without a byte it waits no longer than this for the next one.
             total_seconds: it lasts no longer than this.
+            bytes_max: what is read altogether; 0: any number.
         """
         if self.read_ended:
             self.close()
@@ -173,7 +177,7 @@ cdef class StreamTransport(ReadingTransport):
         if self.connection == NULL:
             raise RuntimeError("Event loop is closed")
         self.closing = True
-        self.lingering = lingering_new(self, quiet_seconds, total_seconds)
+        self.lingering = lingering_new(self, quiet_seconds, total_seconds, bytes_max)
         self.connection.read.active = 1
         if self.connection.read.ready:
             self.loop.post(&self.connection.read)

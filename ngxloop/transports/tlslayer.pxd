@@ -1,5 +1,7 @@
 """TlsLayer: the life of a TLS connection, from the handshake to the end."""
 
+from libc.stdint cimport int64_t
+
 from ngxloop.transports.tlshandshake cimport TlsHandshake
 
 cdef class TlsLayer(TlsHandshake):
@@ -11,7 +13,9 @@ cdef class TlsLayer(TlsHandshake):
     cdef int end_of_stream(self) except -1
     cdef int tell_end(self) except -1
     cdef int close(self) except -1
-    cdef int linger(self, double quiet_seconds, double total_seconds) except -1
+    cdef int linger(
+        self, double quiet_seconds, double total_seconds, int64_t bytes_max
+    ) except -1
     cdef int abort(self, exc) except -1
     cdef int close_by_protocol(self) except -1
     cdef int finish(self) except -1

@@ -19,6 +19,7 @@ no cycle keeps them.
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t
 
 import asyncio
 import logging
@@ -291,7 +292,9 @@ cdef class TlsLayer(TlsHandshake):
             self.loop.call_soon(self.lower.close)
         return 0
 
-    cdef int linger(self, double quiet_seconds, double total_seconds) except -1:
+    cdef int linger(
+        self, double quiet_seconds, double total_seconds, int64_t bytes_max
+    ) except -1:
         """Do what close() does without waiting for a close_notify; then linger below.
 
         The peer may be sending, and OpenSSL takes data where the peer's close_notify should be for
@@ -313,7 +316,7 @@ cdef class TlsLayer(TlsHandshake):
             if acquired:
                 self.engine.release()
         self.flush()
-        return self.stream.linger(quiet_seconds, total_seconds)
+        return self.stream.linger(quiet_seconds, total_seconds, bytes_max)
 
     cdef int abort(self, exc) except -1:
         """Close at once: what the transport below has not taken is lost."""

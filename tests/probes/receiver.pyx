@@ -84,9 +84,9 @@ def write_memory(StreamTransport transport not None, bytes data not None):
         free(memory)
 
 
-def linger(transport, double quiet_seconds, double total_seconds):
+def linger(transport, double quiet_seconds, double total_seconds, bytes_max=0):
     """Let a stream or TLS transport linger."""
     if type(transport) is TlsTransport:
-        (<TlsTransport>transport).layer.linger(quiet_seconds, total_seconds)
+        (<TlsTransport>transport).layer.linger(quiet_seconds, total_seconds, bytes_max)
     else:
-        (<StreamTransport?>transport).linger(quiet_seconds, total_seconds)
+        (<StreamTransport?>transport).linger(quiet_seconds, total_seconds, bytes_max)

@@ -160,7 +160,13 @@ def test_more_connections_than_files_are_warned_of_once(serve):
 
 
 @pytest.mark.parametrize(
-    "options", [["web_asgi:app"], ["web_aiohttp:app"], ["web_aiohttp:app", "--access-log", "-"]]
+    "options",
+    [
+        ["web_asgi:app", "--interface", "asgi"],
+        ["web_asgi:app", "--interface", "asgi-uvicorn"],
+        ["web_aiohttp:app"],
+        ["web_aiohttp:app", "--access-log", "-"],
+    ],
 )
 def test_idle_keep_alive_connections_are_closed_for_new_ones(serve, options):
     server = serve(*options, "--workers", "1", "--worker-connections", "16").serving()

@@ -137,9 +137,13 @@ def test_worker_with_a_successor_that_starts_may_die(serve):
 
 
 @pytest.mark.complaint(8)
-@pytest.mark.parametrize("app", ["web_asgi:app", "web_aiohttp:app"])
-def test_worker_is_followed_after_its_last_request_and_none_fails(serve, app):
-    options = ["--max-requests", "5", "--max-requests-jitter", "3", "--workers", "2"]
+@pytest.mark.parametrize(
+    ("app", "interface"),
+    [("web_asgi:app", "asgi"), ("web_asgi:app", "asgi-uvicorn"), ("web_aiohttp:app", "aiohttp")],
+)
+def test_worker_is_followed_after_its_last_request_and_none_fails(serve, app, interface):
+    options = ["--interface", interface]
+    options += ["--max-requests", "5", "--max-requests-jitter", "3", "--workers", "2"]
     server = serve(app, *options).serving()
     end = time.monotonic() + DEADLINE
     seen = set()

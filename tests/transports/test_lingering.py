@@ -73,6 +73,16 @@ async def test_a_peer_that_has_ended_already_is_not_waited_for():
         assert await receive_until_eof(peer) == b"answer"
 
 
+async def test_a_peer_that_sends_too_much_is_cut_off():
+    async with connected(RecordingReceiver) as (transport, protocol, peer):
+        linger(transport, LONG, LONG, 10_000)
+        peer.send(bytes(10_000))
+        await turns(5)
+        assert "connection_lost" not in protocol.calls
+        peer.send(b"x")
+        await lost(protocol)
+
+
 async def test_a_quiet_peer_is_waited_for_as_long_as_was_said():
     async with connected(RecordingReceiver) as (transport, protocol, peer):
         linger(transport, 0.05, LONG)

@@ -97,7 +97,12 @@ async def fail(scope, receive, send):
     raise LookupError("asked to fail")
 
 
+async def hello(scope, receive, send):
+    await answer(send, "hello\n")
+
+
 PAGES = {
+    "/hello": hello,
     "/": told,
     "/read": read,
     "/status": status,
