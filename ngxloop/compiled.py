@@ -65,6 +65,7 @@ import ngxloop.transports.datagram_inbox
 import ngxloop.transports.datagram_outbox
 import ngxloop.transports.datagram_sender
 import ngxloop.transports.flow
+import ngxloop.transports.idling
 import ngxloop.transports.lingering
 import ngxloop.transports.listener
 import ngxloop.transports.outbuf

@@ -175,6 +175,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.endings",
     ],
     6: [
+        "transports.idling",
         "transports.transport",
         "transports.writing",
         "transports.pipe",

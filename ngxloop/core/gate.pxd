@@ -30,6 +30,7 @@ cdef class AcceptGate:
     cdef int accepted(self, Connection* listener) except -1
     cdef int after_accepts(self) except -1
     cdef bint wants_room(self) noexcept
+    cdef bint is_full(self) noexcept
     cdef void accept_missed(self) noexcept
     cdef void connection_closed(self) noexcept
     cdef void turns_ended(self) noexcept

@@ -68,6 +68,10 @@ cdef class AcceptGate:
         """True if idle connections are to be closed, so that there is room for new ones."""
         return False
 
+    cdef bint is_full(self) noexcept:
+        """True if nothing is accepted before a connection is gone."""
+        return False
+
     cdef void accept_missed(self) noexcept:
         """A listener was reported, but another process had taken the connection."""
 

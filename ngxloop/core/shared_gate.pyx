@@ -154,6 +154,9 @@ cdef class SharedGate(AcceptGate):
     cdef bint wants_room(self) noexcept:
         return self.worker_connections - self.active <= self.worker_connections // ROOM_DIVISOR
 
+    cdef bint is_full(self) noexcept:
+        return self.active >= self.worker_connections
+
     cdef void accept_missed(self) noexcept:
         self.own.missed += 1
 

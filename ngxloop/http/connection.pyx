@@ -45,6 +45,7 @@ from ngxloop.http.headparser cimport head_parse
 from ngxloop.http.refusals cimport BAD_TLS_HELLO, refusal_status
 from ngxloop.http.request cimport Request, request_new
 from ngxloop.http.scope cimport scope_new
+from ngxloop.transports.idling cimport idle_add
 
 cdef enum:
     # A head leaves without a body after this: the client learns the status of a slow answer.
@@ -371,11 +372,12 @@ cdef class HttpConnection(Closing):
             return 0
         if self.engine.over:
             return self.close()
-        self.loop.pool.set_reusable(self.stream.connection, True)
         if self.engine.idle_ns:
             self.state_ns = self.now_ns(self.loop) + self.engine.idle_ns
         self.set_deadlines()
-        return 0 if self.running or self.starting else self.settle_reading()
+        if not self.running and not self.starting:
+            self.settle_reading()
+        return idle_add(self.loop, self.stream.connection)
 
 
 cdef int connection_go_on(Event* ev) except -1:

@@ -19,6 +19,7 @@ from ngxloop.core.clock cimport ns_from_seconds
 from ngxloop.core.limits cimport RECEIVE_BYTES
 from ngxloop.core.linux cimport SHUT_WR, recv, shutdown
 from ngxloop.core.timed cimport Timed
+from ngxloop.transports.idling cimport idle_add
 from ngxloop.transports.transport cimport Transport
 
 
@@ -33,7 +34,8 @@ cdef class Lingering(Timed):
         if self.peer_ended or shutdown(self.transport.fd, SHUT_WR) != 0:  # ENOTCONN: a reset
             return self.end()
         self.end_ns = now_ns + self.total_ns
-        return self.deadline_set(self.transport.loop, min(now_ns + self.quiet_ns, self.end_ns))
+        self.deadline_set(self.transport.loop, min(now_ns + self.quiet_ns, self.end_ns))
+        return idle_add(self.transport.loop, self.transport.connection)
 
     cdef int receive(self) except -1:
         """Receive once and drop it."""

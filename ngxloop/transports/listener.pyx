@@ -39,8 +39,6 @@ from ngxloop.core.handle cimport call_in_context
 from ngxloop.core.limits cimport (
     ACCEPT_RETRY_MS,
     ACCEPT_WAITING_COUNT,
-    REUSE_COUNT_MAX,
-    REUSE_DIVISOR,
 )
 from ngxloop.core.linux cimport (
     AF_INET,
@@ -58,6 +56,7 @@ from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport TcpAddress, address_object
 from ngxloop.core.watch cimport socket_to_fd
 from ngxloop.transports.socket_transport cimport set_nodelay
+from ngxloop.transports.idling cimport close_idle
 from ngxloop.transports.stream cimport StreamTransport, stream_open
 
 
@@ -223,18 +222,6 @@ def resume_accepting(Reactor loop not None):
     """End the pause that out_of_resources() began."""
     if not loop.closed:
         loop.gate.resume()
-
-
-cdef int close_idle(Reactor loop) except -1:
-    """Close some of the connections that have been idle longest. nginx: ngx_drain_connections."""
-    cdef Connection* idle
-    cdef int count = min(REUSE_COUNT_MAX, max(1, <int>loop.pool.reusable_count // REUSE_DIVISOR))
-    while count > 0 and loop.pool.reusable_count > 0:
-        idle = loop.pool.least_recently_used()
-        loop.pool.set_reusable(idle, False)
-        (<object>idle.owner).close()
-        count -= 1
-    return 0
 
 
 cdef int listener_accept(Event* ev) except -1:

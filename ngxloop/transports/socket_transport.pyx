@@ -12,6 +12,7 @@ from asyncio import trsock
 from ngxloop.core.linux cimport AF_INET, AF_INET6, IPPROTO_TCP, TCP_NODELAY, close, sockaddr
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport address_object, local_address
+from ngxloop.transports.idling cimport idle_add
 from ngxloop.transports.transport cimport Transport
 
 # Before 3.13 a Server counts its connections, since then it keeps a set of them.
@@ -57,8 +58,12 @@ cdef class SocketTransport(Transport):
         For servers: True when a keep-alive connection waits for the next request. What is received
         makes it busy again. Under ngxloop-serve, --worker-connections limits their number.
         """
-        if self.connection != NULL and not self.closing:
-            self.loop.pool.set_reusable(self.connection, reusable)
+        if self.connection == NULL or self.closing:
+            return
+        if reusable:
+            idle_add(self.loop, self.connection)
+        else:
+            self.loop.pool.set_reusable(self.connection, False)
 
     # ---- attributes that other packages and test suites read
 

@@ -177,6 +177,29 @@ def test_idle_keep_alive_connections_are_closed_for_new_ones(serve, options):
             assert sock.recv(65536).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["web_asgi:app", "--interface", "asgi"],
+        ["web_asgi:app", "--interface", "asgi-uvicorn"],
+        ["web_aiohttp:app"],
+    ],
+)
+def test_connections_that_become_idle_in_a_full_worker_are_closed_for_new_ones(serve, options):
+    server = serve(*options, "--workers", "1", "--worker-connections", "8").serving()
+    with contextlib.ExitStack() as stack:
+        busy = [stack.enter_context(connect(server.address)) for _ in range(8)]
+        for sock in busy:
+            sock.sendall(b"POST /slow HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\n")
+            assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+        waiting = stack.enter_context(connect(server.address))
+        waiting.sendall(REQUEST)
+        assert not select.select([waiting], [], [], 0.2)[0]  # nothing can come: it is full
+        for sock in busy:
+            sock.sendall(b"x")
+        assert waiting.recv(65536).startswith(b"HTTP/1.1 200")
+
+
 def test_multi_accept_lets_one_worker_take_what_waits(serve):
     options = ("--workers", "1", "--accept", "plain", "--multi-accept", "50", "--log-level")
     server = serve("plain:echo", *options, "debug").serving()

@@ -352,6 +352,7 @@ def test_endless_header_field_is_refused(served):
 
 def test_half_requests_end_and_give_way_to_others(served):
     options = ["--worker-connections", "16", "--client-header-timeout", "0.5"]
+    options += ["--lingering-timeout", "1000", "--lingering-time", "1000"]
     server = served("app", *options).serving()
     with contextlib.ExitStack() as stack:
         for _ in range(20):
