@@ -222,6 +222,27 @@ async def test_continue_is_sent_with_the_first_receive():
         assert (await peer.answer()).status == 200
 
 
+async def test_continue_is_not_sent_to_http_1_0():
+    head = b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    async with serving(echo) as served, client(served) as peer:
+        peer.send(head)
+        await wait_until(lambda: served.server.engine.tasks)
+        peer.send(b"hello")
+        assert (await peer.answer()).status == 200
+
+
+async def test_trailer_fields_are_not_among_the_headers():
+    async def application(scope, receive, send):
+        assert await read_body(receive) == b"hello"
+        await send(start())
+        await send(body(b" ".join(name for name, _ in scope["headers"])))
+
+    chunks = b"5\r\nhello\r\n0\r\nX-Trailer: 1\r\n\r\n"
+    async with serving(application) as served, client(served) as peer:
+        peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+        assert (await peer.answer()).body == b"host transfer-encoding"
+
+
 async def test_an_answer_without_reading_the_expected_body_closes():
     head = b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
     async with serving(hello) as served, client(served) as peer:

@@ -46,7 +46,8 @@ class LogOptions:
         None,
         text("FORMAT", "a format"),
         "of an access log line, as the server understands it: %a %r %s ... for aiohttp, "
-        "%(client_addr)s %(request_line)s %(status_code)s for ASGI",
+        "%(client_addr)s %(request_line)s %(status_code)s for ASGI; the interface asgi also knows "
+        "%(method)s %(full_path)s %(http_version)s %(status)d %(body_bytes)d %(duration)f",
     )
 
     @property
