@@ -118,6 +118,7 @@ cdef extern from "<sys/socket.h>" nogil:
         AF_UNIX
         MSG_NOSIGNAL
         MSG_DONTWAIT
+        MSG_PEEK
         SHUT_WR
         SOCK_DGRAM
         SOCK_RAW

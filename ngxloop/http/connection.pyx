@@ -139,8 +139,8 @@ cdef class HttpConnection(Closing):
             self.close()
 
     def close_idle(self):
-        """Close, if no request has begun."""
-        if self.state == HTTP_WAITING or self.state == HTTP_IDLE:
+        """Close, if no request has begun and none waits to be read."""
+        if (self.state == HTTP_WAITING or self.state == HTTP_IDLE) and not self.has_unread():
             self.close()
 
     def abort_now(self):

@@ -21,6 +21,7 @@ cdef class Link(Receiver):
 
     cdef object transport(self)
     cdef int use_addresses(self) except -1
+    cdef bint has_unread(self) noexcept
     cdef int write(self, const char* data, Py_ssize_t size) except -1
     cdef int write_pieces(self, list pieces) except -1
     # what a connection does for its request

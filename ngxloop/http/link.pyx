@@ -5,6 +5,7 @@ Requests know this and not the connection, which knows requests. The transport i
 or TLS of ours over one: no other has the methods that are called here.
 """
 
+from ngxloop.core.linux cimport MSG_DONTWAIT, MSG_PEEK, recv
 from ngxloop.transports.receiver cimport Receiver
 from ngxloop.transports.stream cimport StreamTransport
 from ngxloop.transports.tls cimport TlsTransport
@@ -46,6 +47,13 @@ cdef class Link(Receiver):
         if self.server is None and isinstance(local, str) and local:
             self.server = (local, None)
         return 0
+
+    cdef bint has_unread(self) noexcept:
+        """Return whether the kernel has something for us; a system call."""
+        cdef char first
+        return self.stream is not None and recv(
+            self.stream.fd, &first, 1, MSG_PEEK | MSG_DONTWAIT
+        ) > 0
 
     cdef int write(self, const char* data, Py_ssize_t size) except -1:
         """Send memory."""

@@ -187,6 +187,21 @@ async def test_a_drain_serves_idle_connections_for_the_grace_period():
         await draining
 
 
+@pytest.mark.parametrize("is_used", [False, True])
+async def test_a_request_that_is_here_but_not_read_is_answered_by_a_drain(is_used):
+    async with serving(hello) as served, client(served) as peer:
+        if is_used:
+            peer.send(GET)
+            await peer.answer()
+        await wait_until(lambda: served.server.engine.connections)
+        peer.send(GET)
+        served.server.engine.drain()
+        served.server.engine.close_idle()
+        answer = await peer.answer()
+        assert (answer.body, answer.header(b"connection")) == (b"hello", b"close")
+        assert await peer.is_closed()
+
+
 async def test_endless_answers_hear_of_the_end_of_a_drain():
     heard = []
 
