@@ -43,8 +43,7 @@ cdef class Engine:
     cdef Slot* slot                  # BORROWED: where figures are kept: &apart, or of the board
     cdef Slot apart                  # that of an engine which is no worker's
     cdef Scoreboard board            # None: the figures are in &apart
-    cdef object on_request           # called for each request that was answered; None: the slot's
-                                     # counter goes up instead
+    cdef object on_request           # called for each answered request; None: the slot counts it
 
     cdef int take_headers(self, headers) except -1
     cdef int count_request(self) except -1

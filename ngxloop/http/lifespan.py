@@ -119,6 +119,10 @@ class Lifespan:
             raise
         except (Exception, SystemExit) as exc:  # sys.exit("no database") is a way to refuse
             failure = exc
+        self._returned(failure)
+
+    def _returned(self, failure: BaseException | None) -> None:
+        """The application has ended its lifespan, by an exception or without."""
         is_refusal = isinstance(failure, SystemExit)
         if self.state_name == "starting" and self._mode == "auto" and not is_refusal:
             logger.info("the application does not support the lifespan protocol")

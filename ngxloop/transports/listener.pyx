@@ -34,7 +34,7 @@ from libc.errno cimport (
 )
 from libc.string cimport memcpy
 
-from ngxloop.core.event cimport KIND_LISTENER, Connection, Event
+from ngxloop.core.event cimport KIND_LISTENER, Event
 from ngxloop.core.handle cimport call_in_context
 from ngxloop.core.limits cimport (
     ACCEPT_RETRY_MS,
