@@ -32,6 +32,10 @@ cdef bint HAS_EAGER_START = sys.version_info >= (3, 12)
 cdef class Engine:
     """The server behind its connections; see the file header."""
 
+    def __cinit__(self):
+        self.slot = &self.apart
+        self.answers = self.slot.http.answers
+
     def __init__(self, application, options, Reactor loop not None):
         """Serve an ASGI application.
 
@@ -47,8 +51,6 @@ cdef class Engine:
         self.is_async = inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(
             getattr(type(application), "__call__", None)
         )
-        self.slot = &self.apart
-        self.answers = self.slot.http.answers
         self.connections = set()
         self.tasks = set()
         self.root_path = options.root_path.rstrip("/")

@@ -7,7 +7,7 @@ from ngxloop.transports.stream cimport StreamTransport
 from ngxloop.transports.tls cimport TlsTransport
 
 cdef class Link(Receiver):
-    cdef Engine engine
+    cdef readonly Engine engine
     cdef Reactor loop
     cdef StreamTransport stream      # the transport, or that below TLS; None once it is lost
     cdef TlsTransport tls            # None without TLS
