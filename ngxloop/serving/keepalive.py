@@ -5,10 +5,10 @@ request that is on its way to one is lost. So from the beginning of the drain un
 --idle-grace, every answer says `Connection: close`, as those of applications do. A client which has
 read that sends nothing more on the connection.
 
-How it works. A WorkerLoop notes what its listeners make. Of that, the protocols of three servers
-are known: uvicorn's (h11 and httptools), aiohttp's, and the streams of hypercorn, whose callback
-has the configuration in its closure. They are recognised by their module, because this file imports
-none of them. Other servers are told by their signal only.
+How it works. A WorkerLoop notes what its listeners make. Of that, the protocols of four servers
+are known: that of ngxloop.http, uvicorn's (h11 and httptools), aiohttp's, and the streams of
+hypercorn, whose callback has the configuration in its closure. They are recognised by their
+module, because this file imports none of them. Other servers are told by their signal only.
 
 Trap 1: a protocol exists before connection_made(), behind TLS long before, and its server does not
 know it until then. So the end reaches every protocol that was made, not those that a server lists.
@@ -27,6 +27,7 @@ Factory = Callable[[], Any]
 
 CLOSE_HEADER: Header = (b"connection", b"close")
 _UVICORN = frozenset({"uvicorn.protocols.http.h11_impl", "uvicorn.protocols.http.httptools_impl"})
+_OURS = "ngxloop.http.connection"
 _AIOHTTP = "aiohttp.web_server"
 _HYPERCORN = "hypercorn.asyncio.run"
 _HYPERCORN_CONFIG = "hypercorn.config"
@@ -39,6 +40,7 @@ class Connections:
         self._protocols: weakref.WeakSet[Any] = weakref.WeakSet()  # uvicorn's
         self._servers: weakref.WeakSet[Any] = weakref.WeakSet()  # aiohttp's
         self._configs: weakref.WeakSet[Any] = weakref.WeakSet()  # hypercorn's
+        self._engines: set[Any] = set()  # of ngxloop.http, one for each server
         self._is_ending = False
 
     def noting(self, factory: Factory) -> Factory:
@@ -53,6 +55,8 @@ class Connections:
                 self._protocols.add(protocol)
                 if self._is_ending:
                     close_after_answer(protocol, Closer(protocol.app))
+            elif _is_of(protocol, (_OURS,)):
+                self._note_engine(protocol.engine)
             elif (callback := getattr(protocol, "_client_connected_cb", None)) is not None:
                 self._configs.update(_hypercorn_configs(callback))
             return protocol
@@ -69,8 +73,15 @@ class Connections:
         for server in list(self._servers):
             with contextlib.suppress(AttributeError):  # another version of aiohttp: see above
                 _close_after_answers_in_progress(server)
+        for engine in self._engines:
+            engine.drain()
         for config in self._configs:
             config.keep_alive_max_requests = 0  # of a connection, after which it says that it ends
+
+    def _note_engine(self, engine: Any) -> None:
+        self._engines.add(engine)
+        if self._is_ending:
+            engine.drain()
 
     def _note_aiohttp_server(self, server: Any) -> None:
         """Let its requests look as if their clients had asked for the end, once that has come."""

@@ -8,14 +8,18 @@ import threading
 
 import pytest
 
+from ngxloop.http import HttpServer
 from ngxloop.serving.keepalive import Connections
+from tests.http.serving import hello
 from tests.serving.programs_support import PROGRAMS, Load
 from tests.serving.support import DEADLINE
 from tests.support.addresses import own_host
 from tests.support.tls import CERTIFICATE, KEY, client_context
+from tests.support.waiting import wait_until
 
 # name -> package, script, its arguments behind host and port, reloads
 CASES = {
+    "ngxloop.http": ("ngxloop", "ngxloop_http.py", [], 5),
     "uvicorn": ("uvicorn", "uvicorn_run.py", ["asyncio"], 20),
     "uvicorn over TLS": ("uvicorn", "uvicorn_tls.py", [str(CERTIFICATE), str(KEY)], 5),
     "hypercorn": ("hypercorn", "hypercorn_serve.py", [], 5),
@@ -99,3 +103,22 @@ async def test_the_end_reaches_a_connection_that_its_server_does_not_know_yet():
             answer = await reader.read()
         writer.close()
     assert b"Connection: close\r\n" in answer
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_the_end_reaches_connections_of_our_own_server(is_late):
+    loop = asyncio.get_running_loop()
+    connections = Connections()
+    server = HttpServer(hello, lifespan="off")
+    make_protocol = connections.noting(server.protocol)
+    if is_late:
+        connections.end()
+    async with await loop.create_server(make_protocol, own_host(), 0) as listening:
+        reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+        await wait_until(lambda: server.engine.connections)
+        connections.end()
+        writer.write(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        async with asyncio.timeout(DEADLINE):
+            answer = await reader.read()
+        writer.close()
+    assert b"connection: close\r\n" in answer
