@@ -212,6 +212,7 @@ LAYERS: dict[int, list[str]] = {
         "http.lifespan",
         "http.pathsend",
         "http.lines",
+        "http.messages",
         "http.answerhead",
         "http.awaitables",
         "http.engine",

@@ -38,7 +38,6 @@ _BASE_ATTRIBUTES = (
     "_executor_shutdown_called",
     "_internal_fds",
     "_old_agen_hooks",
-    "_thread_id",
     "_timer_cancelled_count",
 )
 
@@ -59,6 +58,7 @@ BUSY_METHODS = (
     "create_task",
     "get_debug",  # asked by every future and task
     "is_closed",
+    "is_running",  # asked by every task that begins at once
     "remove_reader",
     "remove_writer",
     "sock_recv",
@@ -90,7 +90,6 @@ class LoopBase(SockCalls, asyncio.BaseEventLoop):
     if TYPE_CHECKING:
         # What the mix-ins and the core use of BaseEventLoop's private names, which typeshed omits.
         _old_agen_hooks: Any
-        _thread_id: int | None
 
         def _asyncgen_finalizer_hook(self, agen: AsyncGenerator[Any, Any]) -> None: ...
         def _asyncgen_firstiter_hook(self, agen: AsyncGenerator[Any, Any]) -> None: ...

@@ -22,12 +22,6 @@ cdef extern from "Python.h":
     int METH_FASTCALL
     int METH_KEYWORDS
 
-    ctypedef void* PyCFunction  # a pointer to a function whose type depends on ml_flags
-
-    ctypedef struct PyMethodDef:
-        PyCFunction ml_meth
-        int ml_flags
-
     ctypedef struct PyMethodDescrObject:
         PyMethodDef* d_method
 

@@ -12,6 +12,7 @@ cdef Method GENERAL_CREATE_TASK
 
 cdef class Scheduling(LoopAttributes):
     cdef public object _task_factory  # as in BaseEventLoop, which sets it
+    cdef public object _thread_id     # the same: that which runs the loop, None if none does
     cdef dict options                 # {"loop": self}, see own_options(); None until needed
 
     cdef dict own_options(self)

@@ -19,6 +19,8 @@ def bind_tasks(tasks_module: ModuleType, create_task: Callable[..., asyncio.Task
 @disjoint_base
 class Scheduling(LoopAttributes):
     _task_factory: Any
+    _thread_id: int | None
+    def is_running(self) -> bool: ...
     def _general_methods(self) -> set[str]: ...
     def call_soon(
         self, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None

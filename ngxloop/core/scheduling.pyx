@@ -124,6 +124,10 @@ cdef class Scheduling(LoopAttributes):
             raise TypeError("when cannot be None")
         return schedule(self, when, callback, args, context, "call_at")
 
+    def is_running(self):
+        """Return whether run_forever() is under way."""
+        return self._thread_id is not None
+
     def create_future(self):
         """Return a new asyncio.Future of this loop."""
         cdef object future_class = FUTURES["Future"]

@@ -18,7 +18,8 @@ import logging
 
 from ngxloop.http.answerhead cimport (
     head_add,
-    head_add_number,
+    head_add_chunk_size,
+    head_add_length,
     head_free,
     head_write,
     head_write_fields,
@@ -34,6 +35,7 @@ from ngxloop.http.awaitables cimport (
 from ngxloop.http.engine cimport Engine
 from ngxloop.http.inbound cimport Inbound
 from ngxloop.http.lines cimport DATE_LINE_BYTES, date_line
+from ngxloop.http.messages cimport is_text, message_get
 
 from ngxloop.http.errors import ClientDisconnected
 from ngxloop.http.pathsend import send_path
@@ -79,9 +81,9 @@ cdef class Answer(Inbound):
         cdef object kind = message["type"]
         if self.state == ANSWER_GONE:
             raise ClientDisconnected("the client has left")
-        if kind == "http.response.body":
+        if is_text(kind, b"http.response.body", 18):
             self.send_body(message)
-        elif kind == "http.response.start":
+        elif is_text(kind, b"http.response.start", 19):
             self.begin(message)
         else:
             return self.send_other(kind, message)
@@ -114,9 +116,9 @@ cdef class Answer(Inbound):
         status = message["status"]
         if not isinstance(status, int) or not 200 <= status <= 999:
             raise RuntimeError(f"Invalid status of an answer: {status!r}")
-        head_write(&self.head, &self.facts, status, message.get("headers", ()))
+        head_write(&self.head, &self.facts, status, message_get(message, "headers", ()))
         self.status = status
-        self.awaits_trailers = bool(message.get("trailers", False))
+        self.awaits_trailers = message_get(message, "trailers", False)
         self.move(ANSWER_HELD)
         return self.link.answer_held()
 
@@ -124,8 +126,8 @@ cdef class Answer(Inbound):
 
     cdef int send_body(self, message) except -1:
         """Take http.response.body."""
-        cdef object body = message.get("body", b"")
-        cdef bint more = bool(message.get("more_body", False))
+        cdef object body = message_get(message, "body", b"")
+        cdef bint more = message_get(message, "more_body", False)
         if self.state == ANSWER_NEW or self.state == ANSWER_DONE or self.body_done:
             refuse_message(self.state, message["type"])
         if type(body) is not bytes:
@@ -203,13 +205,13 @@ cdef class Answer(Inbound):
         if self.facts.content_length >= 0:
             if self.status == 204:
                 return 0
-            return head_add_number(head, b"content-length: %lld\r\n", self.facts.content_length)
+            return head_add_length(head, self.facts.content_length)
         if self.status == 204 or self.status == 304:
             return 0
         if not more:
             if self.is_head and size == 0:
                 return 0
-            return head_add_number(head, b"content-length: %lld\r\n", size)
+            return head_add_length(head, size)
         if self.is_1_0:
             self.persists = self.persists and self.is_head
             return 0
@@ -229,7 +231,7 @@ cdef class Answer(Inbound):
         """Send a piece of a chunked body, and the end behind the last one."""
         if PyBytes_GET_SIZE(body) == 0:
             return self.emit(body, LAST_CHUNK, 5) if last else self.emit(body, NULL, 0)
-        head_add_number(&self.head, b"%llx\r\n", PyBytes_GET_SIZE(body))
+        head_add_chunk_size(&self.head, PyBytes_GET_SIZE(body))
         if last:
             return self.emit(body, CHUNK_END_AND_LAST, 7)
         return self.emit(body, CHUNK_END, 2)

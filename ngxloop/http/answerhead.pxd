@@ -16,5 +16,6 @@ cdef struct HeadFacts:
 cdef int head_write(HeadText* head, HeadFacts* facts, int status, headers) except -1
 cdef int head_write_fields(HeadText* head, headers) except -1
 cdef int head_add(HeadText* head, const char* text, Py_ssize_t size) except -1
-cdef int head_add_number(HeadText* head, const char* format, long long number) except -1
+cdef int head_add_length(HeadText* head, int64_t length) except -1
+cdef int head_add_chunk_size(HeadText* head, int64_t size) except -1
 cdef void head_free(HeadText* head) noexcept

@@ -2,19 +2,22 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.scoreboard cimport Scoreboard, Slot
+from ngxloop.core.scheduling cimport Scheduling
 from ngxloop.http.head cimport Field, Head, HeadLimits
 
 cdef class Engine:
     cdef readonly object application
     cdef readonly object options
-    cdef Reactor loop
+    cdef Scheduling loop
+    cdef dict task_options           # of the constructor of tasks
     cdef bint is_async               # to call the application runs none of its code
     cdef HeadLimits limits
     cdef Head head                   # of the request that is being parsed; for those in one piece
     cdef Field* fields               # OWNS: limits.field_count_max entries, for every parser
     cdef dict scope                  # what every scope begins as
+    cdef object local                # our address of the connection that asked for it last
+    cdef tuple server                # the same as in a scope
     cdef readonly dict state         # the lifespan's state; None without a lifespan
     cdef str root_path               # without a slash at its end; "" if there is none
     cdef object access_log           # what is called with an AccessRecord, or None
@@ -47,6 +50,9 @@ cdef class Engine:
 
     cdef int take_headers(self, headers) except -1
     cdef int count_request(self) except -1
+    cdef int use_local(self, local, tuple server) except -1
     cdef int take_limits(self, options) except -1
     cdef object new_task(self, coroutine, context)
+    cdef bint task_is_done(self, task) except -1
+    cdef object task_exception(self, task)
     cdef int warn_of_tls(self) except -1

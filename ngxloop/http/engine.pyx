@@ -10,6 +10,7 @@ so that all its code runs in the task.
 
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject_Call
 
 import asyncio
 import inspect
@@ -17,14 +18,16 @@ import logging
 import sys
 
 from ngxloop.core.clock cimport ns_from_seconds
-from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.scoreboard cimport Scoreboard
+from ngxloop.core.scheduling cimport Scheduling
 from ngxloop.http.head cimport Field
 from ngxloop.http.headparser cimport head_limits_init
 
 logger = logging.getLogger("ngxloop.http")
 
 cdef object TASK = asyncio.Task
+cdef object TASK_DONE = asyncio.Task.done
+cdef object TASK_EXCEPTION = asyncio.Task.exception
 cdef bint HAS_EAGER_START = sys.version_info >= (3, 12)
 
 
@@ -36,7 +39,7 @@ cdef class Engine:
         self.slot = &self.apart
         self.answers = self.slot.http.answers
 
-    def __init__(self, application, options, Reactor loop not None):
+    def __init__(self, application, options, Scheduling loop not None):
         """Serve an ASGI application.
 
         Args:
@@ -48,6 +51,7 @@ cdef class Engine:
         self.application = application
         self.options = options
         self.loop = loop
+        self.task_options = {"loop": loop, "eager_start": True, "context": None}
         self.is_async = inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(
             getattr(type(application), "__call__", None)
         )
@@ -155,6 +159,13 @@ cdef class Engine:
         for connection in list(self.connections):
             connection.end()
 
+    cdef int use_local(self, local, tuple server) except -1:
+        """Let scopes begin with this address: most connections have the same one."""
+        self.local = local
+        self.server = server
+        self.scope["server"] = server
+        return 0
+
     cdef int warn_of_tls(self) except -1:
         """Say once that a client speaks TLS where there is none."""
         if not self.warned_of_tls:
@@ -164,6 +175,19 @@ cdef class Engine:
 
     cdef object new_task(self, coroutine, context):
         """Return the task that runs a coroutine: done already, or under way, or about to begin."""
+        cdef dict options = self.task_options
         if not HAS_EAGER_START or self.loop._task_factory is not None:
             return self.loop.create_task(coroutine, context=context)
-        return TASK(coroutine, loop=self.loop, eager_start=True, context=context)
+        options["context"] = context  # the constructor has taken it when the coroutine begins
+        try:
+            return PyObject_Call(TASK, (coroutine,), options)
+        finally:
+            options["context"] = None
+
+    cdef bint task_is_done(self, task) except -1:
+        """Return task.done(); the method of asyncio's own tasks is not looked up."""
+        return TASK_DONE(task) if type(task) is TASK else task.done()
+
+    cdef object task_exception(self, task):
+        """Return task.exception()."""
+        return TASK_EXCEPTION(task) if type(task) is TASK else task.exception()

@@ -6,6 +6,7 @@ or TLS of ours over one: no other has the methods that are called here.
 """
 
 from ngxloop.core.linux cimport MSG_DONTWAIT, MSG_PEEK, recv
+from ngxloop.http.engine cimport Engine
 from ngxloop.transports.receiver cimport Receiver
 from ngxloop.transports.stream cimport StreamTransport
 from ngxloop.transports.tls cimport TlsTransport
@@ -39,13 +40,19 @@ cdef class Link(Receiver):
         return self.stream if self.tls is None else self.tls
 
     cdef int use_addresses(self) except -1:
-        """Find out both ends' addresses, as a scope has them; once."""
+        """Find out both ends' addresses, as a scope has them; once.
+
+        Our end's objects are shared by all connections that have the same address.
+        """
+        cdef Engine engine = self.engine
+        cdef object local = self.stream.sock_address()
         self.has_addresses = True
         self.client = host_and_port(self.stream.peer_address())
-        local = self.stream.sock_address()
-        self.server = host_and_port(local)
-        if self.server is None and isinstance(local, str) and local:
-            self.server = (local, None)
+        if local == engine.local:
+            self.stream.local = engine.local
+        else:
+            engine.use_local(local, server_of(local))
+        self.server = engine.server
         return 0
 
     cdef bint has_unread(self) noexcept:
@@ -95,4 +102,13 @@ cdef tuple host_and_port(address):
     """Return (host, port) of an internet address, without flow and scope; else None."""
     if not isinstance(address, tuple):
         return None
+    if len(address) == 2:
+        return address
     return (address[0].partition("%")[0], address[1])
+
+
+cdef tuple server_of(address):
+    """Return what a scope says of our end: (host, port), or (path, None) of a Unix socket."""
+    if isinstance(address, str) and address:
+        return (address, None)
+    return host_and_port(address)

@@ -15,6 +15,7 @@ from cpython.contextvars cimport PyContext_Copy
 import asyncio
 import logging
 
+from ngxloop.core.methods cimport PyMethodDef, definition_of
 from ngxloop.http.answer cimport (
     ANSWER_DONE,
     ANSWER_GONE,
@@ -32,7 +33,14 @@ from ngxloop.http.errors import ClientDisconnected
 from ngxloop.http.options import AccessRecord
 from ngxloop.http.running import run_application
 
+cdef extern from "Python.h":
+    object PyCFunction_New(PyMethodDef* method, object owner)
+
 logger = logging.getLogger("ngxloop.http")
+
+# What is bound to each request without looking it up by its name.
+cdef PyMethodDef* RECEIVE = definition_of(Answer, "receive")
+cdef PyMethodDef* SEND = definition_of(Answer, "send")
 
 
 @cython.final
@@ -43,13 +51,14 @@ cdef class Request(Answer):
         """Run the application up to its first suspension."""
         cdef Engine engine = self.link.engine
         cdef object context = PyContext_Copy(self.link.context)
-        cdef object application = engine.application
+        cdef object receive = PyCFunction_New(RECEIVE, self)
+        cdef object send = PyCFunction_New(SEND, self)
         self.running = True
         try:
             if engine.is_async:
-                coroutine = application(scope, self.receive, self.send)
+                coroutine = engine.application(scope, receive, send)
             else:
-                coroutine = run_application(application, scope, self.receive, self.send)
+                coroutine = run_application(engine.application, scope, receive, send)
             task = engine.new_task(coroutine, context)
         except (SystemExit, KeyboardInterrupt):
             raise
@@ -57,7 +66,7 @@ cdef class Request(Answer):
             self.running = False
             self.failed(exc)
             return self.settle(True)
-        if task.done():
+        if engine.task_is_done(task):
             return self.task_done(task)
         self.task = task
         engine.tasks.add(task)
@@ -73,9 +82,10 @@ cdef class Request(Answer):
         """The application has returned, or raised."""
         cdef object exc = None
         self.running = False
-        if task.cancelled():
+        try:
+            exc = self.link.engine.task_exception(task)
+        except asyncio.CancelledError:
             return self.settle(True)
-        exc = task.exception()
         if exc is not None:
             self.failed(exc)
         return self.settle(exc is not None)

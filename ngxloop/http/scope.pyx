@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 from ngxloop.http.characters cimport lower_copy
 from ngxloop.http.engine cimport Engine
-from ngxloop.http.head cimport Field, Head, Span
+from ngxloop.http.head cimport METHOD_GET, Field, Head, Span
 from ngxloop.http.link cimport Link
 from ngxloop.http.names cimport NAME_HOST, NAME_OTHER
 from ngxloop.http.names import KNOWN_NAMES
@@ -36,18 +36,21 @@ cdef dict ASGI = {"version": "3.0", "spec_version": "2.3"}
 cdef dict scope_new(Link link, const Head* head, const char* data):
     """Return the scope of a request whose head begins at data."""
     cdef Engine engine = link.engine
-    cdef dict scope = PyDict_Copy(engine.scope)
     cdef bytes raw_path = path_bytes(head, data)
+    cdef dict scope
     if not link.has_addresses:
         link.use_addresses()
+    scope = PyDict_Copy(engine.scope)
     scope["asgi"] = PyDict_Copy(ASGI)
     if head.minor_version == 0:
         scope["http_version"] = "1.0"
     scope["client"] = link.client
-    scope["server"] = link.server
+    if link.server is not engine.server:
+        scope["server"] = link.server
     if link.tls is not None:
         scope["scheme"] = "https"
-    scope["method"] = method_of(head, data)
+    if head.method_id != METHOD_GET:
+        scope["method"] = method_of(head, data)
     scope["path"] = decoded_path(engine.root_path, raw_path, head.path_has_percent)
     scope["raw_path"] = raw_path
     if head.query.size:

@@ -11,6 +11,7 @@ BUSY_METHODS = (
     "create_task",
     "get_debug",
     "is_closed",
+    "is_running",
     "remove_reader",
     "remove_writer",
     "sock_recv",
