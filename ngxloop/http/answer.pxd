@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t
 
+from ngxloop.core.flag cimport flag
 from ngxloop.http.answerhead cimport HeadFacts, HeadText
 from ngxloop.http.inbound cimport Inbound
 
@@ -19,16 +20,16 @@ cdef class Answer(Inbound):
     cdef int status                  # 0 before the beginning
     cdef int64_t remaining           # bytes of the body to come by its Content-Length; -1: unknown
     cdef int64_t body_bytes          # what the application has sent of the body
-    cdef bint is_head                # the method is HEAD
-    cdef bint is_1_0                 # HTTP/1.0: no chunks, no interim answers
-    cdef bint takes_trailers         # the client said so
-    cdef bint chunked
-    cdef bint bodiless               # no body follows the head, whatever the application sends
-    cdef bint awaits_trailers        # trailers follow the body, as the application announced
+    cdef flag is_head                # the method is HEAD
+    cdef flag is_1_0                 # HTTP/1.0: no chunks, no interim answers
+    cdef flag takes_trailers         # the client said so
+    cdef flag chunked
+    cdef flag bodiless               # no body follows the head, whatever the application sends
+    cdef flag awaits_trailers        # trailers follow the body, as the application announced
     cdef list trailers               # those that are here; None without any
-    cdef bint body_done              # and the body is complete
-    cdef bint keeps_alive            # the client wants the connection to persist
-    cdef bint persists               # it does: the head said so
+    cdef flag body_done              # and the body is complete
+    cdef flag keeps_alive            # the client wants the connection to persist
+    cdef flag persists               # it does: the head said so
 
     cdef int move(self, AnswerState state) except -1
     cdef int begin(self, message) except -1
@@ -38,6 +39,8 @@ cdef class Answer(Inbound):
     cdef int add_framing(self, Py_ssize_t size, bint more) except -1
     cdef int send_head(self) except -1
     cdef int emit(self, bytes body, const char* suffix, Py_ssize_t suffix_size) except -1
+    cdef int emit_head(self) except -1
+    cdef int emit_large(self, bytes body, const char* suffix, Py_ssize_t suffix_size) except -1
     cdef int send_chunk(self, bytes body, bint last) except -1
     cdef int done(self) except -1
     cdef int leave(self) except -1

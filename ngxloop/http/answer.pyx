@@ -16,6 +16,7 @@ from libc.stdint cimport uint8_t
 
 import logging
 
+from ngxloop.core.linux cimport iovec
 from ngxloop.http.answerhead cimport (
     head_add,
     head_add_chunk_size,
@@ -146,16 +147,14 @@ cdef class Answer(Inbound):
             self.head.size = 0
         self.body_bytes += size
         self.link.engine.body_bytes += size
+        self.body_done = not more
         if self.bodiless:
             self.emit(b"", NULL, 0)
         elif self.chunked:
             self.send_chunk(body, not more and not self.awaits_trailers)
         else:
             self.emit(body, NULL, 0)
-        if more:
-            return 0
-        self.body_done = True
-        return 0 if self.awaits_trailers else self.done()
+        return 0 if more or self.awaits_trailers else self.done()
 
     cdef int check_length(self, Py_ssize_t size, bint more) except -1:
         """Hold the application to its Content-Length."""
@@ -240,20 +239,32 @@ cdef class Answer(Inbound):
         """Send what was written to head, then the body, then the suffix, together."""
         cdef HeadText* head = &self.head
         cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
-        cdef list pieces
-        if size + head.size <= JOINED_BYTES:
+        if size and size + head.size > JOINED_BYTES:
+            self.emit_large(body, suffix, suffix_size)
+        elif size + head.size + suffix_size:
             head_add(head, PyBytes_AS_STRING(body), size)
             if suffix_size:
                 head_add(head, suffix, suffix_size)
-            if head.size:
-                self.link.write(head.memory, head.size)
-        else:
-            pieces = [body] if head.size == 0 else [head.memory[:head.size], body]
-            if suffix_size:
-                pieces.append(suffix[:suffix_size])
-            self.link.write_pieces(pieces)
+            self.emit_head()
         head.size = 0
         return 0
+
+    cdef int emit_head(self) except -1:
+        """Send what was written to head; an answer that ends with it may wait for the next one."""
+        if self.body_done and not self.awaits_trailers:
+            return self.link.write_last(self.head.memory, self.head.size)
+        return self.link.write(self.head.memory, self.head.size)
+
+    cdef int emit_large(self, bytes body, const char* suffix, Py_ssize_t suffix_size) except -1:
+        """Send a body that is not copied, between the head and the suffix."""
+        cdef iovec[3] parts
+        parts[0].iov_base = self.head.memory
+        parts[0].iov_len = self.head.size
+        parts[1].iov_base = PyBytes_AS_STRING(body)
+        parts[1].iov_len = PyBytes_GET_SIZE(body)
+        parts[2].iov_base = <void*>suffix
+        parts[2].iov_len = suffix_size
+        return self.link.write_around(parts, body)
 
     # ---- the end
 

@@ -23,11 +23,8 @@ cdef enum:
 cdef class Closing(Unparsed):
     cdef ConnectionState state
     cdef Request request             # that whose answer or body is under way, or None
-    # deadlines; 0: none
+    # deadlines, besides those of the request; 0: none
     cdef int64_t state_ns            # of the state
-    cdef int64_t end_ns              # of discarding, altogether
-    cdef int64_t held_ns             # a head that is held back leaves
-    cdef int64_t body_ns             # some of the body must have come
     cdef int64_t send_ns             # the client must have taken something
     cdef Py_ssize_t unsent_bytes     # what waited when send_ns was set
 
@@ -38,6 +35,7 @@ cdef class Closing(Unparsed):
     cdef int refuse(self, int status) except -1
     cdef int send_refusal(self, int status) except -1
     cdef int log_refusal(self, int status) except -1
+    cdef int forget_deadlines(self) except -1
     cdef int last_output(self) except -1
     cdef int set_deadlines(self) except -1
     cdef int watch_output(self) except -1

@@ -73,6 +73,8 @@ cdef class Closing(Unparsed):
                 f"an HTTP connection that is {STATE_NAMES[<int>self.state]} cannot become "
                 f"{STATE_NAMES[<int>state]}"
             )
+        if self.state == HTTP_WAITING or self.state == HTTP_IDLE:
+            self.engine.busy.add(self)
         self.state = state
         return 0
 
@@ -107,17 +109,25 @@ cdef class Closing(Unparsed):
         if self.lost or self.state == HTTP_CLOSED:
             return 0
         self.move(HTTP_CLOSED)
-        self.state_ns = self.held_ns = self.body_ns = self.send_ns = 0
+        self.send_ns = 0
+        self.forget_deadlines()
         self.transport().abort()
         return 0
 
     cdef int last_output(self) except -1:
         """Only what is sent already has a deadline now."""
-        self.state_ns = self.held_ns = self.body_ns = 0
+        self.forget_deadlines()
         self.input_drop()
         if self.transport().get_write_buffer_size():
             self.watch_output()
         return self.set_deadlines()
+
+    cdef int forget_deadlines(self) except -1:
+        """Expect nothing any more of the client's, or of the application's."""
+        self.state_ns = 0
+        if self.request is not None:
+            self.request.held_ns = self.request.body_ns = 0
+        return 0
 
     # ---- refusals
 
@@ -180,29 +190,24 @@ cdef class Closing(Unparsed):
 
     cdef int set_deadlines(self) except -1:
         """Let the timer run for the first of the deadlines."""
-        cdef int64_t first = self.state_ns
+        cdef int64_t first = earlier(self.state_ns, self.send_ns)
         if self.lost:
             return 0
-        if self.held_ns and (first == 0 or self.held_ns < first):
-            first = self.held_ns
-        if self.body_ns and (first == 0 or self.body_ns < first):
-            first = self.body_ns
-        if self.send_ns and (first == 0 or self.send_ns < first):
-            first = self.send_ns
+        if self.request is not None:
+            first = earlier(first, earlier(self.request.held_ns, self.request.body_ns))
         return self.deadline_set(self.loop, first)
 
     cdef int deadline_passed(self) except -1:
         cdef int64_t now_ns = self.loop.now_ns()
-        if self.held_ns and self.held_ns <= now_ns:
-            self.held_ns = 0
-            if self.request is not None:
-                self.request.send_head()
+        if self.request is not None and 0 < self.request.held_ns <= now_ns:
+            self.request.held_ns = 0
+            self.request.send_head()
         if self.send_ns and self.send_ns <= now_ns:
             if self.transport().get_write_buffer_size() >= self.unsent_bytes:
                 return self.abort()
             self.watch_output()
-        if self.body_ns and self.body_ns <= now_ns:
-            self.body_ns = 0
+        if self.request is not None and 0 < self.request.body_ns <= now_ns:
+            self.request.body_ns = 0
             if self.request.state <= ANSWER_HELD:
                 self.refuse(REQUEST_TIMEOUT)
             else:
@@ -212,9 +217,19 @@ cdef class Closing(Unparsed):
             self.state_deadline_passed()
         return self.set_deadlines()
 
+    cdef int expired(self) except -1:
+        return self.state_deadline_passed()
+
     cdef int state_deadline_passed(self) except -1:
         """A client that has asked for nothing is not answered (RFC 9112 9.5: some would take the
         answer for that to their next request)."""
         if self.state == HTTP_HEAD:
             return self.refuse(REQUEST_TIMEOUT)
         return self.linger() if self.state == HTTP_DISCARDING else self.close()
+
+
+cdef inline int64_t earlier(int64_t one_ns, int64_t other_ns) noexcept:
+    """Return the first of two deadlines, of which 0 is none."""
+    if one_ns == 0 or other_ns == 0:
+        return one_ns + other_ns
+    return min(one_ns, other_ns)

@@ -21,6 +21,7 @@ import ngxloop.http.characters
 import ngxloop.http.closing
 import ngxloop.http.connection
 import ngxloop.http.engine
+import ngxloop.http.expiry
 import ngxloop.http.fieldlines
 import ngxloop.http.framing
 import ngxloop.http.headparser

@@ -8,8 +8,6 @@ from ngxloop.http.closing cimport Closing
 cdef class HttpConnection(Closing):
     cdef uint64_t request_count
     cdef Event go_on                 # parses what is kept, in the next turn
-    cdef bint running                # run() is on the stack, and goes on by itself
-    cdef bint starting               # an application's first step is on the stack
     cdef int64_t begin_ns            # when the first byte of an incomplete head came
 
     cdef int run(self) except -1

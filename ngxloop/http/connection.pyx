@@ -85,13 +85,9 @@ cdef class HttpConnection(Closing):
     def connection_made(self, transport):
         """Wait for the first request."""
         Closing.connection_made(self, transport)
-        self.engine.connections.add(self)
+        self.engine.waiting.add(self)
         if self.engine.over:
             self.close()
-            return
-        if self.engine.header_ns:
-            self.state_ns = self.now_ns(self.loop) + self.engine.header_ns
-        self.set_deadlines()
 
     cdef int receive(self, const char* data, Py_ssize_t size) except -1:
         self.input_add(data, size)
@@ -121,7 +117,7 @@ cdef class HttpConnection(Closing):
         self.state = HTTP_CLOSED
         self.request = None
         self.deadline_stop()
-        self.engine.connections.discard(self)
+        self.engine.forget(self)
         if self.go_on.posted:
             event_unpost(&self.go_on)
         self.input_drop()
@@ -215,9 +211,9 @@ cdef class HttpConnection(Closing):
             self.transport().pause_reading()
         if self.state != HTTP_HANDLING or self.request.body_ended:
             return 0
-        self.body_ns = 0
+        self.request.body_ns = 0
         if wanted and self.engine.body_ns:
-            self.body_ns = self.now_ns(self.loop) + self.engine.body_ns
+            self.request.body_ns = self.now_ns(self.loop) + self.engine.body_ns
         return self.set_deadlines()
 
     cdef bint parse_head(self) except -1:
@@ -267,12 +263,13 @@ cdef class HttpConnection(Closing):
         if self.input_size or self.kept != NULL:
             self.input_keep()
         self.deadline_ns = 0
+        self.gathers = self.input_size > 0
         self.starting = True
         self.running = False  # a nested turn may bring more of the body
         try:
             request.start(scope)
         finally:
-            self.starting = False
+            self.gathers = self.starting = False
             self.running = True
         return self.answer_held() if request.state == ANSWER_HELD else 0
 
@@ -289,7 +286,7 @@ cdef class HttpConnection(Closing):
             return self.refuse(refusal_status(request.body.refusal))
         if result == PARSE_DONE or body_parse(&request.body, NULL, 0) == PARSE_DONE:
             request.body_ended = True
-            self.body_ns = 0
+            request.body_ns = 0
         if self.state == HTTP_DISCARDING:
             return self.discard()
         return request.wake_waiters()
@@ -312,7 +309,7 @@ cdef class HttpConnection(Closing):
     cdef int answer_held(self) except -1:
         if self.starting:
             return 0
-        self.held_ns = self.now_ns(self.loop) + HELD_MS * <int64_t>NS_PER_MS
+        self.request.held_ns = self.now_ns(self.loop) + HELD_MS * <int64_t>NS_PER_MS
         return self.set_deadlines()
 
     cdef int body_taken(self) except -1:
@@ -328,7 +325,7 @@ cdef class HttpConnection(Closing):
         cdef Request request = self.request
         if self.lost or request is None or self.state != HTTP_HANDLING:
             return 0
-        self.held_ns = self.body_ns = 0
+        request.held_ns = request.body_ns = 0
         request.finished(request.status if whole else CLIENT_LEFT)
         if not whole and request.is_1_0 and not request.bodiless and request.remaining < 0:
             return self.abort()  # the end of the connection would be that of the answer
@@ -350,7 +347,7 @@ cdef class HttpConnection(Closing):
         self.move(HTTP_DISCARDING)
         request.pieces = None
         request.piece_bytes = 0
-        self.end_ns = self.now_ns(self.loop) + self.engine.lingering_ns
+        request.end_ns = self.now_ns(self.loop) + self.engine.lingering_ns
         self.discard()
         return 0 if self.running else self.run_guarded()
 
@@ -358,7 +355,7 @@ cdef class HttpConnection(Closing):
         """Go on without the rest of the body when it has come; it must come within some time."""
         if self.request.body_ended:
             return self.next_request()
-        self.state_ns = min(self.now_ns(self.loop) + self.engine.quiet_ns, self.end_ns)
+        self.state_ns = min(self.now_ns(self.loop) + self.engine.quiet_ns, self.request.end_ns)
         return self.set_deadlines()
 
     cdef int next_request(self) except -1:
@@ -372,8 +369,7 @@ cdef class HttpConnection(Closing):
             return 0
         if self.engine.over:
             return self.close()
-        if self.engine.idle_ns:
-            self.state_ns = self.now_ns(self.loop) + self.engine.idle_ns
+        self.engine.idle.add(self)
         self.set_deadlines()
         if not self.running and not self.starting:
             self.settle_reading()

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from ngxloop.core.scoreboard cimport Scoreboard, Slot
 from ngxloop.core.scheduling cimport Scheduling
+from ngxloop.http.expiry cimport Expiries, Expiring
 from ngxloop.http.head cimport Field, Head, HeadLimits
 
 cdef class Engine:
@@ -25,17 +26,19 @@ cdef class Engine:
     cdef bint date_header
     cdef bytes header_lines          # of every answer, as the options want; b"" without any
     cdef uint64_t concurrency_max    # requests under way above which others get 503; 0: any number
+    cdef Expiries waiting            # connections without a byte yet
+    cdef Expiries idle               # those between two requests
+    cdef Expiries busy               # all others
+    cdef object context              # of the connections that have made one like it
     cdef int64_t header_ns           # time-outs; 0: none
     cdef int64_t body_ns
     cdef int64_t send_ns
-    cdef int64_t idle_ns
     cdef uint64_t requests_max       # of one connection; 0: any number
     cdef int64_t lingering_ns        # altogether
     cdef int64_t quiet_ns            # between two reads
     cdef double lingering_seconds    # the same in seconds
     cdef double quiet_seconds
     cdef bint warned_of_tls
-    cdef readonly set connections
     cdef readonly set tasks          # of requests that were suspended; hung ones are named
     cdef readonly bint draining      # answers say `Connection: close`
     cdef readonly bint over          # applications are told that their clients have left
@@ -50,6 +53,8 @@ cdef class Engine:
 
     cdef int take_headers(self, headers) except -1
     cdef int count_request(self) except -1
+    cdef object shared_context(self, context)
+    cdef int forget(self, Expiring connection) except -1
     cdef int use_local(self, local, tuple server) except -1
     cdef int take_limits(self, options) except -1
     cdef object new_task(self, coroutine, context)

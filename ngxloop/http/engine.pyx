@@ -20,6 +20,7 @@ import sys
 from ngxloop.core.clock cimport ns_from_seconds
 from ngxloop.core.scoreboard cimport Scoreboard
 from ngxloop.core.scheduling cimport Scheduling
+from ngxloop.http.expiry cimport Expiring, expiries_new
 from ngxloop.http.head cimport Field
 from ngxloop.http.headparser cimport head_limits_init
 
@@ -55,7 +56,6 @@ cdef class Engine:
         self.is_async = inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(
             getattr(type(application), "__call__", None)
         )
-        self.connections = set()
         self.tasks = set()
         self.root_path = options.root_path.rstrip("/")
         self.scope = {
@@ -82,7 +82,9 @@ cdef class Engine:
         self.header_ns = ns_from_seconds(options.client_header_timeout)
         self.body_ns = ns_from_seconds(options.client_body_timeout)
         self.send_ns = ns_from_seconds(options.send_timeout)
-        self.idle_ns = ns_from_seconds(options.timeout_keep_alive)
+        self.waiting = expiries_new(self.loop, self.header_ns)
+        self.idle = expiries_new(self.loop, ns_from_seconds(options.timeout_keep_alive))
+        self.busy = expiries_new(self.loop, 0)
         self.lingering_seconds = options.lingering_time
         self.lingering_ns = ns_from_seconds(options.lingering_time)
         self.quiet_seconds = options.lingering_timeout
@@ -126,6 +128,16 @@ cdef class Engine:
         return 0
 
     @property
+    def connections(self):
+        """All connections that are not lost."""
+        return set(self.waiting.members() + self.idle.members() + self.busy.members())
+
+    @property
+    def connection_count(self):
+        """How many there are."""
+        return self.waiting.count + self.idle.count + self.busy.count
+
+    @property
     def answer_counts(self):
         """How many answers have begun, by class: 1xx to 5xx."""
         return {f"{digit}xx": self.answers[digit] for digit in range(1, 6)}
@@ -142,12 +154,12 @@ cdef class Engine:
 
     def close_idle(self):
         """Close connections without a request."""
-        for connection in list(self.connections):
+        for connection in self.waiting.members() + self.idle.members():
             connection.close_idle()
 
     def abort(self):
         """Close all connections at once."""
-        for connection in list(self.connections):
+        for connection in self.connections:
             connection.abort_now()
 
     def end(self):
@@ -156,8 +168,26 @@ cdef class Engine:
         Connections without a request are closed.
         """
         self.draining = self.over = True
-        for connection in list(self.connections):
+        for connection in self.connections:
             connection.end()
+
+    cdef object shared_context(self, context):
+        """Return the context for a connection: that of the one before, if nothing differs.
+
+        Nothing of an application runs in it: each request has a copy.
+        """
+        if self.context is None or not has_same_content(self.context, context):
+            self.context = context
+        return self.context
+
+    cdef int forget(self, Expiring connection) except -1:
+        """Note that a connection is lost; without any, no timer is left."""
+        if connection.expiries is not None:
+            connection.expiries.remove(connection)
+        if self.connection_count == 0:
+            self.waiting.deadline_stop()
+            self.idle.deadline_stop()
+        return 0
 
     cdef int use_local(self, local, tuple server) except -1:
         """Let scopes begin with this address: most connections have the same one."""
@@ -191,3 +221,13 @@ cdef class Engine:
     cdef object task_exception(self, task):
         """Return task.exception()."""
         return TASK_EXCEPTION(task) if type(task) is TASK else task.exception()
+
+
+cdef bint has_same_content(context, other) except -1:
+    """Return whether all variables have the very same values in two contexts."""
+    if len(context) != len(other):
+        return False
+    for variable, value in context.items():
+        if variable not in other or other[variable] is not value:
+            return False
+    return True

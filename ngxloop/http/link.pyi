@@ -3,10 +3,10 @@ import asyncio
 from typing_extensions import disjoint_base
 
 from ngxloop.http.engine import Engine
-from ngxloop.transports.receiver import Receiver
+from ngxloop.http.expiry import Expiring
 
 @disjoint_base
-class Link(Receiver):
+class Link(Expiring):
     @property
     def engine(self) -> Engine: ...
     def connection_made(self, transport: asyncio.BaseTransport) -> None: ...

@@ -5,9 +5,11 @@ Requests know this and not the connection, which knows requests. The transport i
 or TLS of ours over one: no other has the methods that are called here.
 """
 
-from ngxloop.core.linux cimport MSG_DONTWAIT, MSG_PEEK, recv
+from cpython.bytes cimport PyBytes_FromStringAndSize
+
+from ngxloop.core.linux cimport MSG_DONTWAIT, MSG_PEEK, iovec, recv
 from ngxloop.http.engine cimport Engine
-from ngxloop.transports.receiver cimport Receiver
+from ngxloop.http.expiry cimport Expiring
 from ngxloop.transports.stream cimport StreamTransport
 from ngxloop.transports.tls cimport TlsTransport
 
@@ -17,7 +19,7 @@ cdef type TLS = TlsTransport
 cdef str CONNECTION_ONLY = "HttpConnection does this"
 
 
-cdef class Link(Receiver):
+cdef class Link(Expiring):
     """The base of HttpConnection; see the file header."""
 
     def connection_made(self, transport):
@@ -33,7 +35,7 @@ cdef class Link(Receiver):
             self.stream = self.tls.layer.stream
         else:
             raise TypeError(f"ngxloop.http needs a connection of ngxloop's loop, not {transport!r}")
-        self.context = self.stream.context
+        self.stream.context = self.engine.shared_context(self.stream.context)
 
     cdef object transport(self):
         """Return what the application's bytes are written to."""
@@ -68,14 +70,18 @@ cdef class Link(Receiver):
             return self.stream.write_memory(data, size)
         return self.tls.layer.write(data[:size])
 
-    cdef int write_pieces(self, list pieces) except -1:
-        """Send bytes objects, which are kept until sent, together."""
-        cdef bint waiting = False
-        if self.tls is not None:
-            return self.tls.layer.write_several([piece for piece in pieces if piece])
-        for piece in pieces:
-            waiting |= self.stream.collect(<bytes>piece)
-        return self.stream.writer.send_soon(self.stream) if waiting else 0
+    cdef int write_last(self, const char* data, Py_ssize_t size) except -1:
+        """Send memory with which an answer ends."""
+        if self.gathers and self.tls is None:
+            return self.stream.postpone_memory(data, size)
+        return self.write(data, size)
+
+    cdef int write_around(self, iovec* parts, bytes data) except -1:
+        """Send data, which is kept until sent, together with memory before and after it."""
+        if self.tls is None:
+            return self.stream.write_around(parts, data)
+        pieces = [bytes_of(&parts[0]), data, bytes_of(&parts[2])]
+        return self.tls.layer.write_several([piece for piece in pieces if piece])
 
     cdef bint may_persist(self) except -1:
         """Return whether the connection may stay open behind the answer that begins now."""
@@ -96,6 +102,10 @@ cdef class Link(Receiver):
     cdef int continue_body(self) except -1:
         """The application reads the body, with which the client waits for our consent."""
         raise NotImplementedError(CONNECTION_ONLY)
+
+
+cdef bytes bytes_of(const iovec* part):
+    return PyBytes_FromStringAndSize(<const char*>part.iov_base, part.iov_len)
 
 
 cdef tuple host_and_port(address):

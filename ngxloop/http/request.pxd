@@ -2,14 +2,15 @@
 
 from libc.stdint cimport int64_t
 
+from ngxloop.core.flag cimport flag
 from ngxloop.http.answer cimport Answer
 from ngxloop.http.head cimport Head
 from ngxloop.http.link cimport Link
 
 cdef class Request(Answer):
     cdef object task                 # that of the application while it is suspended; else None
-    cdef bint running                # the application has not returned
-    cdef bint counted                # in the engine's active_count
+    cdef flag running                # the application has not returned
+    cdef flag counted                # in the engine's active_count
     cdef object line                 # (method, target, version) if there is an access log
     cdef int64_t start_ns            # when its first byte came, if there is an access log
 

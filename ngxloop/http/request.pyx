@@ -50,7 +50,7 @@ cdef class Request(Answer):
     cdef int start(self, dict scope) except -1:
         """Run the application up to its first suspension."""
         cdef Engine engine = self.link.engine
-        cdef object context = PyContext_Copy(self.link.context)
+        cdef object context = PyContext_Copy(self.link.stream.context)
         cdef object receive = PyCFunction_New(RECEIVE, self)
         cdef object send = PyCFunction_New(SEND, self)
         self.running = True

@@ -51,7 +51,7 @@ class HttpServer:
         self.lifespan: Lifespan = Lifespan(application, lifespan)
         self.engine: Engine = Engine(application, options or Options(), loop)
         self._loop = loop
-        self._connection_count: Callable[[], int] = lambda: len(self.engine.connections)
+        self._connection_count: Callable[[], int] = lambda: self.engine.connection_count
 
     def protocol(self) -> asyncio.Protocol:
         """Return the protocol of a new connection: the factory for loop.create_server()."""

@@ -1,5 +1,6 @@
 """FlowControl: when pause_writing() and resume_writing() of a protocol are called."""
 
+from ngxloop.core.flag cimport flag
 from ngxloop.core.reactor cimport Reactor
 
 cdef class FlowControl:
@@ -8,7 +9,7 @@ cdef class FlowControl:
     cdef object context              # the contextvars.Context of every call to the protocol
     cdef Py_ssize_t high_bytes
     cdef Py_ssize_t low_bytes
-    cdef bint protocol_paused
+    cdef flag protocol_paused
 
     cdef Py_ssize_t buffered_bytes(self) noexcept
     cdef int limits_changed(self) except -1

@@ -1,5 +1,7 @@
 """OutBuffer: what a stream has yet to send."""
 
+from ngxloop.core.linux cimport iovec
+
 cdef enum SendOutcome:
     SENT_ALL = 1
     SEND_BLOCKED             # the kernel's buffer is full
@@ -20,3 +22,5 @@ cdef class OutBuffer:
     cdef int consume(self, Py_ssize_t count) except -1
     cdef int next_chunk(self) except -1
     cdef int clear(self) except -1
+
+cdef ssize_t send_vector(int fd, iovec* vector, size_t count) noexcept

@@ -132,10 +132,15 @@ cdef ssize_t send_joined(OutBuffer buf, int fd) noexcept:
 
 cdef ssize_t send_several(OutBuffer buf, int fd) noexcept:
     cdef iovec vector[SEND_VECTOR_COUNT]
+    return send_vector(fd, vector, fill_vector(buf, vector, PY_SSIZE_T_MAX))
+
+
+cdef ssize_t send_vector(int fd, iovec* vector, size_t count) noexcept:
+    """Send several pieces of memory; return what sendmsg() does, with errno."""
     cdef msghdr message
     memset(&message, 0, sizeof(message))
     message.msg_iov = vector
-    message.msg_iovlen = fill_vector(buf, vector, PY_SSIZE_T_MAX)
+    message.msg_iovlen = count
     return sendmsg(fd, &message, MSG_NOSIGNAL)
 
 

@@ -1,14 +1,15 @@
 """ReadingTransport: the reading half of a stream connection."""
 
+from ngxloop.core.flag cimport flag
 from ngxloop.transports.socket_transport cimport SocketTransport
 
 cdef class ReadingTransport(SocketTransport):
     cdef Py_ssize_t last_bytes       # what the last receive returned
-    cdef bint raw                    # the protocol is a Receiver
-    cdef bint buffered               # the protocol is a BufferedProtocol
-    cdef bint feeds_reader           # the protocol is a StreamReaderProtocol
-    cdef bint end_told               # the Receiver knows that the peer has left: peer_left()
-    cdef bint read_ended             # the peer's EOF was seen and the protocol keeps the connection
+    cdef flag raw                    # the protocol is a Receiver
+    cdef flag buffered               # the protocol is a BufferedProtocol
+    cdef flag feeds_reader           # the protocol is a StreamReaderProtocol
+    cdef flag end_told               # the Receiver knows that the peer has left: peer_left()
+    cdef flag read_ended             # the peer's EOF was seen and the protocol keeps the connection
 
     cdef int use_protocol(self, protocol) except -1
     cdef int read_ready(self) except -1

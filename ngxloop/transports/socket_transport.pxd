@@ -1,5 +1,6 @@
 """SocketTransport: what every transport on a socket has."""
 
+from ngxloop.core.flag cimport flag
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport TcpAddress
 from ngxloop.transports.transport cimport Transport
@@ -12,7 +13,7 @@ cdef class SocketTransport(Transport):
     cdef object local                # address of our end; None until known
     cdef object peer                 # address of the other end; None until known
     cdef TcpAddress peer_raw         # the same as accept4 gave it, family 0 if it did not
-    cdef bint accepted               # counts for the gate of the loop
+    cdef flag accepted               # counts for the gate of the loop
 
     cdef int open(self, Reactor reactor, int fd, protocol, context, server) except -1
     cdef object sock_address(self)

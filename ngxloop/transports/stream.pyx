@@ -4,8 +4,9 @@ The base class reads, the Writer writes; here is a connection's life.
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.contextvars cimport PyContext_CopyCurrent
+from libc.errno cimport errno
 from libc.stdint cimport int64_t
 
 import asyncio
@@ -13,7 +14,17 @@ from asyncio import constants, transports
 
 from ngxloop.core.event cimport Connection, Event
 from ngxloop.core.limits cimport RECEIVE_BYTES
-from ngxloop.core.linux cimport AF_INET, AF_INET6, EPOLLET, EPOLLIN, EPOLLPRI, EPOLLRDHUP
+from ngxloop.core.linux cimport (
+    AF_INET,
+    AF_INET6,
+    EPOLLET,
+    EPOLLIN,
+    EPOLLPRI,
+    EPOLLRDHUP,
+    MSG_NOSIGNAL,
+    iovec,
+    send,
+)
 from ngxloop.core.oserr cimport os_error
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport local_address, peer_address
@@ -220,10 +231,52 @@ cdef class StreamTransport(ReadingTransport):
         return True
 
     cdef int write_memory(self, const char* data, Py_ssize_t size) except -1:
-        """Do what write() does; of data only what the kernel does not take is copied."""
+        """Do what write() does; of data only what the kernel does not take is copied.
+
+        What it takes at once needs no Writer.
+        """
+        cdef ssize_t count
+        cdef int error
+        if self.writer is None and self.may_send_now(size):
+            count = send(self.fd, data, size, MSG_NOSIGNAL)
+            error = errno
+            if count == size:
+                self.loop.sent_bytes += size
+                return 0
+            return self.made_writer().keep_rest(self, data, size, count, error)
         if not self.may_send(size):
             return 0
         return self.writer.send_memory(self, data, size)
+
+    cdef bint may_send_now(self, Py_ssize_t size) noexcept:
+        """Return whether data may go to the kernel without further questions."""
+        return size and not self.lost_count and self.connection != NULL and not self.loop.joining
+
+    cdef int drop_writer(self) except -1:
+        """Let go of the writer of an idle connection; the next write makes another one.
+
+        Only events call this, as others are called by the writer.
+        """
+        if self.connection == NULL or not self.connection.reusable or self.connection.write.posted:
+            return 0
+        if not self.writer.is_needed():
+            self.writer = None
+        return 0
+
+    cdef int write_around(self, iovec* parts, bytes data) except -1:
+        """Write three pieces: data, which is kept until sent, and memory before and after it."""
+        if not self.may_send(PyBytes_GET_SIZE(data)):
+            return 0
+        return self.writer.send_around(self, parts, data)
+
+    cdef int postpone_memory(self, const char* data, Py_ssize_t size) except -1:
+        """Write a copy of data together with what follows while the read handler runs.
+
+        It is sent when that returns, and before this or an inner turn ends.
+        """
+        if not self.may_send(size):
+            return 0
+        return self.writer.postpone(self, PyBytes_FromStringAndSize(data, size))
 
     cdef bint may_send(self, Py_ssize_t size) except -1:
         """Return whether there is data, and a connection for it; raise what write() raises."""
@@ -318,9 +371,7 @@ cdef int stream_schedule(StreamTransport transport) except -1:
 cdef int stream_read(Event* ev) except -1:
     cdef StreamTransport transport = <StreamTransport>ev.data
     transport.read_ready()
-    if transport.writer is not None and transport.writer.size:
-        transport.writer.flush(transport)
-    return 0
+    return 0 if transport.writer is None else settle_writer(transport)
 
 
 cdef int stream_write(Event* ev) except -1:
@@ -329,7 +380,14 @@ cdef int stream_write(Event* ev) except -1:
     if ev.active:
         ev.active = 0
         transport.writer.unblock()
-    return transport.writer.flush(transport)
+    return 0 if transport.writer is None else settle_writer(transport)
+
+
+cdef int settle_writer(StreamTransport transport) except -1:
+    """An event ends: send what waits, and let go of a writer without work."""
+    if transport.writer.size:
+        transport.writer.flush(transport)
+    return 0 if transport.writer is None else transport.drop_writer()
 
 
 def connect_stream(Reactor loop not None, sock, protocol, extra, server, context):

@@ -1,6 +1,7 @@
 """Transport: what every transport on a file descriptor has."""
 
 from ngxloop.core.event cimport Connection, Event
+from ngxloop.core.flag cimport flag
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.transports.flow cimport FlowControl
 
@@ -11,9 +12,9 @@ cdef class Transport(FlowControl):
     cdef int fd                      # -1 once closed
     cdef object extra                # further answers of get_extra_info, None or a dict
     cdef object exception            # why the connection is lost
-    cdef bint started                # connection_made() was called
-    cdef bint closing                # close() or abort() was called, or the peer is gone
-    cdef bint paused                 # pause_reading() was called
+    cdef flag started                # connection_made() was called
+    cdef flag closing                # close() or abort() was called, or the peer is gone
+    cdef flag paused                 # pause_reading() was called
     cdef int lost_count              # > 0: connection_lost is scheduled; counts writes since then
 
     cdef int take_slot(self, Reactor reactor, int fd, protocol, context) except -1

@@ -23,10 +23,16 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from ngxloop.core.completion cimport complete, complete_failed
 from ngxloop.core.event cimport Connection
 from ngxloop.core.limits cimport FLUSH_BYTES
-from ngxloop.core.linux cimport EPOLLOUT, MSG_NOSIGNAL, SHUT_WR, send, shutdown
+from ngxloop.core.linux cimport EPOLLOUT, MSG_NOSIGNAL, SHUT_WR, iovec, send, shutdown
 from ngxloop.core.oserr cimport os_error
 from ngxloop.core.ready cimport event_post, event_unpost
-from ngxloop.transports.outbuf cimport SEND_FAILED, SENT_ALL, OutBuffer, SendOutcome
+from ngxloop.transports.outbuf cimport (
+    SEND_FAILED,
+    SENT_ALL,
+    OutBuffer,
+    SendOutcome,
+    send_vector,
+)
 from ngxloop.transports.transport cimport Transport
 
 
@@ -56,22 +62,75 @@ cdef class Writer(OutBuffer):
         self, Transport transport, const char* data, Py_ssize_t size
     ) except -1:
         """Do what send_now() does, or wait behind other output; what is left is copied."""
+        cdef ssize_t count
+        if self.size == 0 and not transport.loop.joining:
+            count = send(transport.fd, data, size, MSG_NOSIGNAL)
+            return self.keep_rest(transport, data, size, count, errno)
+        self.append(PyBytes_FromStringAndSize(data, size))
+        return self.send_soon(transport)
+
+    cdef int keep_rest(
+        self, Transport transport, const char* data, Py_ssize_t size, ssize_t count, int error
+    ) except -1:
+        """Copy what a send() has not taken, which returned count, or -1 with this error."""
+        if count < 0 and error != EAGAIN and error != EINTR:
+            return transport.send_failed(error)
+        if count > 0:
+            transport.loop.sent_bytes += count
+            data += count
+            size -= count
+        if size == 0:
+            return 0
+        self.append(PyBytes_FromStringAndSize(data, size))
+        if count < 0 and error == EAGAIN:
+            self.wait_writable(transport)
+        return self.send_soon(transport)
+
+    cdef bint is_needed(self) noexcept:
+        """Return whether there is more to remember than that nothing waits."""
+        return (
+            self.size != 0
+            or self.flush_depth
+            or self.blocked
+            or self.ending
+            or self.ended
+            or self.empty_waiter is not None
+            or self.writable_waiter is not None
+        )
+
+    cdef int send_around(self, Transport transport, iovec* parts, bytes data) except -1:
+        """Do what send_memory() does with three pieces, of which the second is that of data."""
+        cdef ssize_t total = parts[0].iov_len + parts[1].iov_len + parts[2].iov_len
         cdef ssize_t count = 0
         cdef int error = 0
         if self.size == 0 and not transport.loop.joining:
-            count = send(transport.fd, data, size, MSG_NOSIGNAL)
-            error = errno
+            count = send_vector(transport.fd, parts, 3)
             if count < 0:
+                error = errno
                 if error != EAGAIN and error != EINTR:
                     return transport.send_failed(error)
                 count = 0
             transport.loop.sent_bytes += count
-            if count == size:
+            if count == total:
                 return 0
-        self.append(PyBytes_FromStringAndSize(data + count, size - count))
+        if parts[0].iov_len:
+            self.append(PyBytes_FromStringAndSize(<char*>parts[0].iov_base, parts[0].iov_len))
+        self.append(data)
+        if parts[2].iov_len:
+            self.append(PyBytes_FromStringAndSize(<char*>parts[2].iov_base, parts[2].iov_len))
+        self.consume(count)
         if error == EAGAIN:
             self.wait_writable(transport)
         return self.send_soon(transport)
+
+    cdef int postpone(self, Transport transport, bytes data) except -1:
+        """Let data wait for more output of this turn, as set_write_coalescing() does for all."""
+        self.append(data)
+        if self.blocked or self.size > transport.high_bytes or self.size > FLUSH_BYTES:
+            return self.send_soon(transport)
+        if not transport.connection.write.posted:
+            event_post(&transport.loop.flushes, &transport.connection.write)
+        return 0
 
     cdef int send_soon(self, Transport transport) except -1:
         """Send what was appended, as far as the kernel takes it; the transport is not lost."""
@@ -90,7 +149,17 @@ cdef class Writer(OutBuffer):
         return 0
 
     cdef int flush(self, Transport transport) except -1:
-        """Send what waits, as far as the kernel takes it."""
+        """Send what waits, as far as the kernel takes it.
+
+        The protocol may be called, and turn the loop: the writer must not be dropped meanwhile.
+        """
+        self.flush_depth += 1
+        try:
+            return self.send_waiting(transport)
+        finally:
+            self.flush_depth -= 1
+
+    cdef int send_waiting(self, Transport transport) except -1:
         cdef SendOutcome outcome
         cdef Py_ssize_t size = self.size
         cdef Connection* connection = transport.connection
