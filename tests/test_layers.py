@@ -217,6 +217,7 @@ LAYERS: dict[int, list[str]] = {
         "http.answerhead",
         "http.awaitables",
         "http.expiry",
+        "http.fieldtable",
         "http.engine",
         "http.link",
         "http.scope",

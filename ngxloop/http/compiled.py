@@ -10,6 +10,7 @@ import email.utils
 import http
 import inspect
 import logging
+import os
 import sys
 import urllib.parse
 
@@ -23,6 +24,7 @@ import ngxloop.http.connection
 import ngxloop.http.engine
 import ngxloop.http.expiry
 import ngxloop.http.fieldlines
+import ngxloop.http.fieldtable
 import ngxloop.http.framing
 import ngxloop.http.headparser
 import ngxloop.http.inbound

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint64_t
 from ngxloop.core.scoreboard cimport Scoreboard, Slot
 from ngxloop.core.scheduling cimport Scheduling
 from ngxloop.http.expiry cimport Expiries, Expiring
+from ngxloop.http.fieldtable cimport FieldTable
 from ngxloop.http.head cimport Field, Head, HeadLimits
 
 cdef class Engine:
@@ -16,6 +17,7 @@ cdef class Engine:
     cdef HeadLimits limits
     cdef Head head                   # of the request that is being parsed; for those in one piece
     cdef Field* fields               # OWNS: limits.field_count_max entries, for every parser
+    cdef FieldTable field_table
     cdef dict scope                  # what every scope begins as
     cdef object local                # our address of the connection that asked for it last
     cdef tuple server                # the same as in a scope

@@ -15,12 +15,14 @@ from cpython.object cimport PyObject_Call
 import asyncio
 import inspect
 import logging
+import os
 import sys
 
 from ngxloop.core.clock cimport ns_from_seconds
 from ngxloop.core.scoreboard cimport Scoreboard
 from ngxloop.core.scheduling cimport Scheduling
 from ngxloop.http.expiry cimport Expiring, expiries_new
+from ngxloop.http.fieldtable cimport FieldTable
 from ngxloop.http.head cimport Field
 from ngxloop.http.headparser cimport head_limits_init
 
@@ -57,6 +59,7 @@ cdef class Engine:
             getattr(type(application), "__call__", None)
         )
         self.tasks = set()
+        self.field_table = FieldTable(int.from_bytes(os.urandom(8), "little"))
         self.root_path = options.root_path.rstrip("/")
         self.scope = {
             "type": "http", "asgi": None, "http_version": "1.1", "server": None, "client": None,

@@ -11,25 +11,20 @@ never hear that its client has gone.
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_Copy
 from cpython.unicode cimport PyUnicode_DecodeASCII
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint32_t
 
 from urllib.parse import unquote_to_bytes
 
-from ngxloop.http.characters cimport lower_copy
 from ngxloop.http.engine cimport Engine
+from ngxloop.http.fieldtable cimport FieldTable
 from ngxloop.http.head cimport METHOD_GET, Field, Head, Span
 from ngxloop.http.link cimport Link
-from ngxloop.http.names cimport NAME_HOST, NAME_OTHER
-from ngxloop.http.names import KNOWN_NAMES
-
-cdef extern from "Python.h":
-    char* PyBytes_AS_STRING(object data)
+from ngxloop.http.names cimport NAME_HOST
 
 # In the order of enum Method; the first stands for all others.
 cdef tuple METHODS = (
     None, "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
 )
-cdef tuple NAMES = KNOWN_NAMES
 cdef dict ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
@@ -55,7 +50,7 @@ cdef dict scope_new(Link link, const Head* head, const char* data):
     scope["raw_path"] = raw_path
     if head.query.size:
         scope["query_string"] = bytes_of(&head.query, data)
-    scope["headers"] = headers_of(head, data)
+    scope["headers"] = headers_of(engine.field_table, head, data)
     scope["extensions"] = extensions_of(head)
     if engine.state is not None:
         scope["state"] = engine.state.copy()
@@ -93,14 +88,13 @@ cdef str decoded_path(str root_path, bytes raw_path, bint has_percent):
     return path
 
 
-cdef list headers_of(const Head* head, const char* data):
+cdef list headers_of(FieldTable table, const Head* head, const char* data):
     """Return all fields as (name in lower case, value) in their order.
 
     The authority of an absolute-form replaces Host (RFC 9112 3.2.2).
     """
     cdef list headers = []
     cdef const Field* field
-    cdef object name
     cdef bint has_host = False
     cdef uint32_t i
     for i in range(head.field_count):
@@ -109,16 +103,7 @@ cdef list headers_of(const Head* head, const char* data):
             headers.append((b"host", bytes_of(&head.authority, data)))
             has_host = True
             continue
-        if field.name != NAME_OTHER:
-            name = NAMES[field.name]
-        else:
-            name = PyBytes_FromStringAndSize(NULL, field.name_size)
-            lower_copy(
-                PyBytes_AS_STRING(name), <const uint8_t*>data + field.name_offset, field.name_size
-            )
-        headers.append(
-            (name, PyBytes_FromStringAndSize(data + field.value_offset, field.value_size))
-        )
+        headers.append(table.pair(field, data))
     if head.authority.size and not has_host:
         headers.insert(0, (b"host", bytes_of(&head.authority, data)))
     return headers
