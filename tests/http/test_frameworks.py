@@ -42,6 +42,13 @@ def application(wrapped, *routes):
     return Starlette(routes=routes, middleware=[Middleware(Stamp)] if wrapped else [])
 
 
+@contextlib.asynccontextmanager
+async def asking(application, **options):
+    """Serve an application; give a client of it."""
+    async with serving(application, **options) as served, client(served) as peer:
+        yield peer
+
+
 def get(path):
     return GET.replace(b"/ ", path + b" ")
 
@@ -87,13 +94,12 @@ async def test_a_streaming_response_is_chunked(wrapped):
     async def endpoint(request):
         return StreamingResponse(numbers())
 
-    async with serving(application(wrapped, Route("/", endpoint))) as served:
-        async with client(served) as peer:
-            for _ in range(2):
-                peer.send(GET)
-                answer = await peer.answer()
-                assert answer.header(b"transfer-encoding") == b"chunked"
-                assert answer.body == b"".join(b"%d\n" % number for number in range(100))
+    async with asking(application(wrapped, Route("/", endpoint))) as peer:
+        for _ in range(2):
+            peer.send(GET)
+            answer = await peer.answer()
+            assert answer.header(b"transfer-encoding") == b"chunked"
+            assert answer.body == b"".join(b"%d\n" % number for number in range(100))
 
 
 @MIDDLEWARES
@@ -108,14 +114,13 @@ async def test_a_background_task_runs_behind_the_answer(wrapped):
     async def endpoint(request):
         return PlainTextResponse("answered", background=BackgroundTask(background))
 
-    async with serving(application(wrapped, Route("/", endpoint))) as served:
-        async with client(served) as peer:
-            for _ in range(2):  # the connection goes on meanwhile
-                peer.send(GET)
-                assert (await peer.answer()).body == b"answered"
-            assert ran == []
-            go_on.set()
-            await wait_until(lambda: len(ran) == 2)
+    async with asking(application(wrapped, Route("/", endpoint))) as peer:
+        for _ in range(2):  # the connection goes on meanwhile
+            peer.send(GET)
+            assert (await peer.answer()).body == b"answered"
+        assert ran == []
+        go_on.set()
+        await wait_until(lambda: len(ran) == 2)
 
 
 @MIDDLEWARES
@@ -202,13 +207,12 @@ async def test_a_file_response(wrapped, tmp_path):
     async def endpoint(request):
         return FileResponse(tmp_path / "file")
 
-    async with serving(application(wrapped, Route("/", endpoint))) as served:
-        async with client(served) as peer:
-            peer.send(GET)
-            assert (await peer.answer()).body == content
-            peer.send(GET.replace(b"\r\n\r\n", b"\r\nRange: bytes=3-9\r\n\r\n"))
-            answer = await peer.answer()
-            assert (answer.status, answer.body) == (206, content[3:10])
+    async with asking(application(wrapped, Route("/", endpoint))) as peer:
+        peer.send(GET)
+        assert (await peer.answer()).body == content
+        peer.send(GET.replace(b"\r\n\r\n", b"\r\nRange: bytes=3-9\r\n\r\n"))
+        answer = await peer.answer()
+        assert (answer.status, answer.body) == (206, content[3:10])
 
 
 @MIDDLEWARES
@@ -216,11 +220,10 @@ async def test_an_exception_of_an_endpoint_is_logged_and_answered(wrapped, caplo
     async def endpoint(request):
         raise ValueError("a defect")
 
-    async with serving(application(wrapped, Route("/", endpoint))) as served:
-        async with client(served) as peer:
-            for _ in range(2):
-                peer.send(GET)
-                assert (await peer.answer()).status == 500
+    async with asking(application(wrapped, Route("/", endpoint))) as peer:
+        for _ in range(2):
+            peer.send(GET)
+            assert (await peer.answer()).status == 500
     assert caplog.text.count("ValueError: a defect") == 2
 
 
@@ -280,24 +283,23 @@ async def test_fastapi():
         .replace(b"POST / ", b"POST /items ")
         .replace(b"Host: a", b"Host: a\r\nContent-Type: application/json")
     )
-    async with serving(fastapi_application(ended), lifespan="on") as served:
-        async with client(served) as peer:
-            peer.send(get(b"/items/5?q=x"))
-            assert json.loads((await peer.answer()).body) == {
-                "item": 5,
-                "q": "x",
-                "got": "resource",
-            }
-            peer.send(posted)
-            assert json.loads((await peer.answer()).body) == {"sum": 3}
-            peer.send(get(b"/thread"))
-            assert json.loads((await peer.answer()).body) == "thread"
-            peer.send(get(b"/items/none"))
-            assert (await peer.answer()).status == 422
-            peer.send(get(b"/openapi.json"))
-            assert json.loads((await peer.answer()).body)["paths"].keys() == {
-                "/items/{item}",
-                "/items",
-                "/thread",
-            }
+    async with asking(fastapi_application(ended), lifespan="on") as peer:
+        peer.send(get(b"/items/5?q=x"))
+        assert json.loads((await peer.answer()).body) == {
+            "item": 5,
+            "q": "x",
+            "got": "resource",
+        }
+        peer.send(posted)
+        assert json.loads((await peer.answer()).body) == {"sum": 3}
+        peer.send(get(b"/thread"))
+        assert json.loads((await peer.answer()).body) == "thread"
+        peer.send(get(b"/items/none"))
+        assert (await peer.answer()).status == 422
+        peer.send(get(b"/openapi.json"))
+        assert json.loads((await peer.answer()).body)["paths"].keys() == {
+            "/items/{item}",
+            "/items",
+            "/thread",
+        }
     assert ended == ["resource"]

@@ -10,11 +10,13 @@ from tests.http.serving import (
     body,
     client,
     hello,
+    plain_socket,
     post,
     read_body,
     serving,
     start,
 )
+from tests.support.randomness import printed_random
 from tests.support.sockets import LOOPBACK
 from tests.support.waiting import turns, wait_until
 
@@ -341,3 +343,29 @@ async def test_early_hints_come_before_the_answer_but_not_in_http_1_0():
         async with client(served) as peer:
             peer.send(GET.replace(b"1.1", b"1.0"))
             assert (await peer.answer()).status == 200
+
+
+async def test_many_large_bodies_over_one_connection_arrive_in_whatever_pieces():
+    random = printed_random()
+    loop = asyncio.get_running_loop()
+    content = random.randbytes(1 << 20)
+    request = post(content)
+
+    async def application(scope, receive, send):
+        if random.random() < 0.1:
+            await asyncio.sleep(0.001)
+        arrived = await read_body(receive)
+        await send(start())
+        await send(body(b"same" if arrived == content else b"different"))
+
+    async with serving(application) as served:
+        with plain_socket(served) as sock:
+            for _ in range(200):
+                view = memoryview(request)
+                while view:
+                    size = random.choice([1, 100, 65_535, 65_536, 300_000])
+                    await loop.sock_sendall(sock, view[:size])
+                    view = view[size:]
+                    if random.random() < 0.3:
+                        await asyncio.sleep(0)
+                assert (await loop.sock_recv(sock, 1000)).endswith(b"same")

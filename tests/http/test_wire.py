@@ -1,6 +1,7 @@
 """Every input of the tables on the wire: the answers, the end, and what the application sees."""
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -20,6 +21,9 @@ OPTIONS = {
     "body_bytes_max": "client_max_body_size",
     "drops_underscores": "underscores_in_headers",
 }
+# Inputs above this are not cut at every byte, but at so many at each end, and in between.
+LONG_BYTES = 400
+EDGE_BYTES = 20
 EVERY_INPUT = pytest.mark.parametrize("case", INPUTS, ids=lambda case: case.name)
 
 
@@ -126,3 +130,31 @@ async def test_input_cut_at_some_places(case: Input):
     places = sorted(random.sample(range(last), min(4, last)))
     edges = [0, *places, len(case.data)]
     await check(case, [case.data[a:b] for a, b in itertools.pairwise(edges) if a != b])
+
+
+def places_of(case: Input) -> Iterable[int]:
+    """Return where to cut an input in two: everywhere, a long one at its ends and at some places.
+
+    The end of a connection can overtake what comes behind its last answer.
+    """
+    last = len(case.data)
+    if case.closes and case.answers[-1:] == (200,):
+        last = case.data.index(b"\r\n\r\n")
+    if last <= LONG_BYTES:
+        return range(1, last)
+    edges = {*range(1, EDGE_BYTES), *range(last - EDGE_BYTES, last)}
+    return sorted({*edges, *printed_random().sample(range(1, last), EDGE_BYTES)})
+
+
+@EVERY_INPUT
+async def test_input_cut_at_every_byte(case: Input):
+    application = Application()
+    async with serving(application, **options_of(case)) as served:
+        for place in places_of(case):
+            application.seen.clear()
+            async with client(served) as peer:
+                peer.send(case.data[:place])
+                await turns(2)
+                peer.send(case.data[place:])
+                await check_answers(case, peer, 0)
+            check_seen(case, application)
