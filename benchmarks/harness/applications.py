@@ -15,6 +15,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 READY_VARIABLE = "BENCHMARK_READY_FILE"
 HELLO = b"Hello, world!"
+LARGE = b"x" * 10240
 
 
 async def hello(scope: Message, receive: Receive, send: Send) -> None:
@@ -23,6 +24,18 @@ async def hello(scope: Message, receive: Receive, send: Send) -> None:
         await _live(receive, send)
         return
     await _answer(send, HELLO)
+
+
+async def paths(scope: Message, receive: Receive, send: Send) -> None:
+    """Answer as the path says: a few bytes, 10 KiB, or what was sent."""
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+    elif scope["path"] == "/large":
+        await _answer(send, LARGE)
+    elif scope["path"] == "/echo":
+        await _answer(send, await _body(receive))
+    else:
+        await _answer(send, HELLO)
 
 
 async def who(scope: Message, receive: Receive, send: Send) -> None:
@@ -58,6 +71,16 @@ async def _answer(send: Send, body: bytes) -> None:
     headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _body(receive: Receive) -> bytes:
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        body += message["body"]
+        more = message["more_body"]
+    return body
 
 
 async def _live(receive: Receive, send: Send) -> None:

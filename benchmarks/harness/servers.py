@@ -136,7 +136,7 @@ class RunningServer:
                 answer = json.loads(stream.readline())
         return dict(answer["result"])
 
-    def until(self, condition: Callable[[], bool], what: str) -> None:
+    def until(self, condition: Callable[[], object], what: str) -> None:
         """Wait for something; CaseFailedError if it does not come, or the server ends.
 
         Of what /proc says of other processes, and of a port that is not open yet, no event tells:
@@ -161,6 +161,16 @@ def running_asgi(
         running.until(
             lambda: len(set(running.started_pids())) >= workers, f"{workers} workers have started"
         )
+        running.until(lambda: _accepts(running.port), "it accepts a connection")
+        yield running
+
+
+@contextlib.contextmanager
+def running_http(server: Server, app: str, effort: Effort) -> Iterator[RunningServer]:
+    """Run a server in one process, or with one worker, until the block ends; it has started."""
+    with _running(server, app, 1, effort) as running:
+        if server.module:
+            running.until(running.started_pids, "it has started")
         running.until(lambda: _accepts(running.port), "it accepts a connection")
         yield running
 

@@ -1,8 +1,10 @@
 /* A closed-loop HTTP client: every connection asks, waits for the answer, asks again.
  *
- *     http_generator HOST PORT CONNECTIONS SECONDS WARMUP_SECONDS
+ *     http_generator HOST PORT CONNECTIONS SECONDS WARMUP_SECONDS [KIND [DEPTH]]
  *
- * GET / over connections that stay open; an answer needs status 200 and a Content-Length. Prints one
+ * KIND: get (/, the default), large (GET /large), post (1 KiB to /echo), fields (GET / with 100 header
+ * fields). DEPTH requests are sent at once on each connection, and then their answers are waited for.
+ * Connections stay open; an answer needs status 200 and a Content-Length. Prints one
  * JSON line; closed_loop.h says what counts. A server may close a connection after an answer that
  * says so (`reconnects`); one that it closes with a request under way has lost that request (`lost`),
  * and so has one that never answers.
@@ -13,14 +15,20 @@
 
 #include <strings.h>
 
-#define ANSWER_BYTES 8192 /* head and body together */
+#define ANSWER_BYTES 16384 /* head and body together */
+#define REQUEST_BYTES 65536 /* all that are sent at once */
+#define FIELD_COUNT 99 /* and Host */
+#define POSTED_BYTES 1024
+#define DEPTH_MAX 64
 
-static const char REQUEST[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
-static const size_t REQUEST_LENGTH = sizeof REQUEST - 1;
+static char request[REQUEST_BYTES]; /* as many as are sent at once */
+static size_t request_length;
+static size_t depth = 1;
 
 struct connection {
     int fd;
     bool waiting;      /* a request is under way; only false when the time is over */
+    size_t answers;    /* that are still to come */
     size_t unsent;     /* bytes of the request still to send */
     size_t received;   /* bytes of the answer that are here */
     uint64_t start_ns; /* when the request began */
@@ -42,7 +50,7 @@ static void send_request(struct connection *connection)
 
     if (connection->unsent == 0)
         return;
-    sent = send(connection->fd, REQUEST + REQUEST_LENGTH - connection->unsent, connection->unsent,
+    sent = send(connection->fd, request + request_length - connection->unsent, connection->unsent,
                 MSG_NOSIGNAL);
     if (sent > 0)
         connection->unsent -= (size_t)sent;
@@ -51,7 +59,8 @@ static void send_request(struct connection *connection)
 
 static void start_request(struct load *load, struct connection *connection)
 {
-    connection->unsent = REQUEST_LENGTH;
+    connection->unsent = request_length;
+    connection->answers = depth;
     connection->received = 0;
     connection->start_ns = now_ns();
     if (!connection->waiting)
@@ -112,8 +121,11 @@ static void finish_request(struct load *load, struct connection *connection)
     bool closes = strcasestr(connection->answer, "\r\nconnection: close") != NULL;
 
     loop_count(&load->loop, connection->start_ns, now_ns());
+    if (--connection->answers > 0 && !closes)
+        return;
     end_request(load, connection);
     if (closes) {
+        load->lost_count += connection->answers;
         load->reconnect_count++;
         open_again(load, connection);
     } else if (!load->loop.over) {
@@ -122,11 +134,29 @@ static void finish_request(struct load *load, struct connection *connection)
     }
 }
 
+static void take_answers(struct load *load, struct connection *connection)
+{
+    size_t length;
+
+    while ((length = answer_length(connection)) != 0 && connection->received >= length) {
+        if (connection->received > length && connection->answers == 1)
+            die("the server sent more than it was asked for");
+        if (connection->answers == 1) {
+            finish_request(load, connection);
+            return;
+        }
+        finish_request(load, connection);
+        connection->received -= length;
+        memmove(connection->answer, connection->answer + length, connection->received + 1);
+    }
+    if (length > ANSWER_BYTES || (length == 0 && connection->received == ANSWER_BYTES))
+        die("the server's answer is longer than %d bytes", ANSWER_BYTES);
+}
+
 static void receive_answer(struct load *load, struct connection *connection)
 {
     size_t room = ANSWER_BYTES - connection->received;
     ssize_t received = recv(connection->fd, connection->answer + connection->received, room, 0);
-    size_t length;
 
     if (received < 0 && errno == EAGAIN)
         return;
@@ -136,13 +166,7 @@ static void receive_answer(struct load *load, struct connection *connection)
     }
     connection->received += (size_t)received;
     connection->answer[connection->received] = '\0';
-    length = answer_length(connection);
-    if (length > ANSWER_BYTES || (length == 0 && connection->received == ANSWER_BYTES))
-        die("the server's answer is longer than %d bytes", ANSWER_BYTES);
-    if (length != 0 && connection->received > length)
-        die("the server sent more than it was asked for");
-    if (length != 0 && connection->received == length)
-        finish_request(load, connection);
+    take_answers(load, connection);
     /* More that comes raises a new edge, as the buffer was emptied: epoll(7), Q9. */
 }
 
@@ -165,12 +189,48 @@ static double run(struct load *load)
     return loop_run(&load->loop, handle_event, load);
 }
 
+static void append(const char *text)
+{
+    size_t length = strlen(text);
+
+    if (request_length + length >= REQUEST_BYTES)
+        die("the requests are longer than %d bytes", REQUEST_BYTES);
+    memcpy(request + request_length, text, length);
+    request_length += length;
+}
+
+static void append_request(const char *kind)
+{
+    char line[64];
+    int i;
+
+    if (strcmp(kind, "post") == 0) {
+        snprintf(line, sizeof line, "Content-Length: %d\r\n\r\n", POSTED_BYTES);
+        append("POST /echo HTTP/1.1\r\nHost: 127.0.0.1\r\n");
+        append(line);
+        for (i = 0; i < POSTED_BYTES; i++)
+            append("x");
+        return;
+    }
+    append(strcmp(kind, "large") == 0 ? "GET /large" : "GET /");
+    append(" HTTP/1.1\r\nHost: 127.0.0.1\r\n");
+    for (i = 0; strcmp(kind, "fields") == 0 && i < FIELD_COUNT; i++) {
+        snprintf(line, sizeof line, "X-Field-Number-%d: the value of field %d\r\n", i, i);
+        append(line);
+    }
+    append("\r\n");
+}
+
 int main(int argument_count, char **arguments)
 {
     struct load *load = allocate(1, sizeof *load);
 
-    if (argument_count != 6)
-        die("usage: %s HOST PORT CONNECTIONS SECONDS WARMUP_SECONDS", arguments[0]);
+    if (argument_count < 6 || argument_count > 8)
+        die("usage: %s HOST PORT CONNECTIONS SECONDS WARMUP_SECONDS [KIND [DEPTH]]", arguments[0]);
+    if (argument_count == 8)
+        depth = (size_t)parse_count("depth", arguments[7], 1, DEPTH_MAX);
+    for (size_t i = 0; i < depth; i++)
+        append_request(argument_count > 6 ? arguments[6] : "get");
     load->address = parse_address(arguments[1], arguments[2]);
     load->connection_count = (size_t)parse_count("connections", arguments[3], 1, 100000);
     load->connections = allocate(load->connection_count, sizeof *load->connections);
