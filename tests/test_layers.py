@@ -208,6 +208,7 @@ LAYERS: dict[int, list[str]] = {
         "http.headparser",
         "http.body",
         "http.errors",
+        "http.proxies",
         "http.options",
         "http.running",
         "http.lifespan",

@@ -23,6 +23,7 @@ cdef class Engine:
     cdef tuple server                # the same as in a scope
     cdef readonly dict state         # the lifespan's state; None without a lifespan
     cdef str root_path               # without a slash at its end; "" if there is none
+    cdef object proxies              # a TrustedProxies; None: no peer is believed
     cdef object access_log           # what is called with an AccessRecord, or None
     cdef bint server_header
     cdef bint date_header

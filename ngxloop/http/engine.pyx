@@ -26,6 +26,8 @@ from ngxloop.http.fieldtable cimport FieldTable
 from ngxloop.http.head cimport Field
 from ngxloop.http.headparser cimport head_limits_init
 
+from ngxloop.http.proxies import TrustedProxies
+
 logger = logging.getLogger("ngxloop.http")
 
 cdef object TASK = asyncio.Task
@@ -96,6 +98,8 @@ cdef class Engine:
         self.server_header = options.server_header
         self.date_header = options.date_header
         self.access_log = options.access_log
+        if options.forwarded_allow_ips:
+            self.proxies = TrustedProxies(options.forwarded_allow_ips, options.forwarded_hops)
         self.concurrency_max = options.limit_concurrency
         return self.take_headers(options.headers)
 

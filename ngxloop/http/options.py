@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ngxloop.http.proxies import TrustedProxies
+
 # What a field of --header and of Options.headers may have (RFC 9110 5.1, 5.5).
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
@@ -55,6 +57,9 @@ class Options:
     client_max_body_size: int = 0  # 413 above it
     limit_concurrency: int = 0  # 503 for further requests while so many are under way
     underscores_in_headers: bool = True  # False: fields with `_` in their name are dropped
+    # Whose X-Forwarded-For and X-Forwarded-Proto are believed; see TrustedProxies. "": nobody's.
+    forwarded_allow_ips: str = ""
+    forwarded_hops: int = 1  # with "*": how many proxies a request passes
     access_log: Callable[[AccessRecord], object] | None = None
 
     def __post_init__(self) -> None:
@@ -75,6 +80,7 @@ class Options:
         ):
             if not 1 <= getattr(self, name) <= 1 << 24:
                 raise ValueError(f"{name} must be between 1 and {1 << 24}")
+        TrustedProxies(self.forwarded_allow_ips, self.forwarded_hops)
         if self.root_path and not self.root_path.startswith("/"):
             raise ValueError(f"root_path must begin with a slash: {self.root_path!r}")
         for field_name, field_value in self.headers:

@@ -135,7 +135,9 @@ cdef class Request(Answer):
         """Keep what the access log wants: the application may change the scope."""
         query = scope["query_string"]
         target = scope["raw_path"] + (b"?" + query if query else b"")
-        self.line = (scope["method"], target.decode("ascii"), scope["http_version"])
+        self.line = (
+            scope["client"], scope["method"], target.decode("ascii"), scope["http_version"]
+        )
         return 0
 
     cdef int finished(self, int status) except -1:
@@ -147,10 +149,10 @@ cdef class Request(Answer):
         engine.count_request()
         if self.line is None:
             return 0
-        method, target, version = self.line
+        client, method, target, version = self.line
         seconds = (self.link.now_ns(engine.loop) - self.start_ns) / 1e9
         record = AccessRecord(
-            self.link.client, method, target, version, status, self.body_bytes, seconds
+            client, method, target, version, status, self.body_bytes, seconds
         )
         try:
             engine.access_log(record)

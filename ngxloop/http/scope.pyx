@@ -20,6 +20,10 @@ from ngxloop.http.fieldtable cimport FieldTable
 from ngxloop.http.head cimport METHOD_GET, Field, Head, Span
 from ngxloop.http.link cimport Link
 from ngxloop.http.names cimport NAME_HOST
+from ngxloop.http.names import KNOWN_NAMES
+
+cdef int FORWARDED_FOR = KNOWN_NAMES.index(b"x-forwarded-for")
+cdef int FORWARDED_PROTO = KNOWN_NAMES.index(b"x-forwarded-proto")
 
 # In the order of enum Method; the first stands for all others.
 cdef tuple METHODS = (
@@ -54,7 +58,18 @@ cdef dict scope_new(Link link, const Head* head, const char* data):
     scope["extensions"] = extensions_of(head)
     if engine.state is not None:
         scope["state"] = engine.state.copy()
+    if engine.proxies is not None and is_forwarded(head):
+        engine.proxies.apply(scope)
     return scope
+
+
+cdef bint is_forwarded(const Head* head) noexcept:
+    """Return whether a proxy says whose request this is."""
+    cdef uint32_t i
+    for i in range(head.field_count):
+        if head.fields[i].name == FORWARDED_FOR or head.fields[i].name == FORWARDED_PROTO:
+            return True
+    return False
 
 
 cdef inline bytes bytes_of(const Span* span, const char* data):

@@ -1,0 +1,107 @@
+"""TrustedProxies: the client that a proxy names, for those proxies that are believed.
+
+Rules. A proxy appends the address that it was called from to X-Forwarded-For; everything left of
+what a trusted proxy has written can be anybody's invention. So the list is read from its right end,
+and the first address that is not that of a trusted proxy is the client. Where everybody is trusted
+(`*`) that rule finds nothing: then the number of proxies has to be known.
+"""
+
+import functools
+import ipaddress
+from typing import Any
+
+Address = tuple[str, int] | None
+
+# Field values of X-Forwarded-Proto that are believed.
+_SCHEMES = ("http", "https")
+
+# How many addresses the last answers of trusts() are remembered for.
+_REMEMBERED = 1024
+
+_PORT_MAX = 0xFFFF
+
+
+class TrustedProxies:
+    """Which proxies are believed, and what they say of a request."""
+
+    def __init__(self, allowed: str, hops: int) -> None:
+        """Trust the peers that a list names.
+
+        Args:
+            allowed: addresses, networks (10.0.0.0/8), `unix:` for peers on Unix sockets, or `*` for
+                all; separated by commas.
+            hops: with `*`, how many proxies a request passes: that many addresses from the right
+                end of X-Forwarded-For is the client's.
+
+        Raises:
+            ValueError: an entry is none of these, or hops is not positive.
+        """
+        entries = [entry.strip() for entry in allowed.split(",") if entry.strip()]
+        if hops < 1:
+            raise ValueError(f"the number of proxies must be positive: {hops!r}")
+        self._all = "*" in entries
+        self._unix = self._all or "unix:" in entries
+        self._hops = hops
+        self._networks = [
+            ipaddress.ip_network(entry) for entry in entries if entry not in ("*", "unix:")
+        ]
+        self.trusts_host = functools.lru_cache(_REMEMBERED)(self._trusts_host)
+
+    def apply(self, scope: dict[str, Any]) -> None:
+        """Give a scope the client and the scheme that a trusted peer has named."""
+        peer = scope["client"]
+        if not (self._unix if peer is None else self.trusts_host(peer[0])):
+            return
+        scheme = _joined(scope["headers"], b"x-forwarded-proto").rpartition(",")[2].strip().lower()
+        if scheme in _SCHEMES:
+            scope["scheme"] = scheme
+        named = _joined(scope["headers"], b"x-forwarded-for").split(",")
+        scope["client"] = self._client([address.strip() for address in named], peer)
+
+    def _client(self, named: list[str], peer: Address) -> Address:
+        """Return the client in a list of addresses; what cannot be read ends it."""
+        client = peer
+        for number, text in enumerate(reversed(named), 1):
+            address = _parsed(text)
+            if address is None:
+                break
+            client = address
+            if number == self._hops if self._all else not self.trusts_host(address[0]):
+                break
+        return client
+
+    def _trusts_host(self, host: str) -> bool:
+        if self._all:
+            return True
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        mapped = getattr(address, "ipv4_mapped", None)
+        return any((mapped or address) in network for network in self._networks)
+
+
+def _joined(headers: list[tuple[bytes, bytes]], name: bytes) -> str:
+    """Return the values of a field's lines as one list."""
+    return b",".join([value for key, value in headers if key == name]).decode("latin-1")
+
+
+def _parsed(text: str) -> Address:
+    """Return (host, port) of `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`.
+
+    Without a port it is 0; None: it is no address.
+    """
+    host, port = text, ""
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        if port and not port.startswith(":"):
+            return None
+        port = port[1:]
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    try:
+        ipaddress.ip_address(host)
+        number = int(port) if port.isascii() and port.isdigit() else -bool(port)
+    except ValueError:
+        return None
+    return (host, number) if 0 <= number <= _PORT_MAX else None
