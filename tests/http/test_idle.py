@@ -12,6 +12,9 @@ from tests.support.waiting import DEADLINE, wait_until
 
 SHORT = 0.2
 
+# Before Python 3.12 a request's head is held for a moment with a deadline of 50 ms: until that has
+# passed, each connection has a timer. So tests wait for that.
+
 # Objects of an idle connection: connection, transport, peer's address with host and port; on 3.13
 # the server's weak reference. Another one would be a timer, a writer, a context or a buffer.
 BLOCK_COUNT_MAX = 7
@@ -36,6 +39,7 @@ sys.stdin.readline()
 
 async def test_an_idle_connection_keeps_nothing_that_can_be_made_again():
     count = 300
+    probe = ReactorProbe(asyncio.get_running_loop())
     async with serving(hello) as served:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", CLIENTS, *map(str, served.address), str(count), "20"),
@@ -48,7 +52,7 @@ async def test_an_idle_connection_keeps_nothing_that_can_be_made_again():
                 before = sys.getallocatedblocks()
                 process.stdin.write(b"\n")
                 await process.stdout.readline()
-            await wait_until(lambda: served.server.engine.active_count == 0)
+            await wait_until(lambda: probe.timer_count < 10)
             blocks = sys.getallocatedblocks() - before
         finally:
             process.kill()
@@ -64,9 +68,8 @@ async def test_all_idle_connections_have_one_timer():
             peer = await stack.enter_async_context(client(served))
             peer.send(GET)
             await peer.answer()
-        assert (
-            probe.timer_count <= before + 2
-        )  # of those that wait for the first byte, and of these
+        # That of those that wait for their first byte, and that of these.
+        await wait_until(lambda: probe.timer_count <= before + 2)
 
 
 async def test_no_timer_is_left_when_the_last_connection_is_lost():
@@ -133,8 +136,7 @@ def test_idle_connections_cost_no_system_call_and_no_wake_up():
                 sock.setblocking(False)
                 await loop.sock_sendall(sock, GET)
                 await loop.sock_recv(sock, 1000)
-            for _ in range(10):
-                await asyncio.sleep(0)
+            await asyncio.sleep(0.2)
             os.getppid()
             await asyncio.sleep(0.5)
             os.getppid()
