@@ -1,9 +1,11 @@
 from typing import final
 
-from typing_extensions import disjoint_base
+from ngxloop.http.names import KNOWN_NAMES as KNOWN_NAMES
+
+SECRET_NAMES: frozenset[bytes]
+SECRET_WORDS: tuple[bytes, ...]
 
 @final
-@disjoint_base
 class FieldTable:
     def __init__(self, seed: int) -> None: ...
 

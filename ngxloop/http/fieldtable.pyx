@@ -2,10 +2,10 @@
 """FieldTable: field lines that came before, as the objects that a scope has for them.
 
 How it works. Nearly all lines of a request came with an earlier one, from this client or from
-another. A line is hashed to its one place; if the line there is equal byte by byte, its pair is used
-again: objects that cannot change. A line gets its place when it comes for the second time in a row,
-so that lines that never come again cost one comparison. Nothing grows, and what clients send can
-only make others miss. The seed keeps them from choosing whom. A hundred fields took 142,347
+another. A line is hashed to its one place; if the line there is equal byte by byte, its pair is
+used again: objects that cannot change. A line gets its place when it comes for the second time in a
+row, so that lines that never come again cost one comparison. Nothing grows, and what clients send
+can only make others miss. The seed keeps them from choosing whom. A hundred fields took 142,347
 instructions without the table, and take 84,884 with it.
 
 Rules. Secrets are not kept beyond their request: neither lines with names that are known for them,
