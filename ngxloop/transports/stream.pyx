@@ -14,17 +14,8 @@ from asyncio import constants, transports
 
 from ngxloop.core.event cimport Connection, Event
 from ngxloop.core.limits cimport RECEIVE_BYTES
-from ngxloop.core.linux cimport (
-    AF_INET,
-    AF_INET6,
-    EPOLLET,
-    EPOLLIN,
-    EPOLLPRI,
-    EPOLLRDHUP,
-    MSG_NOSIGNAL,
-    iovec,
-    send,
-)
+from ngxloop.core.linux cimport AF_INET, AF_INET6, EPOLLET, EPOLLIN, EPOLLPRI, EPOLLRDHUP
+from ngxloop.core.linux cimport MSG_NOSIGNAL, iovec, send
 from ngxloop.core.oserr cimport os_error
 from ngxloop.core.reactor cimport Reactor
 from ngxloop.core.sockaddr cimport local_address, peer_address
