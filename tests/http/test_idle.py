@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import subprocess
 import sys
 
@@ -49,10 +50,12 @@ async def test_an_idle_connection_keeps_nothing_that_can_be_made_again():
         try:
             async with asyncio.timeout(DEADLINE):
                 await process.stdout.readline()
+                gc.collect()
                 before = sys.getallocatedblocks()
                 process.stdin.write(b"\n")
                 await process.stdout.readline()
             await wait_until(lambda: probe.timer_count < 10)
+            gc.collect()
             blocks = sys.getallocatedblocks() - before
         finally:
             process.kill()
