@@ -57,7 +57,9 @@ class Audit:
         for name in self._executor.machine.fleet.live:
             process = self._processes.find(name)
             if process is None or (process.has_ended and not self._executor.is_keeping(name)):
-                self._executor.tell(events.Exited(name, None, "its end could not be handled"))
+                pid = process.pid if process is not None else 0
+                reason = "its end could not be handled"
+                self._executor.tell(events.Exited(name, None, reason, pid))
 
     def _settle(self) -> None:
         self._executor.tell(events.Tick())

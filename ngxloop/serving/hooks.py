@@ -22,7 +22,7 @@ from importlib.machinery import ExtensionFileLoader, ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-from ngxloop.serving.application import user_errors
+from ngxloop.serving.application import takes, user_errors
 from ngxloop.serving.errors import ConfigError, ExitCode, StartError
 from ngxloop.serving.guard import UntrustedError, is_guarded
 from ngxloop.serving.logs import report
@@ -39,10 +39,15 @@ HOOKS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "worker_ready": (("slot",), "worker: it serves"),
     "worker_draining": (("slot",), "worker: it accepts no more connections"),
     "worker_exit": (("slot",), "worker: it has finished"),
-    "child_exit": (("slot", "status"), "master: a worker is gone; its exit code, or -signal"),
+    "child_exit": (
+        ("slot", "status", "pid"),
+        "master: a worker has ended; its exit code, or -signal, and its process id. A function of "
+        "(slot, status) gets no pid",
+    ),
     "on_reload": ((), "master: a reload begins"),
     "on_exit": (("code",), "master: everything has ended"),
 }
+_OPTIONAL = {"child_exit": 1}  # how many of the last arguments a function need not take
 _OPTION = "hooks"
 
 
@@ -125,7 +130,7 @@ class Hooks:
                 user_errors(ExitCode.START_FAILED, f"the hook {name} raised {{}}"),
                 _importable(self._neighbours),
             ):
-                function(*arguments)
+                function(*_wanted(name, function, arguments))
 
 
 def load_hooks(name: str | None, folder: str) -> Hooks:
@@ -209,10 +214,18 @@ def _refuse_slips(name: str, module: ModuleType) -> None:
 
 def _check_arguments(module: str, name: str, function: Any) -> None:
     arguments, _ = HOOKS[name]
+    wanted = _wanted(name, function, arguments)
     call = f"{module}.{name}({', '.join(arguments)})"
     if inspect.iscoroutinefunction(function):
         raise ConfigError(_OPTION, f"{call} is async; hooks are plain functions")
     try:
-        inspect.signature(function).bind(*arguments)
+        inspect.signature(function).bind(*wanted)
     except (TypeError, ValueError):
         raise ConfigError(_OPTION, f"{call} cannot be called like this; see the docs") from None
+
+
+def _wanted(name: str, function: Any, arguments: Sequence[object]) -> Sequence[object]:
+    """Return the arguments for a hook: all, or fewer if it takes no more and they are optional."""
+    least = len(arguments) - _OPTIONAL.get(name, 0)
+    fitting = (n for n in range(len(arguments), least - 1, -1) if takes(function, n))
+    return arguments[: next(fitting, len(arguments))]

@@ -59,18 +59,19 @@ def test_master_calls_its_hooks(serve, hooks):
     server.send(signal.SIGHUP)
     server.logged("generation 2 serves, 1 drains")
     assert server.end() == 0
+    second, third = server.worker_pids(1)[1], server.worker_pids(2)[0]
     masters = ("on_bind", "pre_fork", "child_exit", "on_reload", "on_exit")
     calls = [line for line in server.log.splitlines() if line.startswith("hook ")]
     assert [call for call in calls if call.split()[1] in masters] == [
         f"hook on_bind ['{server.addresses[0]}']",
         "hook pre_fork 0",
-        f"hook child_exit 0 {-signal.SIGKILL}",
+        f"hook child_exit 0 {-signal.SIGKILL} {pid}",
         "hook pre_fork 0",
         f"hook on_bind ['{server.addresses[0]}']",
         "hook on_reload ",
         "hook pre_fork 0",
-        "hook child_exit 0 0",
-        "hook child_exit 0 0",
+        f"hook child_exit 0 0 {second}",
+        f"hook child_exit 0 0 {third}",
         "hook on_exit 0",
     ]
 
@@ -89,6 +90,13 @@ def test_worker_sees_what_its_pre_fork_hook_has_changed(serve, hooks):
     server = serve("echo:Echo", "--workers", "3", *hooks(textwrap.dedent(code))).serving()
     assert server.end() == 0
     assert sorted(re.findall(r"hook post_fork (.*)", server.log)) == ["0 0 0", "1 1 0", "2 2 0"]
+
+
+def test_end_of_a_worker_may_be_heard_of_without_its_process_id(serve, hooks):
+    source = "def child_exit(slot, status):\n    print('gone', slot, status, file=sys.stderr)\n"
+    server = serve("echo:Echo", *hooks(source)).serving()
+    assert server.end() == 0
+    assert "gone 0 0\n" in server.log
 
 
 def test_sockets_may_be_refused_by_a_hook_which_changes_nothing_on_a_reload(serve, hooks):

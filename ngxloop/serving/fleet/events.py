@@ -105,6 +105,7 @@ class Exited(WorkerEvent):
 
     code: int | None  # below 0 for a signal; None: it was reaped by other code in this process
     reason: str  # the same in words
+    pid: int = 0  # which it had, for hooks
 
 
 # Of a generation -----------------------------------------------------------------------------

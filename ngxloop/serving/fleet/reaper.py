@@ -71,4 +71,4 @@ class Reaper:
         self._messages().receive_last(process)  # not reaped yet: it may lead to a signal to its id
         code = exit_code(process.pid)
         process.has_ended = True
-        self._tell(events.Exited(process.id, code, exit_reason(code)))
+        self._tell(events.Exited(process.id, code, exit_reason(code), process.pid))

@@ -120,7 +120,7 @@ def on_malformed(decision: Decision, worker: Worker, event: Malformed) -> None:
 
 def on_exited(decision: Decision, worker: Worker, event: Exited) -> None:
     """Decide what its death means."""
-    workers.gone(decision, worker, event.code, event.reason)
+    workers.gone(decision, worker, event)
     advice = "start the application by itself to see why"
     line = f"{worker.name} {event.reason} while starting; {advice}"
     error = worker.failure or StartError(ExitCode.START_TIMEOUT, line)

@@ -18,6 +18,7 @@ from ngxloop.serving.fleet.actions import (
     WorkerOrder,
 )
 from ngxloop.serving.fleet.decision import Decision
+from ngxloop.serving.fleet.events import Exited
 from ngxloop.serving.fleet.names import StacksOf, WorkerId
 from ngxloop.serving.fleet.records import Worker
 from ngxloop.serving.options.values import MAX_SECONDS
@@ -161,9 +162,10 @@ def kill_late(decision: Decision, worker: Worker) -> None:
     kill(decision, worker, "did not end in time")
 
 
-def gone(decision: Decision, worker: Worker, code: int | None, reason: str) -> None:
+def gone(decision: Decision, worker: Worker, event: Exited) -> None:
     """Empty the record of a process that has ended, and free its slot."""
     assert worker.id is not None
+    code, reason = event.code, event.reason
     is_news = worker.failure is None and not _is_wanted(worker.state, code)
     log = decision.warn if is_news else decision.debug
     log("%s (process %d) %s", worker.name, worker.process, reason)
@@ -173,7 +175,7 @@ def gone(decision: Decision, worker: Worker, code: int | None, reason: str) -> N
     decision.act(Release(worker.id))
     vacate(decision, worker)
     drop_unused_sockets(decision)
-    decision.act(CallHook(generation, "child_exit", (number, code)))
+    decision.act(CallHook(generation, "child_exit", (number, code, event.pid)))
 
 
 def vacate(decision: Decision, worker: Worker) -> None:
