@@ -9,7 +9,7 @@ are still root; folder and mask come after the user, so that permissions are the
 import dataclasses
 import os
 import resource
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ngxloop.serving.affinity import Affinity, affinity_warning, cpus_of, plan_affinity
@@ -26,7 +26,7 @@ from ngxloop.serving.privileges import (
     refuse_new_privileges,
 )
 from ngxloop.serving.rlimits import plan_limits, set_limits
-from ngxloop.serving.variables import plan_variables
+from ngxloop.serving.variables import Variables, plan_variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Plan:
     """Everything that the steps need, looked up."""
 
     options: ProcessOptions
-    variables: Mapping[str, str]
+    variables: Variables
     limits: dict[int, int]
     identity: Identity | None
     affinity: tuple[Affinity, bool] | None
@@ -123,9 +123,8 @@ def _check_folder(folder: str | None) -> None:
 
 
 def _set_variables(plan: Plan, number: int) -> None:
-    if plan.identity is not None:
-        os.environ.update(plan.identity.variables(os.environ))
-    os.environ.update(plan.variables)
+    login = {} if plan.identity is None else plan.identity.variables(os.environ)
+    plan.variables.apply(os.environ, login)
 
 
 def _set_priority(plan: Plan, number: int) -> None:

@@ -189,7 +189,7 @@ class _Loader:
         set_up_logs(self._config, writer, self._config.start_plan.uid)
         try:
             self._config.start_plan.apply_shared()
-            take_libraries(self._config.app_dir, self._config.start_plan.variables)
+            take_libraries(self._config.app_dir, self._config.start_plan.variables.names)
             if not signal_on_parent_death(signal.SIGKILL, self._assignment.master_pid):
                 return ExitCode.OK
             self._load()

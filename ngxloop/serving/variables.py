@@ -1,20 +1,53 @@
 """Environment variables for the workers: --env NAME=VALUE, and files of such lines.
 
-A file is what docker's --env-file and most .env files are: NAME=VALUE, one a line. Blank lines and
-lines that begin with # are left out, and so are the word export in front and quotes around a whole
-value. Nothing is expanded.
+A file has a line NAME=VALUE for each variable, as most .env files have. Blank lines and comments are
+left out, and so are the word export in front and quotes around a whole value. A comment begins with
+a # at the start of a line, or after a space behind the value. Nothing is expanded.
+
+Precedence is that of the options: --env, then the environment of the master, then the files.
 """
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 
 from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.trust import read_text, refusal
 
 
+_QUOTED = re.compile(r"""(?P<quote>['"])(?P<text>.*)(?P=quote)""")
+_QUOTED_WITH_COMMENT = re.compile(r"""(?P<quote>['"])(?P<text>.*?)(?P=quote)\s+#.*""")
+_COMMENT = re.compile(r"\s#.*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Variables:
+    """What workers set that the master does not have."""
+
+    assigned: Mapping[str, str]  # by --env
+    filed: Mapping[str, str]  # by --env-file
+
+    @property
+    def names(self) -> set[str]:
+        """Return the names of all."""
+        return {*self.assigned, *self.filed}
+
+    def apply(self, environment: MutableMapping[str, str], login: Mapping[str, str]) -> None:
+        """Set them.
+
+        Args:
+            environment: What a worker has inherited.
+            login: HOME and the like of its user, where the environment has those of another.
+        """
+        inherited = environment.keys() - login.keys()
+        filed = {name: value for name, value in self.filed.items() if name not in inherited}
+        environment.update({**login, **filed, **self.assigned})
+
+
 def plan_variables(
     assignments: Sequence[str], files: Sequence[str], *, is_strict: bool = False
-) -> dict[str, str]:
-    """Return the variables that a worker sets; a later file goes before an earlier one.
+) -> Variables:
+    """Return the variables that a worker sets; the last file that has one decides.
 
     Args:
         assignments: Of --env.
@@ -24,13 +57,14 @@ def plan_variables(
     Raises:
         ConfigError: A file cannot be read, has a line that sets no variable, or is not root's.
     """
-    variables: dict[str, str] = {}
+    filed: dict[str, str] = {}
     for file in files:
-        variables.update(_read_file(file, is_strict=is_strict))
+        filed.update(_read_file(file, is_strict=is_strict))
+    assigned: dict[str, str] = {}
     for assignment in assignments:
         name, _, value = assignment.partition("=")
-        variables[name] = value
-    return variables
+        assigned[name] = value
+    return Variables(assigned, filed)
 
 
 def _read_file(file: str, *, is_strict: bool) -> Iterator[tuple[str, str]]:
@@ -51,9 +85,14 @@ def _read_file(file: str, *, is_strict: bool) -> Iterator[tuple[str, str]]:
 def _assignment(line: str, where: str) -> tuple[str, str]:
     """Split a line; its text is not shown, it may hold a secret."""
     name, equals, value = line.removeprefix("export ").partition("=")
-    name, value = name.strip(), value.strip()
+    name = name.strip()
     if not name or not equals or "\0" in line or " " in name:
         raise ConfigError("env-file", f"{where} sets no variable; write NAME=VALUE")
-    if len(value) >= len("''") and value[0] == value[-1] and value[0] in "'\"":
-        value = value[1:-1]
-    return name, value
+    return name, _plain(value)
+
+
+def _plain(value: str) -> str:
+    """Return a value without a comment and without quotes around it."""
+    stripped = value.strip()
+    quoted = _QUOTED_WITH_COMMENT.fullmatch(stripped) or _QUOTED.fullmatch(stripped)
+    return quoted["text"] if quoted else _COMMENT.sub("", value).strip()

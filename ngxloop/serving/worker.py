@@ -68,7 +68,7 @@ def _initialise(assignment: Assignment) -> None:
         plan.apply_own(assignment.number)
     else:
         plan.apply(assignment.number)
-        take_libraries(config.app_dir, plan.variables)
+        take_libraries(config.app_dir, plan.variables.names)
 
 
 def _run_loop(assignment: Assignment) -> int:

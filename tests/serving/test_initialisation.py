@@ -7,6 +7,7 @@ import re
 import resource
 import signal
 import stat
+import tempfile
 
 import pytest
 
@@ -135,6 +136,43 @@ def test_worker_has_variables_of_files_and_options(serve, tmp_path):
     files = [word for name in ("one.env", "two.env") for word in ("--env-file", tmp_path / name)]
     state = state_with(serve, *map(str, files), "--env", "SHAPE=a=b", "--env", "SIZE=")
     assert state["variables"] == {"COLOUR": "green", "SIZE": "", "SHAPE": "a=b"}
+
+
+def test_file_of_variables_overrides_no_variable_of_the_environment(serve, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLOUR", "production")
+    monkeypatch.setenv("SIZE", "production")
+    (tmp_path / "dev.env").write_text("COLOUR=development\nSIZE=development\nSHAPE=round\n")
+    options = ("--env-file", str(tmp_path / "dev.env"), "--env", "SIZE=given")
+    state = state_with(serve, *options)
+    assert state["variables"] == {"COLOUR": "production", "SIZE": "given", "SHAPE": "round"}
+
+
+@needs_root
+def test_file_of_variables_overrides_the_home_that_a_worker_would_get(serve_as, monkeypatch):
+    monkeypatch.setenv("HOME", pwd.getpwuid(0).pw_dir)
+    with tempfile.NamedTemporaryFile("w", dir="/run", suffix=".env") as file:
+        file.write("HOME=/srv\nUSER=somebody\n")
+        file.flush()
+        state = state_as(serve_as, "nobody", "--env-file", file.name)
+    assert (state["login"]["HOME"], state["login"]["USER"]) == ("/srv", "somebody")
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("3 # of 5", "3"),
+        ("3#5", "3#5"),
+        ("#3", "#3"),
+        (" # nothing", ""),
+        ("'a # b'", "a # b"),
+        ('"a" # "b"', "a"),
+        ("'it''s'", "it''s"),
+        ("it's # 'good'", "it's"),
+    ],
+)
+def test_comment_is_no_part_of_a_value(tmp_path, written, value):
+    (tmp_path / "a.env").write_text(f"NAME={written}\n")
+    assert plan_variables((), [str(tmp_path / "a.env")]).filed == {"NAME": value}
 
 
 def test_workers_are_pinned_each_to_its_cpu(serve):

@@ -66,13 +66,14 @@ class ProcessOptions:
     env: Sequence[str] = option(
         (),
         _ASSIGNMENTS,
-        "set an environment variable; may be given several times; a table in the file",
+        "set an environment variable in the workers; repeatable; in a file, a table",
         is_secret=True,
     )
     env_file: Sequence[str] = option(
         (),
         several(FILE, "files", is_empty_allowed=True),
-        "set the variables of a file with lines NAME=VALUE; --env goes before it",
+        "set the variables of a file with lines NAME=VALUE that neither the environment nor --env "
+        "sets; a comment starts with #",
     )
     nice: int | None = option(
         None,
