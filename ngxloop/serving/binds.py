@@ -1,9 +1,12 @@
 """The addresses a user can write after --bind, parsed."""
 
+import collections
 import dataclasses
 import re
+from collections.abc import Iterable
 
 _TCP = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^\[\]:]*)):(?P<port>[0-9]+)")
+ANY_IPV4, ANY_IPV6 = "0.0.0.0", "::"
 _MAX_PORT = 65535
 _MAX_FD = 2**31 - 1  # an int of C
 _FORMS = "give HOST:PORT, [IPV6]:PORT, unix:PATH, fd://N or systemd:NAME"
@@ -15,6 +18,8 @@ class TcpBind:
 
     host: str
     port: int
+    # [::] stands for every address of both kinds, unless another one is given for the port.
+    has_ipv4: bool = dataclasses.field(default=False, compare=False)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -78,6 +83,18 @@ def parse_bind(text: str) -> Bind:
     if text.startswith("systemd:"):
         return SystemdBind(text.removeprefix("systemd:"))
     return _parse_tcp(text)
+
+
+def complete_binds(binds: Iterable[Bind]) -> list[Bind]:
+    """Return each address once, and let [::] accept IPv4 too where no other one has its port."""
+    once = list(dict.fromkeys(binds))
+    ports = collections.Counter(bind.port for bind in once if isinstance(bind, TcpBind))
+    return [
+        dataclasses.replace(bind, has_ipv4=True)
+        if isinstance(bind, TcpBind) and bind.host == ANY_IPV6 and ports[bind.port] == 1
+        else bind
+        for bind in once
+    ]
 
 
 def _parse_unix(text: str) -> UnixBind:

@@ -8,7 +8,7 @@ import functools
 import os
 from collections.abc import Sequence
 
-from ngxloop.serving.binds import Bind, UnixBind, parse_bind
+from ngxloop.serving.binds import Bind, UnixBind, complete_binds, parse_bind
 from ngxloop.serving.cpus import usable_cpus
 from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.guard import import_fault, set_guard
@@ -145,7 +145,7 @@ class Config(
     @property
     def binds(self) -> list[Bind]:
         """Return the parsed addresses, each once; Unix sockets with their owner."""
-        return list(dict.fromkeys(self._own(parse_bind(text)) for text in self.bind or ()))
+        return complete_binds(self._own(parse_bind(text)) for text in self.bind or ())
 
     def _own(self, bind: Bind) -> Bind:
         if not isinstance(bind, UnixBind):

@@ -13,7 +13,15 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ngxloop.serving.binds import Bind, FdBind, SystemdBind, TcpBind, UnixBind
+from ngxloop.serving.binds import (
+    ANY_IPV4,
+    ANY_IPV6,
+    Bind,
+    FdBind,
+    SystemdBind,
+    TcpBind,
+    UnixBind,
+)
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import Listeners, ListeningSocket, Opened, can_accept
 from ngxloop.serving.logs import log
@@ -29,7 +37,7 @@ from ngxloop.serving.systemd import passed_fds
 # nginx: ngx_open_listening_sockets tries five times, 500 ms apart.
 BIND_ATTEMPTS = 5
 BIND_RETRY_SECONDS = 0.5
-_WILDCARDS = {"0.0.0.0", "::"}
+_WILDCARDS = {ANY_IPV4, ANY_IPV6}
 _SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
 
 
@@ -202,6 +210,9 @@ def _take_over(bind: Bind, known: Listeners) -> list[Opened]:
     file makes room for another one; the socket itself is closed with the generation that has it.
     """
     found = known.find(str(bind))
+    if isinstance(bind, TcpBind) and bind.host == ANY_IPV6:
+        has_ipv4 = any(one.sock.family == socket.AF_INET for one in found)
+        return found if has_ipv4 == bind.has_ipv4 else []  # else they are found by their addresses
     if not isinstance(bind, UnixBind) or all(can_accept(one.sock) for one in found):
         return found
     for one in found:
@@ -290,13 +301,33 @@ def _open_tcp(bind: TcpBind, backlog: int, known: Listeners) -> list[ListeningSo
         raise
     if missing is not None and not opened:
         raise missing
+    if bind.has_ipv4 and opened:
+        opened += _open_ipv4_too(bind, opened[0], backlog, known)
     return opened
+
+
+def _open_ipv4_too(
+    bind: TcpBind, ipv6: ListeningSocket, backlog: int, known: Listeners
+) -> list[ListeningSocket]:
+    """Open the socket for IPv4 beside that of [::], which would show such clients as ::ffff:1.2.3.4.
+
+    One that another process has is left out: somebody may share a port between two servers so.
+    """
+    address = (ANY_IPV4, ipv6.getsockname()[1])
+    ours = known.find_address(socket.AF_INET, address)
+    try:
+        return [ours or listen_tcp(socket.AF_INET, address, backlog)]
+    except OSError as error:
+        holders = name_holders(socket.AF_INET, address) if error.errno == errno.EADDRINUSE else ""
+        reason = f"in use by {holders}" if holders else error.strerror
+        log.warning("%s accepts IPv6 only: %s:%d: %s", bind, *address, reason)
+        return []
 
 
 def _resolve(bind: TcpBind) -> Iterator[tuple[int, tuple[str, int]]]:
     try:
         found = socket.getaddrinfo(
-            bind.host or "0.0.0.0", bind.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            bind.host or ANY_IPV4, bind.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except UnicodeError:  # of the idna codec, which a name with an empty or a long label meets
         raise OSError(errno.EINVAL, f"{bind.host!r} is no host name") from None
