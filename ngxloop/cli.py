@@ -14,10 +14,11 @@ from ngxloop.serving.config import Config
 from ngxloop.serving.ctl import control
 from ngxloop.serving.daemon import become_daemon
 from ngxloop.serving.errors import ConfigError, ExitCode, StartError
-from ngxloop.serving.inheritance import is_strict_upgrade, is_upgrade
+from ngxloop.serving.inheritance import is_inherited, is_strict_upgrade, is_upgrade
 from ngxloop.serving.loading import Loaded, Loader, print_config
 from ngxloop.serving.logs import complain, leave_standard_error, release_terminal
 from ngxloop.serving.options.application import MISSING
+from ngxloop.serving.systemd import ALL
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -39,7 +40,11 @@ def parse_arguments(arguments: Sequence[str]) -> Config:
 
 def _serve(arguments: Sequence[str]) -> int:
     with _signals_held():
-        loader = Loader(arguments, is_strict=is_strict_upgrade(os.environ))
+        loader = Loader(
+            arguments,
+            is_strict=is_strict_upgrade(os.environ),
+            inherits_systemd=is_inherited(os.environ, ALL),
+        )
         loaded = _load(loader)
         for line in loaded.warnings:
             complain(line)

@@ -145,6 +145,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.options.application",
         "serving.options.listening",
         "serving.options.http",
+        "serving.default_address",
         "serving.options.workers",
         "serving.options.process",
         "serving.options.master",

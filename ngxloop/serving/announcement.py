@@ -31,7 +31,7 @@ def warn_of_unserved(service: Service) -> None:
     for address in service.listeners.describe():
         if address not in service.lent:
             log.warning(
-                "nobody accepts at %s, given with --bind: %s binds other addresses; "
+                "nobody accepts at %s, given with --bind or by systemd: %s binds other addresses; "
                 "leave it out, or let the program bind it",
                 address,
                 service.config.app,

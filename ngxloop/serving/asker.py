@@ -5,10 +5,9 @@ import json
 import socket
 
 from ngxloop.serving.bindrequest import Wanted
-from ngxloop.serving.binds import TcpBind, parse_bind
 from ngxloop.serving.config import Config
+from ngxloop.serving.default_address import DEFAULT_ADDRESS
 from ngxloop.serving.options.application import PROGRAM_INTERFACES, possible_interfaces
-from ngxloop.serving.options.listening import DEFAULT_BIND
 
 
 @dataclasses.dataclass(eq=False)
@@ -62,10 +61,6 @@ def describe_asker(
     return Asker(number, name, generation, is_program, config.share_datagrams, is_certain)
 
 
-def _default_address() -> Wanted:
-    bind = parse_bind(DEFAULT_BIND)
-    assert isinstance(bind, TcpBind)
-    return Wanted(int(socket.AF_INET), int(socket.SOCK_STREAM), (bind.host, bind.port))
-
-
-_DEFAULT = _default_address()
+_DEFAULT = Wanted(
+    int(socket.AF_INET), int(socket.SOCK_STREAM), (DEFAULT_ADDRESS.host, DEFAULT_ADDRESS.port)
+)

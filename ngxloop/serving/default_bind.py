@@ -8,12 +8,11 @@ import asyncio
 import errno
 import socket
 
-from ngxloop.serving.binds import TcpBind, parse_bind
 from ngxloop.serving.borrowing import Borrower
+from ngxloop.serving.default_address import DEFAULT_ADDRESS
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.listeners import ListeningSocket
 from ngxloop.serving.opening import BIND_ATTEMPTS, BIND_RETRY_SECONDS, in_use
-from ngxloop.serving.options.listening import DEFAULT_BIND
 
 
 async def open_default(borrower: Borrower, backlog: int) -> ListeningSocket:
@@ -29,18 +28,16 @@ async def open_default(borrower: Borrower, backlog: int) -> ListeningSocket:
             return _open(borrower, backlog)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                line = f"cannot bind {DEFAULT_BIND}: {error.strerror}; give another one with --bind"
+                line = f"cannot bind {DEFAULT_ADDRESS}: {error.strerror}; give another with --bind"
                 raise StartError(ExitCode.BAD_ADDRESS, line) from error
-    raise StartError(ExitCode.ADDRESS_IN_USE, in_use(parse_bind(DEFAULT_BIND)))
+    raise StartError(ExitCode.ADDRESS_IN_USE, in_use(DEFAULT_ADDRESS))
 
 
 def _open(borrower: Borrower, backlog: int) -> ListeningSocket:
-    bind = parse_bind(DEFAULT_BIND)
-    assert isinstance(bind, TcpBind)
     sock = ListeningSocket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        borrower.bind(sock, (bind.host, bind.port))
+        borrower.bind(sock, (DEFAULT_ADDRESS.host, DEFAULT_ADDRESS.port))
         sock.open_queue(backlog)
     except BaseException:
         sock.close()

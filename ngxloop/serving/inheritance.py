@@ -75,6 +75,13 @@ def is_strict_upgrade(environment: Mapping[str, str]) -> bool:
     return is_ours and bool(json.loads(environment[VARIABLE]).get("is_strict", False))
 
 
+def is_inherited(environment: Mapping[str, str], key: str) -> bool:
+    """Say whether another master has started us and leaves us what it has opened for a key."""
+    if not is_upgrade(environment):
+        return False
+    return any(Heirloom(*one).key == key for one in json.loads(environment[VARIABLE])["sockets"])
+
+
 class Predecessor:
     """The master that has started us; it goes on until somebody ends it."""
 

@@ -14,6 +14,7 @@ from ngxloop.serving.config_file import FILE_NAME, FileOptions, find_file, read_
 from ngxloop.serving.environment import CONFIG_VARIABLE, environment_slips, read_environment
 from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.sources import Given
+from ngxloop.serving.systemd import ALL, has_passed_fds
 from ngxloop.serving.trust import find_fault, refusal
 
 DEFAULT = "default"
@@ -43,6 +44,7 @@ class Loader:
         folder: str | None = None,
         *,
         is_strict: bool = False,
+        inherits_systemd: bool = False,
     ) -> None:
         """Remember the sources.
 
@@ -51,11 +53,13 @@ class Loader:
             environment: Without, that of this process.
             folder: Without, the working folder.
             is_strict: We follow a master that is root, and the workers of which are not.
+            inherits_systemd: We follow a master that leaves us sockets of systemd.
         """
         self._arguments = list(arguments)
         self._environment = dict(os.environ if environment is None else environment)
         self._folder = Path(folder or os.getcwd())
         self._piped: FileOptions | None = None  # what a pipe has said
+        self._has_systemd = inherits_systemd or has_passed_fds(self._environment)
         self._is_strict = is_strict  # workers have had less rights than we have
 
     def load(self) -> Loaded:
@@ -68,6 +72,7 @@ class Loader:
         line = parse_command_line(OPTIONS, self._arguments)
         file = self._read_file(line)
         given = {
+            **self._passed(),
             **file.given,
             **read_environment(OPTIONS, self._environment),
             **line.given,
@@ -79,6 +84,10 @@ class Loader:
         slips = environment_slips(OPTIONS, self._environment)
         warnings = [*slips, *config.prepare()]
         return Loaded(config, origins, warnings, line.is_print_wanted)
+
+    def _passed(self) -> dict[str, Given]:
+        """Return the option for sockets that systemd has passed: somebody wants them to be used."""
+        return {"bind": Given((ALL,), "LISTEN_FDS")} if self._has_systemd else {}
 
     def load_config(self) -> Config:
         """Read all sources again, for a reload.

@@ -8,7 +8,15 @@ import os
 from collections.abc import Mapping
 
 _FIRST_FD = 3  # SD_LISTEN_FDS_START
+ALL = "systemd:"  # the --bind value for all of them
 VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+
+
+def has_passed_fds(environment: Mapping[str, str]) -> bool:
+    """Say whether there are sockets for this process."""
+    count = environment.get("LISTEN_FDS", "")
+    is_some = count.isdecimal() and int(count) > 0
+    return is_some and environment.get("LISTEN_PID") == str(os.getpid())
 
 
 def passed_fds(environment: Mapping[str, str], name: str = "") -> list[int]:

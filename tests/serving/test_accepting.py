@@ -282,10 +282,12 @@ def activated(tmp_path):
 
 @pytest.mark.complaint(21)
 @pytest.mark.parametrize(
-    ("bind", "used"), [("systemd:", [0, 1]), ("systemd:web", [0]), ("systemd:local", [1])]
+    ("bind", "used"),
+    [("systemd:", [0, 1]), ("systemd:web", [0]), ("systemd:local", [1]), ("", [0, 1])],
 )
 def test_sockets_of_systemd_serve_by_number_and_by_name(systemd, activated, bind, used):
-    server = systemd(activated, "web:local", "--bind", bind).serving()
+    options = ["--bind", bind] if bind else []
+    server = systemd(activated, "web:local", *options).serving()
     for place in used:
         with connect(activated[place].getsockname()) as sock:
             assert int(receive_line(sock)) in server.worker_pids(1)
@@ -295,6 +297,25 @@ def test_sockets_of_systemd_serve_by_number_and_by_name(systemd, activated, bind
     with connect(activated[used[0]].getsockname()) as sock:
         assert int(receive_line(sock)) > 0
     assert server.end() == 0
+
+
+def test_sockets_of_systemd_serve_without_an_option_after_an_upgrade_too(systemd, activated):
+    server = systemd(activated, "web:local", "--auto-upgrade").serving()
+    server.send(signal.SIGUSR2)
+    new = int(server.logged(r"new master started, process (\d+)").group(1))
+    server.logged(rf"master\[{new}\] serving ")
+    assert server.ended() == 0
+    for sock in activated:
+        with connect(sock.getsockname()) as client:
+            assert int(receive_line(client)) > 0
+    os.kill(new, signal.SIGTERM)
+    wait_gone(new)
+
+
+def test_sockets_of_systemd_for_another_process_are_left_alone(systemd, activated, monkeypatch):
+    port = free_address()[1]
+    monkeypatch.setenv("PORT", str(port))
+    assert f" 0.0.0.0:{port}\n" in systemd(activated, "web:local", pid=1).serving().log
 
 
 @pytest.mark.complaint(21)

@@ -37,8 +37,8 @@ class ListeningOptions:
         several(Kind("ADDRESS", _check_bind), "addresses"),
         "HOST:PORT, [IPV6]:PORT, unix:PATH, fd://N, or systemd: and systemd:NAME for sockets that "
         "systemd passes; may be given several times. [::]:PORT accepts IPv4 too, unless another "
-        f"address with this port is given. Without it an application listens on {DEFAULT_BIND}, "
-        "and a program where it wants",
+        "address with this port is given. Without it an application listens on the sockets of "
+        f"systemd, on 0.0.0.0:$PORT or on {DEFAULT_BIND}, and a program where it wants",
         short="-b",
     )
     backlog: int = option(
