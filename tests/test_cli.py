@@ -81,3 +81,36 @@ def test_version_is_printed(capsys):
 def test_module_runs_as_a_program():
     result = run_to_end(command("--version"))
     assert result.stdout == f"ngxloop {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "app", "access_log"),
+    [
+        ("a:b --access-log", "a:b", "-"),
+        ("a:b --access-log -", "a:b", "-"),
+        ("a:b --access-log access.log", "a:b", "access.log"),
+        ("a:b --access-log access.log --workers 2", "a:b", "access.log"),
+        ("a:b --access-log --workers 2", "a:b", "-"),
+        ("--access-log a:b", "a:b", "-"),
+        ("--access-log - a:b", "a:b", "-"),
+        ("--access-log access.log a:b", "a:b", "access.log"),
+        ("--access-log ./access a:b", "a:b", "./access"),
+        ("--access-log server.py x", "server.py", "-"),
+        ("--access-log -m shop x", "-m shop", "-"),
+        ("--access-log folder", "folder", "-"),
+        ("--workers 2 -m shop --access-log x", "-m shop", None),
+    ],
+)
+def test_access_log_may_be_followed_by_its_file(tmp_path, monkeypatch, arguments, app, access_log):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    config = cli.parse_arguments(arguments.split())
+    assert (config.app, config.access_log) == (app, access_log)
+
+
+def test_error_log_may_be_standard_error(tmp_path):
+    log = str(tmp_path / "error.log")
+    (tmp_path / "ngxloop.toml").write_text(f'error-log = "{log}"\n')
+    file = ["--config", str(tmp_path / "ngxloop.toml")]
+    assert cli.parse_arguments(["a:b", *file]).error_log == log
+    assert cli.parse_arguments(["a:b", *file, "--error-log", "-"]).error_log is None

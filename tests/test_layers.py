@@ -263,6 +263,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.keepers",
         "serving.stackpipe",
         "serving.nesting",
+        "serving.scripts",
         "serving.keepalive",
         "serving.adapters.base",
     ],

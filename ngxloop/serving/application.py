@@ -26,7 +26,7 @@ def load_object(target: str, app_dir: str) -> Any:
     folder = os.path.abspath(app_dir)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    found = _import_module(module_name, folder)
+    found = _import_module(module_name, folder, names)
     for name in names.split("."):
         found = _attribute(found, name, target)
     return found
@@ -93,7 +93,26 @@ def user_traceback(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, frames))
 
 
-def _import_module(name: str, folder: str) -> ModuleType:
+def package_advice(error: BaseException | None, path: str, form: str) -> str:
+    """Return what to type if a module was run or imported without its package, and needs that.
+
+    Args:
+        error: What it raised.
+        path: Its file.
+        form: What APP looks like, with {} for the full name of the module.
+    """
+    if not isinstance(error, ImportError) or "attempted relative import" not in str(error):
+        return ""
+    folder, file = os.path.split(os.path.abspath(path))
+    names = [file.removesuffix(".py")]
+    while os.path.exists(os.path.join(folder, "__init__.py")):
+        folder, package = os.path.split(folder)
+        names.insert(0, package)
+    place = "" if folder == os.getcwd() else f" --app-dir {folder}"
+    return f"give {form.format('.'.join(names))}{place}" if len(names) > 1 else ""
+
+
+def _import_module(name: str, folder: str, names: str) -> ModuleType:
     try:
         with user_errors(ExitCode.IMPORT_FAILED, f"importing {name} failed: {{}}"):
             return importlib.import_module(name)
@@ -102,6 +121,9 @@ def _import_module(name: str, folder: str) -> ModuleType:
             advice = "give the right name, or its folder with --app-dir"
             line = f"no module named {name!r} in {folder} or on Python's path; {advice}"
             raise StartError(ExitCode.NO_MODULE, line) from error.__cause__
+        path = os.path.join(folder, *name.split("."))
+        if advice := package_advice(error.__cause__, path, f"{{}}:{names}"):
+            raise StartError(error.code, f"{error.line}; {advice}", error.traceback) from error
         raise
 
 

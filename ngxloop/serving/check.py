@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import traceback
-from pathlib import Path
 
 import ngxloop
 from ngxloop.serving.application import call_factory, load_object, user_errors
@@ -21,6 +20,7 @@ from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.interface import find_adapter
 from ngxloop.serving.options.application import is_script
 from ngxloop.serving.process import exit_reason, fork_worker
+from ngxloop.serving.scripts import find_script
 
 
 def check(config: Config) -> str:
@@ -82,13 +82,15 @@ def _load(config: Config, channel: Channel) -> int:
 
 def _check_script(config: Config, channel: Channel) -> int:
     """See whether a script compiles; to run it would be to serve."""
+    script = find_script(config.app, config.app_dir)
     try:
-        source = Path(config.app).read_bytes()
-    except OSError as error:
-        line = f"cannot read the script {config.app}: {error.strerror}; give its path"
-        raise StartError(ExitCode.NO_MODULE, line) from None
-    with user_errors(ExitCode.IMPORT_FAILED, f"{config.app} is no Python program: {{}}"):
-        compile(source, config.app, "exec", dont_inherit=True)
+        with user_errors(ExitCode.IMPORT_FAILED, f"{config.app} is no Python program: {{}}"):
+            script.compile()
+    except StartError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        line = f"cannot read the script {config.app}: {error.__cause__.strerror}"
+        raise StartError(ExitCode.NO_MODULE, f"{line}; give its path") from None
     channel.send(Kind.READY, b"script")
     return ExitCode.OK
 

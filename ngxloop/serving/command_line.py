@@ -1,16 +1,19 @@
 """Options from the command line, and its help page: argparse, fed from the table of options.
 
-What stands behind a script is the script's own, as with python itself; everything else may stand
-in any order. Arguments for other applications stand behind --.
+What follows a program is the program's own, as with python itself; everything else may stand in any
+order. Arguments for other applications follow --.
 """
 
 import argparse
 import dataclasses
+import os
+import shutil
+from collections import deque
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ngxloop.serving.errors import EXIT_MEANINGS
-from ngxloop.serving.options.application import is_script
+from ngxloop.serving.options.application import MODULE_FLAG, is_script
 from ngxloop.serving.options.table import Option, similar
 from ngxloop.serving.sources import Given
 from ngxloop.version import __version__
@@ -54,6 +57,7 @@ examples:
   ngxloop-serve echo:Echo --bind unix:/run/echo.sock --socket-mode 660
   ngxloop-serve --workers 4 server.py --port 8000
 """
+_LOG_SUFFIXES = (".log", ".txt", ".json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,12 +79,14 @@ def parse_command_line(options: Sequence[Option], arguments: Sequence[str]) -> C
     Raises:
         UsageError: There is no such option, or one lacks its value.
     """
-    words, own = _split_arguments(options, list(arguments))
-    found, unknown = _make_parser(options).parse_known_args(words)
+    ours, program, own = _split_arguments(options, arguments)
+    found, unknown = _make_parser(options).parse_known_args(ours)
     if unknown:
         raise UsageError(_unknown(options, unknown))
     values = vars(found)
     config_file, is_print_wanted = values.pop("config", None), values.pop("print_config", False)
+    if program is not None:
+        values["app"] = program
     if own:
         values["arguments"] = own
     by_name = {option.name: option for option in options}
@@ -95,24 +101,63 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message)
 
 
-def _split_arguments(options: Sequence[Option], words: list[str]) -> tuple[list[str], list[str]]:
-    """Return our own words, and those of the application."""
+class _Split(NamedTuple):
+    """A command line in parts."""
+
+    ours: list[str]  # for argparse
+    program: str | None  # APP, if it is one
+    arguments: list[str]  # those of the program
+
+
+def _split_arguments(options: Sequence[Option], words: Sequence[str]) -> _Split:
+    """Find the program, after which nothing is ours; an option that may go without has its value.
+
+    Raises:
+        UsageError: -m is the last word.
+    """
     with_value = {flag for option in options if option.takes_value for flag in _flags(option)}
     with_value.add("--config")
     bare = {option.flag: option.bare for option in options if option.bare}
-    place = 0
-    while place < len(words):
-        word = words[place]
+    ours: list[str] = []
+    rest = deque(words)
+    has_app = False
+    while rest:
+        word = rest.popleft()
         if word == "--":
-            return words[:place], words[place + 1 :]
-        if is_script(word) and not word.startswith("-"):
-            return words[: place + 1], words[place + 1 :]
-        if word in bare:
-            words[place] = f"{word}={bare[word]}"
-            if words[place + 1 : place + 2] == ["-"]:  # what other servers want to be told
-                del words[place + 1]
-        place += 2 if word in with_value else 1
-    return words, []
+            return _Split(ours, None, list(rest))
+        if not has_app and (program := _program(word, rest)):
+            return _Split(ours, program, list(rest))
+        has_app = has_app or not word.startswith("-")
+        ours.append(f"{word}={_value(rest, bare[word], has_app)}" if word in bare else word)
+        if word in with_value and rest:
+            ours.append(rest.popleft())
+    return _Split(ours, None, [])
+
+
+def _program(word: str, rest: deque[str]) -> str | None:
+    """Return the program that a word is, or the word after -m; None if it is something else."""
+    if word == MODULE_FLAG.strip():
+        if not rest:
+            raise UsageError("-m: expected the name of a module")
+        return MODULE_FLAG + rest.popleft()
+    return word if is_script(word) and not word.startswith("-") else None
+
+
+def _value(rest: deque[str], bare: str, has_app: bool) -> str:
+    """Return the value of an option that may go without: - is one, too.
+
+    The next word is one if it cannot be APP, or an option.
+    """
+    word = rest[0] if rest else "-"
+    is_file = not word.startswith("-") and (has_app or not _looks_like_app(word))
+    return rest.popleft() if rest and (is_file or word == "-") else bare
+
+
+def _looks_like_app(word: str) -> bool:
+    if ":" in word or word.endswith(".py"):
+        return True
+    is_file = os.path.isfile(word) and not word.endswith(_LOG_SUFFIXES)
+    return is_file or os.path.isdir(word) or bool(shutil.which(word))
 
 
 def _flags(option: Option) -> list[str]:

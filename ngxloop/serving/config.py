@@ -6,6 +6,7 @@ The options themselves stand in serving/options/, one file a group.
 import dataclasses
 import functools
 import os
+import shutil
 from collections.abc import Sequence
 
 from ngxloop.serving.binds import Bind, UnixBind, complete_binds, parse_bind
@@ -14,7 +15,12 @@ from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.guard import import_fault, set_guard
 from ngxloop.serving.hooks import Hooks, load_hooks
 from ngxloop.serving.initialisation import Plan, plan
-from ngxloop.serving.options.application import PROGRAM_INTERFACES, ApplicationOptions, is_script
+from ngxloop.serving.options.application import (
+    PROGRAM_INTERFACES,
+    ApplicationOptions,
+    is_module,
+    is_script,
+)
 from ngxloop.serving.options.http import HttpOptions
 from ngxloop.serving.options.listening import ListeningOptions
 from ngxloop.serving.options.logging import LogOptions
@@ -105,12 +111,22 @@ class Config(
     def _prepared(self) -> Sequence[str]:
         if self.drops_rights:
             self._refuse_what_others_can_write()
+        self._refuse_bare_name()
         if self.reload:
             check_watching(self.watched)
         _ = self.binds  # which looks up their owner
         warnings = self.start_plan.warnings
         self.hook_functions.require("on_config", self)
         return warnings
+
+    def _refuse_bare_name(self) -> None:
+        """Refuse a word that is no program: who forgets :NAME is told so at once."""
+        app = self.app
+        if not is_script(app) or is_module(app) or app.endswith(".py") or os.sep in app:
+            return
+        if not os.path.exists(os.path.join(self.chdir or ".", app)) and shutil.which(app) is None:
+            problem = f"{app!r} names neither an application nor a program; give MODULE:NAME"
+            raise ConfigError("app", f"{problem}, for example {app.replace('-', '_')}:app")
 
     @property
     def drops_rights(self) -> bool:

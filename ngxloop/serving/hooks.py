@@ -41,8 +41,7 @@ HOOKS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "worker_exit": (("slot",), "worker: it has finished"),
     "child_exit": (
         ("slot", "status", "pid"),
-        "master: a worker has ended; its exit code, or -signal, and its process id. A function of "
-        "(slot, status) gets no pid",
+        "master: a worker has ended; status is its exit code, or -signal; pid may be left out",
     ),
     "on_reload": ((), "master: a reload begins"),
     "on_exit": (("code",), "master: everything has ended"),

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from ngxloop.serving.config import Config
 from ngxloop.serving.errors import ExitCode, StartError
-from ngxloop.serving.options.application import is_script
+from ngxloop.serving.options.application import is_module, is_script
 
 VARIABLE = "_NGXLOOP_SERVED"  # in workers: what the masters around them serve, one a line
 
@@ -71,6 +71,6 @@ def _served() -> list[str]:
 
 def _name(config: Config) -> str:
     """Return what is served, by an absolute name; for a process in the folder of its start."""
-    if is_script(config.app):
+    if is_script(config.app) and not is_module(config.app):
         return repr(os.path.realpath(os.path.join(config.chdir or ".", config.app)))
     return repr((config.app, os.path.realpath(config.app_folder)))

@@ -309,7 +309,7 @@ def _open_tcp(bind: TcpBind, backlog: int, known: Listeners) -> list[ListeningSo
 def _open_ipv4_too(
     bind: TcpBind, ipv6: ListeningSocket, backlog: int, known: Listeners
 ) -> list[ListeningSocket]:
-    """Open the socket for IPv4 beside that of [::], which would show such clients as ::ffff:1.2.3.4.
+    """Open one for IPv4 beside that of [::], which would show such clients as ::ffff:1.2.3.4.
 
     One that another process has is left out: somebody may share a port between two servers so.
     """

@@ -23,21 +23,21 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import runpy
 import signal
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from ngxloop.serving.application import user_errors, user_traceback
+from ngxloop.serving.application import package_advice, user_errors, user_traceback
 from ngxloop.serving.assignment import Assignment
 from ngxloop.serving.endings import Endings, describe_tasks
 from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.foreignloop import ForeignLoopWatch
 from ngxloop.serving.keepalive import Connections
 from ngxloop.serving.logs import log, report
-from ngxloop.serving.nesting import plain_command
+from ngxloop.serving.options.application import MODULE_FLAG
 from ngxloop.serving.pause import Pause
 from ngxloop.serving.programwatch import ProgramWatch
+from ngxloop.serving.scripts import application_advice, find_script
 from ngxloop.serving.states import INTERRUPTED, State
 from ngxloop.serving.timing import CANCEL_SECONDS, DRAIN_POLL_SECONDS, SETTLE_SECONDS
 from ngxloop.serving.workercore import WorkerCore, make_sharing
@@ -103,24 +103,20 @@ class _Program:
     # The script --------------------------------------------------------------------------------
 
     def _run_script(self) -> int:
-        path = self._config.app
-        if not os.path.exists(path):
-            line = f"there is no script {path!r} in {os.getcwd()}; give its path"
-            raise StartError(ExitCode.NO_MODULE, line)
-        sys.argv = [path, *self._config.arguments]
-        sys.orig_argv = plain_command(sys.orig_argv, sys.argv)
-        sys.path[: 0 if sys.flags.safe_path else 1] = [os.path.dirname(os.path.abspath(path))]
+        app = self._config.app
+        script = find_script(app, self._config.app_dir)
+        names: dict[str, Any] = {}
         try:
             with self._errors_before_ready():
-                runpy.run_path(path, run_name="__main__")
+                names = script.run(self._config.arguments)
         except (KeyboardInterrupt, asyncio.CancelledError) as error:
             return self.interrupted(error)
         except StartError:
             raise
         except Exception as error:
-            report(f"{path} raised", user_traceback(error))
+            report(f"{app} raised", user_traceback(error))
             return ExitCode.INTERNAL
-        self._refuse_early_end()
+        self._refuse_early_end(names)
         return ExitCode.OK
 
     @contextlib.contextmanager
@@ -133,20 +129,21 @@ class _Program:
                 raise
             line = f"{self._config.app} ended before it served: {_words_of(error)}"
             raise StartError(ExitCode.START_FAILED, line) from error
-        except Exception:
+        except Exception as error:
             if self._core.state is not State.STARTING:
                 raise
             line = f"{self._config.app} raised {{}} before it served"
+            if advice := package_advice(error, self._config.app, f"{MODULE_FLAG}{{}}"):
+                line += f"; {advice}"
             with user_errors(ExitCode.START_FAILED, line):
                 raise
 
-    def _refuse_early_end(self) -> None:
+    def _refuse_early_end(self, names: Mapping[str, object]) -> None:
         if self._core.state is State.STARTING:
-            raise StartError(
-                ExitCode.START_FAILED,
-                f"{self._config.app} ended before it served; "
-                "a program that serves nobody needs --ready-on start",
-            )
+            advice = application_advice(self._config.app, names)
+            advice = advice or "a program that serves nobody needs --ready-on start"
+            line = f"{self._config.app} ended before it served; {advice}"
+            raise StartError(ExitCode.START_FAILED, line)
 
     # Readiness ---------------------------------------------------------------------------------
 

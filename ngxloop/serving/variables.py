@@ -1,8 +1,8 @@
 """Environment variables for the workers: --env NAME=VALUE, and files of such lines.
 
-A file has a line NAME=VALUE for each variable, as most .env files have. Blank lines and comments are
-left out, and so are the word export in front and quotes around a whole value. A comment begins with
-a # at the start of a line, or after a space behind the value. Nothing is expanded.
+A file has a line NAME=VALUE for each variable, as most .env files have. Blank lines and comments
+are left out, and so are the word export in front and quotes around a whole value. A comment begins
+with a # at the start of a line, or after a space behind the value. Nothing is expanded.
 
 Precedence is that of the options: --env, then the environment of the master, then the files.
 """
@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 
 from ngxloop.serving.errors import ConfigError
 from ngxloop.serving.trust import read_text, refusal
-
 
 _QUOTED = re.compile(r"""(?P<quote>['"])(?P<text>.*)(?P=quote)""")
 _QUOTED_WITH_COMMENT = re.compile(r"""(?P<quote>['"])(?P<text>.*?)(?P=quote)\s+#.*""")

@@ -87,7 +87,7 @@ def test_thread_of_the_application_does_not_keep_the_check(tmp_path):
     [
         ("1 / 0\n", ExitCode.OK, "program.py is served as script"),
         ("def (:\n", ExitCode.IMPORT_FAILED, "program.py is no Python program: SyntaxError"),
-        (None, ExitCode.NO_MODULE, "cannot read the script"),
+        (None, ExitCode.NO_MODULE, "there is no script"),
     ],
 )
 def test_script_is_compiled_but_not_run(tmp_path, source, code, words):

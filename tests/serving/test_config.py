@@ -36,7 +36,10 @@ def test_config_cannot_be_changed():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *(("app", value) for value in ("", "a", "a:", ":b", "a b:c", "a:b c", "a.:b", None, 1)),
+        *(
+            ("app", value)
+            for value in ("", "-m ", "a/b:c", "a:", ":b", "a b:c", "a:b c", "a.:b", None, 1)
+        ),
         *(("bind", value) for value in ((), "127.0.0.1:80", ("x",), (":1", ":x"))),
         *(("workers", value) for value in (0, -1, 1025, 1.5, True, "many", "4", None)),
         *(("accept", value) for value in ("", "Fair", None)),

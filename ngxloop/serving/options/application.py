@@ -1,6 +1,7 @@
 """Options: what is served."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -14,9 +15,17 @@ MISSING = {"asgi": "WebSocket is not served by the interface asgi yet; asgi-uvic
 PROGRAM_INTERFACES = ("main", "script")  # these bind by themselves
 
 
+MODULE_FLAG = "-m "  # before the name of a module that is run
+
+
 def is_script(app: str) -> bool:
     """Say whether APP is a program that is run, as opposed to an object that is imported."""
-    return app.endswith(".py")
+    return is_module(app) or app.endswith(".py") or ":" not in app
+
+
+def is_module(app: str) -> bool:
+    """Say whether APP is a module that is run, as with python -m."""
+    return app.startswith(MODULE_FLAG)
 
 
 def possible_interfaces(app: str, interface: str) -> Sequence[str]:
@@ -36,16 +45,32 @@ def start_advice(app: str, interface: str, ready_on: str) -> str:
 
 
 def _check_app(value: object) -> None:
-    module, _, attribute = value.partition(":") if isinstance(value, str) else ("", "", "")
-    if isinstance(value, str) and is_script(value) and "\0" not in value:
-        return
-    names = module.split(".") + attribute.split(".")
-    if not all(name.isidentifier() for name in names):
-        raise ValueError(f"{value!r} does not name an application; give MODULE:NAME or a script")
+    if isinstance(value, str) and is_script(value):
+        is_named = bool(value.removeprefix(MODULE_FLAG).strip()) and "\0" not in value
+    else:
+        names = re.split("[.:]", value) if isinstance(value, str) and value.count(":") == 1 else []
+        is_named = bool(names) and all(name.isidentifier() for name in names)
+    if not is_named:
+        raise ValueError(f"{value!r} does not name an application; give {_meant(value)}")
 
 
+def _meant(value: object) -> str:
+    """Return what the user probably wanted to write."""
+    found = _NEARLY.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        return "MODULE:NAME or a script"
+    module = found["path"].removesuffix(".py").strip("./").replace("/", ".")
+    factory = " --factory" if found["call"] else ""
+    return f"{module}:{found['name']}{factory}"
+
+
+# A path in the place of the module, or a call in that of the name.
+_NEARLY = re.compile(r"(?P<path>[\w./]*\w):(?P<name>[^\W\d][\w.]*)(?P<call>\(\))?")
 _APP = Option(
-    Kind("APP", _check_app), "what to serve: MODULE:NAME, or a script", is_positional=True
+    Kind("APP", _check_app),
+    "what to serve: MODULE:NAME, or a program: a script, a folder with __main__.py, -m MODULE, or "
+    "an installed command",
+    is_positional=True,
 )
 
 
@@ -76,6 +101,6 @@ class ApplicationOptions:
     arguments: Sequence[str] = option(
         (),
         several(anything("ARGUMENT"), "arguments", is_empty_allowed=True),
-        "for a script: what it finds in sys.argv; on the command line, all that stands behind it",
+        "for a program: what it finds in sys.argv; on the command line, all that follows it",
         is_positional=True,
     )

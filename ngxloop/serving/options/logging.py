@@ -18,6 +18,12 @@ def _file_or_output(value: Any) -> Any:
     return {True: STANDARD_OUTPUT, False: None}[value] if isinstance(value, bool) else value
 
 
+def _file_or_none(value: Any) -> Any:
+    """Take - for standard error, which is where the log goes without a file."""
+    return None if value == STANDARD_OUTPUT else value
+
+
+_ERROR_LOG = dataclasses.replace(FILE, from_text=_file_or_none, from_toml=_file_or_none)
 _ACCESS_LOG = dataclasses.replace(FILE, from_text=_file_or_output, from_toml=_file_or_output)
 
 
@@ -33,13 +39,14 @@ class LogOptions:
     )
     error_log: str | None = option(
         None,
-        FILE,
-        "append the launcher's lines, and all else that goes to standard error, to this file",
+        _ERROR_LOG,
+        "append the lines of master and workers, and all other standard error, to this file; - is "
+        "standard error itself",
     )
     access_log: str | None = option(
         None,
         _ACCESS_LOG,
-        "write a line for each HTTP request to standard output, or append it to this file",
+        "log each HTTP request, to standard output or to this file",
         bare=STANDARD_OUTPUT,
     )
     access_log_format: str | None = option(
