@@ -173,6 +173,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.poller",
         "serving.socketfiles",
         "serving.namedfile",
+        "serving.usualplace",
         "serving.pidfile",
         "serving.endings",
     ],
@@ -333,6 +334,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.check",
         "prefork",
         "cli",
+        "__main__",
     ],
 }
 

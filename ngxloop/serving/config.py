@@ -24,7 +24,7 @@ from ngxloop.serving.options.application import (
 from ngxloop.serving.options.http import HttpOptions
 from ngxloop.serving.options.listening import ListeningOptions
 from ngxloop.serving.options.logging import LogOptions
-from ngxloop.serving.options.master import MasterOptions
+from ngxloop.serving.options.master import NO_SOCKET, MasterOptions
 from ngxloop.serving.options.process import ProcessOptions
 from ngxloop.serving.options.running import RunOptions
 from ngxloop.serving.options.table import options_of
@@ -141,7 +141,8 @@ class Config(
         if fault := import_fault():
             remedy = "chown it to root, or remove it from Python's path (PYTHONPATH, python -P)"
             raise ConfigError("user", refusal(f"{fault}, and Python runs what is there", remedy))
-        for option, path in (("pidfile", self.pidfile), ("control-socket", self.control_socket)):
+        socket = None if self.control_socket == NO_SOCKET else self.control_socket
+        for option, path in (("pidfile", self.pidfile), ("control-socket", socket)):
             folder = os.path.dirname(os.path.abspath(path)) if path is not None else "/"
             if fault := find_fault(folder):
                 remedy = f"choose a folder that only root can write for {path}, for example /run"

@@ -1,6 +1,7 @@
-"""ngxloop-serve ctl: tell a running master what to do, or ask it how things are.
+"""ngxloop-serve ctl: control a running master, or show its state.
 
-Over its control socket; or, if there is none, by signals to the process that owns its pid file.
+Over its control socket: the one that is named, or the one at its usual place. Or, if a pid file is
+named, by signals to the process that owns it.
 """
 
 import argparse
@@ -19,10 +20,12 @@ from ngxloop.serving.environment import CONFIG_VARIABLE
 from ngxloop.serving.errors import ConfigError, ExitCode
 from ngxloop.serving.logs import complain
 from ngxloop.serving.namedfile import OLD_SUFFIX
+from ngxloop.serving.options.master import NO_SOCKET
 from ngxloop.serving.pidfile import lock_holder
 from ngxloop.serving.plaintext import one_line
 from ngxloop.serving.reports import prometheus, stub, table
 from ngxloop.serving.timing import REPEAT_SECONDS
+from ngxloop.serving.usualplace import find_places, name_of
 
 _SIGNALS = {
     "quit": signal.SIGQUIT,
@@ -60,8 +63,11 @@ def control(arguments: Sequence[str]) -> int:
             print(_ask(control_socket, given), end="")
         elif pidfile is not None:
             print(_signal(pidfile, given.command), end="")
+        elif control_socket is not None:
+            problem = f"there is no control socket {control_socket}; is the master running?"
+            raise _NotDoneError(problem)
         else:
-            raise _NotDoneError(paths.advice)
+            print(_ask(_find_master(paths.name), given), end="")
     except (_NotDoneError, ConfigError) as error:
         complain(one_line(f"ctl {given.command}: {error}"))
         return ExitCode.NOT_DONE
@@ -82,16 +88,28 @@ class _Paths:
         self._file = _read_config(given.config)
         self.control_socket = self._find(given.control_socket, "control_socket")
         self.pidfile = self._find(given.pidfile, "pidfile")
-
-    @property
-    def advice(self) -> str:
-        """Say what is missing."""
-        if self.control_socket is not None:
-            return f"there is no control socket {self.control_socket}; is the master running?"
-        return "give --control-socket or --pidfile, as the master has it"
+        self.name = self._find(given.name, "name")
+        if given.name is not None:  # it says which master; the others may say another
+            self.control_socket, self.pidfile = given.control_socket, given.pidfile
+        if self.control_socket == NO_SOCKET:
+            self.control_socket = None
 
     def _find(self, option: str | None, name: str) -> str | None:
         return option or os.environ.get(f"NGXLOOP_{name.upper()}") or self._file.get(name)
+
+
+def _find_master(name: str | None) -> str:
+    """Return the control socket of the only master that runs, or of the one with this name."""
+    found = find_places(name, os.environ)
+    if not found and name is not None:
+        raise _NotDoneError(f"no server of this user is called {name!r}; is it running?")
+    if not found:
+        advice = "give --control-socket or --pidfile, as the master has it"
+        raise _NotDoneError(f"no server of this user runs with a control socket; {advice}")
+    if len(found) > 1:
+        names = ", ".join(map(name_of, found))
+        raise _NotDoneError(f"several servers run: {names}; give --name")
+    return found[0]
 
 
 def _read_config(named: str | None) -> dict[str, Any]:
@@ -197,9 +215,11 @@ class _Parser(argparse.ArgumentParser):
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _Parser(
         prog="ngxloop-serve ctl",
-        description="Tell a running ngxloop-serve what to do, or ask it how things are.",
+        description="Control a running ngxloop-serve, or show its state. Without an option, the "
+        "only one that runs as this user.",
         allow_abbrev=False,
     )
+    parser.add_argument("--name", metavar="NAME", help="of the server, if several run")
     parser.add_argument("--control-socket", metavar="FILE", help="where the master listens")
     parser.add_argument("--pidfile", metavar="FILE", help="used if there is no control socket")
     parser.add_argument("--config", metavar="FILE", help="that names one of them")

@@ -10,6 +10,7 @@ from ngxloop.serving.options.table import VARIABLE_PREFIX, Option, similar
 from ngxloop.serving.sources import Given
 
 CONFIG_VARIABLE = f"{VARIABLE_PREFIX}CONFIG"
+RUNTIME_VARIABLE = f"{VARIABLE_PREFIX}RUNTIME_DIR"  # see usualplace.py
 
 
 def read_environment(options: Sequence[Option], environment: Mapping[str, str]) -> dict[str, Given]:
@@ -26,7 +27,7 @@ def read_environment(options: Sequence[Option], environment: Mapping[str, str]) 
 
 def environment_slips(options: Sequence[Option], environment: Mapping[str, str]) -> Iterator[str]:
     """Yield a line for every variable that is no option, but nearly one."""
-    known = {option.variable for option in options} | {CONFIG_VARIABLE}
+    known = {option.variable for option in options} | {CONFIG_VARIABLE, RUNTIME_VARIABLE}
     for name in environment:
         is_ours = name.startswith(VARIABLE_PREFIX) and name not in known
         if is_ours and (advice := similar(name, known)):

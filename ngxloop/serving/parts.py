@@ -18,6 +18,7 @@ from ngxloop.serving.fleet.processes import Processes
 from ngxloop.serving.fleet.service import Services
 from ngxloop.serving.handover import Handover
 from ngxloop.serving.inheritance import Predecessor
+from ngxloop.serving.options.master import NO_SOCKET
 from ngxloop.serving.orders import SIGNAL_ORDERS, Order
 from ngxloop.serving.pidfile import Pidfile
 from ngxloop.serving.poller import Poller
@@ -168,7 +169,9 @@ class Parts:
         )
         self.reception = reception
         opened.callback(reception.close)
-        if config.control_socket is not None:
+        if config.control_socket is None:
+            reception.listen_by_name(self.desk.obey)
+        elif config.control_socket != NO_SOCKET:
             reception.listen(config.control_socket, self.desk.obey)
         return reception
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ngxloop.serving.config import Config
 from ngxloop.serving.control import Command, CommandError, Control
+from ngxloop.serving.errors import ExitCode, StartError
 from ngxloop.serving.fleet.actions import Notice
 from ngxloop.serving.fleet.processes import Processes
 from ngxloop.serving.handover import Handover
@@ -17,9 +18,11 @@ from ngxloop.serving.notify import Notifier
 from ngxloop.serving.orders import Order
 from ngxloop.serving.plaintext import one_line
 from ngxloop.serving.poller import Poller
+from ngxloop.serving.socketfiles import is_socket_file
 from ngxloop.serving.status import Status
 from ngxloop.serving.statusservice import StatusService
 from ngxloop.serving.titles import set_title
+from ngxloop.serving.usualplace import make_place, usual_name
 
 Obey = Callable[[Order | int, Callable[[str], object]], None]
 
@@ -45,7 +48,7 @@ class Reception:
         self._processes = processes
         self._config = config
         self._notifier = Notifier(os.environ, is_heir=predecessor is not None)
-        self._opened.callback(set_title(f"master [{config.app}]"))
+        self._opened.callback(set_title(f"master [{config.name or config.app}]"))
         try:
             if config.status_bind is not None:
                 self._open_page(predecessor)
@@ -68,6 +71,26 @@ class Reception:
         self._opened.callback(control.close)
         self._worker_closers.append(control.close_in_worker)
         self._handover.add(control)
+
+    def listen_by_name(self, obey: Obey) -> None:
+        """Open the control socket at its usual place; without one, the master goes on.
+
+        Raises:
+            StartError: A name was given, and another master has it.
+        """
+        name = self._config.name or usual_name(self._config.app)
+        path = make_place(name, os.environ)
+        if path is None:
+            log.debug("no control socket: there is no folder for it; give --control-socket")
+            return
+        try:
+            self.listen(path, obey)
+        except StartError as error:
+            advice = "give it another --name, so that ctl finds it"
+            if self._config.name is not None and is_socket_file(path):
+                line = f"another server of this user is called {name!r}; {advice}"
+                raise StartError(ExitCode.ADDRESS_IN_USE, line) from error
+            log.info("this server has no control socket (%s); %s", error.line, advice)
 
     def leave(self) -> list[Heirloom]:
         """Return the sockets that a successor needs."""

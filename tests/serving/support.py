@@ -4,6 +4,7 @@ The log is the launcher's interface to its operator, and to the tests: every wai
 with a deadline. Nothing here sleeps.
 """
 
+import atexit
 import contextlib
 import os
 import re
@@ -13,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +26,10 @@ from tests.support.waiting import wait_until_blocking
 APPS = Path(__file__).parent / "apps"
 DEADLINE = 40.0  # generous: a loaded machine is no failure
 _ROOT = Path(ngxloop.__file__).parent.parent
+# No other test process has a server there.
+RUNTIME_FOLDER = tempfile.mkdtemp(prefix="ngxloop-test-")
+atexit.register(shutil.rmtree, RUNTIME_FOLDER, ignore_errors=True)
+os.environ["NGXLOOP_RUNTIME_DIR"] = RUNTIME_FOLDER
 _SO_PASSRIGHTS = 83  # include/uapi/asm-generic/socket.h
 
 

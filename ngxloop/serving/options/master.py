@@ -1,7 +1,8 @@
 """Options: the master itself, how it is told what to do and how it tells how things are."""
 
 import dataclasses
-from typing import ClassVar
+import re
+from typing import Any, ClassVar
 
 from ngxloop.serving.binds import FdBind, parse_bind
 from ngxloop.serving.options.table import option
@@ -13,6 +14,23 @@ SIGNAL_MAPS = ("default", "nginx")
 def _check_status_bind(value: object) -> None:
     if isinstance(parse_bind(value if isinstance(value, str) else repr(value)), FdBind):
         raise ValueError(f"{value!r} is an inherited socket; give HOST:PORT or unix:PATH")
+
+
+def _check_name(value: object) -> None:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        problem = "give 1 to 48 letters, digits, dots, dashes, colons or underscores, no dot first"
+        raise ValueError(f"{value!r} is not a name; {problem}")
+
+
+def _socket_or_none(value: Any) -> Any:
+    """Take no for none."""
+    is_off = value is False or (isinstance(value, str) and FLAG.from_text(value) is False)
+    return NO_SOCKET if is_off else value
+
+
+NO_SOCKET = "none"
+_NAME = re.compile(r"(?!\.)[\w.:@-]{1,48}", re.ASCII)
+_CONTROL_SOCKET = dataclasses.replace(FILE, from_text=_socket_or_none, from_toml=_socket_or_none)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,8 +54,17 @@ class MasterOptions:
     auto_upgrade: bool = option(
         False, FLAG, "after USR2, end as soon as the new master serves, without being told"
     )
+    name: str | None = option(
+        None,
+        Kind("NAME", _check_name),
+        "what this server is called, for `ngxloop-serve ctl --name NAME` and in the process list; "
+        "without it, what it serves",
+    )
     control_socket: str | None = option(
-        None, FILE, "Unix socket for `ngxloop-serve ctl`; only our user can connect to it"
+        None,
+        _CONTROL_SOCKET,
+        "Unix socket for `ngxloop-serve ctl`, which only its own user may connect to, or none. "
+        "Without it, NAME.sock in /run/ngxloop (root) or $XDG_RUNTIME_DIR/ngxloop",
     )
     status_bind: str | None = option(
         None,
