@@ -50,6 +50,31 @@ def test_changed_file_is_served(serve, tmp_path):
     assert server.end() == 0
 
 
+@pytest.mark.parametrize("more", [[], ["--preload"]], ids=["forked", "preloaded"])
+def test_broken_file_at_the_start_waits_for_a_change(serve, tmp_path, more):
+    file = tmp_path / "changing.py"
+    file.write_text("broken(\n")
+    options = ["--reload", "--app-dir", str(tmp_path), "--workers", "2", *more]
+    server = serve("changing:Tell", *options)
+    server.logged("SyntaxError")
+    server.logged("no workers serve: --reload waits for a file to change")
+    change(server, file, "also broken(\n")
+    server.logged("no workers serve: --reload waits for a file to change")
+    change(server, file, SOURCE.format(version="good"))
+    server.serving()
+    assert ask(server) == b"good\n"
+    change(server, file, SOURCE.format(version="better"))
+    server.logged(r"reloaded: generation \d+ serves")
+    assert server.end() == 0
+
+
+def test_broken_file_at_the_start_waits_for_the_end_too(serve, tmp_path):
+    (tmp_path / "changing.py").write_text("broken(\n")
+    server = serve("changing:Tell", "--reload", "--app-dir", str(tmp_path))
+    server.logged("no workers serve: --reload waits for a file to change")
+    assert server.end() == 0
+
+
 def start_watched(serve, tmp_path):
     """Start a server that watches, with the process id of its watcher and its source file."""
     file = tmp_path / "changing.py"

@@ -167,8 +167,12 @@ def on_new_master_gone(decision: Decision, event: NewMasterGone) -> None:
     pid, fleet.new_master = fleet.new_master, 0
     decision.act(RestoreNames())
     decision.act(Notify(Notice.ALONE))
-    line = f"the new master (process {pid}) ended with code {event.code}; this one goes on"
-    decision.error("%s", line)
+    if event.code == 0:  # somebody has ended it
+        line = f"the new master (process {pid}) has ended as asked; this one goes on"
+        decision.info("%s", line)
+    else:
+        line = f"the new master (process {pid}) ended with code {event.code}; this one goes on"
+        decision.error("%s", line)
     requests.answer_upgrades(decision, line)
     if fleet.phase is Phase.RESTING:
         generations.want_reload(decision)

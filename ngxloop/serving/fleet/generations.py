@@ -1,6 +1,6 @@
 """Generations of workers: which one serves, which comes, which ones leave.
 
-the first generation fails to start   the master ends
+the first generation fails to start   the master ends; with --reload it waits for the next change
 a later one fails to start            it is taken back, the one before goes on serving
 one that fails while none serves      it is tried again, later each time
 all of it is ready                    the one before is drained
@@ -26,6 +26,8 @@ from ngxloop.serving.fleet.phases import Change, Move, Phase, Stage
 from ngxloop.serving.fleet.records import SLOTS_FOR_A_RELOAD, Batch, Generation
 from ngxloop.serving.fleet.settings import Settings
 from ngxloop.serving.timing import BACKOFF_LIMIT_SECONDS, RETRY_RELOAD_SECONDS
+
+_WAITING = "no workers serve: --reload waits for a file to change"
 
 
 def begin(decision: Decision, generation: Generation, count: int) -> None:
@@ -154,14 +156,18 @@ def _accept(decision: Decision, coming: Generation) -> None:
         dismiss_all(decision, old)
     if coming.number > 1:
         fleet.reloads_ok += 1
-    decision.act(Serve(coming.number, is_first=coming.number == 1))
+    decision.act(Serve(coming.number, is_first=not fleet.has_served))
+    fleet.has_served = True
     requests.answer_reloads(decision)
     scale(decision, fleet.count)
 
 
 def reject(decision: Decision, coming: Generation, error: StartError) -> None:
-    """The new generation cannot serve: take it back; without one before it, end."""
+    """The new generation cannot serve: take it back; without one before it, end or wait."""
     fleet = decision.fleet
+    if fleet.phase is Phase.STARTING and fleet.settings.is_watched and not fleet.is_shared:
+        _await_change(decision, coming, error)
+        return
     if fleet.phase is not Phase.STARTING:
         _withdraw(decision, coming)
         _report_failed_reload(decision, error)
@@ -173,6 +179,17 @@ def reject(decision: Decision, coming: Generation, error: StartError) -> None:
     requests.answer_all(decision)
     decision.act(CloseListeners(coming.number))
     decision.act(Fail(error, is_last=True))
+
+
+def _await_change(decision: Decision, coming: Generation, error: StartError) -> None:
+    """Keep the sockets of the first generation, and reload when a file has changed."""
+    fleet = decision.fleet
+    fleet.coming = None
+    fleet.change(Change.REST)
+    fleet.retired = (*fleet.retired, Batch(coming.number))
+    dismiss_all(decision, coming)
+    decision.act(Report(error))
+    decision.error("%s", _WAITING)
 
 
 def _withdraw(decision: Decision, coming: Generation) -> None:
@@ -190,6 +207,8 @@ def _report_failed_reload(decision: Decision, error: StartError) -> None:
     decision.act(Report(error))
     if fleet.serving is not None:
         decision.error("reload failed: generation %d goes on serving", fleet.serving.number)
+    elif fleet.settings.is_watched and not fleet.has_served:
+        decision.error("%s", _WAITING)
     else:  # resting, and somebody has ordered workers again
         delay = min(RETRY_RELOAD_SECONDS * 2.0 ** min(fleet.retry_count, 30), BACKOFF_LIMIT_SECONDS)
         fleet.retry_at = decision.now + delay

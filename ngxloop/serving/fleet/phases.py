@@ -22,7 +22,7 @@ class Change(enum.Enum):
     """What moves the master on."""
 
     SERVE = enum.auto()  # all workers of a generation are ready
-    REST = enum.auto()  # an order
+    REST = enum.auto()  # an order, or --reload and a first generation that failed
     DELAY = enum.auto()  # an order to end, with a delay
     DRAIN = enum.auto()  # an order to end, the end of the delay, or a first generation that failed
     STOP = enum.auto()  # an order
@@ -31,6 +31,7 @@ class Change(enum.Enum):
 
 PHASES: dict[tuple[Phase, Change], Phase] = {
     (Phase.STARTING, Change.SERVE): Phase.SERVING,
+    (Phase.STARTING, Change.REST): Phase.RESTING,
     (Phase.STARTING, Change.DRAIN): Phase.DRAINING,
     (Phase.STARTING, Change.STOP): Phase.STOPPING,
     (Phase.SERVING, Change.REST): Phase.RESTING,

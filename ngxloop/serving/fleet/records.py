@@ -163,7 +163,8 @@ class Fleet(Record):
     wanted: tuple[Worker, ...] = ()  # to be replaced, in this order
     replaced: tuple[Worker, ...] = ()  # they drain, their successors serve
     successor_failures: int = 0  # in a row
-    listening: int = 1  # the newest generation that has served; its sockets stay open
+    has_served: bool = False
+    listening: int = 1  # the newest generation that has served, or the first; its sockets stay open
     retired: tuple[Batch, ...] = ()
     batch: int = 0  # the number of the last SpreadReuseport
     # Reloads

@@ -104,4 +104,5 @@ def settings_of(config: Config) -> Settings:
         has_own_sockets=config.accept == "reuseport",
         has_nginx_signals=config.signals == "nginx",
         is_auto_upgrade=config.auto_upgrade,
+        is_watched=config.reload,
     )

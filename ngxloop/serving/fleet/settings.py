@@ -18,3 +18,4 @@ class Settings:
     has_own_sockets: bool = False  # --accept reuseport: each worker has sockets of its own
     has_nginx_signals: bool = False
     is_auto_upgrade: bool = False
+    is_watched: bool = False  # --reload: who cannot start waits for the next change

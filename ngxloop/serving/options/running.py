@@ -30,7 +30,10 @@ class RunOptions:
         False, FLAG, "go into the background once the workers serve; exit with their error if not"
     )
     reload: bool = option(
-        False, FLAG, "reload when a Python file changes; for development, needs watchfiles"
+        False,
+        FLAG,
+        "reload when a Python file changes, and wait for a change if APP cannot be started; for "
+        "development, needs watchfiles",
     )
     reload_dir: Sequence[str] = option(
         (),

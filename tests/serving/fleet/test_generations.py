@@ -182,3 +182,43 @@ def test_sockets_of_an_older_generation_are_closed_at_the_end():
     fleet.ready()  # the old worker drains, and may still accept
     closed = found(fleet.tell(events.Quit()), actions.CloseListeners)
     assert [one.batch for one in closed] == [2, 1]
+
+
+# --reload ------------------------------------------------------------------------------------
+
+
+def test_first_generation_that_fails_waits_for_a_change_if_files_are_watched():
+    fleet = Fleet(1, is_watched=True)
+    (name,) = fleet.fleet.live
+    fleet.tell(events.Failed(name, ERROR))
+    done = fleet.exit(name, ExitCode.IMPORT_FAILED)
+    assert actions.Fail not in kinds(done)
+    assert actions.CloseListeners not in kinds(done)
+    assert fleet.fleet.phase is Phase.RESTING
+    fleet.tell(events.Reload())
+    fleet.done.clear()
+    fleet.ready()
+    assert [one.is_first for one in found(fleet.done, actions.Serve)] == [True]
+    assert fleet.fleet.phase is Phase.SERVING
+
+
+def test_new_master_that_watches_files_ends_if_its_first_generation_fails():
+    fleet = Fleet(1, has_old_master=True, is_watched=True)
+    (name,) = fleet.fleet.live
+    assert actions.Fail in kinds(fleet.exit(name, 1))
+
+
+# Upgrades ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "level", "words"),
+    [(0, "info", "has ended as asked; this one goes on"), (7, "error", "ended with code 7; this")],
+)
+def test_end_of_a_new_master_is_an_error_only_if_it_is_one(code, level, words):
+    fleet = Fleet(1).ready()
+    fleet.tell(events.NewMasterStarted(99))
+    fleet.tell(events.NewMasterReady())
+    done = fleet.tell(events.NewMasterGone(code))
+    assert [line.level for line in found(done, actions.Log)] == [level]
+    assert words in "".join(texts(done))

@@ -104,6 +104,7 @@ class World:
             has_own_sockets=choice((False, True)),
             has_nginx_signals=choice((False, False, False, True)),
             is_auto_upgrade=choice((False, False, True)),
+            is_watched=choice((False, False, True)),
         )
 
     # What the machine orders -----------------------------------------------------------------
