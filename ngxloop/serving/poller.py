@@ -93,6 +93,7 @@ class Poller:
         self._numbers = itertools.count()  # equal times ring in the order in which they were set
         self._failure_count = 0  # of the poll itself, in a row
         self._pid = os.getpid()
+        self.first: Handler | None = None  # called before each handler of a descriptor
 
     def add(self, fd: int, handler: Handler, events: int = READABLE) -> None:
         """Call the handler whenever the descriptor is readable (writable) or at its end.
@@ -143,6 +144,8 @@ class Poller:
     def wait(self, timeout: float | None) -> None:
         """Wait for events, until the time-out at most; call their handlers and what is due."""
         for registration in self._poll(self._clip(timeout)):
+            if self.first is not None:
+                self.call(self.first)
             if self._is_current(registration):
                 self._handle(registration)
         now = time.monotonic()

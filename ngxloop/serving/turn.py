@@ -77,6 +77,13 @@ class Turn:
     def _watch_signals(self) -> None:
         handler = Handler(HandlerName.SIGNALS, self._handle_signals, self._renew_signals)
         self._poller.add(self._signals.fileno(), handler)
+        # A signal to the whole process group reaches workers as well. What they say of it has
+        # another meaning once our own order to end is known, and it may arrive first.
+        self._poller.first = Handler(handler.name, self._look_for_signals, self._renew_signals)
+
+    def _look_for_signals(self) -> None:
+        if self._signals.wait(0):
+            self._handle_signals()
 
     def _renew_signals(self) -> None:
         """Make a new pipe if other code in this process has closed ours."""

@@ -89,6 +89,16 @@ def test_term_to_the_process_group_ends_all_of_it(serve):
     assert server.ended() == 0
 
 
+@pytest.mark.parametrize("attempt", range(3))  # the kernel lets the master or the workers run first
+def test_term_to_the_process_group_replaces_nothing_that_ends_first(serve, attempt):
+    options = ["--workers", "4", "--preload"]
+    server = serve("plain:Echo", *options, wrapper=["setsid"]).serving()
+    os.killpg(server.pid, signal.SIGTERM)
+    assert server.ended() == 0
+    assert "replaced" not in server.log
+    assert "is gone" not in server.log
+
+
 def test_longest_time_outs_are_waited_for(serve):
     longest = str(MAX_SECONDS)
     options = ["--start-timeout", longest, "--graceful-timeout", longest, "--idle-grace", longest]
