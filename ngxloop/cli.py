@@ -17,7 +17,8 @@ from ngxloop.serving.errors import ConfigError, ExitCode, StartError
 from ngxloop.serving.inheritance import is_inherited, is_strict_upgrade, is_upgrade
 from ngxloop.serving.loading import Loaded, Loader, print_config
 from ngxloop.serving.logs import complain, leave_standard_error, release_terminal
-from ngxloop.serving.options.application import MISSING
+from ngxloop.serving.options.application import MISSING, is_script
+from ngxloop.serving.output import write
 from ngxloop.serving.systemd import ALL
 
 
@@ -90,10 +91,9 @@ def _check(arguments: Sequence[str]) -> int:
     except StartError as error:
         complain(error.line, error.traceback)
         return error.code
-    print(f"ok: {config.app} is served as {kind}")
-    if kind in MISSING:
-        print(MISSING[kind])
-    return ExitCode.OK
+    left = "it was not run" if is_script(config.app) else "its start-up was not run"
+    missing = f"{MISSING[kind]}\n" if kind in MISSING else ""
+    return write(f"ok: {config.app} is served as {kind}; {left}\n{missing}")
 
 
 def _load(loader: Loader) -> Loaded:
@@ -107,8 +107,7 @@ def _load(loader: Loader) -> Loaded:
         complain(error.line, error.traceback)
         sys.exit(error.code)
     if loaded.is_print_wanted:
-        print("\n".join(print_config(loaded)))
-        sys.exit(ExitCode.OK)
+        sys.exit(write("\n".join([*print_config(loaded), ""])))
     return loaded
 
 

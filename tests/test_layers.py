@@ -105,6 +105,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.logfiles",
         "serving.logformats",
         "serving.logs",
+        "serving.output",
         "serving.states",
         "serving.timing",
         "serving.fleet.names",

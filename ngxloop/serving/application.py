@@ -119,6 +119,8 @@ def _import_module(name: str, folder: str, names: str) -> ModuleType:
     except StartError as error:
         if _is_missing(name, error.__cause__):
             advice = "give the right name, or its folder with --app-dir"
+            if name.endswith(".py"):
+                advice = f"give {name.removesuffix('.py')}:{names}"
             line = f"no module named {name!r} in {folder} or on Python's path; {advice}"
             raise StartError(ExitCode.NO_MODULE, line) from error.__cause__
         path = os.path.join(folder, *name.split("."))

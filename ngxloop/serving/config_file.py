@@ -16,6 +16,7 @@ from ngxloop.serving.trust import Text, read_text
 
 FILE_NAME = "ngxloop.toml"
 PROJECT_FILE_NAME = "pyproject.toml"
+_PROJECT_TABLES = ("ngxloop", "tool")  # what belongs into pyproject.toml
 
 
 class FileOptions(NamedTuple):
@@ -56,6 +57,8 @@ def read_file(
         option = by_key.get(written.replace("_", "-"))
         if option is None:
             advice = similar(written, by_key) or "; see ngxloop-serve --help"
+            if isinstance(value, dict) and written in _PROJECT_TABLES:
+                advice = "; in this file the options need no table"
             raise ConfigError(written, f"there is no option {written!r}{advice}", str(path))
         if option.name in given:
             raise ConfigError(written, f"{option.key!r} stands there twice", str(path))

@@ -49,7 +49,9 @@ class Control(NamedFile):
         except OSError as error:
             reason = error.strerror or str(error)
             line = f"cannot open the control socket {path}: {reason}; choose another place"
-            raise StartError(ExitCode.BAD_ADDRESS, line) from error
+            is_denied = isinstance(error, PermissionError)
+            code = ExitCode.NO_PERMISSION if is_denied else ExitCode.BAD_ADDRESS
+            raise StartError(code, line) from error
         super().__init__(place, identity)
         dialogue = Dialogue(
             HandlerName.CONTROL_LISTENER,

@@ -21,6 +21,7 @@ from ngxloop.serving.errors import ConfigError, ExitCode
 from ngxloop.serving.logs import complain
 from ngxloop.serving.namedfile import OLD_SUFFIX
 from ngxloop.serving.options.master import NO_SOCKET
+from ngxloop.serving.output import write
 from ngxloop.serving.pidfile import lock_holder
 from ngxloop.serving.plaintext import one_line
 from ngxloop.serving.reports import prometheus, stub, table
@@ -60,18 +61,16 @@ def control(arguments: Sequence[str]) -> int:
         paths = _Paths(given)
         control_socket, pidfile = _existing(paths.control_socket), _existing(paths.pidfile)
         if control_socket is not None and os.path.exists(control_socket):
-            print(_ask(control_socket, given), end="")
-        elif pidfile is not None:
-            print(_signal(pidfile, given.command), end="")
-        elif control_socket is not None:
+            return write(_ask(control_socket, given))
+        if pidfile is not None:
+            return write(_signal(pidfile, given.command))
+        if control_socket is not None:
             problem = f"there is no control socket {control_socket}; is the master running?"
             raise _NotDoneError(problem)
-        else:
-            print(_ask(_find_master(paths.name), given), end="")
+        return write(_ask(_find_master(paths.name), given))
     except (_NotDoneError, ConfigError) as error:
         complain(one_line(f"ctl {given.command}: {error}"))
         return ExitCode.NOT_DONE
-    return ExitCode.OK
 
 
 def _existing(path: str | None) -> str | None:

@@ -18,7 +18,8 @@ def read_environment(options: Sequence[Option], environment: Mapping[str, str]) 
     found = {}
     for option in options:
         for variable in (option.variable, *option.variables):
-            if variable in environment:
+            # Of another tool's variables an empty one is none; compose files set such.
+            if environment.get(variable) or (variable == option.variable in environment):
                 value = option.kind.from_text(environment[variable])
                 found[option.name] = Given(value, variable)
                 break

@@ -27,6 +27,7 @@ class ExitCode(enum.IntEnum):
     MISSING_PACKAGE = 12
     NOT_DONE = 13
     WATCHER_GONE = 14
+    NO_RESOURCES = 15
 
 
 EXIT_MEANINGS = {
@@ -45,6 +46,7 @@ EXIT_MEANINGS = {
     ExitCode.MISSING_PACKAGE: "a package that serves this kind of application is not installed",
     ExitCode.NOT_DONE: "`ctl`: the master did not do it, or does not run",
     ExitCode.WATCHER_GONE: "--reload: the process that looks for changes cannot run, or has died",
+    ExitCode.NO_RESOURCES: "the system has too little memory, disk space, descriptors or processes",
 }
 
 
@@ -114,4 +116,4 @@ def shortages_explained() -> Iterator[None]:
     except OSError as error:
         advice = _REMEDIES.get(error.errno or 0, "check the limits and filters of this system")
         line = f"a system call of the master failed: {error.strerror or error}; {advice}"
-        raise StartError(ExitCode.START_FAILED, line) from error
+        raise StartError(ExitCode.NO_RESOURCES, line) from error

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import inspect
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from ngxloop.serving.errors import ConfigError, ExitCode, StartError
 from ngxloop.serving.options.values import AUTO
 
 _ADAPTERS = "ngxloop.serving.adapters."
+_PACKAGES = ("aiohttp", "uvicorn")  # which adapters need
 
 
 def find_adapter(application: Any, config: Config) -> type[Adapter]:
@@ -58,6 +60,10 @@ def _import_adapter(name: str, target: str) -> type[Adapter]:
         module = importlib.import_module(_ADAPTERS + name.replace("-", "_"))
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
+        if package not in _PACKAGES:
+            problem = f"{error}; a module of the application may have the name of another one"
+            line = f"what serves {target} ({name}) cannot be imported: {problem}"
+            raise StartError(ExitCode.IMPORT_FAILED, line, traceback.format_exc()) from error
         advice = "pip install 'ngxloop[serve]'" if package == "uvicorn" else f"install {package}"
         raise StartError(
             ExitCode.MISSING_PACKAGE,

@@ -41,7 +41,7 @@ class Pidfile(NamedFile):
         except OSError as error:
             reason = error.strerror or str(error)
             line = f"cannot write the pid file {path}: {reason}; choose another place"
-            raise StartError(ExitCode.START_FAILED, line) from error
+            raise StartError(ExitCode.USAGE, line) from error
         keep_private(self._fd)
         found = os.fstat(self._fd)
         super().__init__(place, (found.st_dev, found.st_ino))
@@ -102,6 +102,6 @@ def _put(draft: str, path: str) -> None:
             pid = lock_holder(path)
             line = f"the pid file {path} belongs to process {pid}, which runs"
             advice = "end that one first, or choose another file"
-            raise StartError(ExitCode.START_FAILED, f"{line}; {advice}") from None
+            raise StartError(ExitCode.USAGE, f"{line}; {advice}") from None
         finally:
             os.close(stale)

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 
 import pytest
 
@@ -34,6 +35,12 @@ def assert_one_line(result, code, *words):
     [
         ([], ["required: APP"]),
         (["web_asgi"], ["APP: 'web_asgi'", "MODULE:NAME"]),
+        (["shop/web.py:app"], ["give shop.web:app (see"]),
+        (["shop/web:app"], ["give shop.web:app (see"]),
+        (["./web:app"], ["give web:app (see"]),
+        (["web:make()"], ["give web:make --factory (see"]),
+        (["web_asgi:app", "--name", "a b"], ["--name: 'a b' is not a name"]),
+        (["web_asgi:app", "--name", ".a"], ["--name: '.a' is not a name"]),
         (["web_asgi:"], ["APP: 'web_asgi:'"]),
         (["web asgi:app"], ["APP: 'web asgi:app'"]),
         (["web_asgi:app", "other"], ["unrecognized arguments: other"]),
@@ -102,6 +109,7 @@ def test_wrong_option_is_one_line(capsys, arguments, words):
     [
         ("nothing:app", [], ExitCode.NO_MODULE, ["'nothing'", "--app-dir"]),
         ("plain.sub:app", [], ExitCode.NO_MODULE, ["'plain.sub'"]),
+        ("plain.py:Echo", [], ExitCode.NO_MODULE, ["; give plain:Echo"]),
         ("web_asgi:nothing", [], ExitCode.NO_ATTRIBUTE, ["'nothing'", "app"]),
         ("web_asgi:app.nothing", [], ExitCode.NO_ATTRIBUTE, ["'nothing'"]),
         ("plain:number", [], ExitCode.NOT_AN_APPLICATION, ["an int", "ASGI"]),
@@ -180,6 +188,45 @@ def test_missing_uvicorn_is_one_line(tmp_path):
     assert_one_line(result, ExitCode.MISSING_PACKAGE, "uvicorn", "pip install 'ngxloop[serve]'")
 
 
+def test_module_that_hides_one_of_the_server_is_named_and_no_package_is_accused(tmp_path):
+    (tmp_path / "h11.py").write_text("import no_such_module\n")
+    (tmp_path / "httptools.py").write_text("raise ImportError\n")
+    (tmp_path / "web.py").write_text("async def app(scope, receive, send): ...\n")
+    result = run("web:app", "--bind", "127.0.0.1:0", "--app-dir", str(tmp_path))
+    words = ("cannot be imported: No module named 'no_such_module'", "a module of the application")
+    assert_one_line(result, ExitCode.IMPORT_FAILED, *words)
+    assert "h11.py" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--print-config", "check"])
+def test_reader_of_the_output_may_leave(option):
+    read_fd, write_fd = os.pipe()
+    os.close(read_fd)
+    words = [option, "web_asgi:app"] if option == "check" else ["web_asgi:app", option]
+    line = command(*words, "--app-dir", str(APPS))
+    result = subprocess.run(line, stdout=write_fd, stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(write_fd)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_output_that_cannot_be_written_is_one_line():
+    with open("/dev/full", "w") as full:
+        line = command("web_asgi:app", "--print-config")
+        result = subprocess.run(
+            line, stdout=full, stderr=subprocess.PIPE, check=False, timeout=60, text=True
+        )
+    assert result.returncode == ExitCode.NO_RESOURCES
+    problem = "cannot write to standard output: No space left on device"
+    assert result.stderr == f"ngxloop-serve: {problem}\n"
+
+
+@pytest.mark.parametrize("option", ["--pidfile", "--control-socket"])
+def test_file_that_cannot_be_made_is_one_line(option):
+    result = run("web_asgi:app", *FREE, option, "/proc/ngxloop")
+    code = ExitCode.USAGE if option == "--pidfile" else ExitCode.BAD_ADDRESS
+    assert_one_line(result, code, "/proc/ngxloop")
+
+
 def test_address_in_use_is_one_line():
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
@@ -227,4 +274,4 @@ def test_file_in_the_way_of_a_unix_socket_is_one_line_and_stays(tmp_path):
 def test_too_few_descriptors_for_the_workers_is_one_line():
     serve = command("web_asgi:app", "--workers", "20", *FREE)
     result = run_to_end(["sh", "-c", 'ulimit -n 60 && exec "$@"', "sh", *serve])
-    assert_one_line(result, ExitCode.START_FAILED, "cannot prepare 20 workers", "ulimit -n")
+    assert_one_line(result, ExitCode.NO_RESOURCES, "cannot prepare 20 workers", "ulimit -n")

@@ -73,6 +73,25 @@ def test_web_concurrency_is_heard_after_our_own_variable(tmp_path):
     assert load(tmp_path, *APP, WEB_CONCURRENCY="3", NGXLOOP_WORKERS="2").config.workers == 2
 
 
+def test_empty_web_concurrency_is_none(tmp_path):
+    assert load(tmp_path, *APP, WEB_CONCURRENCY="").config.workers == 1
+    with pytest.raises(ConfigError, match="NGXLOOP_WORKERS: ''"):
+        load(tmp_path, *APP, NGXLOOP_WORKERS="")
+
+
+def test_log_level_may_be_written_as_by_the_logging_module(tmp_path):
+    assert load(tmp_path, *APP, "--log-level", "INFO").config.log_level == "info"
+    (tmp_path / "ngxloop.toml").write_text('log-level = "Warning"\n')
+    assert load(tmp_path, *APP).config.log_level == "warning"
+
+
+@pytest.mark.parametrize("table", ["ngxloop", "tool.ngxloop"])
+def test_table_of_the_other_file_is_said_to_be_needless(tmp_path, table):
+    (tmp_path / "ngxloop.toml").write_text(f"[{table}]\nworkers = 2\n")
+    with pytest.raises(ConfigError, match="in this file the options need no table"):
+        load(tmp_path, *APP)
+
+
 def test_keys_may_have_dashes_or_underscores(tmp_path):
     (tmp_path / "ngxloop.toml").write_text("start_timeout = 3\nsocket-mode = '660'\n")
     config = load(tmp_path, *APP).config

@@ -24,7 +24,7 @@ def open_board(count: int) -> tuple[Scoreboard, int]:
         return Scoreboard(SLOTS_PER_WORKER * most), most
     except OSError as error:
         raise StartError(
-            ExitCode.START_FAILED,
+            ExitCode.NO_RESOURCES,
             f"cannot prepare {count} workers: {error.strerror}; "
             "raise the open file limit (ulimit -n), or lower --workers",
         ) from error

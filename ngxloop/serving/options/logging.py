@@ -23,6 +23,12 @@ def _file_or_none(value: Any) -> Any:
     return None if value == STANDARD_OUTPUT else value
 
 
+def _lower(value: Any) -> Any:
+    """Take INFO for info, as the logging module writes it."""
+    return value.lower() if isinstance(value, str) else value
+
+
+_LOG_LEVEL = dataclasses.replace(choice("LEVEL", LOG_LEVELS), from_text=_lower, from_toml=_lower)
 _ERROR_LOG = dataclasses.replace(FILE, from_text=_file_or_none, from_toml=_file_or_none)
 _ACCESS_LOG = dataclasses.replace(FILE, from_text=_file_or_output, from_toml=_file_or_output)
 
@@ -33,7 +39,7 @@ class LogOptions:
 
     title: ClassVar[str] = "logs"
 
-    log_level: str = option("info", choice("LEVEL", LOG_LEVELS), ", ".join(LOG_LEVELS))
+    log_level: str = option("info", _LOG_LEVEL, ", ".join(LOG_LEVELS))
     log_format: str = option(
         "text", choice("FORMAT", LOG_FORMATS), "of the launcher's lines: text, or json objects"
     )
