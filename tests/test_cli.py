@@ -1,5 +1,6 @@
 """ngxloop-serve as a command: arguments to a Config, the help page, the version."""
 
+import itertools
 import re
 
 import pytest
@@ -9,6 +10,8 @@ from ngxloop.serving.config import OPTIONS, Config
 from ngxloop.serving.errors import EXIT_MEANINGS, ConfigError, ExitCode
 from ngxloop.version import __version__
 from tests.serving.support import command, run_to_end
+
+_SCREEN_LINES = 40
 
 
 def test_application_alone_gives_the_defaults():
@@ -65,6 +68,17 @@ def test_help_names_every_option_exit_code_and_signal(capsys, arguments):
     assert "HUP" in page
     assert "examples:" in page
     assert max(map(len, page.splitlines())) <= 100
+
+
+def test_help_fits_screens_and_begins_with_what_most_people_need(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    page = capsys.readouterr().out
+    first = page.splitlines()[:_SCREEN_LINES]
+    names = [line.split()[0] for line in first if line.startswith("  --")]
+    assert names[:3] == ["--bind", "--workers", "--reload"]
+    heads = [place for place, line in enumerate(page.splitlines()) if re.match(r"\w.*:$", line)]
+    assert max(after - head for head, after in itertools.pairwise(heads)) <= _SCREEN_LINES
 
 
 def test_every_exit_code_has_a_meaning():

@@ -19,43 +19,53 @@ from ngxloop.serving.sources import Given
 from ngxloop.version import __version__
 
 _DESCRIPTION = """\
-Serve an asyncio application with one master and several worker processes, each with its own
-ngxloop event loop, on shared listening sockets.
+Run an asyncio application in several worker processes that share their listening sockets, each
+with its own ngxloop event loop. A master process replaces workers that fail, and reloads the code
+without losing a request.
 
-APP is MODULE:NAME. It may be an ASGI application, an aiohttp.web.Application, an asyncio.Protocol
-class, or a stream handler `async def handle(reader, writer)`. Or it is a program that serves by
-itself: MODULE:NAME of an `async def main()`, or a script. It runs in every worker, unchanged, and
-the addresses that it binds are shared.
+APP is one of:
+  MODULE:NAME             an ASGI application, an aiohttp.web.Application, an asyncio.Protocol
+                          class, a stream handler `async def handle(reader, writer)`, or an
+                          `async def main()` that binds its own addresses
+  SCRIPT.py, FOLDER,      a program that binds its own addresses. It runs unchanged in each worker,
+  -m MODULE, COMMAND      and the workers share the addresses
+
+options to start with:
+  --bind HOST:PORT        where to listen (127.0.0.1:8000)
+  --workers COUNT         number of worker processes; auto: one for each CPU (1)
+  --reload                for development: reload when a Python file changes
 """
 _SOURCES = """\
-options can also stand in the environment (--graceful-timeout 5 is NGXLOOP_GRACEFUL_TIMEOUT=5) and
-in a file (graceful-timeout = 5): ngxloop.toml, or [tool.ngxloop] in pyproject.toml. The command
-line goes before the environment, that before the file; --no-factory undoes a --factory of theirs.
+Each option can also be set in the environment (--graceful-timeout 5 is NGXLOOP_GRACEFUL_TIMEOUT=5)
+or in a file (graceful-timeout = 5): ngxloop.toml, or [tool.ngxloop] in pyproject.toml. The command
+line overrides the environment, which overrides the file; --no-factory undoes --factory.
 """
 _SIGNALS = """\
 signals to the master:
-  TERM, INT, QUIT     drain: accept no more, finish what is in progress, end; again: end at once
-  HUP                 reload: new workers with the new code; when all are ready the old ones drain;
-                      if one of them fails the old ones go on serving; the configuration file is
-                      read again
-  USR1                open the log files again
-  USR2                upgrade: start a new master on the same sockets, then QUIT one of the two
-  TTIN, TTOU          one worker more, one less
-  WINCH               without a terminal: drain the workers, keep the sockets; HUP brings them back
+  TERM, INT, QUIT     accept no more connections, finish what is in progress, exit; a second signal
+                      exits at once
+  HUP                 reload configuration file and code: new workers start, and the old ones
+                      drain when all of the new ones are ready. If one fails, the old ones go on
+  USR1                reopen the log files
+  USR2                upgrade: start a new master on the same sockets; then send QUIT to one of them
+  TTIN, TTOU          add or remove a worker
+  WINCH               if there is no terminal: stop the workers but keep the sockets; HUP starts
+                      workers again
 """
 _COMMANDS = """\
 other commands:
   ngxloop-serve ctl stop|quit|reload|reopen|upgrade|scale N|status
-                      tell a running master what to do, or ask it how things are
+                      control a running master, or show its state
   ngxloop-serve check APP [options]
-                      say whether serving would begin: options, users, limits, APP; serve nothing
+                      check options, users, limits and APP without serving
 """
 _EXAMPLES = """\
 examples:
   ngxloop-serve shop.web:app --workers 4
-  ngxloop-serve shop.web:make_app --factory --bind 0.0.0.0:80 --bind '[::]:80' --workers auto
+  ngxloop-serve shop.web:make_app --factory --bind '[::]:80' --workers auto
   ngxloop-serve echo:Echo --bind unix:/run/echo.sock --socket-mode 660
   ngxloop-serve --workers 4 server.py --port 8000
+  ngxloop-serve --workers 4 -m shop --port 8000
 """
 _LOG_SUFFIXES = (".log", ".txt", ".json")
 
@@ -186,7 +196,7 @@ def _unknown(options: Sequence[Option], words: list[str]) -> str:
 def _make_parser(options: Sequence[Option]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ngxloop-serve",
-        usage="ngxloop-serve APP [options], or ngxloop-serve [options] SCRIPT.py [its arguments]",
+        usage="ngxloop-serve APP [options], or ngxloop-serve [options] PROGRAM [its arguments]",
         description=_DESCRIPTION,
         epilog="\n".join((_SOURCES, _COMMANDS, _SIGNALS, _exit_codes(), _EXAMPLES)),
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
@@ -196,7 +206,7 @@ def _make_parser(options: Sequence[Option]) -> argparse.ArgumentParser:
         add_help=False,
         argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument("app", metavar="APP", nargs="?", help="what to serve, as MODULE:NAME")
+    parser.add_argument("app", metavar="APP", nargs="?", help=argparse.SUPPRESS)
     groups: dict[str, Any] = {}
     for option in options:
         if not option.is_positional:

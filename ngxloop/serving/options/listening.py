@@ -36,9 +36,9 @@ class ListeningOptions:
         None,
         several(Kind("ADDRESS", _check_bind), "addresses"),
         "HOST:PORT, [IPV6]:PORT, unix:PATH, fd://N, or systemd: and systemd:NAME for sockets that "
-        "systemd passes; may be given several times. [::]:PORT accepts IPv4 too, unless another "
-        "address with this port is given. Without it an application listens on the sockets of "
-        f"systemd, on 0.0.0.0:$PORT or on {DEFAULT_BIND}, and a program where it wants",
+        "systemd passes; repeatable. [::]:PORT accepts IPv4 too, unless another address with the "
+        "same port is given. By default, the sockets that systemd passes; else for applications "
+        f"0.0.0.0:$PORT, or {DEFAULT_BIND} if PORT is not set",
         short="-b",
     )
     backlog: int = option(

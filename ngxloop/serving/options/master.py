@@ -57,14 +57,14 @@ class MasterOptions:
     name: str | None = option(
         None,
         Kind("NAME", _check_name),
-        "what this server is called, for `ngxloop-serve ctl --name NAME` and in the process list; "
-        "without it, what it serves",
+        "name of this server for `ngxloop-serve ctl --name NAME` and for the process list; by "
+        "default, derived from APP",
     )
     control_socket: str | None = option(
         None,
         _CONTROL_SOCKET,
-        "Unix socket for `ngxloop-serve ctl`, which only its own user may connect to, or none. "
-        "Without it, NAME.sock in /run/ngxloop (root) or $XDG_RUNTIME_DIR/ngxloop",
+        "Unix socket for `ngxloop-serve ctl`, open to the user of the master only; none for no "
+        "socket. By default, NAME.sock in /run/ngxloop (root) or $XDG_RUNTIME_DIR/ngxloop",
     )
     status_bind: str | None = option(
         None,

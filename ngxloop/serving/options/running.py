@@ -32,8 +32,8 @@ class RunOptions:
     reload: bool = option(
         False,
         FLAG,
-        "reload when a Python file changes, and wait for a change if APP cannot be started; for "
-        "development, needs watchfiles",
+        "for development: reload when a Python file changes; if APP cannot be started, wait for "
+        "a change (needs the package watchfiles)",
     )
     reload_dir: Sequence[str] = option(
         (),
