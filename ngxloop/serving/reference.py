@@ -36,6 +36,10 @@ name that is no option ends the command with one line; in the environment it is 
 only if it is nearly one: Kubernetes sets variables like `NGXLOOP_PORT` for a service called
 ngxloop.
 
+`NGXLOOP_RUNTIME_DIR` names the folder of default control sockets, for master and `ctl`, in place of
+`/run/ngxloop` (root), `$XDG_RUNTIME_DIR/ngxloop` (others) and, if neither can be used,
+`/tmp/ngxloop-UID`. It must belong to the user of the master and be closed to others.
+
 ```toml
 # ngxloop.toml
 app = "shop.web:app"
