@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from ngxloop.serving.errors import ExitCode
-from tests.serving.support import command, connect, receive_line, run_to_end
+from tests.serving.support import APPS, command, connect, http_get, receive_line, run_to_end
 from tests.support.addresses import free_address
 
 # Answers each connection with what it has found when it began.
@@ -100,6 +100,18 @@ def test_module_is_looked_for_in_the_folder_of_the_application(serve, project, m
     options = ["--app-dir", str(project), "-m", "shop"]
     serve(*options, host, str(port), program=True).serving()
     assert ask((host, port))[3] == str(project)
+
+
+@pytest.mark.parametrize("words", [["-m", "uvicorn"], ["uvicorn"]], ids=["module", "command"])
+def test_server_with_a_command_line_of_its_own_is_a_program(serve, monkeypatch, words):
+    pytest.importorskip("uvicorn")
+    monkeypatch.setenv("PATH", f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}")
+    host, port = free_address()
+    arguments = ["web_asgi:app", "--app-dir", str(APPS), "--host", host, "--port", str(port)]
+    server = serve("-w", "2", *words, *arguments, program=True).serving()
+    status, pid = http_get((host, port))
+    assert (status, int(pid) in server.worker_pids(1)) == (200, True)
+    assert server.end() == 0
 
 
 @pytest.mark.parametrize(

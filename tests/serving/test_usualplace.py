@@ -102,6 +102,16 @@ def test_name_goes_to_the_new_master_of_an_upgrade(serve):
     wait_gone(new)
 
 
+def test_master_is_found_while_a_new_one_has_not_made_its_socket_yet(serve, place):
+    server = serve("plain:Echo").serving()
+    socket = place / "plain:Echo.sock"
+    socket.rename(f"{socket}.oldbin")
+    assert pid_of() == server.pid
+    assert pid_of("--name", "plain:Echo") == server.pid
+    assert "several" not in ctl("status").stderr
+    socket.with_suffix(".sock.oldbin").rename(socket)
+
+
 @pytest.mark.parametrize("value", ["none", "no", "off"])
 def test_there_may_be_no_control_socket(serve, place, value):
     serve("plain:Echo", "--control-socket", value).serving()
