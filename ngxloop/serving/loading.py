@@ -72,11 +72,11 @@ class Loader:
         line = parse_command_line(OPTIONS, self._arguments)
         file = self._read_file(line)
         given = {
-            **self._passed(),
             **file.given,
             **read_environment(OPTIONS, self._environment),
             **line.given,
         }
+        given = self._passed(given) | given
         origins = {option.name: DEFAULT for option in OPTIONS}
         origins.update((name, one.where) for name, one in given.items())
         config = _make_config(given, self._check_file, file)
@@ -85,9 +85,13 @@ class Loader:
         warnings = [*slips, *config.prepare()]
         return Loaded(config, origins, warnings, line.is_print_wanted)
 
-    def _passed(self) -> dict[str, Given]:
-        """Return the option for sockets that systemd has passed: somebody wants them to be used."""
-        return {"bind": Given((ALL,), "LISTEN_FDS")} if self._has_systemd else {}
+    def _passed(self, given: Mapping[str, Given]) -> dict[str, Given]:
+        """Return the option for sockets that systemd has passed: somebody wants them to be used.
+
+        They are not for the process that a daemon becomes.
+        """
+        is_daemon = "daemon" in given and given["daemon"].value is True
+        return {"bind": Given((ALL,), "LISTEN_FDS")} if self._has_systemd and not is_daemon else {}
 
     def load_config(self) -> Config:
         """Read all sources again, for a reload.

@@ -1,6 +1,7 @@
 """Options from four sources, with one precedence; each mistake names the place it was made in."""
 
 import itertools
+import os
 import tomllib
 
 import pytest
@@ -71,6 +72,15 @@ def test_flag_of_a_file_is_undone_on_the_command_line(tmp_path):
 def test_web_concurrency_is_heard_after_our_own_variable(tmp_path):
     assert load(tmp_path, *APP, WEB_CONCURRENCY="3").config.workers == 3
     assert load(tmp_path, *APP, WEB_CONCURRENCY="3", NGXLOOP_WORKERS="2").config.workers == 2
+
+
+def test_sockets_of_systemd_are_for_the_process_that_they_name(tmp_path):
+    passed = {"LISTEN_FDS": "2", "LISTEN_PID": str(os.getpid())}
+    assert load(tmp_path, *APP, **passed).config.bind == ("systemd:",)
+    assert load(tmp_path, *APP, "--bind", ":1", **passed).config.bind == (":1",)
+    assert load(tmp_path, *APP, "--daemon", **passed).config.bind is None
+    assert load(tmp_path, *APP, **{**passed, "LISTEN_PID": "1"}).config.bind is None
+    assert load(tmp_path, *APP, **{**passed, "LISTEN_FDS": "0"}).config.bind is None
 
 
 def test_empty_web_concurrency_is_none(tmp_path):
