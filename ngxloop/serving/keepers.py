@@ -14,10 +14,8 @@ Rules.
    master has no descriptors that wait.
 """
 
-import contextlib
 import dataclasses
 import os
-import select
 import signal
 import socket
 import time
@@ -35,7 +33,7 @@ from ngxloop.serving.limits import KEEPER_END_SECONDS, REPORT_SECONDS
 from ngxloop.serving.logs import log
 from ngxloop.serving.poller import Alarm, Handler, Poller
 from ngxloop.serving.privileges import Identity
-from ngxloop.serving.process import fork_worker, is_child
+from ngxloop.serving.process import fork_worker, is_child, wait_and_kill
 from ngxloop.serving.timing import BACKOFF_SECONDS
 
 _MESSAGES_PER_TURN = 256  # of one keeper
@@ -202,7 +200,7 @@ class Keepers:
         deadline = time.monotonic() + KEEPER_END_SECONDS
         ending = [self._end(keeper, leave_files) for keeper in list(self._keepers.values())]
         for pid in filter(None, ending):
-            _wait_and_kill(pid, deadline)
+            wait_and_kill(pid, deadline, "the keeper")
 
     def forget_in_child(self) -> None:
         """Close, in a fork, what belongs to the master."""
@@ -399,18 +397,3 @@ def _seqpacket_pair() -> tuple[socket.socket, socket.socket]:
     for sock in pair:
         sock.setblocking(False)
     return pair
-
-
-def _wait_and_kill(pid: int, deadline: float) -> None:
-    """Wait until a child has ended; kill it when the time is over."""
-    with contextlib.suppress(OSError):  # it was reaped
-        fd = os.pidfd_open(pid)
-        try:
-            poll = select.poll()
-            poll.register(fd, select.POLLIN)
-            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                log.warning("the keeper (process %d) did not end in time: killed", pid)
-                os.kill(pid, signal.SIGKILL)
-        finally:
-            os.close(fd)
-        os.waitpid(pid, os.WNOHANG)

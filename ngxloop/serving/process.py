@@ -17,9 +17,11 @@ import dataclasses
 import functools
 import logging
 import os
+import select
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
@@ -134,6 +136,21 @@ def reap_orphans(ours: AbstractSet[int]) -> None:
         while (found := os.waitid(os.P_ALL, 0, peek)) and found.si_pid not in ours:
             os.waitpid(found.si_pid, 0)
             log.debug("reaped process %d, an orphan", found.si_pid)
+
+
+def wait_and_kill(pid: int, deadline: float, what: str) -> None:
+    """Wait until a child has ended; kill it when the time is over."""
+    with contextlib.suppress(OSError):  # it was reaped
+        fd = os.pidfd_open(pid)
+        try:
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                log.warning("%s (process %d) did not end in time: killed", what, pid)
+                os.kill(pid, signal.SIGKILL)
+        finally:
+            os.close(fd)
+        os.waitpid(pid, os.WNOHANG)
 
 
 def exit_reason(code: int | None) -> str:
