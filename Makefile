@@ -62,7 +62,7 @@ types: ## check types: mypy and pyright on the package and users' programs, stub
 	@PYTHONPATH=. scripts/with lint pyright --level warning tests/typing
 
 docs: ## write docs/configuration.md and docs/states.md anew, from the tables of options and states
-	@scripts/with test python -m ngxloop.serving.reference >docs/configuration.md.new \
+	@scripts/with test python -m ngxloop.serving.config.reference >docs/configuration.md.new \
 		|| { rm -f docs/configuration.md.new; exit 1; }
 	@mv docs/configuration.md.new docs/configuration.md
 	@scripts/with test python -m ngxloop.serving.fleet.diagrams >docs/states.md.new \

@@ -189,7 +189,7 @@ source_distribution() {
 old_release() {
     local folder
     folder=$(scripts/old-release)
-    NGXLOOP_OLD_RELEASE=$folder scripts/with test python -m pytest -q tests/serving/test_release.py
+    NGXLOOP_OLD_RELEASE=$folder scripts/with test python -m pytest -q tests/serving/handover/test_release.py
 }
 
 # The compiled modules under AddressSanitizer and UBSan. The stage fails, too, if these do not report

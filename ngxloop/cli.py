@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
 from ngxloop.prefork import Master
-from ngxloop.serving.check import check
-from ngxloop.serving.command_line import UsageError
-from ngxloop.serving.config import Config
-from ngxloop.serving.ctl import control
-from ngxloop.serving.daemon import become_daemon
-from ngxloop.serving.errors import ConfigError, ExitCode, StartError
-from ngxloop.serving.inheritance import is_inherited, is_strict_upgrade, is_upgrade
-from ngxloop.serving.loading import Loaded, Loader, print_config
-from ngxloop.serving.logs import complain, leave_standard_error, release_terminal
+from ngxloop.serving.admin.ctl import control
+from ngxloop.serving.base.errors import ConfigError, ExitCode, StartError
+from ngxloop.serving.config.command_line import UsageError
+from ngxloop.serving.config.config import Config
+from ngxloop.serving.config.loading import Loaded, Loader, print_config
+from ngxloop.serving.logs.logs import complain, leave_standard_error, release_terminal
+from ngxloop.serving.logs.output import write
 from ngxloop.serving.options.application import MISSING, is_script
-from ngxloop.serving.output import write
-from ngxloop.serving.systemd import ALL
+from ngxloop.serving.process.daemon import become_daemon
+from ngxloop.serving.process.systemd import ALL
+from ngxloop.serving.sockets.inheritance import is_inherited, is_strict_upgrade, is_upgrade
+from ngxloop.serving.worker.check import check
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -14,24 +14,24 @@ import threading
 from collections.abc import Callable
 
 from ngxloop import leader
-from ngxloop.serving.config import Config
-from ngxloop.serving.errors import ExitCode, StartError, shortages_explained
+from ngxloop.serving.admin.orders import ENDING_ORDERS, SIGNAL_ORDERS, Order
+from ngxloop.serving.base.errors import ExitCode, StartError, shortages_explained
+from ngxloop.serving.base.guard import remove_guard
+from ngxloop.serving.config.config import Config
 from ngxloop.serving.fleet import events
 from ngxloop.serving.fleet.service import Service, settings_of
-from ngxloop.serving.guard import remove_guard
-from ngxloop.serving.inheritance import LEADER, take_inheritance
-from ngxloop.serving.libraries import share_libraries
-from ngxloop.serving.listeners import Listeners
-from ngxloop.serving.logs import complain, log, set_up_logs
-from ngxloop.serving.nesting import refuse_nesting
-from ngxloop.serving.opening import check_descriptors, open_listeners, queue_limit
-from ngxloop.serving.orders import ENDING_ORDERS, SIGNAL_ORDERS, Order
-from ngxloop.serving.parts import Parts
-from ngxloop.serving.poller import Poller, ignore
-from ngxloop.serving.reconfiguration import count_workers
-from ngxloop.serving.reuseport import spread_listeners
-from ngxloop.serving.rlimits import raise_descriptor_limit
-from ngxloop.serving.signals import SignalPipe
+from ngxloop.serving.logs.logs import complain, log, set_up_logs
+from ngxloop.serving.master.parts import Parts
+from ngxloop.serving.master.reconfiguration import count_workers
+from ngxloop.serving.process.poller import Poller, ignore
+from ngxloop.serving.process.rlimits import raise_descriptor_limit
+from ngxloop.serving.process.signals import SignalPipe
+from ngxloop.serving.sockets.inheritance import LEADER, take_inheritance
+from ngxloop.serving.sockets.listeners import Listeners
+from ngxloop.serving.sockets.opening import check_descriptors, open_listeners, queue_limit
+from ngxloop.serving.sockets.reuseport import spread_listeners
+from ngxloop.serving.worker.libraries import share_libraries
+from ngxloop.serving.worker.nesting import refuse_nesting
 
 __all__ = ["Config", "Master"]
 

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from ngxloop import cli
-from ngxloop.serving.config import OPTIONS, Config
-from ngxloop.serving.errors import EXIT_MEANINGS, ConfigError, ExitCode
+from ngxloop.serving.base.errors import EXIT_MEANINGS, ConfigError, ExitCode
+from ngxloop.serving.config.config import OPTIONS, Config
 from ngxloop.version import __version__
 from tests.serving.support import command, run_to_end
 

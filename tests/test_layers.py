@@ -4,6 +4,8 @@ A module imports, or cimports, only from a smaller layer, or from a module above
 table is the order of the whole package from the ground up; a new module needs a row in it.
 """
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +21,7 @@ from tests.support.imports import (
 )
 
 ROOT = Path(__file__).parents[1]
+SERVING = ROOT / "ngxloop" / "serving"
 
 LAYERS: dict[int, list[str]] = {
     # Declarations and constants; they import nothing.
@@ -79,7 +82,7 @@ LAYERS: dict[int, list[str]] = {
         "core.attributes",
         "core.scheduling",
     ],
-    # On the one side what moves bytes, on the other what a master and its workers are made of.
+    # What moves bytes, before there is a loop.
     5: [
         "core.watch",
         "core.sockops",
@@ -95,89 +98,8 @@ LAYERS: dict[int, list[str]] = {
         "transports.tlsobject",
         "transports.tlsengine",
         "leader",
-        "serving.plaintext",
-        "serving.errors",
-        "serving.trust",
-        "serving.guard",
-        "serving.options.values",
-        "serving.options.table",
-        "serving.options.logging",
-        "serving.logfiles",
-        "serving.logformats",
-        "serving.logs",
-        "serving.output",
-        "serving.states",
-        "serving.timing",
-        "serving.fleet.names",
-        "serving.fleet.settings",
-        "serving.fleet.actions",
-        "serving.fleet.events",
-        "serving.fleet.journal",
-        "serving.fleet.phases",
-        "serving.fleet.diagrams",
-        "serving.fleet.records",
-        "serving.fleet.decision",
-        "serving.fleet.workers",
-        "serving.fleet.filling",
-        "serving.fleet.recycling",
-        "serving.fleet.requests",
-        "serving.fleet.sockets",
-        "serving.fleet.generations",
-        "serving.fleet.ending",
-        "serving.fleet.liveness",
-        "serving.fleet.commands",
-        "serving.fleet.workerevents",
-        "serving.fleet.machine",
-        "serving.signals",
-        "serving.orders",
-        "serving.parent",
-        "serving.stacks",
-        "serving.signaltimer",
-        "serving.pause",
-        "serving.unseenlisteners",
-        "serving.titles",
-        "serving.limits",
-        "serving.badmessage",
-        "serving.closing",
-        "serving.channel",
-        "serving.cpus",
-        "serving.binds",
-        "serving.systemd",
-        "serving.options.application",
-        "serving.options.listening",
-        "serving.options.http",
-        "serving.default_address",
-        "serving.options.workers",
-        "serving.options.process",
-        "serving.options.master",
-        "serving.options.running",
-        "serving.process",
-        "serving.application",
-        "serving.libraries",
-        "serving.hooks",
-        "serving.watching",
-        "serving.daemon",
-        "serving.affinity",
-        "serving.privileges",
-        "serving.rlimits",
-        "serving.variables",
-        "serving.initialisation",
-        "serving.config",
-        "serving.sources",
-        "serving.environment",
-        "serving.config_file",
-        "serving.command_line",
-        "serving.loading",
-        "serving.reference",
-        "serving.handlernames",
-        "serving.failures",
-        "serving.poller",
-        "serving.socketfiles",
-        "serving.namedfile",
-        "serving.usualplace",
-        "serving.pidfile",
-        "serving.endings",
     ],
+    # Connections, HTTP on them, and asyncio's names for both.
     6: [
         "transports.idling",
         "transports.transport",
@@ -246,93 +168,208 @@ LAYERS: dict[int, list[str]] = {
         "aio.processes",
         "aio.running",
         "aio.monitoring",
-        "serving.portholders",
-        "serving.listeners",
-        "serving.opening",
-        "serving.reuseport",
-        "serving.queues",
-        "serving.bindrequest",
-        "serving.asker",
-        "serving.sharing",
-        "serving.assignment",
-        "serving.borrowing",
-        "serving.default_bind",
-        "serving.carrier",
-        "serving.inheritance",
-        "serving.sentry",
-        "serving.keeper",
-        "serving.keeperrecord",
-        "serving.keepers",
-        "serving.stackpipe",
-        "serving.nesting",
-        "serving.scripts",
-        "serving.keepalive",
-        "serving.adapters.base",
     ],
-    # The loop, and what serves an application on it.
+    # The loop.
     7: [
         "compiled",
         "loop",
-        "serving.adapters.aiohttp",
-        "serving.accesslines",
-        "serving.adapters.uvicorn_protocol",
-        "serving.adapters.asgi_uvicorn",
-        "serving.adapters.asgi",
-        "serving.adapters.protocol",
-        "serving.adapters.streams",
-        "serving.adapters.main",
-        "serving.interface",
     ],
-    # What a program imports, and the worker, which is such a program.
+    # What a program imports.
     8: [
         "policy",
         "__init__",
-        "serving.workergate",
-        "serving.workerloop",
-        "serving.workercore",
-        "serving.programwatch",
-        "serving.foreignloop",
-        "serving.program",
-        "serving.worker",
-        "serving.preload",
-        "serving.zygotes",
+    ],
+    # The rooms of serving/, from the ground up: what all of them use.
+    9: [
+        "serving.base.plaintext",
+        "serving.base.errors",
+        "serving.base.application",
+        "serving.base.badmessage",
+        "serving.base.trust",
+        "serving.base.guard",
+        "serving.base.handlernames",
+        "serving.base.limits",
+        "serving.base.sources",
+        "serving.base.states",
+        "serving.base.timing",
+    ],
+    # serving/options/.
+    10: [
+        "serving.options.values",
+        "serving.options.table",
+        "serving.options.application",
+        "serving.options.binds",
+        "serving.options.http",
+        "serving.options.listening",
+        "serving.options.logging",
+        "serving.options.master",
+        "serving.options.process",
+        "serving.options.running",
+        "serving.options.workers",
+    ],
+    # serving/logs/.
+    11: [
+        "serving.logs.logfiles",
+        "serving.logs.logformats",
+        "serving.logs.logs",
+        "serving.logs.output",
+    ],
+    # serving/process/.
+    12: [
+        "serving.process.affinity",
+        "serving.process.signals",
+        "serving.process.closing",
+        "serving.process.channel",
+        "serving.process.cpus",
+        "serving.process.stacks",
+        "serving.process.process",
+        "serving.process.daemon",
+        "serving.process.failures",
+        "serving.process.privileges",
+        "serving.process.rlimits",
+        "serving.process.variables",
+        "serving.process.initialisation",
+        "serving.process.parent",
+        "serving.process.pause",
+        "serving.process.poller",
+        "serving.process.signaltimer",
+        "serving.process.stackpipe",
+        "serving.process.systemd",
+        "serving.process.titles",
+        "serving.process.watching",
+    ],
+    # serving/config/.
+    13: [
+        "serving.config.command_line",
+        "serving.config.hooks",
+        "serving.config.config",
+        "serving.config.config_file",
+        "serving.config.environment",
+        "serving.config.loading",
+        "serving.config.reference",
+    ],
+    # serving/sockets/.
+    14: [
+        "serving.sockets.bindrequest",
+        "serving.sockets.default_address",
+        "serving.sockets.asker",
+        "serving.sockets.socketfiles",
+        "serving.sockets.listeners",
+        "serving.sockets.inheritance",
+        "serving.sockets.queues",
+        "serving.sockets.sentry",
+        "serving.sockets.sharing",
+        "serving.sockets.keeper",
+        "serving.sockets.keeperrecord",
+        "serving.sockets.keepers",
+        "serving.sockets.namedfile",
+        "serving.sockets.portholders",
+        "serving.sockets.opening",
+        "serving.sockets.reuseport",
+    ],
+    # serving/worker/.
+    15: [
+        "serving.worker.accesslines",
+        "serving.worker.endings",
+        "serving.worker.adapters.base",
+        "serving.worker.adapters.aiohttp",
+        "serving.worker.adapters.asgi",
+        "serving.worker.adapters.uvicorn_protocol",
+        "serving.worker.keepalive",
+        "serving.worker.adapters.asgi_uvicorn",
+        "serving.worker.adapters.main",
+        "serving.worker.adapters.protocol",
+        "serving.worker.adapters.streams",
+        "serving.worker.assignment",
+        "serving.worker.borrowing",
+        "serving.worker.interface",
+        "serving.worker.nesting",
+        "serving.worker.scripts",
+        "serving.worker.check",
+        "serving.worker.default_bind",
+        "serving.worker.workerloop",
+        "serving.worker.foreignloop",
+        "serving.worker.libraries",
+        "serving.worker.unseenlisteners",
+        "serving.worker.programwatch",
+        "serving.worker.workergate",
+        "serving.worker.workercore",
+        "serving.worker.program",
+        "serving.worker.worker",
+        "serving.worker.preload",
+    ],
+    # serving/fleet/.
+    16: [
+        "serving.fleet.names",
+        "serving.fleet.actions",
+        "serving.fleet.journal",
+        "serving.fleet.phases",
+        "serving.fleet.settings",
+        "serving.fleet.records",
+        "serving.fleet.board",
+        "serving.fleet.decision",
+        "serving.fleet.requests",
+        "serving.fleet.sockets",
+        "serving.fleet.events",
+        "serving.fleet.workers",
+        "serving.fleet.ending",
+        "serving.fleet.recycling",
+        "serving.fleet.generations",
+        "serving.fleet.commands",
+        "serving.fleet.filling",
+        "serving.fleet.liveness",
+        "serving.fleet.workerevents",
+        "serving.fleet.machine",
         "serving.fleet.service",
         "serving.fleet.workerprocess",
-        "serving.messages",
-        "serving.fleet.board",
+        "serving.fleet.messages",
+        "serving.fleet.zygotes",
         "serving.fleet.launcher",
         "serving.fleet.loader",
         "serving.fleet.reaper",
         "serving.fleet.processes",
+        "serving.fleet.boardcheck",
+        "serving.fleet.diagrams",
         "serving.fleet.executor",
-        "serving.boardcheck",
-        "serving.heartbeats",
+        "serving.fleet.heartbeats",
         "serving.fleet.observer",
-        "serving.audit",
-        "serving.turn",
-        "serving.upgrade",
-        "serving.handover",
-        "serving.sessions",
-        "serving.control",
-        "serving.figures",
-        "serving.status",
-        "serving.reports",
-        "serving.statuspage",
-        "serving.snapshots",
-        "serving.statusprocess",
-        "serving.statusservice",
-        "serving.notify",
-        "serving.reception",
-        "serving.announcement",
-        "serving.reconfiguration",
-        "serving.duties",
-        "serving.desk",
-        "serving.parts",
-        "serving.ctl",
+    ],
+    # serving/handover/.
+    17: [
+        "serving.handover.carrier",
+        "serving.handover.upgrade",
+        "serving.handover.handover",
+        "serving.handover.pidfile",
+    ],
+    # serving/admin/.
+    18: [
+        "serving.admin.announcement",
+        "serving.admin.sessions",
+        "serving.admin.control",
+        "serving.admin.reports",
+        "serving.admin.usualplace",
+        "serving.admin.ctl",
+        "serving.admin.figures",
+        "serving.admin.notify",
+        "serving.admin.orders",
+        "serving.admin.status",
+        "serving.admin.snapshots",
+        "serving.admin.statuspage",
+        "serving.admin.statusprocess",
+        "serving.admin.statusservice",
+        "serving.admin.reception",
+    ],
+    # serving/master/.
+    19: [
+        "serving.master.audit",
+        "serving.master.desk",
+        "serving.master.reconfiguration",
+        "serving.master.duties",
+        "serving.master.turn",
+        "serving.master.parts",
     ],
     # The master and its command.
-    9: [
-        "serving.check",
+    20: [
         "prefork",
         "cli",
         "__main__",
@@ -347,9 +384,18 @@ PACKAGES = [
     "ngxloop.aio",
     "ngxloop.core",
     "ngxloop.serving",
-    "ngxloop.serving.adapters",
+    "ngxloop.serving.admin",
+    "ngxloop.serving.base",
+    "ngxloop.serving.config",
     "ngxloop.serving.fleet",
+    "ngxloop.serving.handover",
+    "ngxloop.serving.logs",
+    "ngxloop.serving.master",
     "ngxloop.serving.options",
+    "ngxloop.serving.process",
+    "ngxloop.serving.sockets",
+    "ngxloop.serving.worker",
+    "ngxloop.serving.worker.adapters",
     "ngxloop.transports",
 ]
 
@@ -417,8 +463,27 @@ def test_imports_stand_at_the_top(path):
 def test_a_package_is_empty(package):
     folder = ROOT / package.replace(".", "/")
 
-    assert not imports(folder / "__init__.py")
-    assert (folder / "__init__.py").read_text().count("\n") == 1
+    (docstring,) = ast.parse((folder / "__init__.py").read_text()).body
+    assert isinstance(docstring, ast.Expr)
+    assert isinstance(docstring.value, ast.Constant)
+
+
+def test_a_room_imports_only_the_rooms_below_it():
+    """The order is that of the docstring of serving/."""
+    text = (SERVING / "__init__.py").read_text()
+    rooms = re.findall(r"^    (\w+) ", text, re.MULTILINE)
+    folders = {path.parent.name for path in SERVING.glob("*/__init__.py")}
+    assert set(rooms) == folders
+    floor = rooms.index
+    above = [
+        f"{module_name(path, ROOT)} imports {found.module}"
+        for path in SOURCES
+        if path.is_relative_to(SERVING)
+        for found in imports(path)
+        if found.module.startswith("ngxloop.serving.")
+        and floor(found.module.split(".")[2]) < floor(path.relative_to(SERVING).parts[0])
+    ]
+    assert not above
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ import sys
 import pytest
 
 from ngxloop.prefork import Config, Master
-from ngxloop.serving.errors import ExitCode
+from ngxloop.serving.base.errors import ExitCode
 from tests.serving.support import APPS, run_to_end
 
 # Runs a master that is told to end as soon as it serves, then says what is left of it.
 PROGRAM = """
 import atexit, logging, os, resource, signal, sys, threading
 from ngxloop.prefork import Master
-from ngxloop.serving.config import Config
+from ngxloop.serving.config.config import Config
 
 class EndWhenServing(logging.Handler):
     def emit(self, record):
@@ -62,7 +62,7 @@ def test_run_outside_the_main_thread_is_refused():
     program = (
         "import threading\n"
         "from ngxloop.prefork import Master\n"
-        "from ngxloop.serving.config import Config\n"
+        "from ngxloop.serving.config.config import Config\n"
         "threading.Thread(target=Master(Config(app='a:b', bind=['127.0.0.1:0'])).run).start()\n"
     )
     result = run_to_end([sys.executable, "-c", program])

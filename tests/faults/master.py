@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ngxloop.serving.sessions import SESSION_SECONDS
-from ngxloop.serving.statusservice import HEARTBEAT_SECONDS
+from ngxloop.serving.admin.sessions import SESSION_SECONDS
+from ngxloop.serving.admin.statusservice import HEARTBEAT_SECONDS
 from tests.faults.injection import Board, Rule
 from tests.serving.support import (
     DEADLINE,

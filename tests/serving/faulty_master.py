@@ -12,17 +12,8 @@ import sys
 from pathlib import Path
 
 from ngxloop.cli import main
-from ngxloop.serving import (
-    channel,
-    duties,
-    handover,
-    keepers,
-    listeners,
-    messages,
-    poller,
-    sessions,
-    statusservice,
-)
+from ngxloop.serving.admin import sessions, statusservice
+from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.fleet import (
     executor,
     filling,
@@ -30,6 +21,7 @@ from ngxloop.serving.fleet import (
     launcher,
     liveness,
     machine,
+    messages,
     processes,
     reaper,
     recycling,
@@ -38,7 +30,10 @@ from ngxloop.serving.fleet import (
     workerprocess,
     workers,
 )
-from ngxloop.serving.handlernames import HandlerName
+from ngxloop.serving.handover import handover
+from ngxloop.serving.master import duties
+from ngxloop.serving.process import channel, poller
+from ngxloop.serving.sockets import keepers, listeners
 
 _PLAN = Path(os.environ.get("FAULTY_PLAN", "/nonexistent"))
 _MASTER = os.getpid()

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import ngxloop
-from ngxloop.serving.errors import ExitCode
+from ngxloop.serving.base.errors import ExitCode
 from tests.serving.support import APPS
 
 NOBODY = 65534

@@ -1,1 +1,6 @@
-"""The fleet of workers: a machine that decides, and an executor that carries it out."""
+"""The workers as a whole: the machine decides, the executor does.
+
+Imports worker/ and the rooms below it. Read first: machine.py, `Machine.handle()`; the events and
+actions are in events.py and actions.py, the tables in phases.py and base/states.py. Whether a
+reload has failed is decided in generations.py.
+"""

@@ -9,7 +9,7 @@ was spawned by Exited, and that by Release. Other actions have no answer.
 import dataclasses
 import enum
 
-from ngxloop.serving.errors import StartError
+from ngxloop.serving.base.errors import StartError
 from ngxloop.serving.fleet.names import WorkerId
 
 

@@ -3,7 +3,7 @@
 import os
 
 from ngxloop.core.scoreboard import Scoreboard
-from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.fleet.records import SLOTS_PER_WORKER
 
 _LEAST_WORKERS_TO_SCALE_TO = 8

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from ngxloop.serving.base.states import TRANSITIONS, State
 from ngxloop.serving.fleet.phases import PHASES, STAGES, Phase, Stage
-from ngxloop.serving.states import TRANSITIONS, State
 
 _HEAD = """# States of the master and its workers
 
-Written by `make docs` from the tables in `serving/states.py` and `serving/fleet/phases.py`. An
+Written by `make docs` from the tables in `serving/base/states.py` and `serving/fleet/phases.py`. An
 event without an arrow changes nothing: messages come late, twice, or for a worker that is gone.
 """
 _TABLES: tuple[tuple[str, str, Mapping[Any, enum.Enum], enum.Enum], ...] = (

@@ -1,11 +1,11 @@
 """The end of serving: the workers drain, after a delay if one was asked for, or stop at once."""
 
+from ngxloop.serving.base.timing import REPEAT_SECONDS
 from ngxloop.serving.fleet import requests, sockets, workers
 from ngxloop.serving.fleet.actions import CloseZygotes, Notice, Notify
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.phases import Change
 from ngxloop.serving.options.values import MAX_SECONDS
-from ngxloop.serving.timing import REPEAT_SECONDS
 
 
 def quit_(decision: Decision) -> None:

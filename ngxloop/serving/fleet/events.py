@@ -6,7 +6,7 @@ Reply.
 
 import dataclasses
 
-from ngxloop.serving.errors import StartError
+from ngxloop.serving.base.errors import StartError
 from ngxloop.serving.fleet.actions import Action, WorkerOrder
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.settings import Settings

@@ -16,13 +16,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.machine import Machine
 from ngxloop.serving.fleet.names import ProcessId, StacksOf, WorkerId, WorkerName
 from ngxloop.serving.fleet.processes import Processes
-from ngxloop.serving.handlernames import HandlerName
-from ngxloop.serving.logs import log, report
-from ngxloop.serving.poller import Handler, Poller, retry_delay
+from ngxloop.serving.logs.logs import log, report
+from ngxloop.serving.process.poller import Handler, Poller, retry_delay
 
 Do = Callable[[Any], object]
 MOST_REQUESTS = 1000  # that wait; a client can give an order and be gone

@@ -5,12 +5,12 @@ drains by itself has one. When even that is taken, serving goes before draining:
 draining for the longest is stopped.
 """
 
+from ngxloop.serving.base.states import Event, State
+from ngxloop.serving.base.timing import YOUNG_SECONDS
 from ngxloop.serving.fleet import workers
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.phases import Stage
 from ngxloop.serving.fleet.records import Generation, Worker
-from ngxloop.serving.states import Event, State
-from ngxloop.serving.timing import YOUNG_SECONDS
 
 
 def fill(decision: Decision) -> None:

@@ -6,7 +6,8 @@ one that fails while none serves      it is tried again, later each time
 all of it is ready                    the one before is drained
 """
 
-from ngxloop.serving.errors import StartError
+from ngxloop.serving.base.errors import StartError
+from ngxloop.serving.base.timing import BACKOFF_LIMIT_SECONDS, RETRY_RELOAD_SECONDS
 from ngxloop.serving.fleet import recycling, requests, sockets
 from ngxloop.serving.fleet.actions import (
     CallHook,
@@ -25,7 +26,6 @@ from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.phases import Change, Move, Phase, Stage
 from ngxloop.serving.fleet.records import SLOTS_FOR_A_RELOAD, Batch, Generation
 from ngxloop.serving.fleet.settings import Settings
-from ngxloop.serving.timing import BACKOFF_LIMIT_SECONDS, RETRY_RELOAD_SECONDS
 
 _WAITING = "no workers serve: --reload waits for a file to change"
 

@@ -13,16 +13,16 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 
 from ngxloop.core.scoreboard import Scoreboard
-from ngxloop.serving.assignment import Assignment, draw_request_limit
-from ngxloop.serving.channel import Channel, Kind, channel_pair
+from ngxloop.serving.fleet.messages import Messages
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
-from ngxloop.serving.keepers import Keepers
-from ngxloop.serving.messages import Messages
-from ngxloop.serving.process import Child, fork_all
-from ngxloop.serving.stackpipe import StackPipe
-from ngxloop.serving.worker import run_worker
-from ngxloop.serving.zygotes import LostError, Zygotes
+from ngxloop.serving.fleet.zygotes import LostError, Zygotes
+from ngxloop.serving.process.channel import Channel, Kind, channel_pair
+from ngxloop.serving.process.process import Child, fork_all
+from ngxloop.serving.process.stackpipe import StackPipe
+from ngxloop.serving.sockets.keepers import Keepers
+from ngxloop.serving.worker.assignment import Assignment, draw_request_limit
+from ngxloop.serving.worker.worker import run_worker
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,15 +6,15 @@ Rule. Before a hung worker is killed it writes its stacks, and has DUMP_SECONDS 
 accused once: until its end was seen nothing more is said about it.
 """
 
-from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.base.errors import ExitCode, StartError
+from ngxloop.serving.base.states import State
+from ngxloop.serving.base.timing import DUMP_SECONDS, RELISTEN_SECONDS
 from ngxloop.serving.fleet import ending, filling, generations, recycling, workers
 from ngxloop.serving.fleet.actions import DumpStacks
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.events import Beat
 from ngxloop.serving.fleet.names import StacksOf
 from ngxloop.serving.fleet.records import Fleet, Worker
-from ngxloop.serving.states import State
-from ngxloop.serving.timing import DUMP_SECONDS, RELISTEN_SECONDS
 
 _SERVING = (State.READY, State.DRAINING)
 

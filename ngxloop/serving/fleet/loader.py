@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from ngxloop.serving.assignment import Assignment
-from ngxloop.serving.channel import Channel
-from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.service import Service, Services
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
-from ngxloop.serving.zygotes import Zygotes
+from ngxloop.serving.fleet.zygotes import Zygotes
+from ngxloop.serving.process.channel import Channel
+from ngxloop.serving.worker.assignment import Assignment
 
 
 class Loader:

@@ -14,7 +14,7 @@ Rules.
 from collections.abc import Callable
 from typing import Any
 
-from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.fleet import (
     commands,
     events,

@@ -10,20 +10,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ngxloop.serving.boardcheck import BoardCheck
-from ngxloop.serving.config import Config
+from ngxloop.serving.base.handlernames import HandlerName
+from ngxloop.serving.base.states import State
+from ngxloop.serving.config.config import Config
 from ngxloop.serving.fleet import events
+from ngxloop.serving.fleet.boardcheck import BoardCheck
+from ngxloop.serving.fleet.heartbeats import Heartbeats, can_answer
 from ngxloop.serving.fleet.machine import Machine
 from ngxloop.serving.fleet.processes import Processes
 from ngxloop.serving.fleet.records import Worker
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
-from ngxloop.serving.handlernames import HandlerName
-from ngxloop.serving.heartbeats import Heartbeats, can_answer
-from ngxloop.serving.listeners import Listeners, is_listening
-from ngxloop.serving.poller import Alarm, Handler, Poller
-from ngxloop.serving.queues import QueueWatch, find_closed
-from ngxloop.serving.sentry import Sentry
-from ngxloop.serving.states import State
+from ngxloop.serving.process.poller import Alarm, Handler, Poller
+from ngxloop.serving.sockets.listeners import Listeners, is_listening
+from ngxloop.serving.sockets.queues import QueueWatch, find_closed
+from ngxloop.serving.sockets.sentry import Sentry
 
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 _LOOKS_PER_TIMEOUT = 4

@@ -9,23 +9,23 @@ from collections.abc import Callable, Sequence
 from ngxloop import leader
 from ngxloop.core.gates import RINGING_MODES
 from ngxloop.core.scoreboard import Scoreboard
-from ngxloop.serving.channel import Kind
-from ngxloop.serving.config import Config
+from ngxloop.serving.base.handlernames import HandlerName
+from ngxloop.serving.base.states import State
+from ngxloop.serving.config.config import Config
 from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.launcher import Launcher
 from ngxloop.serving.fleet.loader import Loader
+from ngxloop.serving.fleet.messages import Messages
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.reaper import Reaper
 from ngxloop.serving.fleet.service import Service, Services
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
-from ngxloop.serving.handlernames import HandlerName
-from ngxloop.serving.keepers import Children, Keepers
-from ngxloop.serving.logs import log
-from ngxloop.serving.messages import Messages
-from ngxloop.serving.poller import Poller
-from ngxloop.serving.stackpipe import find_condition
-from ngxloop.serving.states import State
-from ngxloop.serving.zygotes import Zygotes
+from ngxloop.serving.fleet.zygotes import Zygotes
+from ngxloop.serving.logs.logs import log
+from ngxloop.serving.process.channel import Kind
+from ngxloop.serving.process.poller import Poller
+from ngxloop.serving.process.stackpipe import find_condition
+from ngxloop.serving.sockets.keepers import Children, Keepers
 
 Tell = Callable[[events.Event], None]
 # What a SIGTERM means to a worker, too.

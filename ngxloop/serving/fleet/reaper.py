@@ -7,12 +7,12 @@ import functools
 import os
 from collections.abc import Callable, Collection
 
+from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.fleet import events
+from ngxloop.serving.fleet.messages import Messages
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
-from ngxloop.serving.handlernames import HandlerName
-from ngxloop.serving.messages import Messages
-from ngxloop.serving.poller import Handler, Poller
-from ngxloop.serving.process import exit_code, exit_reason, has_ended, reap_orphans
+from ngxloop.serving.process.poller import Handler, Poller
+from ngxloop.serving.process.process import exit_code, exit_reason, has_ended, reap_orphans
 
 
 class Reaper:

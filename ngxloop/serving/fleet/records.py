@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from ngxloop.serving.errors import StartError
+from ngxloop.serving.base.errors import StartError
+from ngxloop.serving.base.states import Event, State, next_state
 from ngxloop.serving.fleet.journal import Record
 from ngxloop.serving.fleet.names import ProcessId, WorkerId, WorkerName
 from ngxloop.serving.fleet.phases import (
@@ -16,7 +17,6 @@ from ngxloop.serving.fleet.phases import (
     Stage,
 )
 from ngxloop.serving.fleet.settings import Settings
-from ngxloop.serving.states import Event, State, next_state
 
 # Processes for each worker: one serves, one comes, one still drains, and one in reserve that no
 # reload uses up, for workers that drain by themselves.

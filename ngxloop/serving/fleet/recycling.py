@@ -5,11 +5,11 @@ successors start or they drain. So memory grows by a quarter at most, and worker
 together do not leave together.
 """
 
+from ngxloop.serving.base.states import State
+from ngxloop.serving.base.timing import BACKOFF_LIMIT_SECONDS, YOUNG_SECONDS
 from ngxloop.serving.fleet import workers
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.records import Generation, Worker
-from ngxloop.serving.states import State
-from ngxloop.serving.timing import BACKOFF_LIMIT_SECONDS, YOUNG_SECONDS
 
 
 def want(decision: Decision, worker: Worker, reason: str, delay: float = 0.0) -> None:

@@ -1,9 +1,9 @@
 """Whoever has given an order is told what has become of it."""
 
+from ngxloop.serving.base.states import State
 from ngxloop.serving.fleet.actions import Reply
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.records import Request
-from ngxloop.serving.states import State
 
 _ENDING = "the master ends"
 

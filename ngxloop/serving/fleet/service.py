@@ -3,10 +3,10 @@
 import dataclasses
 from collections.abc import Iterable
 
-from ngxloop.serving.config import Config
+from ngxloop.serving.config.config import Config
 from ngxloop.serving.fleet.settings import Settings
-from ngxloop.serving.listeners import Listeners, Opened
 from ngxloop.serving.options.application import start_advice
+from ngxloop.serving.sockets.listeners import Listeners, Opened
 
 
 @dataclasses.dataclass(eq=False)

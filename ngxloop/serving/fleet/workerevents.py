@@ -7,7 +7,9 @@ a worker of a coming generation dies  the generation is rejected
 
 import signal
 
-from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.base.errors import ExitCode, StartError
+from ngxloop.serving.base.states import Event, State
+from ngxloop.serving.base.timing import LIFETIME_SPREAD, REOPEN_SECONDS
 from ngxloop.serving.fleet import filling, generations, recycling, requests, workers
 from ngxloop.serving.fleet.actions import Report, WorkerOrder
 from ngxloop.serving.fleet.decision import Decision
@@ -24,8 +26,6 @@ from ngxloop.serving.fleet.events import (
     SpawnFailed,
 )
 from ngxloop.serving.fleet.records import Generation, Worker
-from ngxloop.serving.states import Event, State
-from ngxloop.serving.timing import LIFETIME_SPREAD, REOPEN_SECONDS
 
 # Multiples of it are spread evenly over 0 to 1, in whatever order: the golden ratio.
 _SPREAD = 0.6180339887498949

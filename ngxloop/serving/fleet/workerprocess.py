@@ -4,11 +4,11 @@ import contextlib
 import dataclasses
 import os
 
-from ngxloop.serving.channel import Channel, Kind
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.service import Service
-from ngxloop.serving.signals import DUMP_SIGNAL
-from ngxloop.serving.stackpipe import StackPipe
+from ngxloop.serving.process.channel import Channel, Kind
+from ngxloop.serving.process.signals import DUMP_SIGNAL
+from ngxloop.serving.process.stackpipe import StackPipe
 
 # What a process says once at most, and not after FAILED. The order of the others is not fixed: a
 # signal that means DRAIN can interrupt a program that is about to send READY.

@@ -6,7 +6,17 @@ was lost on the way.
 
 import signal
 
-from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.base.errors import ExitCode, StartError
+from ngxloop.serving.base.states import INTERRUPTED, Event, State
+from ngxloop.serving.base.timing import (
+    BACKOFF_LIMIT_SECONDS,
+    BACKOFF_SECONDS,
+    KILL_AGAIN_SECONDS,
+    KILL_SECONDS,
+    STACK_SECONDS,
+    STOP_SECONDS,
+    YOUNG_SECONDS,
+)
 from ngxloop.serving.fleet.actions import (
     CallHook,
     DropShared,
@@ -22,16 +32,6 @@ from ngxloop.serving.fleet.events import Exited
 from ngxloop.serving.fleet.names import StacksOf, WorkerId
 from ngxloop.serving.fleet.records import Worker
 from ngxloop.serving.options.values import MAX_SECONDS
-from ngxloop.serving.states import INTERRUPTED, Event, State
-from ngxloop.serving.timing import (
-    BACKOFF_LIMIT_SECONDS,
-    BACKOFF_SECONDS,
-    KILL_AGAIN_SECONDS,
-    KILL_SECONDS,
-    STACK_SECONDS,
-    STOP_SECONDS,
-    YOUNG_SECONDS,
-)
 
 _DRAINED = (0, INTERRUPTED, -signal.SIGINT, -signal.SIGTERM)
 

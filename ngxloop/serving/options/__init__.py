@@ -1,1 +1,4 @@
-"""What can be configured: one entry an option, in one file a group."""
+"""The options, one file a group, and the table that command line, environment and file share.
+
+Imports base/. Read first: table.py, `Option`.
+"""

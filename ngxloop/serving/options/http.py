@@ -105,7 +105,7 @@ class HttpOptions:
         ENGINE,
         30.0,
         SECONDS,
-        "how long a client may go on sending after its last answer, which it would lose else",
+        "how long a client may go on sending after its last answer",
     )
     lingering_timeout: float = _for(ENGINE, 5.0, SECONDS, "the same between two reads")
     max_header_bytes: int = _for(
@@ -124,13 +124,13 @@ class HttpOptions:
         ENGINE, 8192, _limit("a size"), "of the path and query of a request, then 414"
     )
     client_max_body_size: int = _for(
-        ENGINE, 0, BYTES, "of the body of a request, then 413; K, M, G are understood; 0: any size"
+        ENGINE, 0, BYTES, "of the body of a request, then 413; as 10M; 0: any size"
     )
     underscores_in_headers: bool = _for(
         ENGINE,
         True,
         FLAG,
-        "header fields with _ in their name reach APP; --no-underscores-in-headers drops them",
+        "header fields with _ in their name reach APP",
     )
     limit_concurrency: int | None = _for(
         EVERY_ASGI,

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import ClassVar
 
-from ngxloop.serving.binds import parse_bind
+from ngxloop.serving.options.binds import parse_bind
 from ngxloop.serving.options.table import option
 from ngxloop.serving.options.values import (
     FILE_MODE,

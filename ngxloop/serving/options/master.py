@@ -4,7 +4,7 @@ import dataclasses
 import re
 from typing import Any, ClassVar
 
-from ngxloop.serving.binds import FdBind, parse_bind
+from ngxloop.serving.options.binds import FdBind, parse_bind
 from ngxloop.serving.options.table import option
 from ngxloop.serving.options.values import FILE, FLAG, SECONDS, Kind, choice
 

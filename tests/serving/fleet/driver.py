@@ -1,10 +1,10 @@
 """A machine that is told events at times of a test's choice, and what it has wanted."""
 
-from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.base.errors import ExitCode, StartError
+from ngxloop.serving.base.states import State
 from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.machine import Machine
 from ngxloop.serving.fleet.settings import Settings
-from ngxloop.serving.states import State
 
 ERROR = StartError(ExitCode.IMPORT_FAILED, "it raised")
 

@@ -1,8 +1,8 @@
 """What must hold after each event, whatever has happened before."""
 
+from ngxloop.serving.base.states import State
 from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.phases import Phase, Stage
-from ngxloop.serving.states import State
 from tests.serving.fleet.world import check
 
 LONGEST = 31.0  # s, of every back-off and pause

@@ -4,13 +4,13 @@ import time
 
 import pytest
 
-from ngxloop.serving.duties import Duties
+from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.fleet import actions, events, executor
 from ngxloop.serving.fleet.executor import Executor
 from ngxloop.serving.fleet.machine import Machine
 from ngxloop.serving.fleet.settings import Settings
-from ngxloop.serving.handlernames import HandlerName
-from ngxloop.serving.poller import Poller
+from ngxloop.serving.master.duties import Duties
+from ngxloop.serving.process.poller import Poller
 from tests.support.waiting import wait_until_blocking
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ngxloop.serving.errors import ExitCode
+from ngxloop.serving.base.errors import ExitCode
 from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.actions import WorkerOrder
 from ngxloop.serving.fleet.phases import Phase

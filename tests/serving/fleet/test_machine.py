@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
+from ngxloop.serving.base.states import State
 from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.actions import WorkerOrder
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.phases import Phase
 from ngxloop.serving.fleet.workers import respawn_delay
-from ngxloop.serving.states import State
 from tests.serving.fleet.driver import Fleet, found, kinds, orders
 
 # Purity --------------------------------------------------------------------------------------

@@ -2,12 +2,12 @@
 
 import pytest
 
+from ngxloop.serving.base.states import State
 from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.actions import WorkerOrder
 from ngxloop.serving.fleet.machine import EVENTS, WORKER_EVENTS
 from ngxloop.serving.fleet.phases import PHASES, STAGES, Change, Phase, Stage
 from ngxloop.serving.fleet.settings import Settings
-from ngxloop.serving.states import State
 from tests.serving.fleet.driver import ERROR, Fleet, found, kinds
 
 

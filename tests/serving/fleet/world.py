@@ -9,7 +9,7 @@ import dataclasses
 import heapq
 import itertools
 
-from ngxloop.serving.errors import ExitCode, StartError
+from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.settings import Settings
 

@@ -1,0 +1,38 @@
+"""What the log says of a generation that serves: what is served and where, and where nothing is."""
+
+from ngxloop.serving.fleet.service import Service
+from ngxloop.serving.logs.logs import log
+from ngxloop.serving.options.application import (
+    HTTP_INTERFACES,
+    MISSING,
+    PROGRAM_INTERFACES,
+)
+from ngxloop.serving.sockets.keepers import Keepers
+
+
+def announce(service: Service, count: int, keepers: Keepers) -> None:
+    """Say what is served, and where: what to open in a browser, if a browser can open it."""
+    is_http = service.interface in HTTP_INTERFACES
+    where = [
+        address if address.startswith("unix:") or not is_http else f"http://{address}"
+        for address in service.listeners.describe() + keepers.describe()
+    ]
+    workers = "1 worker" if count == 1 else f"{count} workers"
+    app, interface = service.config.app, service.interface
+    log.info("serving %s (%s) with %s: %s", app, interface, workers, " ".join(where))
+    if interface in MISSING:
+        log.info("%s", MISSING[interface])
+
+
+def warn_of_unserved(service: Service) -> None:
+    """Name the addresses of --bind that a program has not bound: who connects, waits for ever."""
+    if service.interface not in PROGRAM_INTERFACES:
+        return
+    for address in service.listeners.describe():
+        if address not in service.lent:
+            log.warning(
+                "nobody accepts at %s, given with --bind or by systemd: %s binds other addresses; "
+                "leave it out, or let the program bind it",
+                address,
+                service.config.app,
+            )

@@ -1,0 +1,96 @@
+"""Where the control socket of a master is if no file is named for it: one for each user and name.
+
+    $NGXLOOP_RUNTIME_DIR, if it is set
+    /run/ngxloop for root, $XDG_RUNTIME_DIR/ngxloop for others
+    /tmp/ngxloop-UID, if there is no such folder and it cannot be made
+
+Rule. The folder is ours and closed to others, or it is not used: somebody may have made one with
+this name in /tmp. So a client that finds a socket there speaks to a master of its own user.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+
+from ngxloop.serving.config.environment import RUNTIME_VARIABLE
+from ngxloop.serving.options.application import MODULE_FLAG
+from ngxloop.serving.sockets.namedfile import OLD_SUFFIX
+from ngxloop.serving.sockets.socketfiles import is_dead_socket, is_socket_file
+
+_ENDING = ".sock"
+_OTHERS = 0o077  # what nobody else may
+_MODE = 0o700
+_UNUSUAL = re.compile(r"[^\w.:@-]", re.ASCII)
+_NAME_BYTES = 48  # a path of a socket has at most 107
+
+
+def usual_name(app: str) -> str:
+    """Return the name of a master that has none: what it serves."""
+    name = os.path.basename(os.path.normpath(app.removeprefix(MODULE_FLAG)))
+    return _UNUSUAL.sub("_", name)[-_NAME_BYTES:].lstrip(".") or "_"
+
+
+def make_place(name: str, environment: Mapping[str, str]) -> str | None:
+    """Return the path for a control socket, in a folder that is there; None if none can be used."""
+    for folder in _folders(environment):
+        try:
+            os.makedirs(folder, _MODE, exist_ok=True)
+        except OSError:
+            continue
+        if _is_ours(folder):
+            return _path(folder, name)
+    return None
+
+
+def find_places(name: str | None, environment: Mapping[str, str]) -> list[str]:
+    """Return the control sockets of masters that run: all of ours, or those with a name."""
+    found = [path for folder in _folders(environment) for path in _sockets(folder)]
+    return [path for path in found if name is None or name_of(path) == name]
+
+
+def name_of(path: str) -> str:
+    """Return the name of the master whose control socket has a path."""
+    return os.path.basename(path).removesuffix(OLD_SUFFIX).removesuffix(_ENDING)
+
+
+def _sockets(folder: str) -> Iterator[str]:
+    if not _is_ours(folder):
+        return
+    names = {file.removesuffix(OLD_SUFFIX) for file in os.listdir(folder)}
+    for name in sorted(name for name in names if name.endswith(_ENDING)):
+        path = os.path.join(folder, name)
+        # A master that starts a new one keeps the other name until that has made its own socket.
+        yield from [one for one in (path, path + OLD_SUFFIX) if _is_live(one)][:1]
+
+
+def _is_live(path: str) -> bool:
+    return is_socket_file(path) and not is_dead_socket(path)
+
+
+def _folders(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the folders, best first."""
+    if named := environment.get(RUNTIME_VARIABLE):
+        yield os.path.abspath(named)
+        return
+    user = os.geteuid()
+    runtime = environment.get("XDG_RUNTIME_DIR", "")
+    if user == 0:
+        yield "/run/ngxloop"
+    elif os.path.isabs(runtime) and _is_ours(runtime):
+        yield f"{runtime}/ngxloop"
+    yield f"/tmp/ngxloop-{user}"
+
+
+def _path(folder: str, name: str) -> str:
+    return os.path.join(folder, name + _ENDING)
+
+
+def _is_ours(folder: str) -> bool:
+    """Say whether a folder belongs to us and is closed to others."""
+    try:
+        found = os.lstat(folder)
+    except OSError:
+        return False
+    is_closed = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & _OTHERS
+    return is_closed and found.st_uid == os.geteuid()

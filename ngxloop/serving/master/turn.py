@@ -1,0 +1,106 @@
+"""The master's turn: wait, act on signals and channels, act on deadlines, audit after a failure."""
+
+import signal
+import time
+from collections.abc import Callable
+
+from ngxloop.serving.admin.orders import ENDING_ORDERS, Order
+from ngxloop.serving.base.handlernames import HandlerName
+from ngxloop.serving.fleet.executor import Executor
+from ngxloop.serving.master.audit import Audit
+from ngxloop.serving.process.poller import Handler, Poller, retry_delay
+from ngxloop.serving.process.signals import SignalPipe
+
+
+class Turn:
+    """Runs one turn at a time; only KeyboardInterrupt and SystemExit leave it.
+
+    Args:
+        poller: What is waited for.
+        signals: The pipe of the signals.
+        executor: Has deadlines.
+        audit: Follows a failure.
+        find_order: Returns what a signal orders.
+        obey: Does it.
+        reap: Takes note of children that have ended.
+    """
+
+    def __init__(
+        self,
+        poller: Poller,
+        signals: SignalPipe,
+        executor: Executor,
+        audit: Audit,
+        find_order: Callable[[signal.Signals], Order | None],
+        obey: Callable[[Order], object],
+        reap: Callable[[], None],
+    ) -> None:
+        self._poller = poller
+        self._signals = signals
+        self._executor = executor
+        self._audit = audit
+        self._find_order = find_order
+        self._obey = obey
+        self._reap = reap
+        self._failure_count = 0  # turns in a row that failed as a whole
+        self._tick_failures = 0  # in a row
+        self._tick_at = 0.0  # no tick before this, in monotonic time
+        self._watch_signals()
+
+    def run(self) -> None:
+        """Do one turn; after a failure of the turn itself, pause."""
+        if self._poller.call(Handler(HandlerName.TURN, self._turn)):
+            self._failure_count = 0
+        else:
+            self._failure_count += 1
+            time.sleep(retry_delay(self._failure_count))
+
+    def _turn(self) -> None:
+        self._poller.wait(self._timeout())
+        if time.monotonic() >= self._tick_at:
+            self._tick()
+        self._audit.run()
+
+    def _timeout(self) -> float | None:
+        seconds = self._executor.wait_seconds()
+        pause = self._tick_at - time.monotonic()
+        return seconds if seconds is None or pause <= 0 else max(seconds, pause)
+
+    def _tick(self) -> None:
+        """Act on deadlines; pause after a failure, or the same deadline would use all the CPU."""
+        if self._poller.call(Handler(HandlerName.DEADLINE, self._executor.tick)):
+            self._tick_failures = 0
+        else:
+            self._tick_failures += 1
+            self._tick_at = time.monotonic() + retry_delay(self._tick_failures)
+
+    def _watch_signals(self) -> None:
+        handler = Handler(HandlerName.SIGNALS, self._handle_signals, self._renew_signals)
+        self._poller.add(self._signals.fileno(), handler)
+        # A signal to the whole process group reaches workers as well. What they say of it has
+        # another meaning once our own order to end is known, and it may arrive first.
+        self._poller.first = Handler(handler.name, self._look_for_signals, self._renew_signals)
+
+    def _look_for_signals(self) -> None:
+        if self._signals.wait(0):
+            self._handle_signals()
+
+    def _renew_signals(self) -> None:
+        """Make a new pipe if other code in this process has closed ours."""
+        if not self._signals.is_intact():
+            self._poller.remove(self._signals.fileno())
+            self._signals.renew()
+            self._watch_signals()
+
+    def _handle_signals(self) -> None:
+        arrived = self._signals.read()
+        orders = [order for order in map(self._find_order, arrived) if order is not None]
+        # Orders to end come first: then a worker that died of the same signal has not failed.
+        for order in orders:
+            if order in ENDING_ORDERS:
+                self._obey(order)
+        if signal.SIGCHLD in arrived:
+            self._poller.call(Handler(HandlerName.REAPING, self._reap))
+        for order in orders:
+            if order not in ENDING_ORDERS:
+                self._obey(order)

@@ -1,0 +1,319 @@
+"""The keeper: a process that binds sockets for the programs of the workers, and keeps them.
+
+Why a process of its own. It binds, and creates and removes the files of Unix sockets, with the
+rights of --user: a program gets what it could bind by itself, and the kernel decides. Neither a
+path nor a descriptor of a worker reaches the master, which may be root. A path leads through
+folders that the user may own, where a link can replace a part at any time, and a file system may
+not answer: then the keeper hangs, not the master. And its sockets outlive the workers.
+
+How it works. The master forks a keeper when the first worker that may need it starts, and gives it
+one end of a line for each worker; the worker has the other one. The keeper takes on the user, has
+one thread, and serves one message at a time (sharing.py). It tells the master the addresses that it
+keeps, the workers that send nonsense, and connections that no worker takes (sentry.py). After an
+upgrade the keeper of the new master gets the sockets from the keeper of the old one, over a line
+between the two.
+
+Rules.
+1. It never loads the application, executes no program and trusts the master only. No process of the
+   same user can trace it or read its memory (PR_SET_DUMPABLE); one can stop or kill it, which harms
+   the programs of that user.
+2. It ends if another process has changed its limits, too low for sockets perhaps: the master then
+   has another one.
+3. It ends with the master: at the end of file, at END, or by the SIGKILL that the kernel sends at
+   the master's death. Signals to the whole group of processes do not end it.
+"""
+
+import dataclasses
+import functools
+import json
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from ngxloop.serving.base.badmessage import BadMessageError
+from ngxloop.serving.base.errors import ExitCode, StartError
+from ngxloop.serving.base.handlernames import HandlerName
+from ngxloop.serving.base.limits import HANDOVER_SECONDS, MESSAGES_PER_TURN, SYNC_SECONDS
+from ngxloop.serving.config.config import Config
+from ngxloop.serving.logs.logformats import Writer
+from ngxloop.serving.logs.logs import log, reopen, set_up_logs
+from ngxloop.serving.options.logging import LogOptions
+from ngxloop.serving.process.channel import Channel, Kind, Message, Speaker
+from ngxloop.serving.process.closing import close_socket
+from ngxloop.serving.process.parent import signal_on_parent_death
+from ngxloop.serving.process.poller import WRITABLE, Alarm, Handler, Poller
+from ngxloop.serving.process.privileges import set_dumpable
+from ngxloop.serving.process.rlimits import own_limits
+from ngxloop.serving.process.titles import set_title
+from ngxloop.serving.sockets.asker import Asker
+from ngxloop.serving.sockets.bindrequest import Wanted
+from ngxloop.serving.sockets.listeners import describe_address, is_listening
+from ngxloop.serving.sockets.queues import read_queue
+from ngxloop.serving.sockets.sentry import Sentry
+from ngxloop.serving.sockets.sharing import Shared, SharedSockets
+
+_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inherited:
+    """What the master before has left to a keeper."""
+
+    lines: Sequence[socket.socket] = ()  # of its keepers, which send their sockets
+    sockets: Sequence[tuple[str, socket.socket]] = ()  # of a release that had no keeper; by request
+
+    def close(self) -> None:
+        """Close the copies of a process that is not the keeper."""
+        for sock in (*self.lines, *(sock for _, sock in self.sockets)):
+            close_socket(sock)
+
+
+def run_keeper(channel: Channel, config: Config, master_pid: int, inherited: Inherited) -> int:
+    """Keep sockets until the master is gone; return the exit status. Called in the fork."""
+    set_title("keeper")
+    own = {field.name: getattr(config, field.name) for field in dataclasses.fields(LogOptions)}
+    options = LogOptions(**{**own, "access_log": None})
+    set_up_logs(options, Writer("keeper"), config.start_plan.uid)
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        config.start_plan.apply_to_keeper()
+    except StartError as error:
+        log.error("%s", error.line)
+        return error.code
+    set_dumpable(False)  # no process of the same user traces it
+    if signal_on_parent_death(signal.SIGKILL, master_pid):  # setuid() undoes it
+        keeper = _Keeper(channel)
+        keeper.inherit(inherited)
+        keeper.run()
+    return ExitCode.OK
+
+
+class _Keeper:
+    """The keeper's side of the lines."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._shared = SharedSockets(self._tell_kept, self._tell_dropped)
+        self._askers: dict[int, tuple[Asker, Channel]] = {}  # by the descriptor of the line
+        self._poller = Poller()
+        self._sentry = Sentry(self._poller, self._find_listening, self._tell_untaken)
+        self._sync_alarm: Alarm | None = None
+        self._limits = own_limits()
+        self._orders: dict[Kind, Callable[[Message], object]] = {
+            Kind.LINE: self._open_line,
+            Kind.HANG_UP: lambda message: self._hang_up(int(message.payload)),
+            Kind.DROP_OLDER: lambda message: self._shared.drop_older(int(message.payload)),
+            Kind.REPORT: lambda message: self._report(),
+            Kind.HAND_OVER: self._begin_handover,
+            Kind.REOPEN: lambda message: reopen(),
+            Kind.END: self._end,
+        }
+        self._is_over = False
+
+    def inherit(self, inherited: Inherited) -> None:
+        """Take over the sockets of the master before."""
+        for key, sock in inherited.sockets:
+            try:
+                self._shared.inherit(Wanted.unpack(key.encode()), sock)
+            except BadMessageError as error:  # of a program that is older than this one
+                log.warning("%s is not taken over: %s", describe_address(sock), error)
+                close_socket(sock)
+        deadline = time.monotonic() + HANDOVER_SECONDS
+        for sock in inherited.lines:
+            line = Channel(sock, Speaker.PREDECESSOR)
+            if not self._receive_all(line, deadline):
+                log.error("the keeper of the master before has not handed over all its sockets")
+            line.end()
+
+    def run(self) -> None:
+        """Serve until the master has ended, or says so."""
+        handler = Handler(HandlerName.KEEPER_ORDERS, self._obey, self._give_up)
+        self._poller.add(self._channel.fileno(), handler)
+        self._sync_soon()
+        while not self._is_over:
+            self._poller.wait(None)
+
+    # Private -----------------------------------------------------------------------------------
+
+    def _give_up(self) -> None:
+        """End; the master has another keeper, with the sockets that the workers have."""
+        self._is_over = True
+
+    # The master --------------------------------------------------------------------------------
+
+    def _obey(self) -> None:
+        for message in self._channel.messages(MESSAGES_PER_TURN):
+            self._orders[message.kind](message)
+        if not self._channel.is_open and not self._is_over:  # it was killed
+            log.debug("the master is gone")
+            self._shared.close(leave_files=True)
+            self._is_over = True
+
+    def _open_line(self, message: Message) -> None:
+        line = Channel.of(message.fds[0], Speaker.BORROWER)
+        asker, fd = Asker.unpack(message.payload), line.fileno()
+        self._askers[fd] = asker, line
+        serve, close = functools.partial(self._serve, fd), functools.partial(self._close_line, fd)
+        self._poller.add(fd, Handler(HandlerName.KEEPER_LINE, serve, close, asker.name))
+        self._sync_soon()
+
+    def _hang_up(self, number: int) -> None:
+        for fd, (asker, _) in list(self._askers.items()):
+            if asker.number == number:
+                self._close_line(fd)
+
+    def _report(self) -> None:
+        if own_limits() != self._limits:
+            log.error("another process has changed the limits of the keeper: it ends")
+            self._give_up()
+            return
+        for shared in self._shared:
+            self._tell_kept(shared)
+        self._sync()
+        self._channel.send_surely(Kind.REPORTED)
+
+    def _end(self, message: Message) -> None:
+        self._shared.close(leave_files=bool(message.payload))
+        self._is_over = True
+
+    def _tell_kept(self, shared: Shared) -> None:
+        """Tell the master what it does not know of a socket: queues seldom change."""
+        fields = [shared.number, describe_address(shared.sock), *_queue_of(shared.sock)]
+        if fields != shared.told:
+            shared.told = fields
+            self._channel.send_surely(Kind.KEPT, json.dumps(fields).encode())
+
+    def _tell_dropped(self, number: int) -> None:
+        self._channel.send_surely(Kind.DROPPED, str(number).encode())
+
+    # Connections that no worker takes ----------------------------------------------------------
+
+    def _sync_soon(self) -> None:
+        """Watch the sockets of now; a program binds several, and listens a moment later."""
+        if self._sync_alarm is None:
+            handler = Handler(HandlerName.ACCEPT_WATCH, self._sync)
+            self._sync_alarm = self._poller.call_later(SYNC_SECONDS, handler)
+
+    def _sync(self) -> None:
+        if self._sync_alarm is not None:
+            self._sync_alarm.cancel()
+            self._sync_alarm = None
+        self._poller.call(Handler(HandlerName.ACCEPT_WATCH, self._sentry.sync))
+
+    def _find_listening(self) -> list[socket.socket]:
+        if len(self._askers) <= 1:  # no other worker could take them
+            return []
+        return [one.sock for one in self._shared if is_listening(one.sock)]
+
+    def _tell_untaken(self) -> None:
+        """Let the master urge its workers; if it does not read, it is told again soon."""
+        self._channel.send(Kind.UNTAKEN)
+
+    # Workers -----------------------------------------------------------------------------------
+
+    def _serve(self, fd: int) -> None:
+        asker, line = self._askers[fd]
+        for message in line.messages(MESSAGES_PER_TURN):
+            try:
+                self._answer(asker, message)
+            except BadMessageError as error:  # its descriptors are closed
+                line.refuse(str(error))
+            except Exception:
+                log.exception("a message of %s could not be handled", asker.name)
+                line.refuse("a message that could not be handled")
+        line.take_lost_count()  # the worker sees that its request was lost
+        if line.fault:
+            accusation = json.dumps([asker.number, line.fault[:200]]).encode()
+            self._channel.send_surely(Kind.ACCUSED, accusation)
+        if not line.is_open:
+            self._close_line(fd)
+        self._sync_soon()
+
+    def _answer(self, asker: Asker, message: Message) -> None:
+        if message.kind is Kind.BIND:
+            self._shared.answer_bind(asker, message)
+        elif message.kind is Kind.KEEP:
+            self._shared.answer_keep(asker, message)
+        else:
+            self._shared.answer_release(asker, message)
+
+    def _close_line(self, fd: int) -> None:
+        if fd in self._askers:
+            asker, line = self._askers.pop(fd)
+            self._poller.remove(fd)
+            line.end()
+            self._shared.forget(asker)
+
+    # An upgrade --------------------------------------------------------------------------------
+
+    def _begin_handover(self, message: Message) -> None:
+        line = Channel.of(message.fds[0], Speaker.PREDECESSOR)
+        handover = _Handover(line, self._shared.leave())
+        go_on = functools.partial(self._go_on, handover)
+        end = functools.partial(self._end_handover, handover)
+        self._poller.add(line.fileno(), Handler(HandlerName.KEEPER_LINE, go_on, end), WRITABLE)
+
+    def _go_on(self, handover: "_Handover") -> None:
+        if _is_hung_up(handover.line) or not handover.go_on():
+            self._end_handover(handover)
+
+    def _end_handover(self, handover: "_Handover") -> None:
+        if handover.line.fileno() >= 0:
+            self._poller.remove(handover.line.fileno())
+            handover.line.close()
+
+    def _receive_all(self, line: Channel, deadline: float) -> bool:
+        """Keep what comes over a line; False if it did not come to its end."""
+        poll = select.poll()
+        poll.register(line.fileno(), select.POLLIN)
+        while line.is_open:
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                return False
+            for message in line.messages(MESSAGES_PER_TURN):
+                if message.kind is Kind.END:
+                    return True
+                self._take_over(message)
+        return False
+
+    def _take_over(self, message: Message) -> None:
+        sock = socket.socket(fileno=message.fds[0])
+        try:
+            self._shared.inherit(Wanted.unpack(message.payload), sock)
+        except (BadMessageError, OSError) as error:
+            log.warning("a socket is not taken over: %s", error)
+            close_socket(sock)
+
+
+class _Handover:
+    """What is still to be sent to the keeper after us."""
+
+    def __init__(self, line: Channel, left: list[tuple[Wanted, socket.socket]]) -> None:
+        self.line = line
+        self._left = left[::-1]
+
+    def go_on(self) -> bool:
+        """Send what the queue takes; False when all is sent."""
+        while self._left:
+            wanted, sock = self._left[-1]
+            if sock.fileno() >= 0 and not self.line.send(Kind.KEEP, wanted.pack(), [sock.fileno()]):
+                return True
+            self._left.pop()
+        return not self.line.send(Kind.END)
+
+
+def _is_hung_up(line: Channel) -> bool:
+    """Say whether the other end of a line is closed."""
+    poll = select.poll()
+    poll.register(line.fileno(), 0)  # POLLHUP and POLLERR come without being asked for
+    return bool(poll.poll(0))
+
+
+def _queue_of(sock: socket.socket) -> tuple[int | None, int | None]:
+    """Return how many connections wait, and how many may; None if the kernel does not tell."""
+    try:
+        return read_queue(sock) or (None, None)
+    except OSError:
+        return None, None

@@ -1,0 +1,149 @@
+"""Serve an aiohttp.web.Application with aiohttp's runner, on the master's sockets.
+
+How it drains. First every answer says `Connection: close`, as with ASGI; after --idle-grace,
+aiohttp's own clean-up closes idle connections and runs on_shutdown; requests may go on until the
+deadline, then they are cancelled, and on_cleanup ends it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+from aiohttp.web_log import AccessLogger
+
+from ngxloop.serving.base.application import user_errors
+from ngxloop.serving.base.errors import ExitCode
+from ngxloop.serving.config.config import Config
+from ngxloop.serving.sockets.listeners import ListeningSocket
+from ngxloop.serving.worker.adapters.base import Service, hung_named, wait_until
+
+# How long aiohttp waits for a request after our deadline before it cancels it, in two steps.
+_CANCEL_STEP_SECONDS = 0.2
+
+
+class Adapter:
+    """One aiohttp runner."""
+
+    name = "aiohttp"
+
+    def __init__(self, service: Service) -> None:
+        self._config = service.config
+        self._count_request = service.count_request
+        self._connection_count = service.connection_count
+        self._application: web.Application = service.application
+        self._is_closing = False
+        self._requests: set[asyncio.Task[Any]] = set()
+        self._runner = _Runner(
+            self._application,
+            handle_signals=False,
+            **_access_options(service.config),
+        )
+
+    async def start(self, sockets: Sequence[ListeningSocket]) -> None:
+        """Run on_startup, then accept connections."""
+        self._application.on_response_prepare.append(self._close_connection)
+        self._application.middlewares.insert(0, self._note_request)
+        with user_errors(ExitCode.START_FAILED, f"{self._config.app} raised {{}} while starting"):
+            await self._runner.setup()
+        for sock in sockets:
+            await web.SockSite(self._runner, sock, backlog=self._config.backlog).start()
+
+    async def drain(self, deadline: float) -> None:
+        """Tell clients to go, then let aiohttp clean up."""
+        self._is_closing = True
+        for site in self._runner.sites:
+            await site.stop()
+        loop = asyncio.get_running_loop()
+        grace_end = min(deadline, loop.time() + self._config.idle_grace)
+        # Those that were accepted a moment ago are not known to aiohttp yet.
+        await wait_until(lambda: self._connection_count() == 0, grace_end)
+        self._runner.deadline = deadline
+        with hung_named(self._requests, deadline):
+            await self._runner.cleanup()
+
+    @web.middleware
+    async def _note_request(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        """Know which tasks answer requests, and that their connections are not idle."""
+        task = asyncio.current_task()
+        assert task is not None
+        _mark_idle(request.transport, False)
+        self._requests.add(task)
+        try:
+            response: web.StreamResponse = await handler(request)
+        finally:
+            self._requests.discard(task)
+        return response
+
+    async def _close_connection(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Tell the client, unless this begins a WebSocket; the headers are made by now."""
+        self._count_request()
+        if self._is_closing and "Upgrade" not in response.headers:
+            response.force_close()
+            response.headers["Connection"] = "close"
+
+
+class _Runner(web.AppRunner):
+    """aiohttp's runner, with a deadline for requests.
+
+    Its shutdown_timeout would be spent twice: before a request's body is cut off, and before its
+    task is cancelled. So the long wait is done here, and the two waits after it are short.
+    """
+
+    __slots__ = ("deadline",)
+
+    def __init__(self, application: web.Application, **options: Any) -> None:
+        super().__init__(application, shutdown_timeout=_CANCEL_STEP_SECONDS, **options)
+        self.deadline = 0.0
+
+    async def shutdown(self) -> None:
+        """Run on_shutdown, close idle connections, wait for the others until the deadline."""
+        await super().shutdown()
+        if self.server is not None:
+            seconds = max(_CANCEL_STEP_SECONDS, self.deadline - asyncio.get_running_loop().time())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self.server.shutdown(2 * seconds)
+
+
+# aiohttp tells its access logger alone when an answer has been sent: the connection is idle then.
+
+
+class _IdleTeller(AbstractAccessLogger):
+    """Writes nothing; see _mark_after()."""
+
+    def log(self, request: Any, response: Any, time: float) -> None:
+        """Take note of an answer."""
+        _mark_after(request, response)
+
+
+class _LoggingIdleTeller(AccessLogger):
+    """Writes the access log, too."""
+
+    def log(self, request: Any, response: Any, time: float) -> None:
+        """Take note of an answer."""
+        super().log(request, response, time)
+        _mark_after(request, response)
+
+
+def _mark_after(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Let a keep-alive connection be closed for a new one until the next request arrives."""
+    if response.keep_alive and "Upgrade" not in response.headers:
+        _mark_idle(request.transport, True)
+
+
+def _mark_idle(transport: Any, is_idle: bool) -> None:
+    if hasattr(transport, "set_reusable"):  # not None, and one of our loop's
+        transport.set_reusable(is_idle)
+
+
+def _access_options(config: Config) -> dict[str, Any]:
+    """Return what aiohttp's runner takes for --access-log and its format."""
+    if config.access_log is None:
+        return {"access_log_class": _IdleTeller}
+    options: dict[str, Any] = {"access_log_class": _LoggingIdleTeller}
+    if config.access_log_format is not None:  # what aiohttp does not know, it writes as it is
+        options["access_log_format"] = config.access_log_format
+    return options

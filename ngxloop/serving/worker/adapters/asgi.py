@@ -1,0 +1,111 @@
+"""Serve an ASGI application with ngxloop's own HTTP server, on the master's sockets.
+
+How it drains. First every answer says `Connection: close`, so that a client which is about to send
+a request on an idle connection is served and told, not cut off; after --idle-grace connections
+without a request are closed. Shortly before the deadline the applications of endless answers are
+told that their clients have left; what still runs at the deadline is named and cancelled. Then the
+lifespan ends. See HttpServer.drain().
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from ngxloop.http.engine import Engine
+from ngxloop.http.lifespan import LifespanError
+from ngxloop.http.options import AccessRecord, Options
+from ngxloop.http.server import HttpServer
+from ngxloop.serving.base.application import user_errors
+from ngxloop.serving.base.errors import ExitCode, StartError
+from ngxloop.serving.config.config import Config
+from ngxloop.serving.sockets.listeners import ListeningSocket
+from ngxloop.serving.worker.accesslines import make_access_log
+from ngxloop.serving.worker.adapters.base import Service, hung_named
+
+# How long requests that are cancelled at the deadline have for their clean-up. It is a part of
+# CANCEL_SECONDS, of which the lifespan's shutdown gets the rest.
+_CLEAN_UP_SECONDS = 0.2
+
+
+class Adapter:
+    """One HttpServer."""
+
+    name = "asgi"
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._config = service.config
+        self._server = HttpServer(
+            service.application,
+            lifespan=self._config.lifespan,
+            options=make_options(self._config, make_access_log(self._config)),
+        )
+        self._listening: list[asyncio.Server] = []
+
+    async def start(self, sockets: Sequence[ListeningSocket]) -> None:
+        """Run the lifespan's start-up, then accept connections."""
+        target = self._config.app
+        self._engine.use_slot(self._service.board, self._service.slot, self._service.on_request)
+        with user_errors(ExitCode.START_FAILED, f"{target} raised {{}} while starting"):
+            try:
+                await self._server.start()
+            except LifespanError as error:
+                raise _refusal(target, str(error)) from error
+        loop = asyncio.get_running_loop()
+        for sock in sockets:
+            self._listening.append(
+                await loop.create_server(
+                    self._server.protocol, sock=sock, backlog=self._config.backlog
+                )
+            )
+
+    async def drain(self, deadline: float) -> None:
+        """Tell clients to go, finish requests, and shut the application down."""
+        for listening in self._listening:
+            listening.close()
+        seconds = max(0.0, deadline - asyncio.get_running_loop().time())
+        with hung_named(self._engine.tasks, deadline):
+            await self._server.drain(
+                seconds,
+                self._config.idle_grace,
+                cancel_seconds=_CLEAN_UP_SECONDS,
+                connection_count=self._service.connection_count,
+            )
+        await self._server.stop()
+
+    @property
+    def _engine(self) -> Engine:
+        return self._server.engine
+
+
+def make_options(config: Config, access_log: Callable[[AccessRecord], object] | None) -> Options:
+    """Return the engine's options for those of the command."""
+    fields = config.header_fields
+    return Options(
+        root_path=config.root_path,
+        server_header=config.server_header,
+        date_header=config.date_header,
+        headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in fields],
+        client_header_timeout=config.client_header_timeout,
+        client_body_timeout=config.client_body_timeout,
+        send_timeout=config.send_timeout,
+        timeout_keep_alive=config.timeout_keep_alive,
+        keepalive_requests=config.keepalive_requests if config.timeout_keep_alive else 1,
+        lingering_time=config.lingering_time,
+        lingering_timeout=config.lingering_timeout,
+        limit_target_bytes=config.max_target_bytes,
+        limit_field_line_bytes=config.max_header_line_bytes,
+        limit_fields_bytes=config.max_header_bytes,
+        limit_field_count=config.max_headers,
+        client_max_body_size=config.client_max_body_size,
+        limit_concurrency=config.limit_concurrency or 0,
+        underscores_in_headers=config.underscores_in_headers,
+        access_log=access_log,
+    )
+
+
+def _refusal(target: str, reason: str) -> StartError:
+    """Say why the start-up failed; frameworks give a whole traceback as their reason."""
+    lines = reason.strip().splitlines() or [""]
+    traceback = reason.rstrip("\n") + "\n" if len(lines) > 1 else ""
+    line = f"the lifespan start-up of {target} failed: {lines[-1]}"
+    return StartError(ExitCode.START_FAILED, line, traceback)

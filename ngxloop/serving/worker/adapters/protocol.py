@@ -1,0 +1,44 @@
+"""Serve an asyncio protocol class: one instance for each connection.
+
+A protocol has no notion of an idle connection, so draining waits for the clients to go, or for the
+deadline. Nothing of ours stands between the transport and the protocol: it costs what it would
+cost without a launcher.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from ngxloop.serving.sockets.listeners import ListeningSocket
+from ngxloop.serving.worker.adapters.base import Service, wait_until
+
+
+class Adapter:
+    """One asyncio server for each listening socket."""
+
+    name = "protocol"
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self, sockets: Sequence[ListeningSocket]) -> None:
+        """Accept connections."""
+        loop = asyncio.get_running_loop()
+        backlog = self._service.config.backlog
+        for sock in sockets:
+            make = self._service.application
+            self._servers.append(await loop.create_server(make, sock=sock, backlog=backlog))
+
+    async def drain(self, deadline: float) -> None:
+        """Wait for the connections to end; abort them at the deadline."""
+        for server in self._servers:
+            server.close()
+        if not await wait_until(lambda: self._service.connection_count() == 0, deadline):
+            self._abort()
+
+    def _abort(self) -> None:
+        """Abort what is left, where asyncio can; before Python 3.13 the exit closes it."""
+        for server in self._servers:
+            abort = getattr(server, "abort_clients", None)
+            if abort is not None:
+                abort()

@@ -1,0 +1,1 @@
+"""Tests of ngxloop/serving/config/config/."""
