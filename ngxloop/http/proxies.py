@@ -45,12 +45,12 @@ class TrustedProxies:
         self._networks = [
             ipaddress.ip_network(entry) for entry in entries if entry not in ("*", "unix:")
         ]
-        self.trusts_host = functools.lru_cache(_REMEMBERED)(self._trusts_host)
+        self._is_trusted = functools.lru_cache(_REMEMBERED)(self._trusts_host)
 
     def apply(self, scope: dict[str, Any]) -> None:
         """Give a scope the client and the scheme that a trusted peer has named."""
         peer = scope["client"]
-        if not (self._unix if peer is None else self.trusts_host(peer[0])):
+        if not (self._unix if peer is None else self._is_trusted(peer[0])):
             return
         scheme = _joined(scope["headers"], b"x-forwarded-proto").rpartition(",")[2].strip().lower()
         if scheme in _SCHEMES:
@@ -66,7 +66,7 @@ class TrustedProxies:
             if address is None:
                 break
             client = address
-            if number == self._hops if self._all else not self.trusts_host(address[0]):
+            if number == self._hops if self._all else not self._is_trusted(address[0]):
                 break
         return client
 
