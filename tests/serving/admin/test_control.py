@@ -305,7 +305,8 @@ def test_configuration_file_says_where_the_master_is(serve, path, tmp_path):
         (["--pidfile", "/no/such", "quit"], 13, "/no/such: no such master is running"),
     ],
 )
-def test_wrong_use_is_one_line(arguments, code, words, tmp_path):
+def test_wrong_use_is_one_line(arguments, code, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("NGXLOOP_RUNTIME_DIR", str(tmp_path))  # where no other test has a server
     result = ctl(*arguments, cwd=tmp_path)
     assert result.returncode == code
     (line,) = result.stderr.splitlines()
