@@ -22,6 +22,9 @@ BACKOFF_LIMIT_SECONDS = 30.0
 # The same signal that ends us may come twice for one stop: to us, and to our process group, as
 # timeout(1) and some service managers send it. Within this time it is taken for one.
 REPEAT_SECONDS = 0.5
+# kill(2) sends a signal to the processes of a group one after the other: when a worker says that it
+# drains, or the preloading process ends, the master waits this long for a signal of its own.
+GROUP_SIGNAL_SECONDS = 0.02
 # A hung worker that was told to write its stacks has this long to come back before it is killed.
 DUMP_SECONDS = 2.0
 # The time between two reloads for listeners that a worker has shut down.

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ngxloop.serving.base.badmessage import BadMessageError
 from ngxloop.serving.base.errors import StartError
 from ngxloop.serving.base.handlernames import HandlerName
+from ngxloop.serving.base.timing import GROUP_SIGNAL_SECONDS
 from ngxloop.serving.fleet import events
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.options.application import PROGRAM_INTERFACES, possible_interfaces
@@ -132,6 +133,8 @@ class Messages:
         self._tell(events.Ready(process.id))
 
     def _on_draining(self, process: WorkerProcess, message: Message) -> None:
+        if not process.is_told:
+            self._poller.look_first(GROUP_SIGNAL_SECONDS)
         self._tell(events.Draining(process.id))
 
     def _on_failed(self, process: WorkerProcess, message: Message) -> None:

@@ -150,6 +150,7 @@ class Processes:
         if kind is Kind.STOP:
             self.board.set_state(process.id.slot, State.STOPPING.value, is_ringing=False)
             self.nudge_all()
+        process.is_told = process.is_told or action.order in _BY_TERM
         is_sent = process.order(kind, payload)
         if action.is_signalled or (not is_sent and action.order in _BY_TERM):
             process.send_signal(signal.SIGTERM)

@@ -27,6 +27,7 @@ class WorkerProcess:
     line: int = 0  # the number of its line to the keeper, 0 if it has none
     interface: str = ""  # what it serves, known once it is ready
     has_ended: bool = False
+    is_told: bool = False  # it was told to drain or to stop
     stacks: StackPipe | None = None  # where it writes its stacks
     shown: str = ""  # what was read of that last
     heard: set[Kind] = dataclasses.field(default_factory=set)

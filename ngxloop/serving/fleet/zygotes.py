@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 
 from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.base.handlernames import HandlerName
+from ngxloop.serving.base.timing import GROUP_SIGNAL_SECONDS
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.process.channel import Channel
 from ngxloop.serving.process.poller import Handler, Poller
@@ -143,6 +144,9 @@ class Zygotes:
         was_ready = zygote.is_ready
         failure = zygote.hear()
         if failure is not None or not zygote.channel.is_open:
+            self._poller.look_first(GROUP_SIGNAL_SECONDS)
+            if self._zygotes.get(zygote.generation) is not zygote:
+                return  # closed by an order to end
             if was_ready:
                 self._warn(zygote)
             end(failure or _unexpected_end(zygote))

@@ -1,5 +1,6 @@
 """The master's turn: wait, act on signals and channels, act on deadlines, audit after a failure."""
 
+import functools
 import signal
 import time
 from collections.abc import Callable
@@ -79,10 +80,14 @@ class Turn:
         self._poller.add(self._signals.fileno(), handler)
         # A signal to the whole process group reaches workers as well. What they say of it has
         # another meaning once our own order to end is known, and it may arrive first.
-        self._poller.first = Handler(handler.name, self._look_for_signals, self._renew_signals)
+        self._poller.first = self._look_for_signals
 
-    def _look_for_signals(self) -> None:
-        if self._signals.wait(0):
+    def _look_for_signals(self, seconds: float) -> None:
+        look = functools.partial(self._handle_next_signals, seconds)
+        self._poller.call(Handler(HandlerName.SIGNALS, look, self._renew_signals))
+
+    def _handle_next_signals(self, seconds: float) -> None:
+        if self._signals.wait(seconds):
             self._handle_signals()
 
     def _renew_signals(self) -> None:

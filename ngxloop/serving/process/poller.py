@@ -93,7 +93,8 @@ class Poller:
         self._numbers = itertools.count()  # equal times ring in the order in which they were set
         self._failure_count = 0  # of the poll itself, in a row
         self._pid = os.getpid()
-        self.first: Handler | None = None  # called before each handler of a descriptor
+        # Called before each handler of a descriptor, with the seconds to wait; it never raises.
+        self.first: Callable[[float], object] | None = None
 
     def add(self, fd: int, handler: Handler, events: int = READABLE) -> None:
         """Call the handler whenever the descriptor is readable (writable) or at its end.
@@ -144,13 +145,17 @@ class Poller:
     def wait(self, timeout: float | None) -> None:
         """Wait for events, until the time-out at most; call their handlers and what is due."""
         for registration in self._poll(self._clip(timeout)):
-            if self.first is not None:
-                self.call(self.first)
+            self.look_first()
             if self._is_current(registration):
                 self._handle(registration)
         now = time.monotonic()
         while self._alarms and self._alarms[0][0] <= now:
             self._ring(heapq.heappop(self._alarms)[2])
+
+    def look_first(self, seconds: float = 0.0) -> None:
+        """Handle what goes before everything else, if it comes within a time."""
+        if self.first is not None:
+            self.first(seconds)
 
     def close(self) -> None:
         """Close the epoll only."""
