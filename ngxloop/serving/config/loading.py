@@ -58,6 +58,7 @@ class Loader:
         self._arguments = list(arguments)
         self._environment = dict(os.environ if environment is None else environment)
         self._folder = Path(folder or os.getcwd())
+        self._line: CommandLine | None = None  # what the arguments say, which do not change
         self._piped: FileOptions | None = None  # what a pipe has said
         self._has_systemd = inherits_systemd or has_passed_fds(self._environment)
         self._is_strict = is_strict  # workers have had less rights than we have
@@ -69,7 +70,9 @@ class Loader:
             ConfigError: An option has a value that cannot be used, or there is no such option.
             UsageError: The command line cannot be understood.
         """
-        line = parse_command_line(OPTIONS, self._arguments)
+        if self._line is None:
+            self._line = parse_command_line(OPTIONS, self._arguments)
+        line = self._line
         file = self._read_file(line)
         given = {
             **file.given,

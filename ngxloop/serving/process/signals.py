@@ -158,7 +158,7 @@ def reset_in_worker() -> None:
         signal.siginterrupt(number, False)
     for number in _WORKER_DEFAULTS:
         signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    set_signal_mask(signal.SIG_SETMASK, ())
 
 
 def _identity(fd: int) -> tuple[int, int] | None:
