@@ -23,7 +23,7 @@ from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.fleet.zygotes import Zygotes
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.process.channel import Kind
-from ngxloop.serving.process.poller import Poller
+from ngxloop.serving.process.poller import Handler, Poller
 from ngxloop.serving.process.stackpipe import find_condition
 from ngxloop.serving.sockets.keepers import Children, Keepers
 
@@ -63,6 +63,7 @@ class Processes:
         self._services = services
         self.board = board
         self._processes: dict[WorkerId, WorkerProcess] = {}
+        self._is_nudging = False
         self.zygotes: Zygotes = Zygotes(poller)
         self.reaper: Reaper = Reaper(
             tell,
@@ -201,7 +202,7 @@ class Processes:
         process.close_stacks()
         was_held = self.board.release(process.id.slot, process.pid, is_ringing=False)
         del self._processes[action.worker]
-        self.nudge_all()
+        self._nudge_later()
         if was_held:
             log.warning("%s held the accept mutex when it died: unlocked", process)
 
@@ -216,6 +217,16 @@ class Processes:
         """
         for process in self._processes.values():
             process.nudge()
+
+    def _nudge_later(self) -> None:
+        """Let every worker look once all that has happened is handled: first a new one begins."""
+        if not self._is_nudging:
+            self._is_nudging = True
+            self._poller.call_later(0.0, Handler(HandlerName.WORKER_STEP, self._nudge_now))
+
+    def _nudge_now(self) -> None:
+        self._is_nudging = False
+        self.nudge_all()
 
     def _give_up(self, process: WorkerProcess, error: Exception) -> None:
         """Tell that there is no process; if there is one all the same, its end is awaited."""
