@@ -12,6 +12,8 @@ from ngxloop.serving.master.audit import Audit
 from ngxloop.serving.process.poller import Handler, Poller, retry_delay
 from ngxloop.serving.process.signals import SignalPipe
 
+_WAIT_PAUSE_SECONDS = 1.0  # between two waits for a signal to the whole process group
+
 
 class Turn:
     """Runs one turn at a time; only KeyboardInterrupt and SystemExit leave it.
@@ -46,6 +48,8 @@ class Turn:
         self._failure_count = 0  # turns in a row that failed as a whole
         self._tick_failures = 0  # in a row
         self._tick_at = 0.0  # no tick before this, in monotonic time
+        self._kept: list[signal.Signals] = []  # that have arrived and are still to be handled
+        self._waits_again_at = 0.0  # no wait for an order to end before this, in monotonic time
         self._watch_signals()
 
     def run(self) -> None:
@@ -57,7 +61,9 @@ class Turn:
             time.sleep(retry_delay(self._failure_count))
 
     def _turn(self) -> None:
-        self._poller.wait(self._timeout())
+        self._poller.wait(0.0 if self._kept else self._timeout())
+        if self._kept:
+            self._look_for_signals(0.0)
         if time.monotonic() >= self._tick_at:
             self._tick()
         self._audit.run()
@@ -83,12 +89,32 @@ class Turn:
         self._poller.first = self._look_for_signals
 
     def _look_for_signals(self, seconds: float) -> None:
-        look = functools.partial(self._handle_next_signals, seconds)
+        wait = functools.partial(self._wait_for_end, seconds)
+        look = wait if seconds else self._handle_next_signals
         self._poller.call(Handler(HandlerName.SIGNALS, look, self._renew_signals))
 
-    def _handle_next_signals(self, seconds: float) -> None:
-        if self._signals.wait(seconds):
+    def _handle_next_signals(self) -> None:
+        if self._kept or self._signals.wait(0):
             self._handle_signals()
+
+    def _wait_for_end(self, seconds: float) -> None:
+        """Obey an order to end that comes within a time, from now or from the last such wait.
+
+        All other signals are handled later: what a worker has said must be told before its end.
+        """
+        now = time.monotonic()
+        deadline = now + seconds if now >= self._waits_again_at else now
+        self._waits_again_at = max(self._waits_again_at, now + _WAIT_PAUSE_SECONDS)
+        while self._signals.wait(max(0.0, deadline - time.monotonic())):
+            arrived = self._signals.read()
+            ends = [one for one in arrived if self._find_order(one) in ENDING_ORDERS]
+            self._kept += [one for one in arrived if one not in ends]
+            for one in ends:
+                order = self._find_order(one)
+                assert order is not None
+                self._obey(order)
+            if ends:
+                return
 
     def _renew_signals(self) -> None:
         """Make a new pipe if other code in this process has closed ours."""
@@ -98,7 +124,7 @@ class Turn:
             self._watch_signals()
 
     def _handle_signals(self) -> None:
-        arrived = self._signals.read()
+        arrived, self._kept = [*self._kept, *self._signals.read()], []
         orders = [order for order in map(self._find_order, arrived) if order is not None]
         # Orders to end come first: then a worker that died of the same signal has not failed.
         for order in orders:

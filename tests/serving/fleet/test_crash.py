@@ -97,6 +97,17 @@ def test_worker_that_exits_is_replaced(serve):
         assert int(receive_line(sock)) == replacement
 
 
+def test_idle_workers_that_get_a_term_of_their_own_are_heard_before_their_end(serve):
+    server = serve("plain:echo", "--workers", "8").serving()
+    for pid in server.worker_pids(1):
+        os.kill(pid, signal.SIGTERM)
+    for _ in range(8):
+        server.logged("drains by itself and is replaced")
+    for _ in range(8):
+        server.logged(r"worker 1\.\d ready")
+    assert "exited with code" not in server.log
+
+
 def test_worker_that_gets_a_term_of_its_own_drains_and_is_replaced_first(serve):
     server = serve("plain:echo").serving()
     (first,) = server.worker_pids(1)
