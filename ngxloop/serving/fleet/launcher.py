@@ -99,8 +99,11 @@ class Launcher:
         children: list[Child] = []
         for process in processes:
             try:
+                has_zygote = self._zygotes.has(process.service.number)
+                if has_zygote:
+                    _call_pre_fork(process)
                 if not self._ask_zygote(process):
-                    children.append(self._make_child(process))
+                    children.append(self._make_child(process, calls_hook=not has_zygote))
                     here.append(process)
             except Exception as error:
                 errors[process.id] = error
@@ -180,7 +183,7 @@ class Launcher:
         prepared.ours.send(Kind.BEGIN)
         return True
 
-    def _make_child(self, process: WorkerProcess) -> Child:
+    def _make_child(self, process: WorkerProcess, calls_hook: bool) -> Child:
         prepared = self._prepared[process.id]
 
         def forget() -> None:
@@ -191,7 +194,7 @@ class Launcher:
             forget,
             functools.partial(run_worker, prepared.assignment),
             stacks_fd=prepared.assignment.stacks_fd,
-            prepare=functools.partial(_call_pre_fork, process),
+            prepare=functools.partial(_call_pre_fork, process) if calls_hook else None,
         )
 
     def _finish(self, process: WorkerProcess, has_failed: bool) -> None:

@@ -79,6 +79,10 @@ class Zygotes:
         alarm = self._poller.call_later(seconds, Handler(HandlerName.ZYGOTE_TIMEOUT, give_up))
         zygote.cancel = alarm.cancel
 
+    def has(self, number: int) -> bool:
+        """Say whether a generation has one."""
+        return number in self._zygotes
+
     def spawn(
         self, assignment: Assignment, find_children: Callable[[], AbstractSet[int]]
     ) -> int | None:

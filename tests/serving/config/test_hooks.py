@@ -76,6 +76,14 @@ def test_master_calls_its_hooks(serve, hooks):
     ]
 
 
+@pytest.mark.parametrize("options", [[], ["--preload"]], ids=["", "preload"])
+def test_pre_fork_is_called_for_each_worker(serve, hooks, options):
+    source = "def pre_fork(slot):\n    print('hook pre_fork', slot, file=sys.stderr, flush=True)\n"
+    server = serve("echo:Echo", "--workers", "3", *options, *hooks(source)).serving()
+    assert server.end() == 0
+    assert re.findall(r"hook pre_fork (\d)", server.log) == ["0", "1", "2"]
+
+
 def test_worker_sees_what_its_pre_fork_hook_has_changed(serve, hooks):
     """The hook of the next worker comes after its fork, and with no signal blocked."""
     code = """
