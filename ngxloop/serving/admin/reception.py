@@ -13,7 +13,9 @@ from ngxloop.serving.admin.statusservice import StatusService
 from ngxloop.serving.admin.usualplace import make_place, usual_name
 from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.base.plaintext import one_line
+from ngxloop.serving.base.trust import find_fault
 from ngxloop.serving.config.config import Config
+from ngxloop.serving.config.environment import RUNTIME_VARIABLE
 from ngxloop.serving.fleet.actions import Notice
 from ngxloop.serving.fleet.processes import Processes
 from ngxloop.serving.handover.handover import Handover
@@ -80,17 +82,32 @@ class Reception:
         """
         name = self._config.name or usual_name(self._config.app)
         path = make_place(name, os.environ)
-        if path is None:
-            log.debug("no control socket: there is no folder for it; give --control-socket")
+        if path is None or self._is_movable(path):
+            self._miss_folder()
             return
         try:
             self.listen(path, obey)
         except StartError as error:
-            advice = "give it another --name, so that ctl finds it"
-            if self._config.name is not None and is_socket_file(path):
+            is_taken = is_socket_file(path)
+            advice = "give it another --name" if is_taken else "give --control-socket"
+            if self._config.name is not None and is_taken:
                 line = f"another server of this user is called {name!r}; {advice}"
                 raise StartError(ExitCode.ADDRESS_IN_USE, line) from error
-            log.info("this server has no control socket (%s); %s", error.line, advice)
+            write = log.info if self._config.name is None else log.warning
+            write("this server has no control socket (%s); %s", error.line, advice)
+
+    def _is_movable(self, path: str) -> bool:
+        """Say whether another user could put a folder of his in the place of a socket's."""
+        is_named = bool(os.environ.get(RUNTIME_VARIABLE))
+        return is_named and self._config.drops_rights and bool(find_fault(os.path.dirname(path)))
+
+    def _miss_folder(self) -> None:
+        named = os.environ.get(RUNTIME_VARIABLE)
+        if named:
+            text = "no control socket: %s=%s is no folder in which this user alone can write"
+            log.warning(text, RUNTIME_VARIABLE, named)
+        else:
+            log.debug("no control socket: there is no folder for it; give --control-socket")
 
     def leave(self) -> list[Heirloom]:
         """Return the sockets that a successor needs."""

@@ -4,8 +4,8 @@
     /run/ngxloop for root, $XDG_RUNTIME_DIR/ngxloop for others
     /tmp/ngxloop-UID, if there is no such folder and it cannot be made
 
-Rule. The folder is ours and closed to others, or it is not used: somebody may have made one with
-this name in /tmp. So a client that finds a socket there speaks to a master of its own user.
+Rule. The folder is ours and nobody else may write in it, or it is not used: somebody may have made
+one with this name in /tmp. So a client that finds a socket there speaks to a master of its own user.
 """
 
 import os
@@ -19,7 +19,7 @@ from ngxloop.serving.sockets.namedfile import OLD_SUFFIX
 from ngxloop.serving.sockets.socketfiles import is_dead_socket, is_socket_file
 
 _ENDING = ".sock"
-_OTHERS = 0o077  # what nobody else may
+_OTHERS = 0o022  # what nobody else may: make files there. The socket itself is closed to others
 _MODE = 0o700
 _UNUSUAL = re.compile(r"[^\w.:@-]", re.ASCII)
 _NAME_BYTES = 48  # a path of a socket has at most 107
@@ -65,7 +65,10 @@ def _sockets(folder: str) -> Iterator[str]:
 
 
 def _is_live(path: str) -> bool:
-    return is_socket_file(path) and not is_dead_socket(path)
+    try:
+        return is_socket_file(path) and not is_dead_socket(path)
+    except OSError:  # its master has just ended
+        return False
 
 
 def _folders(environment: Mapping[str, str]) -> Iterator[str]:
@@ -87,7 +90,7 @@ def _path(folder: str, name: str) -> str:
 
 
 def _is_ours(folder: str) -> bool:
-    """Say whether a folder belongs to us and is closed to others."""
+    """Say whether a folder belongs to us, and only we may write in it."""
     try:
         found = os.lstat(folder)
     except OSError:

@@ -47,6 +47,20 @@ def test_only_master_needs_no_option(serve, place):
     assert "no server of this user runs with a control socket; give --control" in refusal()
 
 
+def test_folder_that_others_can_read_is_used(serve, place):
+    place.mkdir()
+    place.chmod(0o755)  # systemd makes one so: RuntimeDirectory=
+    server = serve("plain:Echo").serving()
+    assert pid_of() == server.pid
+
+
+def test_named_folder_in_which_others_can_write_is_warned_of(serve, place):
+    place.mkdir()
+    place.chmod(0o777)
+    server = serve("plain:Echo").serving()
+    assert f"no control socket: NGXLOOP_RUNTIME_DIR={place} is no folder in" in server.log
+
+
 def test_one_of_several_masters_is_meant_by_its_name(serve):
     first = serve("plain:Echo", "--name", "first").serving()
     second = serve("plain:Echo", "--name", "second").serving()
