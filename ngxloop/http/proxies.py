@@ -17,6 +17,7 @@ _SCHEMES = ("http", "https")
 
 # How many addresses the last answers of trusts() are remembered for.
 _REMEMBERED = 1024
+_MAPPED_BITS = 96  # of ::ffff:0:0/96, the prefix of IPv4-mapped addresses
 
 _PORT_MAX = 0xFFFF
 
@@ -42,9 +43,7 @@ class TrustedProxies:
         self._all = "*" in entries
         self._unix = self._all or "unix:" in entries
         self._hops = hops
-        self._networks = [
-            ipaddress.ip_network(entry) for entry in entries if entry not in ("*", "unix:")
-        ]
+        self._networks = [_network(entry) for entry in entries if entry not in ("*", "unix:")]
         self._is_trusted = functools.lru_cache(_REMEMBERED)(self._trusts_host)
 
     def apply(self, scope: dict[str, Any]) -> None:
@@ -81,6 +80,15 @@ class TrustedProxies:
         return any((mapped or address) in network for network in self._networks)
 
 
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return a network; one of IPv4-mapped addresses is that of their IPv4 addresses."""
+    network = ipaddress.ip_network(text)
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
+
+
 def _joined(headers: list[tuple[bytes, bytes]], name: bytes) -> str:
     """Return the values of a field's lines as one list."""
     return b",".join([value for key, value in headers if key == name]).decode("latin-1")
@@ -99,6 +107,8 @@ def _parsed(text: str) -> Address:
         port = port[1:]
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
+    if "%" in host:  # a scope, which may be any text
+        return None
     try:
         ipaddress.ip_address(host)
         number = int(port) if port.isascii() and port.isdigit() else -bool(port)

@@ -34,6 +34,8 @@ def client_in(allowed, peer, *values, hops=1):
         (LOOPBACK, [b"2001:db8::1"], "2001:db8::1"),
         (f"{LOOPBACK},2001:db8::/32", [b"198.51.100.1, 2001:db8::1"], "198.51.100.1"),
         (f"{LOOPBACK},192.0.2.1", [b"198.51.100.1, ::ffff:192.0.2.1"], "198.51.100.1"),
+        (f"{LOOPBACK},::ffff:192.0.2.0/120", [b"198.51.100.1, 192.0.2.1"], "198.51.100.1"),
+        (LOOPBACK, [b'fe80::1%a b" 200'], LOOPBACK),  # a scope may be any text
         (LOOPBACK, [b"unknown"], LOOPBACK),
         (LOOPBACK, [b"192.0.2.1, _hidden"], LOOPBACK),
         (f"{LOOPBACK}, 192.0.2.1", [b"unknown, 192.0.2.1"], "192.0.2.1"),

@@ -39,6 +39,8 @@ async def told(scope, receive, send):
         "state": scope.get("state"),
         "headers": [[name.decode(), value.decode()] for name, value in scope["headers"]],
         "has_uvicorn": "uvicorn" in sys.modules,
+        "client": scope["client"],
+        "scheme": scope["scheme"],
     }
     await answer(send, json.dumps(known))
 

@@ -51,6 +51,28 @@ def test_server_of_its_own_needs_no_uvicorn(served):
     assert server.end() == 0
 
 
+@pytest.mark.parametrize(
+    ("variable", "client"),
+    [(None, ["192.0.2.1", 0]), ("192.0.2.9", None), ("*", ["192.0.2.1", 0])],
+    ids=["default", "another proxy", "any proxy"],
+)
+def test_proxy_on_this_machine_is_trusted_as_with_uvicorn(served, monkeypatch, variable, client):
+    if variable is not None:
+        monkeypatch.setenv("FORWARDED_ALLOW_IPS", variable)
+    fields = b"\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n\r\n"
+    told = json.loads(ask_once(served().serving(), GET.replace(b"\r\n\r\n", fields)).body)
+    assert told["scheme"] == ("https" if client else "http")
+    assert client is None or told["client"] == client
+
+
+def test_list_of_proxies_that_cannot_be_read_is_one_line(serve, monkeypatch):
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "my proxy")
+    server = serve("web_engine:app", "--interface", "asgi")
+    assert server.ended() == ExitCode.START_FAILED
+    assert "FORWARDED_ALLOW_IPS: 'my proxy'" in server.log
+    assert "Traceback" not in server.log
+
+
 def test_uvicorn_serves_what_auto_looks_at(serve):
     server = serve("web_engine:app").serving()
     assert "serving web_engine:app (asgi-uvicorn) with" in server.log

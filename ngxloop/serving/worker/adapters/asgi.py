@@ -8,11 +8,13 @@ lifespan ends. See HttpServer.drain().
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 
 from ngxloop.http.engine import Engine
 from ngxloop.http.lifespan import LifespanError
 from ngxloop.http.options import AccessRecord, Options
+from ngxloop.http.proxies import TrustedProxies
 from ngxloop.http.server import HttpServer
 from ngxloop.serving.base.application import user_errors
 from ngxloop.serving.base.errors import ExitCode, StartError
@@ -24,6 +26,11 @@ from ngxloop.serving.worker.adapters.base import Service, hung_named
 # How long requests that are cancelled at the deadline have for their clean-up. It is a part of
 # CANCEL_SECONDS, of which the lifespan's shutdown gets the rest.
 _CLEAN_UP_SECONDS = 0.2
+
+# Whose word about client and scheme is believed: uvicorn's variable and, but for Unix sockets, its
+# default.
+_PROXIES_VARIABLE = "FORWARDED_ALLOW_IPS"
+_PROXIES = "127.0.0.1,::1,unix:"
 
 
 class Adapter:
@@ -78,8 +85,17 @@ class Adapter:
 
 
 def make_options(config: Config, access_log: Callable[[AccessRecord], object] | None) -> Options:
-    """Return the engine's options for those of the command."""
+    """Return the engine's options for those of the command.
+
+    Raises:
+        StartError: FORWARDED_ALLOW_IPS is no list of addresses and networks.
+    """
     fields = config.header_fields
+    proxies = os.environ.get(_PROXIES_VARIABLE, _PROXIES)
+    try:
+        TrustedProxies(proxies, 1)
+    except ValueError as error:
+        raise StartError(ExitCode.START_FAILED, f"{_PROXIES_VARIABLE}: {error}") from None
     return Options(
         root_path=config.root_path,
         server_header=config.server_header,
@@ -99,6 +115,7 @@ def make_options(config: Config, access_log: Callable[[AccessRecord], object] | 
         client_max_body_size=config.client_max_body_size,
         limit_concurrency=config.limit_concurrency or 0,
         underscores_in_headers=config.underscores_in_headers,
+        forwarded_allow_ips=proxies,
         access_log=access_log,
     )
 
