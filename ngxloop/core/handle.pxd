@@ -28,7 +28,6 @@ cdef void handle_show(Handle handle) noexcept
 cdef int handle_post(Handle handle, EventQueue* queue) except -1
 cdef int handle_run(Event* ev) except -1
 cdef int handle_call(Handle handle) except -1
-cdef int handle_call(Handle handle) except -1
 cdef int handle_call_with(Handle handle, run) except -1
 cdef object handle_patched_run()
 cdef unsigned int handle_class_version() noexcept

@@ -31,7 +31,7 @@ APP is one of:
   -m MODULE, COMMAND      and the workers share the addresses
 
 options to start with:
-  --bind HOST:PORT        where to listen (127.0.0.1:8000)
+  --bind HOST:PORT        where to listen (127.0.0.1:8000, or all addresses and $PORT)
   --workers COUNT         number of worker processes; auto: one for each CPU (1)
   --reload                for development: reload when a Python file changes
 """

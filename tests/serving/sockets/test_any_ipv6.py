@@ -35,10 +35,10 @@ def test_any_ipv6_address_accepts_ipv6_only_if_another_address_has_the_port(serv
 
 @needs_ipv6
 def test_any_ipv6_address_is_served_though_another_process_has_the_port_for_ipv4(serve):
+    port = wildcard_port()
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", wildcard_port()))
+        sock.bind(("127.0.0.1", port))
         sock.listen()
-        port = sock.getsockname()[1]
         server = serve("plain:Echo", "--bind", f"[::]:{port}").serving()
     assert re.search(rf"\[::\]:{port} accepts IPv6 only: 0\.0\.0\.0:{port}: ", server.log)
     with connect(("::1", port)) as sock:
