@@ -5,7 +5,8 @@
     /tmp/ngxloop-UID, if there is no such folder and it cannot be made
 
 Rule. The folder is ours and nobody else may write in it, or it is not used: somebody may have made
-one with this name in /tmp. So a client that finds a socket there speaks to a master of its own user.
+one with this name in /tmp. So a client that finds a socket there speaks to a master of its own
+user.
 """
 
 import os
