@@ -23,3 +23,4 @@ cdef class HttpConnection(Closing):
     cdef int finish(self) except -1
     cdef int discard(self) except -1
     cdef int next_request(self) except -1
+    cdef int wait_idle(self) except -1

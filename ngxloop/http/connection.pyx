@@ -231,7 +231,9 @@ cdef class HttpConnection(Closing):
             self.refuse(refusal_status(engine.head.refusal))
             return False
         self.head_keep()
-        if self.state != HTTP_HEAD and engine.head.state > HEAD_START_LF:
+        if engine.head.state <= HEAD_START_LF:
+            self.wait_idle()
+        elif self.state != HTTP_HEAD:
             self.move(HTTP_HEAD)
             self.begin_ns = self.now_ns(self.loop)
             self.state_ns = self.begin_ns + engine.header_ns if engine.header_ns else 0
@@ -367,10 +369,18 @@ cdef class HttpConnection(Closing):
             if not self.running and not self.starting:
                 self.loop.post(&self.go_on)
             return 0
-        if self.engine.over:
+        return self.wait_idle()
+
+    cdef int wait_idle(self) except -1:
+        """Wait for the first byte of a request; empty lines are none, and change no deadline."""
+        cdef Engine engine = self.engine
+        if engine.over:
             return self.close()
-        self.engine.idle.add(self)
-        self.set_deadlines()
+        if self.state == HTTP_WAITING:
+            return 0
+        if self.expiries is not engine.idle:
+            engine.idle.add(self)
+            self.set_deadlines()
         if not self.running and not self.starting:
             self.settle_reading()
         return idle_add(self.loop, self.stream.connection)

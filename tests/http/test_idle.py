@@ -6,6 +6,10 @@ import gc
 import subprocess
 import sys
 
+import pytest
+
+from ngxloop.core.gates import make_gate
+from ngxloop.core.scoreboard import READY, Scoreboard
 from tests.http.serving import GET, client, hello, plain_socket, serving
 from tests.probes.reactor import ReactorProbe
 from tests.support.syscalls import calls_between_marks, needs_strace
@@ -103,6 +107,29 @@ async def test_idle_connections_are_closed_each_in_its_time():
         assert await second.is_closed()
         assert await first.is_closed()
         assert loop.time() - begin >= SHORT * 0.9  # the clock of deadlines has ticks
+
+
+@pytest.mark.parametrize("pieces", [[GET], [GET + b"\r\n"], [GET, b"\r\n"]], ids=repr)
+async def test_an_idle_connection_makes_room_whatever_empty_lines_came(pieces):
+    limit = 32  # idle ones are closed while at most 2 are free
+    board = Scoreboard(1)
+    board.claim(0, 1)
+    board.set_state(0, READY)
+    loop = asyncio.get_running_loop()
+    loop.set_accept_gate(make_gate("plain", board, 0, worker_connections=limit, accept_limit=100))
+    async with serving(hello) as served:
+        engine = served.server.engine
+        with contextlib.ExitStack() as stack, plain_socket(served) as idle:
+            for piece in pieces:
+                received = loop.stats().received_bytes
+                await loop.sock_sendall(idle, piece)
+                await wait_until(lambda: loop.stats().received_bytes > received)  # noqa: B023
+            await wait_until(lambda: [c.state_name for c in engine.connections] == ["idle"])
+            assert b"hello" in await loop.sock_recv(idle, 1000)
+            for _ in range(limit - 1):
+                stack.enter_context(plain_socket(served))
+            async with asyncio.timeout(DEADLINE):
+                assert await loop.sock_recv(idle, 1000) == b""
 
 
 async def test_connections_are_counted_in_whatever_state_they_are():

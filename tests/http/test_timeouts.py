@@ -17,7 +17,7 @@ from tests.http.serving import (
     start,
 )
 from tests.probes.reactor import ReactorProbe
-from tests.support.waiting import DEADLINE, wait_until
+from tests.support.waiting import DEADLINE, turns, wait_until
 
 SHORT = 0.15
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
@@ -109,6 +109,40 @@ async def test_an_idle_connection_is_closed_after_its_time():
         peer.send(GET)
         await peer.answer()
         assert await peer.is_closed()
+
+
+@pytest.mark.parametrize("behind", [b"\r\n", b"\r", b"\r\n\r\n"], ids=repr)
+@pytest.mark.parametrize("waits", [False, True])
+async def test_an_empty_line_behind_a_request_makes_no_connection_endless(behind, waits):
+    async def application(scope, receive, send):
+        await read_body(receive)
+        if waits:
+            await turns(3)
+        await hello(scope, receive, send)
+
+    async with (
+        serving(application, timeout_keep_alive=SHORT) as served,
+        client(served) as peer,
+    ):
+        peer.send(POST + b"hello" + behind)
+        await peer.answer()
+        assert await peer.is_closed()
+
+
+@pytest.mark.parametrize("first", [b"", GET], ids=["waiting", "idle"])
+async def test_empty_lines_that_come_slowly_do_not_stretch_the_time(first):
+    times = {"client_header_timeout": 3 * SHORT, "timeout_keep_alive": 3 * SHORT}
+    async with serving(hello, **times) as served, client(served) as peer:
+        engine = served.server.engine
+        peer.send(first)
+        if first:
+            await peer.answer()
+        await wait_until(lambda: engine.connections)
+        for byte in b"\r\n\r\n\r":  # the last one would be answered with 400
+            peer.send(bytes([byte]))
+            await asyncio.sleep(SHORT)
+        await wait_until(lambda: not engine.connections)
+        assert engine.answer_counts["4xx"] == 0
 
 
 async def test_a_connection_in_use_stays_open():
