@@ -374,7 +374,7 @@ cdef class HttpConnection(Closing):
     cdef int wait_idle(self) except -1:
         """Wait for the first byte of a request; empty lines are none, and change no deadline."""
         cdef Engine engine = self.engine
-        if engine.over:
+        if engine.over or (engine.closes_idle and not self.has_unread()):
             return self.close()
         if self.state == HTTP_WAITING:
             return 0

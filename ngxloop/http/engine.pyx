@@ -160,7 +160,11 @@ cdef class Engine:
         self.draining = True
 
     def close_idle(self):
-        """Close connections without a request."""
+        """Close connections without a request; in a drain, later ones as soon as they have none.
+
+        An answer that began before the drain has not said that its connection closes.
+        """
+        self.closes_idle = self.draining
         for connection in self.waiting.members() + self.idle.members():
             connection.close_idle()
 
