@@ -250,6 +250,7 @@ cdef class HttpConnection(Closing):
             request.note_line(scope)
         self.begin_ns = self.state_ns = 0
         self.request = request
+        request.begun()  # last of all: what has failed before is no request
         self.request_count += 1
         self.move(HTTP_HANDLING)
         self.input_consume(engine.head.size)

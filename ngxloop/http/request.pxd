@@ -20,6 +20,7 @@ cdef class Request(Answer):
     cdef int settle(self, bint is_explained) except -1
     cdef int send_failure(self) except -1
     cdef int note_line(self, dict scope) except -1
+    cdef int begun(self) except -1
     cdef int finished(self, int status) except -1
 
 cdef Request request_new(Link link, const Head* head)

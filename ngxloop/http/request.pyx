@@ -140,6 +140,15 @@ cdef class Request(Answer):
         )
         return 0
 
+    cdef int begun(self) except -1:
+        """The connection has the request: count it as one under way, until finished()."""
+        cdef Engine engine = self.link.engine
+        self.counted = True
+        engine.request_count += 1
+        engine.active_count += 1
+        engine.slot.http.in_flight = engine.active_count
+        return 0
+
     cdef int finished(self, int status) except -1:
         """The answer has ended, in whatever way: count it, and write the access log; once."""
         cdef Engine engine = self.link.engine
@@ -162,7 +171,7 @@ cdef class Request(Answer):
 
 
 cdef Request request_new(Link link, const Head* head):
-    """Return a request with this head, without its body."""
+    """Return a request with this head, without its body; it counts from begun() on."""
     cdef Request request = Request.__new__(Request)
     request.link = link
     body_init(&request.body, head)
@@ -173,10 +182,6 @@ cdef Request request_new(Link link, const Head* head):
     request.takes_trailers = head.takes_trailers
     request.keeps_alive = head.keeps_alive
     request.remaining = -1
-    request.counted = True
-    link.engine.request_count += 1
-    link.engine.active_count += 1
-    link.engine.slot.http.in_flight = link.engine.active_count
     return request
 
 

@@ -1,6 +1,7 @@
 """HttpServer and serve(): lifespan, figures, the access log, embedding."""
 
 import asyncio
+import contextlib
 import logging
 import sys
 
@@ -10,6 +11,7 @@ import ngxloop
 from ngxloop.http import HttpServer, LifespanError, Options, serve
 from ngxloop.http.answer import TRANSITIONS as ANSWER_TRANSITIONS
 from ngxloop.http.closing import TRANSITIONS as CONNECTION_TRANSITIONS
+from ngxloop.http.proxies import TrustedProxies
 from tests.http.serving import (
     GET,
     answering,
@@ -200,6 +202,20 @@ async def test_an_access_log_that_fails_harms_no_request(caplog):
             peer.send(GET)
             assert (await peer.answer()).body == b"hello"
     assert "ValueError: disk full" in caplog.text
+
+
+async def test_a_request_that_never_began_is_not_counted(monkeypatch, reports):
+    def fail(self, scope):
+        raise MemoryError
+
+    monkeypatch.setattr(TrustedProxies, "apply", fail)
+    async with serving(hello, forwarded_allow_ips="*") as served, client(served) as peer:
+        engine = served.server.engine
+        peer.send(GET[:-2] + b"X-Forwarded-For: 192.0.2.1\r\n\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            await peer.rest()
+        assert (engine.request_count, engine.active_count) == (0, 0)
+    assert isinstance(reports.pop()["exception"], MemoryError)
 
 
 # ---- embedding
