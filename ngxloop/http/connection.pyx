@@ -375,6 +375,8 @@ cdef class HttpConnection(Closing):
     cdef int wait_idle(self) except -1:
         """Wait for the first byte of a request; empty lines are none, and change no deadline."""
         cdef Engine engine = self.engine
+        if self.stream.connection == NULL:  # TLS: connection_lost() is about to be called
+            return 0
         if engine.over or (engine.closes_idle and not self.has_unread()):
             return self.close()
         if self.state == HTTP_WAITING:

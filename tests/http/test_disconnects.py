@@ -8,7 +8,18 @@ import random
 import pytest
 
 from ngxloop.http import ClientDisconnected
-from tests.http.serving import GET, body, client, hello, plain_socket, read_body, serving, start
+from tests.http.serving import (
+    GET,
+    body,
+    client,
+    hello,
+    plain_socket,
+    post,
+    read_body,
+    serving,
+    start,
+)
+from tests.probes.reactor import ReactorProbe
 from tests.support.sockets import reset
 from tests.support.waiting import wait_until
 
@@ -275,3 +286,33 @@ async def test_an_answer_to_a_client_that_reads_nothing_is_not_taken():
         await asyncio.sleep(0.3)
         assert 0 < taken < 16
         assert served.server.engine.tasks
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        GET,
+        GET + b"\r\n",
+        GET + GET,
+        GET[:-2] + b"Connection: close\r\n\r\n",
+        post(bytes(5))[:-1],
+        post(bytes(5))[:-7] + b"Expect: 100-continue\r\n\r\n",
+    ],
+    ids=["one", "empty line", "two", "close", "unread", "continue"],
+)
+async def test_an_answer_may_end_when_below_tls_the_connection_is_lost_already(asked):
+    probe = ReactorProbe(asyncio.get_running_loop())
+    connection_counts = []
+
+    async def application(scope, receive, send):
+        used_count = probe.used_count
+        served.server.engine.abort()
+        while probe.used_count == used_count:
+            await asyncio.sleep(0)
+        connection_counts.append(served.server.engine.connection_count)
+        await hello(scope, receive, send)
+
+    async with serving(application, tls=True) as served, client(served, tls=True) as peer:
+        peer.send(asked)
+        await wait_until(lambda: connection_counts)
+    assert connection_counts[0] == 1
