@@ -119,7 +119,8 @@ class Observer:
     def _look_at_listeners(self) -> None:
         sockets = self._find_listeners().sockets
         self._queues.look(sockets)
-        if closed := find_closed(sockets):
+        kept = [one.address for one in self._processes.keepers.kept if one.is_shut]
+        if closed := find_closed(sockets) + kept:
             self._tell(events.ListenersClosed(" ".join(closed)))
         self._poller.call(Handler(HandlerName.WORKER_STEP, self._board_check.run))
         self._poller.call(Handler(HandlerName.ACCEPT_WATCH, self._sentry.sync))

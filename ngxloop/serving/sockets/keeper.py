@@ -181,7 +181,8 @@ class _Keeper:
 
     def _tell_kept(self, shared: Shared) -> None:
         """Tell the master what it does not know of a socket: queues seldom change."""
-        fields = [shared.number, describe_address(shared.sock), *_queue_of(shared.sock)]
+        address, queue = describe_address(shared.sock), _queue_of(shared.sock)
+        fields = [shared.number, address, *queue, _is_shut(shared)]
         if fields != shared.told:
             shared.told = fields
             self._channel.send_surely(Kind.KEPT, json.dumps(fields).encode())
@@ -204,9 +205,8 @@ class _Keeper:
         self._poller.call(Handler(HandlerName.ACCEPT_WATCH, self._sentry.sync))
 
     def _find_listening(self) -> list[socket.socket]:
-        if len(self._askers) <= 1:  # no other worker could take them
-            return []
-        return [one.sock for one in self._shared if is_listening(one.sock)]
+        found = [one.sock for one in self._shared if not _is_shut(one) and one.has_listened]
+        return found if len(self._askers) > 1 else []  # else no other worker could take them
 
     def _tell_untaken(self) -> None:
         """Let the master urge its workers; if it does not read, it is told again soon."""
@@ -309,6 +309,13 @@ def _is_hung_up(line: Channel) -> bool:
     poll = select.poll()
     poll.register(line.fileno(), 0)  # POLLHUP and POLLERR come without being asked for
     return bool(poll.poll(0))
+
+
+def _is_shut(shared: Shared) -> bool:
+    """Say whether a socket has listened and does not any more: a worker has shut it down."""
+    is_open = is_listening(shared.sock)
+    shared.has_listened = shared.has_listened or is_open
+    return shared.has_listened and not is_open
 
 
 def _queue_of(sock: socket.socket) -> tuple[int | None, int | None]:

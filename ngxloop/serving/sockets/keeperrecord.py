@@ -28,6 +28,7 @@ class Kept:
     address: str
     queue: int | None = None  # connections that wait to be accepted
     limit: int | None = None
+    is_shut: bool = False  # it has listened, and does not any more: a worker has shut it down
 
 
 @dataclasses.dataclass(eq=False)
@@ -162,10 +163,16 @@ class KeeperRecord:
 
     def _note_kept(self, payload: bytes) -> bool:
         match json.loads(payload):
-            case [int(number), str(address), int() | None as queue, int() | None as limit]:
+            case [
+                int(number),
+                str(address),
+                int() | None as queue,
+                int() | None as limit,
+                bool(shut),
+            ]:
                 if number not in self.kept and len(self.kept) >= SHARED_SOCKETS:
                     return False
-                self.kept[number] = Kept(one_line(address), queue, limit)
+                self.kept[number] = Kept(one_line(address), queue, limit, shut)
                 return True
         return False
 

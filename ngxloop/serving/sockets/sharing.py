@@ -63,6 +63,7 @@ class Shared:
     file: tuple[int, int] | None  # device and inode of a Unix socket's file
     generation: int = 0  # the newest that asked
     told: object = None  # what the master knows of it
+    has_listened: bool = False
     holders: set[int] = dataclasses.field(default_factory=set)  # lines of the workers that have it
 
 

@@ -11,8 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.support import can_refuse_descriptors, connect, receive_line, wait_gone
-from tests.support.addresses import free_bind
+from tests.serving.support import (
+    can_refuse_descriptors,
+    connect,
+    http_get,
+    receive_line,
+    wait_gone,
+)
+from tests.support.addresses import free_address, free_bind
 from tests.support.waiting import wait_until_blocking
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -291,6 +297,49 @@ def test_abstract_listener_that_was_shut_down_listens_again_after_another_reload
 def is_connected(name):
     with socket.socket(socket.AF_UNIX) as sock:
         return sock.connect_ex(f"\0{name}") == 0
+
+
+SHUTS_DOWN_FOR_ALL = """
+import asyncio, os, socket, sys
+
+async def handle(reader, writer):
+    writer.write(b"here\\n")
+    if await reader.readline() == b"shut down\\n":
+        for sock in server.sockets:
+            socket.socket(fileno=os.dup(sock.fileno())).shutdown(socket.SHUT_RDWR)
+    writer.close()
+
+async def main():
+    global server
+    server = await asyncio.start_server(handle, sys.argv[1], int(sys.argv[2]))
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
+
+
+def test_tcp_listener_of_a_program_that_a_worker_has_shut_down_is_bound_anew(serve, tmp_path):
+    script = tmp_path / "server.py"
+    script.write_text(SHUTS_DOWN_FOR_ALL)
+    host, port = free_address()
+    program = (str(script), host, str(port))
+    options = ("--workers", "2", "--status-bind", free_bind())
+    server = serve(*options, *program, program=True).serving()
+    status_host, _, status_port = server.status_address.rpartition(":")
+
+    def is_known():
+        text = http_get((status_host, int(status_port)), "/status.json")[1]
+        return any(one["limit"] for one in json.loads(text)["listeners"])
+
+    wait_until_blocking(is_known, "a report of the keeper that the socket listens")
+    with connect((host, port)) as sock:
+        sock.sendall(b"shut down\n")
+        assert receive_line(sock) == b"here\n"
+    server.logged(rf"{host}:{port}: a worker has shut the listener down; reloading")
+    server.logged("reloaded: generation 2 serves")
+    with connect((host, port)) as sock:
+        assert receive_line(sock) == b"here\n"
+    assert server.end() == 0
 
 
 SHUTS_DOWN = """
