@@ -31,6 +31,8 @@ _ORDER_SECONDS = 180.0  # until an order has an outcome
 _CALM_SECONDS = 120.0  # until all workers serve and nothing else is left
 _MOST_GROWTH_KIB = 4096  # of a master's memory between two moments of calm
 _LINE_BYTES = 2**20
+_LOOKS = 20  # at the descriptors of a master; the fewest count
+_LOOK_SECONDS = 0.02
 
 
 class Ordeal:
@@ -188,14 +190,23 @@ class Ordeal:
 
 
 def _look_at(pid: int) -> dict[str, int]:
-    """Return what a process has; bells (eventfd) stay for the most workers there were."""
+    """Return what a process has; it may have a file or a connection open for a moment."""
+    counts = []
+    for _ in range(_LOOKS):
+        counts.append(_count_descriptors(pid))
+        time.sleep(_LOOK_SECONDS)
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = {name: int(number) for name, number in re.findall(r"(\w+):\s+(\d+)", status)}
+    return {"descriptors": min(counts), "threads": found["Threads"], "memory_kib": found["VmRSS"]}
+
+
+def _count_descriptors(pid: int) -> int:
+    """Count open files but bells (eventfd), which stay for the most workers there were."""
     count = 0
     for name in os.listdir(f"/proc/{pid}/fd"):
         with contextlib.suppress(OSError):
             count += "[eventfd]" not in os.readlink(f"/proc/{pid}/fd/{name}")
-    status = Path(f"/proc/{pid}/status").read_text()
-    found = {name: int(number) for name, number in re.findall(r"(\w+):\s+(\d+)", status)}
-    return {"descriptors": count, "threads": found["Threads"], "memory_kib": found["VmRSS"]}
+    return count
 
 
 def _is_zombie(pid: int) -> bool:
