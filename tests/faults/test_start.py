@@ -23,7 +23,7 @@ from tests.serving.support import (
     receive_line,
     wait_gone,
 )
-from tests.support.addresses import free_bind
+from tests.support.addresses import free_address, free_bind
 from tests.support.waiting import wait_until_blocking
 
 PR_SET_PDEATHSIG = 1
@@ -84,7 +84,8 @@ def test_worker_that_cannot_become_its_user_ends_the_start(board, ours, fault): 
     assert board.hits()
 
 
-def test_process_without_signal_at_death_of_its_master_serves(serve, board):  # noqa: F811
+def test_process_without_signal_at_death_of_its_master_serves(serve, board, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("PORT", str(free_address()[1]))
     rule = Rule("prctl", errno.EPERM, argument=PR_SET_PDEATHSIG, last=2**64 - 1)
     options = ("--workers", "1", "--status-bind", free_bind())  # without --bind: it needs a keeper
     with board.armed(rule):

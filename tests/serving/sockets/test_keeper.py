@@ -129,8 +129,8 @@ def test_no_keeper_is_started_for_an_application_with_bind(serve):
     assert "keeper started" not in server.log
 
 
-def test_application_without_bind_has_no_keeper_once_it_is_gone(serve):
-    """The default address is a keeper's, and is kept as long as a worker has it."""
+def test_application_without_bind_has_a_keeper_for_its_address(serve, monkeypatch):
+    monkeypatch.setenv("PORT", str(free_address()[1]))
     options = ("--workers", "1", "--log-level", "debug")
     server = serve("plain:Echo", *options, bind=None).serving()
     assert keeper_of(server) in children(server.pid)
