@@ -107,14 +107,21 @@ class Turn:
         self._waits_again_at = max(self._waits_again_at, now + _WAIT_PAUSE_SECONDS)
         while self._signals.wait(max(0.0, deadline - time.monotonic())):
             arrived = self._signals.read()
-            ends = [one for one in arrived if self._find_order(one) in ENDING_ORDERS]
-            self._kept += [one for one in arrived if one not in ends]
-            for one in ends:
-                order = self._find_order(one)
-                assert order is not None
-                self._obey(order)
-            if ends:
+            others = self._obey_ends(arrived)
+            self._kept += others
+            if len(others) < len(arrived):
                 return
+
+    def _obey_ends(self, arrived: list[signal.Signals]) -> list[signal.Signals]:
+        """Obey the orders to end among signals; return the others."""
+        others = []
+        for one in arrived:
+            order = self._find_order(one)
+            if order in ENDING_ORDERS:
+                self._obey(order)
+            else:
+                others.append(one)
+        return others
 
     def _renew_signals(self) -> None:
         """Make a new pipe if other code in this process has closed ours."""
@@ -125,13 +132,10 @@ class Turn:
 
     def _handle_signals(self) -> None:
         arrived, self._kept = [*self._kept, *self._signals.read()], []
-        orders = [order for order in map(self._find_order, arrived) if order is not None]
         # Orders to end come first: then a worker that died of the same signal has not failed.
-        for order in orders:
-            if order in ENDING_ORDERS:
-                self._obey(order)
-        if signal.SIGCHLD in arrived:
+        others = self._obey_ends(arrived)
+        if signal.SIGCHLD in others:
             self._poller.call(Handler(HandlerName.REAPING, self._reap))
-        for order in orders:
-            if order not in ENDING_ORDERS:
+        for order in map(self._find_order, others):
+            if order is not None:
                 self._obey(order)
