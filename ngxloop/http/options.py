@@ -55,9 +55,9 @@ class Options:
     limit_fields_bytes: int = 32768
     limit_field_count: int = 1000
     client_max_body_size: int = 0  # 413 above it
-    limit_concurrency: int = 0  # 503 for further requests while so many are under way
+    limit_concurrency: int = 0  # requests in progress above which others get 503; 0: no limit
     underscores_in_headers: bool = True  # False: fields with `_` in their name are dropped
-    # Whose X-Forwarded-For and X-Forwarded-Proto are believed; see TrustedProxies. "": nobody's.
+    # The proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted, see TrustedProxies.
     forwarded_allow_ips: str = ""
     forwarded_hops: int = 1  # with "*": how many proxies a request passes
     access_log: Callable[[AccessRecord], object] | None = None

@@ -15,7 +15,7 @@ Address = tuple[str, int] | None
 # Field values of X-Forwarded-Proto that are believed.
 _SCHEMES = ("http", "https")
 
-# How many addresses the last answers of trusts() are remembered for.
+# The number of addresses for which the answer of _trusts_host() is cached.
 _REMEMBERED = 1024
 _MAPPED_BITS = 96  # of ::ffff:0:0/96, the prefix of IPv4-mapped addresses
 
