@@ -6,7 +6,7 @@
 
 ARGS =
 # The tests wait more than they compute. A process that has no test left takes those of another.
-PARALLEL = --numprocesses 2 --dist worksteal
+PARALLEL = --numprocesses 4 --dist worksteal
 # What `make asan` and `make debug` run without ARGS: the tests of what is compiled.
 COMPILED_TESTS = tests/core tests/transports tests/http tests/fuzz tests/conformance
 STUBS = $(shell find ngxloop -name '*.pyi')
@@ -26,7 +26,7 @@ run: ## serve examples/asgi_app.py with 4 workers on http://127.0.0.1:8000
 	@echo 'Open http://127.0.0.1:8000 - Ctrl-C ends it.'
 	@exec scripts/with run ngxloop-serve --app-dir examples asgi_app:app --workers 4 --bind 127.0.0.1:8000
 
-test: ## run the whole test suite, in two processes
+test: ## run the whole test suite, in four processes
 	@scripts/with test python -m pytest $(PARALLEL) $(ARGS)
 
 simulate: ## run a million random events through the machine of the master (ARGS: how many)
