@@ -18,7 +18,7 @@ from ngxloop.serving.logs.output import write
 from ngxloop.serving.options.application import MISSING, is_script
 from ngxloop.serving.process.daemon import become_daemon
 from ngxloop.serving.process.systemd import ALL
-from ngxloop.serving.sockets.inheritance import is_inherited, is_strict_upgrade, is_upgrade
+from ngxloop.serving.sockets.inherited import is_inherited, is_strict_upgrade, is_upgrade
 from ngxloop.serving.worker.check import check
 
 

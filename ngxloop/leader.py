@@ -19,24 +19,24 @@ import os
 _ASK_AGAIN_SECONDS = 1.0
 
 
-class _Seat:
+class _Lock:
     """What this process knows of the leadership."""
 
     fd = -1  # of the file with the lock; -1: there is no master
     has_resigned = False
 
 
-_seat = _Seat()
+_lock = _Lock()
 
 
 def is_leader() -> bool:
     """Say whether this worker leads now; who asks first, while nobody does, becomes the leader."""
-    if _seat.has_resigned:
+    if _lock.has_resigned:
         return False
-    if _seat.fd < 0:
+    if _lock.fd < 0:
         return True
     try:
-        fcntl.lockf(_seat.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # again, if it is ours: no change
+        fcntl.lockf(_lock.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # again, if it is ours: no change
     except OSError:  # EACCES or EAGAIN: it is another's
         return False
     return True
@@ -48,30 +48,30 @@ async def wait_until_leader() -> None:
         await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
 
-def open_seat(fd: int | None = None) -> None:
+def open_lock(fd: int | None = None) -> None:
     """Let the workers that are forked from now on have a leader; for the master.
 
     Args:
         fd: The file of the master before us, which we close in the end.
     """
-    if _seat.fd < 0:
-        _seat.fd = os.memfd_create("ngxloop-leader", os.MFD_CLOEXEC) if fd is None else fd
+    if _lock.fd < 0:
+        _lock.fd = os.memfd_create("ngxloop-leader", os.MFD_CLOEXEC) if fd is None else fd
 
 
-def seat_fd() -> int:
+def lock_fd() -> int:
     """Return the descriptor of the file, for the master after us; -1 if there is none."""
-    return _seat.fd
+    return _lock.fd
 
 
-def close_seat() -> None:
+def close_lock() -> None:
     """Forget the lock; for a master that ends."""
-    if _seat.fd >= 0:
-        os.close(_seat.fd)
-        _seat.fd = -1
+    if _lock.fd >= 0:
+        os.close(_lock.fd)
+        _lock.fd = -1
 
 
 def resign() -> None:
     """Let another worker lead; for one that drains."""
-    _seat.has_resigned = True
-    if _seat.fd >= 0:
-        fcntl.lockf(_seat.fd, fcntl.LOCK_UN)
+    _lock.has_resigned = True
+    if _lock.fd >= 0:
+        fcntl.lockf(_lock.fd, fcntl.LOCK_UN)

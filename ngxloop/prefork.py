@@ -21,12 +21,12 @@ from ngxloop.serving.config.config import Config
 from ngxloop.serving.fleet import events
 from ngxloop.serving.fleet.service import Service, settings_of
 from ngxloop.serving.logs.logs import complain, log, set_up_logs
-from ngxloop.serving.master.parts import Parts
+from ngxloop.serving.master.components import Components
 from ngxloop.serving.master.reconfiguration import count_workers
 from ngxloop.serving.process.poller import Poller, ignore
 from ngxloop.serving.process.rlimits import raise_descriptor_limit
 from ngxloop.serving.process.signals import SignalPipe
-from ngxloop.serving.sockets.inheritance import LEADER, take_inheritance
+from ngxloop.serving.sockets.inherited import LEADER, take_inherited
 from ngxloop.serving.sockets.listeners import Listeners
 from ngxloop.serving.sockets.opening import check_descriptors, open_listeners, queue_limit
 from ngxloop.serving.sockets.reuseport import spread_listeners
@@ -86,9 +86,9 @@ class Master:
             with contextlib.ExitStack() as opened:
                 with shortages_explained():
                     self._open(opened)
-                while not self._parts.machine.is_over:
+                while not self._components.machine.is_over:
                     self._turn.run()
-                self._config = self._parts.config
+                self._config = self._components.config
             if self._start_error is not None:
                 self._fail(self._start_error)
         except StartError as error:
@@ -105,11 +105,11 @@ class Master:
         """Take over the signals, bind, start the first workers; to be closed by the stack."""
         config = self._config
         refuse_nesting(config)
-        predecessor = take_inheritance(os.environ)
-        known = predecessor.listeners() if predecessor else Listeners()
+        old_master = take_inherited(os.environ)
+        known = old_master.listeners() if old_master else Listeners()
         check_descriptors(config.binds, known)
-        leader.open_seat(predecessor.descriptor(LEADER) if predecessor else None)
-        opened.callback(leader.close_seat)
+        leader.open_lock(old_master.descriptor(LEADER) if old_master else None)
+        opened.callback(leader.close_lock)
         self._signals.open()
         opened.callback(self._signals.close)
         opened.callback(raise_descriptor_limit())
@@ -118,21 +118,23 @@ class Master:
         count = count_workers(config)
         backlog = queue_limit(config.backlog)
         listeners = open_listeners(config.binds, backlog, config.socket_mode, self._pause, known)
-        opened.callback(listeners.close, leave_files=predecessor is not None)  # if nothing serves
+        opened.callback(listeners.close, leave_files=old_master is not None)  # if nothing serves
         spread_listeners(listeners, config.count_copies(count), backlog)
         known.close(keep=listeners, leave_files=True)  # what our configuration does not name
         config.hook_functions.require("on_bind", listeners.describe())
-        self._parts = parts = Parts(
-            config, self._poller, self._signals, count, predecessor, self._end_with
+        self._components = components = Components(
+            config, self._poller, self._signals, count, old_master, self._end_with
         )
-        self._turn = parts.open(opened, predecessor, self._read_again, self._on_serving or ignore)
-        parts.services.add(Service(1, config, listeners))
+        self._turn = components.open(
+            opened, old_master, self._read_again, self._on_serving or ignore
+        )
+        components.services.add(Service(1, config, listeners))
         for address in listeners.describe():
             log.info("listening on %s, backlog %d", address, backlog)
         if config.reload:
-            parts.start_watcher(opened)
+            components.start_watcher(opened)
         share_libraries(config.interface)
-        parts.executor.tell(events.Start(settings_of(config), count))
+        components.executor.tell(events.Start(settings_of(config), count))
 
     def _pause(self, seconds: float) -> bool:
         """Wait between two attempts to bind; True if we are told to end."""
@@ -143,41 +145,41 @@ class Master:
 
     # Orders ------------------------------------------------------------------------------------
 
-    def end(self) -> None:
+    def quit(self) -> None:
         """Drain everything and end; at once if that was asked for before."""
-        self._parts.desk.obey(Order.QUIT)
+        self._components.dispatcher.dispatch(Order.QUIT)
 
     def stop(self) -> None:
         """End at once."""
-        self._parts.desk.obey(Order.STOP)
+        self._components.dispatcher.dispatch(Order.STOP)
 
     def reload(self) -> None:
         """Start new workers with the configuration of now; the old ones drain when all serve."""
-        self._parts.desk.obey(Order.RELOAD)
+        self._components.dispatcher.dispatch(Order.RELOAD)
 
     def reopen(self) -> None:
         """Open the log files again, here and in all workers."""
-        self._parts.desk.obey(Order.REOPEN)
+        self._components.dispatcher.dispatch(Order.REOPEN)
 
     def upgrade(self) -> None:
         """Start a new master on our sockets."""
-        self._parts.desk.obey(Order.UPGRADE)
+        self._components.dispatcher.dispatch(Order.UPGRADE)
 
-    def rest(self) -> None:
+    def stop_workers(self) -> None:
         """Drain the workers but keep the sockets, as nginx does for an upgrade; for a daemon."""
-        self._parts.desk.obey(Order.REST)
+        self._components.dispatcher.dispatch(Order.STOP_WORKERS)
 
-    def grow(self) -> None:
+    def add_worker(self) -> None:
         """Have one more worker."""
-        self._parts.desk.obey(Order.GROW)
+        self._components.dispatcher.dispatch(Order.ADD_WORKER)
 
-    def shrink(self) -> None:
+    def remove_worker(self) -> None:
         """Have one less."""
-        self._parts.desk.obey(Order.SHRINK)
+        self._components.dispatcher.dispatch(Order.REMOVE_WORKER)
 
     def scale(self, count: int) -> None:
         """Have so many workers."""
-        self._parts.desk.obey(count)
+        self._components.dispatcher.dispatch(count)
 
     def _end_with(self, error: StartError, is_last: bool) -> None:
         """End with an error; what the workers said is the last line, after those of all of them."""

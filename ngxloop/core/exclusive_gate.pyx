@@ -6,7 +6,7 @@ the same worker would get everything. A worker that leaves and enters again is a
 queue: nginx does so after every 16th accept from a listener (ngx_reorder_accept_events).
 
 Rules. An exclusive wake-up is consumed by the worker it goes to. A worker that cannot use it, for
-example because it is out of fds, rings for the others, which enter again: entering checks the
+example because it is out of fds, wakes the others, which enter again: entering checks the
 socket. epoll_ctl(2) does not allow modifying an exclusive entry; it is removed and added.
 """
 
@@ -46,7 +46,7 @@ cdef class ExclusiveGate(SharedGate):
         self.board.ring_all()
         return 0
 
-    cdef int bell_rung(self) except -1:
+    cdef int woken_by_other(self) except -1:
         """Another worker could not use its wake-up: check the sockets by entering again."""
         self.unwatch()
         self.unsettled = True

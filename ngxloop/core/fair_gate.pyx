@@ -6,18 +6,18 @@ turns. (Not at every accept: the kernel passes over workers that do not sleep, s
 busy one does not matter, and leaving and entering cost two system calls per connection.) In a burst
 the kernel wakes many workers, and the first ones to run would take everything. So a worker leaves
 while it has more connections open than the mean of all plus a slack. When an accept has raised the
-mean so far that a worker that left may come back, the acceptor rings for it.
+mean so far that a worker that left may come back, the acceptor wakes it.
 
 Rules. At least one worker is always in: the one with the fewest connections is not above the mean.
 Workers that are stuck in a callback, not ready, draining or full do not count for it. The decision
 is taken right before the wait, never between an event and its accept. A worker that leaves marks
-its slot first, then checks again: an acceptor either sees the mark and rings, or its accept is
+its slot first, then checks again: an acceptor either sees the mark and wakes it, or its accept is
 seen. A worker that has left checks every LEFT_CHECK_MS whether the others accept; if a connection
 waits and they have taken none since the last check, it takes one itself, then three, seven, and so
 on. Otherwise a worker that is stopped, or kept from running by a thread that holds the GIL, would
 block all connections: it sleeps in the kernel and looks idle. While no connection waits and the
 workers that listen do nothing but sleep, each wait is twice the one before, up to QUIET_DELAY_MS:
-an idle server hardly runs. With a master that urges, the checks end then. A bell, or any change
+an idle server hardly runs. With a master that urges, the checks end then. A wake-up, or any change
 that a check finds, makes it LEFT_CHECK_MS again. So only the first connection after idleness may
 wait that long, or until the master urges, and only if all listening workers were stopped in their
 sleep, or got stuck in a callback since. For URGED_MS the share does not count for a worker that was
@@ -64,11 +64,11 @@ cdef class FairGate(ExclusiveGate):
         fence()
         return self.call_back()
 
-    cdef int bell_rung(self) except -1:
+    cdef int woken_by_other(self) except -1:
         """Something has changed: check again soon."""
         self.changed_ns = clock_ns()
         self.check_ns = min(self.check_ns, self.changed_ns + <int64_t>LEFT_CHECK_MS * NS_PER_MS)
-        return ExclusiveGate.bell_rung(self)
+        return ExclusiveGate.woken_by_other(self)
 
     cdef int step_back(self) except -1:
         """Go to the end of the queue where this worker took a connection; settle() enters again."""
@@ -162,7 +162,7 @@ cdef class FairGate(ExclusiveGate):
             if other.gate == GATE_LEFT and not exceeds(other.active, self.total, self.count, False):
                 if word_swap(&other.gate, GATE_LEFT, GATE_CALLED):
                     self.own.calls += 1
-                    self.board.ring(i)
+                    self.board.wake_worker(i)
         return 0
 
     # ---- if the others do not accept

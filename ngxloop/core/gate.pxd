@@ -13,8 +13,8 @@ cdef struct WatchedListener:
 
 cdef class AcceptGate:
     cdef Poller poller               # None until a loop has taken the gate
-    cdef int bell_fd                 # eventfd with which others end the wait, -1 if there is none
-    cdef Connection* bell            # BORROWED: the slot that watches it, until the loop closes
+    cdef int wakeup_fd               # eventfd with which others end the wait, -1 if there is none
+    cdef Connection* wakeup          # BORROWED: the slot that watches it, until the loop closes
     cdef WatchedListener* listeners  # OWNS
     cdef int listener_count
     cdef int listener_capacity
@@ -24,7 +24,7 @@ cdef class AcceptGate:
     cdef readonly int accept_limit   # connections taken for one event of one listener
     cdef readonly int64_t active     # accepted connections that are open
 
-    cdef int attach(self, Poller poller, Connection* bell, Waker waker) except -1
+    cdef int attach(self, Poller poller, Connection* wakeup, Waker waker) except -1
     cdef void count_bytes(self, const uint64_t* received, const uint64_t* sent) noexcept
     cdef int64_t before_wait(self, bint may_block) except? -2
     cdef int accepted(self, Connection* listener) except -1

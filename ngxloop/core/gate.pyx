@@ -26,22 +26,22 @@ cdef class AcceptGate:
     """The gate of a process that listens alone; see the file header."""
 
     def __cinit__(self, *args, **kwargs):
-        self.bell_fd = -1
+        self.wakeup_fd = -1
         self.mask = EPOLLIN
         self.accept_limit = 128  # asyncio accepts up to its backlog (100) for one event
 
     def __dealloc__(self):
         PyMem_Free(self.listeners)
 
-    cdef int attach(self, Poller poller, Connection* bell, Waker waker) except -1:
+    cdef int attach(self, Poller poller, Connection* wakeup, Waker waker) except -1:
         """A loop takes the gate.
 
         Args:
-            bell: the slot that watches bell_fd, or NULL.
+            wakeup: the slot that watches wakeup_fd, or NULL.
             waker: ends the loop's wait.
         """
         self.poller = poller
-        self.bell = bell
+        self.wakeup = wakeup
         return 0
 
     cdef void count_bytes(self, const uint64_t* received, const uint64_t* sent) noexcept:
@@ -84,7 +84,7 @@ cdef class AcceptGate:
 
     cdef void loop_closed(self) noexcept:
         """The loop is closed and will not run again; it has freed, or frees, all slots."""
-        self.bell = NULL
+        self.wakeup = NULL
         self.listener_count = 0
         self.watching = False
 

@@ -13,8 +13,8 @@ MODES: dict[str, type[SharedGate]] = {
     "plain": SharedGate,
     "reuseport": SharedGate,  # every worker has sockets of its own
 }
-# The modes in which workers ring for each other, see Scoreboard.open_bells().
-RINGING_MODES = frozenset({"fair", "mutex", "exclusive"})
+# The modes in which workers wake each other, see Scoreboard.open_wakeup_fds().
+WAKING_MODES = frozenset({"fair", "mutex", "exclusive"})
 
 
 def make_gate(

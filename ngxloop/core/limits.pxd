@@ -109,7 +109,7 @@ cdef enum:
     BLOCKED_MS = 100
     # What a worker may have above the mean before it leaves: one connection and a 32nd of the mean.
     # Measured with 200 connections over 4 workers, burst and 1 ms apart: max/mean 1.02 to 1.06, and
-    # a full queue drains in 1.25 of the time of mode plain. Less slack rings more often, more slack
+    # a full queue drains in 1.25 of the time of mode plain. Less slack wakes more often, more slack
     # drains no faster.
     SLACK_COUNT = 1
     SLACK_DIVISOR = 32

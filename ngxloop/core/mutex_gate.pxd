@@ -8,7 +8,7 @@ cdef class MutexGate(SharedGate):
     cdef bint held                   # we have the mutex, for this turn
     cdef int64_t seen_pid            # its holder when we last did not get it
     cdef uint64_t seen_taken         # how often it had been taken then
-    cdef int64_t changed_ns          # since when nothing has changed, or the last bell
+    cdef int64_t changed_ns          # since when nothing has changed, or the last wake-up
     cdef int64_t asked_ns            # when we last saw a change or checked that the holder is alive
 
     cdef bint lock(self) noexcept

@@ -6,18 +6,18 @@ after the accepts of the turn, before anything else runs. It does not stop watch
 again, it has saved two calls. The losers stop watching and try again after MUTEX_DELAY_MS.
 While the same worker sleeps with the mutex, each wait of a loser is twice the one before, up to
 QUIET_DELAY_MS: an idle server hardly runs. A worker that waits longer than MUTEX_DELAY_MS marks its
-slot, then checks again; one that releases the mutex rings for one marked worker. So one of the two
+slot, then checks again; one that releases the mutex wakes one marked worker. So one of the two
 always sees the other, and a worker tries to get the mutex at once although the one that released it
-may be busy for long. It rings for one only, because a ring in every turn for all would wake all for
-each request; under load all have been rung for, and keep to MUTEX_DELAY_MS.
-If the holder is stopped, or the one it rings for, or a worker has written garbage into the word, a
+may be busy for long. It wakes one only, because a wake-up in every turn would wake all for
+each request; under load all have been woken, and keep to MUTEX_DELAY_MS.
+If the holder is stopped, or the one it wakes, or a worker has written garbage into the word, a
 connection waits. A worker that is urged then takes the mutex, whichever process has it: two that
 listen at the same time do no harm, and the former holder finds that it has lost it.
 A worker with less than an eighth of its connections free does not compete.
 Models: ngx_trylock_accept_mutex, ngx_shmtx_trylock, ngx_accept_disabled, ngx_unlock_mutexes.
 
 Departures from nginx. The delay under load is 10 ms, not 500: that long no worker may accept when
-the holder is busy and the others sleep. nginx has no bell. A worker that does not compete stops
+the holder is busy and the others sleep. nginx has no wake-up. A worker that does not compete stops
 watching, where nginx lets it continue without the mutex; if all are that full, the one with the
 fewest connections continues. Fullness is checked in every turn; nginx counts down from its value at
 the last accept. The mutex of a dead worker is freed by the master when it reaps the worker, and by
@@ -48,10 +48,10 @@ cdef class MutexGate(SharedGate):
     """The gate of mode mutex; see the file header."""
 
     cdef int64_t before_wait(self, bint may_block) except? -2:
-        """Decide again; before a long wait ask for a ring, and check whether that was too late."""
+        """Decide again; before a long wait ask to be woken, and check whether that was too late."""
         self.unlock()  # a turn inside a callback of an accept: the outer turn still holds it
         SharedGate.before_wait(self, may_block)
-        if may_block and self.bell_fd >= 0 and self.wait_ns > <int64_t>MUTEX_DELAY_MS * NS_PER_MS:
+        if may_block and self.wakeup_fd >= 0 and self.wait_ns > <int64_t>MUTEX_DELAY_MS * NS_PER_MS:
             self.own.waiting = WAIT_MUTEX
             fence()
             if word_read(&self.board.header.mutex_pid) == 0:
@@ -60,10 +60,10 @@ cdef class MutexGate(SharedGate):
                 self.settle()
         return self.longest_wait()
 
-    cdef int bell_rung(self) except -1:
+    cdef int woken_by_other(self) except -1:
         """The mutex may be free, or its holder may be busy soon: keep trying for a while."""
         self.changed_ns = self.now_ns
-        return SharedGate.bell_rung(self)
+        return SharedGate.woken_by_other(self)
 
     cdef int settle(self) except -1:
         """Watch the listeners if the mutex can be had."""
@@ -149,7 +149,7 @@ cdef class MutexGate(SharedGate):
         for i in range(self.board.slot_count):
             waiting = &self.board.slots[i].waiting
             if waiting[0] == WAIT_MUTEX and word_swap(waiting, WAIT_MUTEX, WAIT_KERNEL):
-                return self.board.ring(i)
+                return self.board.wake_worker(i)
         return 0
 
     cdef bint holder_is_dead(self) noexcept:

@@ -216,15 +216,15 @@ cdef class Reactor(Waiting):
 
     def set_accept_gate(self, AcceptGate gate not None):
         """Let gate decide when this loop's listeners are watched; before any listener exists."""
-        cdef Connection* bell = NULL
+        cdef Connection* wakeup = NULL
         self.check_open()
         if gate.poller is not None:
             raise RuntimeError(f"{gate!r} belongs to another loop")
         if self.gate.listener_count or type(self.gate) is not AcceptGate:
             raise RuntimeError("this loop has listeners or an accept gate already")
-        if gate.bell_fd >= 0:
-            bell = watch_internal(self, gate.bell_fd, EPOLLIN | EPOLLET)
-        gate.attach(self.poller, bell, self.waker)
+        if gate.wakeup_fd >= 0:
+            wakeup = watch_internal(self, gate.wakeup_fd, EPOLLIN | EPOLLET)
+        gate.attach(self.poller, wakeup, self.waker)
         gate.count_bytes(&self.received_bytes, &self.sent_bytes)
         self.gate = gate
 

@@ -16,12 +16,12 @@ cdef enum GateState:
     GATE_OUT = 0             # does not listen: no listener, paused, full, drains
     GATE_IN                  # its listeners are in epoll
     GATE_LEFT                # has more than its share and comes back when the others have caught up
-    GATE_CALLED              # has left; another worker rings for it to come back
+    GATE_CALLED              # has left; another worker wakes it to come back
 
 cdef enum WaitState:
     WAIT_NONE = 0            # runs callbacks
     WAIT_KERNEL              # waits for the kernel
-    WAIT_MUTEX               # the same, and wants its bell rung when the accept mutex is let go
+    WAIT_MUTEX               # the same, and wants to be woken when the accept mutex is let go
 
 # What the HTTP engine of a worker counts.
 cdef struct HttpFigures:
@@ -66,7 +66,7 @@ cdef struct Header:
 cdef class Scoreboard:
     cdef void* mapping               # OWNS: the shared memory: one Header, then the slots
     cdef size_t mapping_bytes
-    cdef int* bells                  # OWNS: eventfds that end a worker's wait; -1: a slot has none
+    cdef int* wakeup_fds             # OWNS: eventfds that end a worker's wait; -1: a slot has none
     cdef Header* header
     cdef Slot* slots
     cdef readonly int slot_count
@@ -79,7 +79,7 @@ cdef class Scoreboard:
 
     cdef Slot* slot_at(self, index) except NULL
     cdef int use(self, int slot, Waker waker) noexcept
-    cdef int repair_bells(self) noexcept
-    cdef int ring(self, int index) noexcept
+    cdef int repair_wakeup_fds(self) noexcept
+    cdef int wake_worker(self, int index) noexcept
     cdef int ring_left(self) noexcept
     cdef int ring_all(self) noexcept

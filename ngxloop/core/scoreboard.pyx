@@ -7,20 +7,20 @@ so it is never seen half-written, and no process waits for another. Fields that 
 write are on different pairs of cache lines (128 bytes, because CPUs fetch neighbours in pairs).
 Counters belong to the slot and continue when a new worker has it; gauges begin at zero.
 
-The bells are eventfds, one for each slot, by which workers end each other's waits: the gate of the
-worker that is rung for decides again. They are rung when a decision may have become wrong; they are
-never read, because they are watched edge-triggered. They exist only for the modes that ring
-(open_bells()), in the processes that are forked afterwards. A worker needs none to make its own
-gate decide again, see wake().
+The wakeup_fds are eventfds, one for each slot, by which workers end each other's waits: the gate of
+the worker that is woken decides again. They are written to when a decision may have become wrong;
+they are never read, because they are watched edge-triggered. They exist only for the modes that
+need them (open_wakeup_fds()), in the processes that are forked afterwards. A worker needs none to
+make its own gate decide again, see wake().
 
 A hostile worker can write anything into the memory. So what decides whether a worker accepts at all
 is in its own memory: its state, which only its own set_state() changes there, and whether it was
 told that a connection waits which no worker takes.
 
 The trap: O_NONBLOCK belongs to the open file, not to the process. Any worker can clear it and fill
-a bell, and the next process that rings it blocks for ever. So a master with workers that are not
-trusted rings none (is_ringing=False) and sends each worker a message, at which it calls wake(). A
-worker that begins repairs all of them.
+an eventfd, and the next process that writes to it blocks for ever. So a master with workers that
+are not trusted writes to none (wakes_workers=False) and sends each worker a message, at which it
+calls wake(). A worker that begins repairs all of them.
 Models: the shared zone of ngx_event_module_init, ngx_unlock_mutexes (nginx).
 """
 
@@ -88,12 +88,12 @@ cdef class Scoreboard:
             raise ValueError(f"slot_count must be from 1 to {SLOT_COUNT_MAX}, not {count}")
         self.own_slot = -1
         self.mapping = MAP_FAILED
-        self.bells = <int*>PyMem_Malloc(count * sizeof(int))
-        if self.bells == NULL:
+        self.wakeup_fds = <int*>PyMem_Malloc(count * sizeof(int))
+        if self.wakeup_fds == NULL:
             raise MemoryError(f"no memory for {count} slots")
         self.slot_count = <int>count
         for i in range(self.slot_count):
-            self.bells[i] = -1
+            self.wakeup_fds[i] = -1
         self.mapping_bytes = sizeof(Header) + count * sizeof(Slot)
         self.mapping = mmap(
             NULL, self.mapping_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0
@@ -107,25 +107,25 @@ cdef class Scoreboard:
         cdef int i
         if self.mapping != MAP_FAILED and self.mapping != NULL:
             munmap(self.mapping, self.mapping_bytes)
-        if self.bells == NULL:
+        if self.wakeup_fds == NULL:
             return
         for i in range(self.slot_count):
-            if self.bells[i] >= 0:
-                close(self.bells[i])
-        PyMem_Free(self.bells)
+            if self.wakeup_fds[i] >= 0:
+                close(self.wakeup_fds[i])
+        PyMem_Free(self.wakeup_fds)
 
-    def open_bells(self, count):
-        """Have bells for the first slots, in this process and those that it forks from now on.
+    def open_wakeup_fds(self, count):
+        """Open the wakeup_fds of the first slots, for this process and those forked from now on.
 
         Raises:
-            OSError: there are not enough fds; those slots that have a bell keep it.
+            OSError: there are not enough fds; those slots that have one keep it.
         """
         cdef Py_ssize_t number = PyNumber_AsSsize_t(count, ValueError)
         cdef int i
         for i in range(min(number, self.slot_count)):
-            if self.bells[i] < 0:
-                self.bells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-                if self.bells[i] < 0:
+            if self.wakeup_fds[i] < 0:
+                self.wakeup_fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+                if self.wakeup_fds[i] < 0:
                     raise_os_error(errno, "eventfd()")
 
     def claim(self, slot, pid):
@@ -139,15 +139,16 @@ cdef class Scoreboard:
         self.own_slot = <int>(entry - self.slots)
         clear_gauges(entry)
         entry.pid = process
-        self.repair_bells()
+        self.repair_wakeup_fds()
 
-    def set_state(self, slot, state, *, is_ringing=True):
+    def set_state(self, slot, state, *, wakes_workers=True):
         """Set the state of a worker: STARTING, READY, DRAINING, STOPPING or DEAD.
 
         Args:
             slot: The worker's.
             state: One of these.
-            is_ringing: Ring the bells; without, all workers must be woken in another way.
+            wakes_workers: Write to the wakeup_fds; without, all workers must be woken in another
+            way.
         """
         cdef Slot* entry = self.slot_at(slot)
         cdef Py_ssize_t code = PyNumber_AsSsize_t(state, ValueError)
@@ -157,7 +158,7 @@ cdef class Scoreboard:
         if <int>(entry - self.slots) == self.own_slot:
             self.own_state = code
         fence()
-        if is_ringing:
+        if wakes_workers:
             self.wake()  # our gate acts on it, even if the loop sleeps
             self.ring_left()
 
@@ -181,14 +182,14 @@ cdef class Scoreboard:
         entry.requests += 1
         return entry.requests
 
-    def release(self, slot, pid, *, is_ringing=True):
+    def release(self, slot, pid, *, wakes_workers=True):
         """Take a slot back from a process that has ended; call it when the process is reaped.
 
         Args:
             slot: The slot.
             pid: The process.
-            is_ringing: Ring the bells: the kernel may have woken the dead process, and no other,
-                for a connection. Without, all workers must be woken in another way.
+            wakes_workers: Write to the wakeup_fds: the kernel may have woken the dead process, and
+                no other, for a connection. Without, all workers must be woken in another way.
 
         Returns:
             True if the process held the accept mutex, which is free now.
@@ -201,7 +202,7 @@ cdef class Scoreboard:
             entry.pid = 0
             clear_gauges(entry)
         held = word_swap(&self.header.mutex_pid, process, 0)
-        if is_ringing:
+        if wakes_workers:
             self.ring_all()
         return held
 
@@ -302,14 +303,14 @@ cdef class Scoreboard:
         self.waker = waker
         return 0
 
-    cdef int repair_bells(self) noexcept:
-        """Make no bell block, and empty those that are full: they would no longer ring."""
+    cdef int repair_wakeup_fds(self) noexcept:
+        """Make all of them non-blocking, and empty those that are full: they would wake nobody."""
         cdef pollfd query
         cdef uint64_t count
         cdef int i
         query.events = POLLOUT
         for i in range(self.slot_count):
-            query.fd = self.bells[i]
+            query.fd = self.wakeup_fds[i]
             if query.fd < 0:
                 continue
             fcntl(query.fd, F_SETFL, O_NONBLOCK)
@@ -317,19 +318,19 @@ cdef class Scoreboard:
                 read(query.fd, &count, sizeof(count))
         return 0
 
-    cdef int ring(self, int index) noexcept:
-        """End the wait of a slot's worker. A full bell (2**64 rings) is as good as a rung one."""
+    cdef int wake_worker(self, int index) noexcept:
+        """End the wait of a slot's worker. A full eventfd (2**64 - 1) ends it as well."""
         cdef uint64_t one = 1
-        if self.bells[index] < 0:
+        if self.wakeup_fds[index] < 0:
             return 0
-        return <int>write(self.bells[index], &one, sizeof(one))
+        return <int>write(self.wakeup_fds[index], &one, sizeof(one))
 
     cdef int ring_left(self) noexcept:
         """Ring for all workers that left because of their share: the mean has changed."""
         cdef int i
         for i in range(self.slot_count):
             if word_swap(&self.slots[i].gate, GATE_LEFT, GATE_CALLED):
-                self.ring(i)
+                self.wake_worker(i)
         return 0
 
     cdef int ring_all(self) noexcept:
@@ -337,7 +338,7 @@ cdef class Scoreboard:
         cdef int i
         for i in range(self.slot_count):
             if self.slots[i].pid != 0:
-                self.ring(i)
+                self.wake_worker(i)
         return 0
 
 

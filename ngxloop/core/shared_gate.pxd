@@ -26,7 +26,7 @@ cdef class SharedGate(AcceptGate):
     cdef int64_t longest_wait(self) noexcept
     cdef int64_t quiet_delay(self, int64_t since_ns, int64_t least_ms) noexcept
     cdef int settle(self) except -1
-    cdef int bell_rung(self) except -1
+    cdef int woken_by_other(self) except -1
     cdef bint must_stay_out(self) noexcept
     cdef bint takes_part(self, Slot* other) noexcept
     cdef bint is_nearly_full(self) noexcept

@@ -79,12 +79,12 @@ cdef class SharedGate(AcceptGate):
         self.worker_connections = connection_limit(worker_connections)
         self.board = board
         self.slot = <int>(self.own - board.slots)
-        self.bell_fd = board.bells[self.slot]
+        self.wakeup_fd = board.wakeup_fds[self.slot]
         self.accept_limit = accept_count(accept_limit)
         self.wait_ns = -1
         self.heartbeat_ns = heartbeat_delay(heartbeat)
         self.quiet_ns = <int64_t>QUIET_DELAY_MS * NS_PER_MS
-        if heartbeat is not None and self.bell_fd >= 0:  # without a bell changes are not reported
+        if heartbeat is not None and self.wakeup_fd >= 0:  # without it changes are not reported
             self.quiet_ns = self.heartbeat_ns
         self.recheck_ns = self.retry_ns = INT64_MAX
 
@@ -93,10 +93,10 @@ cdef class SharedGate(AcceptGate):
 
     # ---- what the turn calls
 
-    cdef int attach(self, Poller poller, Connection* bell, Waker waker) except -1:
+    cdef int attach(self, Poller poller, Connection* wakeup, Waker waker) except -1:
         self.pid = getpid()
         self.board.use(self.slot, waker)
-        return AcceptGate.attach(self, poller, bell, waker)
+        return AcceptGate.attach(self, poller, wakeup, waker)
 
     cdef void count_bytes(self, const uint64_t* received, const uint64_t* sent) noexcept:
         self.loop_bytes[0] = received
@@ -107,14 +107,14 @@ cdef class SharedGate(AcceptGate):
     cdef int64_t before_wait(self, bint may_block) except? -2:
         """Decide again if there is a reason to."""
         self.beat()
-        if self.bell != NULL and self.bell.read.ready:
-            self.bell.read.ready = 0
-            self.bell_rung()
+        if self.wakeup != NULL and self.wakeup.read.ready:
+            self.wakeup.read.ready = 0
+            self.woken_by_other()
         if self.board.is_woken:
             self.board.is_woken = False
             self.is_urged = self.board.is_urged
             self.board.is_urged = False
-            self.bell_rung()
+            self.woken_by_other()
         if self.now_ns >= self.recheck_ns or self.board.own_state >= STATE_DRAINING:
             self.unsettled = True
         if self.now_ns >= self.retry_ns:
@@ -240,7 +240,7 @@ cdef class SharedGate(AcceptGate):
         self.own.gate = GATE_IN
         return self.watch()
 
-    cdef int bell_rung(self) except -1:
+    cdef int woken_by_other(self) except -1:
         """Another process reports that the decision may be wrong."""
         self.unsettled = True
         return 0

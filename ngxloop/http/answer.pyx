@@ -30,7 +30,7 @@ from ngxloop.http.awaitables cimport (
     NOT_YET,
     WANT_MESSAGE,
     WANT_ROOM,
-    Wanted,
+    BindRequest,
     waiting_new,
 )
 from ngxloop.http.engine cimport Engine
@@ -92,7 +92,7 @@ cdef class Answer(Inbound):
             return waiting_new(self, WANT_ROOM)
         return COMPLETED
 
-    cdef object outcome(self, Wanted wanted):
+    cdef object outcome(self, BindRequest wanted):
         if wanted == WANT_MESSAGE:
             return self.message()
         if self.state == ANSWER_GONE:

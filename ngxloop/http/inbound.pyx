@@ -9,7 +9,7 @@ body is delivered first.
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
-from ngxloop.http.awaitables cimport NOT_YET, WANT_MESSAGE, WaitedFor, Wanted, waiting_new
+from ngxloop.http.awaitables cimport NOT_YET, WANT_MESSAGE, WaitedFor, BindRequest, waiting_new
 
 
 cdef class Inbound(WaitedFor):
@@ -19,7 +19,7 @@ cdef class Inbound(WaitedFor):
         """Return an awaitable for the next message: ASGI's receive()."""
         return waiting_new(self, WANT_MESSAGE)
 
-    cdef object outcome(self, Wanted wanted):
+    cdef object outcome(self, BindRequest wanted):
         return self.message()
 
     cdef object new_future(self):

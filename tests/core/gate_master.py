@@ -147,7 +147,7 @@ class Master:
     def __init__(self, options: Any) -> None:
         self.sockets = [make_socket(place) for place in options["listeners"]]
         self.board = Scoreboard(options["workers"])
-        self.board.open_bells(options["workers"])
+        self.board.open_wakeup_fds(options["workers"])
         self.controls: list[socket.socket] = []
         self.pids: list[int] = []
         for slot in range(options["workers"]):

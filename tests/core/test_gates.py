@@ -14,7 +14,7 @@ from ngxloop.core.gates import make_gate
 from ngxloop.core.mutex_gate import MutexGate
 from ngxloop.core.scoreboard import READY, Scoreboard
 from ngxloop.core.shared_gate import SharedGate
-from tests.core.bells import board_and_bells, was_rung
+from tests.core.wakeup_fds import board_and_wakeup_fds, was_woken
 from tests.support.waiting import DEADLINE
 
 
@@ -145,7 +145,7 @@ def test_gate_of_a_closed_loop_has_no_connections(loop):
 
 
 def test_scoreboard_has_the_bytes_of_the_loop_that_has_the_gate(loop):
-    board, _ = board_and_bells(1)
+    board, _ = board_and_wakeup_fds(1)
     board.claim(0, os.getpid())
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -170,7 +170,7 @@ async def exchange(ours: socket.socket, theirs: socket.socket) -> None:
 
 @pytest.mark.parametrize("gate_class", [FairGate, ExclusiveGate])
 def test_listener_closed_with_a_connection_reported_rings_for_the_others(gate_class, loop):
-    board, bells = board_and_bells(2)
+    board, wakeup_fds = board_and_wakeup_fds(2)
     board.claim(0, os.getpid())
     board.claim(1, os.getpid())
     loop.set_accept_gate(gate_class(board, 0))
@@ -190,7 +190,7 @@ def test_listener_closed_with_a_connection_reported_rings_for_the_others(gate_cl
     clients = [socket.create_connection(address) for address in addresses]
     loop.run_until_complete(asyncio.wait_for(loop.create_task(until_closed(servers)), DEADLINE))
     assert board.read(0)["accepted"] == 1
-    assert was_rung(bells[1])
+    assert was_woken(wakeup_fds[1])
     for client in clients:
         client.close()
 

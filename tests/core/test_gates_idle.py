@@ -59,9 +59,9 @@ def test_mutex_let_go_by_a_worker_that_blocks_is_offered_to_one_that_waits_long(
         for slot in {0, 1, 2, 3} - {holder}:
             until_it_looks_seldom(crew, slot)
         holder = crew.pids.index(crew.mutex_pid())
-        before = ring_count(crew)
+        before = wake_count(crew)
         crew.tell(holder, "block")
-        assert ring_count(crew) > before
+        assert wake_count(crew) > before
         assert holder not in clients.burst(crew.address, count=100)
 
 
@@ -95,8 +95,8 @@ def until_it_looks_seldom(crew: Crew, slot: int) -> None:
     until(sleeps_long, f"worker {slot} looks seldom")
 
 
-def ring_count(crew: Crew) -> int:
-    """Return how often the bells were rung: nobody reads them, so the eventfds count it."""
+def wake_count(crew: Crew) -> int:
+    """Return how often the wakeup_fds were written to: they are never read, so they count it."""
     count = 0
     for entry in Path(f"/proc/{crew._process.pid}/fdinfo").iterdir():
         for line in entry.read_text().splitlines():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ngxloop.core.scoreboard import DEAD, DRAINING, READY, STARTING, STOPPING, Scoreboard
-from tests.core.bells import board_and_bells, eventfds, was_rung
+from tests.core.wakeup_fds import board_and_wakeup_fds, eventfds, was_woken
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,33 +129,33 @@ def test_release_for_a_process_that_lost_its_slot_changes_nothing():
 
 
 def test_state_rings_for_nobody_who_did_not_leave():
-    board, bells = board_and_bells(2)
+    board, wakeup_fds = board_and_wakeup_fds(2)
     board.claim(0, 4711)
     board.claim(1, 4712)
     board.set_state(1, DRAINING)
-    assert [was_rung(bell) for bell in bells] == [False, False]
+    assert [was_woken(fd) for fd in wakeup_fds] == [False, False]
 
 
 def test_release_rings_for_the_workers_that_are_left():
-    board, bells = board_and_bells(3)
+    board, wakeup_fds = board_and_wakeup_fds(3)
     board.claim(0, 4711)
     board.claim(1, 4712)
     board.release(0, 4711)
-    assert [was_rung(bell) for bell in bells] == [False, True, False]
+    assert [was_woken(fd) for fd in wakeup_fds] == [False, True, False]
 
 
-def test_board_has_the_bells_that_were_asked_for_and_no_other():
+def test_board_has_the_wakeup_fds_that_were_asked_for_and_no_other():
     before = eventfds()
     board = Scoreboard(8)
     assert eventfds() == before
-    board.open_bells(3)
+    board.open_wakeup_fds(3)
     assert len(eventfds() - before) == 3
-    board.open_bells(2)
-    board.open_bells(100)
+    board.open_wakeup_fds(2)
+    board.open_wakeup_fds(100)
     assert len(eventfds() - before) == 8
 
 
-def test_board_without_bells_works():
+def test_board_without_wakeup_fds_works():
     board = Scoreboard(2)
     board.claim(0, 4711)
     board.claim(1, 4712)
@@ -165,37 +165,37 @@ def test_board_without_bells_works():
     assert board.read(1)["state"] == DEAD
 
 
-def test_state_and_release_ring_no_bell_when_told_so():
-    board, bells = board_and_bells(2)
+def test_state_and_release_wake_no_worker_when_told_so():
+    board, wakeup_fds = board_and_wakeup_fds(2)
     board.claim(0, 4711)
     board.claim(1, 4712)
-    board.set_state(0, DRAINING, is_ringing=False)
-    board.release(0, 4711, is_ringing=False)
-    assert [was_rung(bell) for bell in bells] == [False, False]
+    board.set_state(0, DRAINING, wakes_workers=False)
+    board.release(0, 4711, wakes_workers=False)
+    assert [was_woken(fd) for fd in wakeup_fds] == [False, False]
 
 
-def test_claim_repairs_bells_that_would_block_or_are_full():
-    board, bells = board_and_bells(3)
-    os.eventfd_write(bells[0], 2**64 - 2)
-    os.eventfd_write(bells[1], 1)
-    for bell in bells[:2]:
-        os.set_blocking(bell, True)
+def test_claim_repairs_wakeup_fds_that_would_block_or_are_full():
+    board, wakeup_fds = board_and_wakeup_fds(3)
+    os.eventfd_write(wakeup_fds[0], 2**64 - 2)
+    os.eventfd_write(wakeup_fds[1], 1)
+    for fd in wakeup_fds[:2]:
+        os.set_blocking(fd, True)
     board.claim(2, 4711)
-    assert not any(map(os.get_blocking, bells))
-    os.eventfd_write(bells[0], 1)
-    assert [was_rung(bell) for bell in bells] == [True, True, False]
+    assert not any(map(os.get_blocking, wakeup_fds))
+    os.eventfd_write(wakeup_fds[0], 1)
+    assert [was_woken(fd) for fd in wakeup_fds] == [True, True, False]
 
 
 def test_board_gives_back_its_fds_and_memory():
     fds = os.listdir("/proc/self/fd")
     maps = Path("/proc/self/maps").read_text().count("/dev/zero")
     for _ in range(10):
-        Scoreboard(100).open_bells(100)
+        Scoreboard(100).open_wakeup_fds(100)
     assert os.listdir("/proc/self/fd") == fds
     assert Path("/proc/self/maps").read_text().count("/dev/zero") == maps
 
 
-def test_bells_without_enough_fds_are_an_os_error_and_the_board_takes_them_along():
+def test_wakeup_fds_without_enough_fds_are_an_os_error_and_the_board_takes_them_along():
     program = """
         import os, resource
         from ngxloop.core.scoreboard import Scoreboard
@@ -203,7 +203,7 @@ def test_bells_without_enough_fds_are_an_os_error_and_the_board_takes_them_along
         resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50))
         board = Scoreboard(100)
         try:
-            board.open_bells(100)
+            board.open_wakeup_fds(100)
         except OSError as error:
             del board
             print(error, os.listdir("/proc/self/fd") == before)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ngxloop.serving.admin.sessions import SESSION_SECONDS
+from ngxloop.serving.admin.requestserver import CONNECTION_SECONDS
 from ngxloop.serving.admin.statusservice import HEARTBEAT_SECONDS
 from tests.faults.injection import Board, Rule
 from tests.serving.support import (
@@ -94,7 +94,7 @@ class Master:
     def quiet(self) -> None:
         """Wait until no session is open any more, or as long as one may last."""
         with contextlib.suppress(TimeoutError):
-            wait_until_blocking(self._is_quiet, deadline=SESSION_SECONDS)
+            wait_until_blocking(self._is_quiet, deadline=CONNECTION_SECONDS)
 
     def status(self) -> dict:
         """Return the status page's figures."""

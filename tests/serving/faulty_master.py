@@ -12,11 +12,10 @@ import sys
 from pathlib import Path
 
 from ngxloop.cli import main
-from ngxloop.serving.admin import sessions, statusservice
+from ngxloop.serving.admin import requestserver, statusservice
 from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.fleet import (
     executor,
-    filling,
     generations,
     launcher,
     liveness,
@@ -26,12 +25,13 @@ from ngxloop.serving.fleet import (
     reaper,
     recycling,
     service,
+    spawning,
     workerevents,
     workerprocess,
     workers,
 )
 from ngxloop.serving.handover import handover
-from ngxloop.serving.master import duties
+from ngxloop.serving.master import actionhandlers
 from ngxloop.serving.process import channel, poller
 from ngxloop.serving.sockets import keepers, listeners
 
@@ -41,7 +41,7 @@ _raised = {}  # by the number of the plan
 # Handlers of the process that answers for the status, and of the keeper.
 _OTHERS = {
     HandlerName.STATUS_LISTENER,
-    HandlerName.STATUS_SESSION,
+    HandlerName.STATUS_CONNECTION,
     HandlerName.STATUS_ORDERS,
     HandlerName.KEEPER_ORDERS,
     HandlerName.KEEPER_LINE,
@@ -85,20 +85,25 @@ STEPS = {
     for made, names in {
         poller.Poller: ("add", "remove"),
         launcher.Launcher: ("assign", "_make_child", "_finish"),
-        reaper.Reaper: ("_bury",),
+        reaper.Reaper: ("_reap",),
         processes.Processes: ("prepare", "send", "kill", "release", "drop_shared"),
         workerprocess.WorkerProcess: ("order", "send_signal"),
         messages.Messages: ("watch", "end"),
         executor.Executor: ("_handle", "_log", "_resolve"),
-        duties.Duties: ("_prepare", "_close_listeners", "_call_hook", "_set_up_logs_again"),
+        actionhandlers.ActionHandlers: (
+            "_prepare",
+            "_close_listeners",
+            "_call_hook",
+            "_set_up_logs_again",
+        ),
         service.Services: ("add", "close"),
         listeners.Listeners: ("close",),
         handover.Handover: ("tell_ready",),
-        machine: ("settle",),
-        workers: ("spawn", "spawned", "retire", "stop", "gone", "vacate", "drop_unused_sockets"),
-        filling: ("fill", "spawn_again"),
-        generations: ("begin", "_accept", "reject", "scale", "dismiss_all", "start_wanted_reload"),
-        recycling: ("replace_wanted", "promote", "dismiss"),
+        machine: ("reconcile",),
+        workers: ("spawn", "spawned", "drain", "stop", "gone", "detach", "drop_unused_sockets"),
+        spawning: ("fill", "spawn_again"),
+        generations: ("begin", "_accept", "reject", "scale", "drain_all", "start_wanted_reload"),
+        recycling: ("replace_wanted", "promote", "drain"),
         liveness: ("next_deadline",),
         workerevents: ("_lose", "_refill"),
     }.items()
@@ -123,9 +128,9 @@ class SpoiledEpoll:
 
 def shorten_waits():
     """Let what happens by itself, or is tried again, happen soon."""
-    sessions.SESSION_SECONDS = 1.0
+    requestserver.CONNECTION_SECONDS = 1.0
     keepers.REPORT_SECONDS = 0.3
-    sessions._PAUSE_SECONDS = liveness.DUMP_SECONDS = duties.UNSERVED_SECONDS = 0.3
+    requestserver._PAUSE_SECONDS = liveness.DUMP_SECONDS = actionhandlers.UNSERVED_SECONDS = 0.3
 
 
 def keep_rights():

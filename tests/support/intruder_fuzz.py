@@ -106,7 +106,7 @@ def _request_port(source, _pids):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs:
             wanted = json.dumps([2, 1, ["127.0.0.1", 0], source.randrange(2000)]).encode()
-            kind = source.choice([5, 5, 5, 6, 8])
+            kind = source.choice([6, 6, 6, 7, 8])  # BIND, RELEASE, KEEP
             socket.send_fds(line, [bytes([kind]) + wanted], [theirs.fileno(), sock.fileno()])
 
 

@@ -13,7 +13,12 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ngxloop.serving.admin.sessions import BACKLOG, QUESTION_BYTES, Dialogue, Sessions
+from ngxloop.serving.admin.requestserver import (
+    BACKLOG,
+    REQUEST_BYTES,
+    RequestProtocol,
+    RequestServer,
+)
 from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.base.plaintext import one_line
@@ -53,15 +58,15 @@ class Control(NamedFile):
             code = ExitCode.NO_PERMISSION if is_denied else ExitCode.BAD_ADDRESS
             raise StartError(code, line) from error
         super().__init__(place, identity)
-        dialogue = Dialogue(
+        protocol = RequestProtocol(
             HandlerName.CONTROL_LISTENER,
-            HandlerName.CONTROL_SESSION,
+            HandlerName.CONTROL_CONNECTION,
             end=b"\n",
             answer=self._answer,
-            too_long=_refusal(f"a command has at most {QUESTION_BYTES} bytes"),
+            too_long=_refusal(f"a command has at most {REQUEST_BYTES} bytes"),
         )
         try:
-            self._sessions = Sessions(poller, self._sock, dialogue)
+            self._server = RequestServer(poller, self._sock, protocol)
         except BaseException:
             self._sock.close()
             self.remove()
@@ -69,27 +74,27 @@ class Control(NamedFile):
 
     def close(self) -> None:
         """End all conversations, and remove the file if it is still ours."""
-        self._sessions.close()
+        self._server.close()
         self._sock.close()
         self.remove()
 
     def close_in_worker(self) -> None:
         """Close a worker's copies."""
-        self._sessions.close_in_worker()
+        self._server.close_in_worker()
         self._sock.close()
 
-    def _answer(self, question: bytes, reply: Callable[[bytes], None]) -> None:
+    def _answer(self, request: bytes, reply: Callable[[bytes], None]) -> None:
         def tell(problem: str, result: Any = None) -> None:
             answer = {"ok": True, "result": result}
             reply(_refusal(problem) if problem else json.dumps(answer).encode() + b"\n")
 
         try:
-            self._obey(question, tell)
+            self._execute(request, tell)
         except CommandError as error:
             reply(_refusal(str(error)))
 
-    def _obey(self, question: bytes, tell: Callable[[str, Any], None]) -> None:
-        asked = _parse(question)
+    def _execute(self, request: bytes, tell: Callable[[str, Any], None]) -> None:
+        asked = _parse(request)
         name = asked.get("command")
         command = self._commands.get(name) if isinstance(name, str) else None
         if command is None:
@@ -102,17 +107,17 @@ def _refusal(error: str) -> bytes:
     return json.dumps({"ok": False, "error": error}).encode() + b"\n"
 
 
-def _parse(question: bytes) -> dict[str, Any]:
+def _parse(request: bytes) -> dict[str, Any]:
     """Return the object that a command is.
 
     Raises:
         CommandError: It is none.
     """
     try:
-        if question.count(b"[") + question.count(b"{") > _BRACKETS:
+        if request.count(b"[") + request.count(b"{") > _BRACKETS:
             raise ValueError("it nests too deeply")
         asked = json.loads(
-            question.decode(),
+            request.decode(),
             object_pairs_hook=_object,
             parse_int=_integer,
             parse_constant=_refuse_constant,

@@ -1,6 +1,6 @@
 """ngxloop-serve ctl: control a running master, or show its state.
 
-Over its control socket: the one that is named, or the one at its usual place. Or, if a pid file is
+Over its control socket: the one that is named, or the one at its default path. Or, if a pid file is
 named, by signals to the process that owns it.
 """
 
@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ngxloop.serving.admin.defaultsocket import find_sockets, name_of
 from ngxloop.serving.admin.reports import prometheus, stub, table
-from ngxloop.serving.admin.usualplace import find_places, name_of
 from ngxloop.serving.base.errors import ConfigError, ExitCode
 from ngxloop.serving.base.plaintext import one_line
 from ngxloop.serving.base.timing import REPEAT_SECONDS
@@ -99,7 +99,7 @@ class _Paths:
 
 def _find_master(name: str | None) -> str:
     """Return the control socket of the only master that runs, or of the one with this name."""
-    found = find_places(name, os.environ)
+    found = find_sockets(name, os.environ)
     if not found and name is not None:
         raise _NotDoneError(f"no server of this user is called {name!r}; is it running?")
     if not found:

@@ -24,17 +24,17 @@ _WATCHDOG_PID_VARIABLE = "WATCHDOG_PID"
 class Notifier:
     """The line to the service manager; silent if there is none."""
 
-    def __init__(self, environment: Mapping[str, str], is_heir: bool = False) -> None:
+    def __init__(self, environment: Mapping[str, str], has_old_master: bool = False) -> None:
         """Look who manages us.
 
         Args:
             environment: Where that is told.
-            is_heir: We follow a master whom the variables were meant for.
+            has_old_master: We follow a master whom the variables were meant for.
         """
         self._address = _address(environment.get(SOCKET_VARIABLE, ""))
         self._period = 0.0
         pid = environment.get(_WATCHDOG_PID_VARIABLE, "")
-        if is_heir or pid in ("", str(os.getpid())):
+        if has_old_master or pid in ("", str(os.getpid())):
             microseconds = environment.get(_WATCHDOG_VARIABLE, "")
             is_number = re.fullmatch("[0-9]{1,18}", microseconds)
             self._period = int(microseconds) / 2e6 if is_number else 0.0

@@ -16,9 +16,9 @@ class Order(enum.StrEnum):
     RELOAD = "reload"  # a new generation of workers, with the configuration as it is now
     REOPEN = "reopen"  # open the log files again
     UPGRADE = "upgrade"  # start a new master on the same sockets
-    REST = "rest"  # drain the workers; the sockets stay open
-    GROW = "grow"  # one worker more
-    SHRINK = "shrink"  # one less
+    STOP_WORKERS = "stop workers"  # drain the workers; the sockets stay open
+    ADD_WORKER = "add worker"  # one worker more
+    REMOVE_WORKER = "remove worker"  # one less
 
 
 _COMMON = {
@@ -26,9 +26,9 @@ _COMMON = {
     signal.SIGHUP: Order.RELOAD,
     signal.SIGUSR1: Order.REOPEN,
     signal.SIGUSR2: Order.UPGRADE,
-    signal.SIGWINCH: Order.REST,
-    signal.SIGTTIN: Order.GROW,
-    signal.SIGTTOU: Order.SHRINK,
+    signal.SIGWINCH: Order.STOP_WORKERS,
+    signal.SIGTTIN: Order.ADD_WORKER,
+    signal.SIGTTOU: Order.REMOVE_WORKER,
 }
 SIGNAL_ORDERS: dict[str, dict[signal.Signals, Order]] = {
     "default": {**_COMMON, signal.SIGTERM: Order.QUIT, signal.SIGINT: Order.QUIT},

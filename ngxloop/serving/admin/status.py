@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ngxloop.serving.admin.figures import complete
+from ngxloop.serving.admin.metrics import add_metrics
 from ngxloop.serving.base.states import State
 from ngxloop.serving.fleet.machine import Machine
 from ngxloop.serving.fleet.phases import Phase
@@ -73,10 +73,10 @@ class Status:
 
     def snapshot(self) -> dict[str, Any]:
         """Return everything, as JSON can say it."""
-        return complete(self.report(), self._processes.board)
+        return add_metrics(self.report(), self._processes.board)
 
     def report(self) -> dict[str, Any]:
-        """Return what only the master knows; figures.complete() adds the rest."""
+        """Return what only the master knows; metrics.add_metrics() adds the rest."""
         fleet = self._machine.fleet
         return {
             "pid": os.getpid(),
@@ -95,8 +95,8 @@ class Status:
                 "last": self._failures.last,
                 "malformed_messages": self._processes.messages.malformed_count,
             },
-            "successor": self._handover.successor_pid,
-            "predecessor": self._handover.predecessor_pid,
+            "successor": self._handover.new_master_pid,
+            "predecessor": self._handover.old_master_pid,
             "listeners": self._listeners(),
             "workers": [self._worker(worker) for worker in fleet.workers],
         }

@@ -1,8 +1,8 @@
 """The status over HTTP: what a request is answered; for load balancers and Prometheus.
 
-HTTP/1.0, GET, one request a connection; sessions.py bounds them. A master that has not reported for
-STALE_SECONDS is stuck: /healthz and /readyz are 503 then, and the others say so. While two masters
-run one of them answers, see handover.py.
+HTTP/1.0, GET, one request a connection; requestserver.py bounds them. A master that has not
+reported for STALE_SECONDS is stuck: /healthz and /readyz are 503 then, and the others say so. While
+two masters run one of them answers, see handover.py.
 """
 
 import json
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ngxloop.serving.admin.reports import prometheus, stub
-from ngxloop.serving.admin.sessions import QUESTION_BYTES, Dialogue
+from ngxloop.serving.admin.requestserver import REQUEST_BYTES, RequestProtocol
 from ngxloop.serving.base.handlernames import HandlerName
 
 STALE_SECONDS = 3.0  # a master reports every second; it forks and loads between two turns
@@ -37,19 +37,19 @@ class StatusPage:
         self._find_snapshot = find_snapshot
 
     @property
-    def dialogue(self) -> Dialogue:
+    def protocol(self) -> RequestProtocol:
         """Return the protocol of a listening socket."""
-        return Dialogue(
+        return RequestProtocol(
             HandlerName.STATUS_LISTENER,
-            HandlerName.STATUS_SESSION,
+            HandlerName.STATUS_CONNECTION,
             end=b"\r\n\r\n",
-            answer=lambda question, reply: reply(self.answer(question)),
-            too_long=_page(431, _TEXT, f"a request has at most {QUESTION_BYTES} bytes\n"),
+            answer=lambda request, reply: reply(self.answer(request)),
+            too_long=_page(431, _TEXT, f"a request has at most {REQUEST_BYTES} bytes\n"),
         )
 
-    def answer(self, question: bytes) -> bytes:
+    def answer(self, request: bytes) -> bytes:
         """Answer a request; only its first line matters, and is taken apart in linear time."""
-        method, path = _parse(question.partition(b"\r\n")[0])
+        method, path = _parse(request.partition(b"\r\n")[0])
         if not path:
             return _page(400, _TEXT, "not HTTP\n")
         if method not in (b"GET", b"HEAD"):

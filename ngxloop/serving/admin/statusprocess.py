@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ngxloop.core.scoreboard import Scoreboard
-from ngxloop.serving.admin.figures import complete
-from ngxloop.serving.admin.sessions import Sessions
+from ngxloop.serving.admin.metrics import add_metrics
+from ngxloop.serving.admin.requestserver import RequestServer
 from ngxloop.serving.admin.snapshots import SnapshotMemory
 from ngxloop.serving.admin.statuspage import StatusPage
 from ngxloop.serving.base.errors import ExitCode
@@ -47,7 +47,7 @@ PAUSE = b"p"  # let another master answer
 RESUME = b"r"
 REOPEN = b"o"  # the descriptor that comes with it is the new standard error
 ASK_SECONDS = 0.25
-_FD_LIMIT = 256  # of this process; every listening socket has SESSION_COUNT connections
+_FD_LIMIT = 256  # of this process; every listening socket has CONNECTION_COUNT connections
 
 
 class StatusProcess:
@@ -72,7 +72,7 @@ class StatusProcess:
         self._is_asked = False  # the master has still to report
         self._asked_at = 0.0
         self._is_over = False
-        self._sessions: list[Sessions] = []
+        self._servers: list[RequestServer] = []
 
     def forget(self) -> None:
         """Close all but what this process needs. By number: their objects are the master's."""
@@ -98,10 +98,12 @@ class StatusProcess:
         self._poller = Poller()
         page = StatusPage(self._find_snapshot)
         for sock in self._listening:
-            self._sessions.append(Sessions(self._poller, sock, page.dialogue))
+            self._servers.append(RequestServer(self._poller, sock, page.protocol))
         if not is_answering:
             self._pause()
-        self._poller.add(self._line.fileno(), Handler(HandlerName.STATUS_ORDERS, self._obey))
+        self._poller.add(
+            self._line.fileno(), Handler(HandlerName.STATUS_ORDERS, self._handle_orders)
+        )
         while not self._is_over:
             self._poller.wait(None)
         return 0
@@ -121,7 +123,7 @@ class StatusProcess:
 
     # The line to the master --------------------------------------------------------------------
 
-    def _obey(self) -> None:
+    def _handle_orders(self) -> None:
         while not self._is_over:
             try:
                 order, fds, _ = receive_with_fds(self._line, len(REPORTED))
@@ -140,8 +142,8 @@ class StatusProcess:
         elif order == PAUSE:
             self._pause()
         elif order == RESUME:
-            for sessions in self._sessions:
-                sessions.resume()
+            for server in self._servers:
+                server.resume()
         elif order == REOPEN and fds:
             os.dup2(fds[0], 2)
         elif not order:
@@ -154,19 +156,19 @@ class StatusProcess:
             self._is_over = True
 
     def _pause(self) -> None:
-        for sessions in self._sessions:
-            sessions.pause()
+        for server in self._servers:
+            server.pause()
 
     def _find_snapshot(self) -> tuple[dict[str, Any], float]:
         self._ask()
         report, age = self._memory.read()
-        snapshot = complete(json.loads(report), self._board)
+        snapshot = add_metrics(json.loads(report), self._board)
         self._add_failures(snapshot["failures"])
         return snapshot, age
 
     def _ask(self) -> None:
         """Let the master report, unless it is still asked for a report that it did not give yet."""
-        self._obey()
+        self._handle_orders()
         if self._is_asked and not self._has_reported():
             return
         self._asked_at = time.monotonic()
@@ -182,7 +184,7 @@ class StatusProcess:
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 log.debug("the master has not reported within %g s", ASK_SECONDS)
                 return
-            self._obey()
+            self._handle_orders()
 
     def _has_reported(self) -> bool:
         """Say whether there is a report since we asked: the byte that says so can be lost."""

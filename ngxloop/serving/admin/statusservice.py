@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable
 
 from ngxloop.core.scoreboard import Scoreboard
-from ngxloop.serving.admin.sessions import BACKLOG
+from ngxloop.serving.admin.requestserver import BACKLOG
 from ngxloop.serving.admin.snapshots import SnapshotMemory, pack_report
 from ngxloop.serving.admin.status import Status
 from ngxloop.serving.admin.statusprocess import (
@@ -46,7 +46,7 @@ from ngxloop.serving.process.closing import close_unreceived, receive_data, refu
 from ngxloop.serving.process.poller import Alarm, Handler, Poller
 from ngxloop.serving.process.privileges import NOBODY, Identity, drops_rights, find_identity
 from ngxloop.serving.process.process import exit_reason, fork_worker
-from ngxloop.serving.sockets.inheritance import STATUS, Heirloom
+from ngxloop.serving.sockets.inherited import STATUS, InheritedFd
 from ngxloop.serving.sockets.listeners import Listeners, describe_address
 from ngxloop.serving.sockets.opening import open_listeners
 
@@ -55,7 +55,7 @@ GAP_SECONDS = 0.01  # between two reports that were asked for, at least
 _GAP_PER_REPORT = 9  # times what the report before has taken, with thousands of workers 20 ms
 HANG_BEATS = 5
 _END_SECONDS = 1.0  # for a process that was killed
-_WISH_BYTES = 1
+_REQUEST_BYTES = 1
 
 Adopt = Callable[[int, Callable[[int], None]], None]
 
@@ -94,7 +94,7 @@ class StatusService:
         self._line: socket.socket | None = None  # to the process, while there is one
         self._pid = 0
         self._started_at = 0.0
-        self._young_ends = 0
+        self._early_exits = 0
         self._deaf_beats = 0  # in a row, at which the process had not read the byte before
         self._is_replaced = False  # the process is killed for another user's
         self._is_answering = True
@@ -119,18 +119,18 @@ class StatusService:
         self._beat()
         self._poller.call(Handler(HandlerName.STATUS_PROCESS, self._start, self._not_started))
 
-    # What happens to the sockets, see handover.GivesWay ------------------------------------------
+    # What happens to the sockets, see handover.Pausable ------------------------------------------
 
-    def leave(self) -> list[Heirloom]:
+    def hand_over(self) -> list[InheritedFd]:
         """Return what a successor needs."""
-        return [Heirloom(STATUS, one.key, one.sock.fileno()) for one in self.listeners.opened]
+        return [InheritedFd(STATUS, one.key, one.sock.fileno()) for one in self.listeners.opened]
 
-    def give_way(self) -> None:
+    def pause(self) -> None:
         """Let another master answer; what is still asked here is answered from the last report."""
         self._is_answering = False
         self._order(PAUSE)
 
-    def take_back(self) -> None:
+    def resume(self) -> None:
         """Answer, from a report of now on."""
         if not self._is_answering:
             self._is_answering = True
@@ -183,7 +183,7 @@ class StatusService:
         self._is_replaced = False
         self._started_at = time.monotonic()
         self._adopt(self._pid, self._ended)
-        handler = Handler(HandlerName.STATUS_LINE, self._take_wishes, self._close_line)
+        handler = Handler(HandlerName.STATUS_LINE, self._read_requests, self._close_line)
         self._poller.add(ours.fileno(), handler)
         log.debug("the status is served by process %d", self._pid)
 
@@ -208,8 +208,8 @@ class StatusService:
             self._start_later(0)
             return
         is_young = time.monotonic() - self._started_at < YOUNG_SECONDS
-        self._young_ends = self._young_ends + 1 if is_young else 0
-        delay = respawn_delay(self._young_ends)
+        self._early_exits = self._early_exits + 1 if is_young else 0
+        delay = respawn_delay(self._early_exits)
         reason = exit_reason(code)
         log.warning("the status process (process %d) %s; respawned in %g s", pid, reason, delay)
         self._start_later(delay)
@@ -218,8 +218,8 @@ class StatusService:
         if self._pid:  # it was forked, and cannot be heard: it ends with its line
             self._close_line()
             return
-        self._young_ends += 1
-        self._start_later(respawn_delay(self._young_ends))
+        self._early_exits += 1
+        self._start_later(respawn_delay(self._early_exits))
 
     def _start_later(self, delay: float) -> None:
         handler = Handler(HandlerName.STATUS_PROCESS, self._start_again, self._not_started)
@@ -282,11 +282,11 @@ class StatusService:
         packed = pack_report(self._status.report())
         self._memory.write(packed)
 
-    def _take_wishes(self) -> None:
+    def _read_requests(self) -> None:
         """Report; not again for a moment, whatever the process sends."""
         assert self._line is not None
         try:
-            wish, _ = receive_data(self._line, _WISH_BYTES)
+            wish, _ = receive_data(self._line, _REQUEST_BYTES)
         except BlockingIOError:
             return
         if not wish:  # the end of file: it is reaped next; or it has sent descriptors, and ends
@@ -304,7 +304,7 @@ class StatusService:
 
     def _listen_again(self, line: socket.socket) -> None:
         if line is self._line:
-            handler = Handler(HandlerName.STATUS_LINE, self._take_wishes, self._close_line)
+            handler = Handler(HandlerName.STATUS_LINE, self._read_requests, self._close_line)
             self._poller.add(line.fileno(), handler)
 
 

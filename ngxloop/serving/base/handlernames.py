@@ -20,11 +20,11 @@ class HandlerName(enum.StrEnum):
     KEEPER_ORDERS = "orders of the keeper"
     KEEPER_LINE = "line to the keeper"
     STATUS_LISTENER = "status listener"
-    STATUS_SESSION = "status session"
+    STATUS_CONNECTION = "status connection"
     STATUS_LINE = "status line"
     STATUS_ORDERS = "status orders"
     CONTROL_LISTENER = "control listener"
-    CONTROL_SESSION = "control session"
+    CONTROL_CONNECTION = "control connection"
     NEW_MASTER = "new master"
     OLD_MASTER = "old master"
     # Alarms
@@ -32,7 +32,7 @@ class HandlerName(enum.StrEnum):
     STATUS_REPORT = "status report"
     ACCEPT_PAUSE = "accept pause"
     ACCEPT_WATCH = "accept watch"
-    SESSION_TIMEOUT = "session time-out"
+    CONNECTION_TIMEOUT = "connection time-out"
     ZYGOTE_TIMEOUT = "zygote time-out"
     KEEPER_REPORT = "keeper report"
     KEEPER_RESTART = "keeper restart"
@@ -68,18 +68,18 @@ REMEDIES: Mapping[HandlerName, str] = {
     HandlerName.KEEPER_ORDERS: "the keeper is replaced",
     HandlerName.KEEPER_LINE: "the line is closed",
     HandlerName.STATUS_LISTENER: _PAUSED,
-    HandlerName.STATUS_SESSION: _CLOSED,
+    HandlerName.STATUS_CONNECTION: _CLOSED,
     HandlerName.STATUS_LINE: "the status process is replaced",
     HandlerName.STATUS_ORDERS: _PAUSED,
     HandlerName.STATUS_PROCESS: "it is tried again",
     HandlerName.STATUS_REPORT: _PAUSED,
     HandlerName.CONTROL_LISTENER: _PAUSED,
-    HandlerName.CONTROL_SESSION: _CLOSED,
+    HandlerName.CONTROL_CONNECTION: _CLOSED,
     HandlerName.NEW_MASTER: "the new master is ended",
     HandlerName.OLD_MASTER: _PAUSED,
     HandlerName.ACCEPT_PAUSE: _PAUSED,
     HandlerName.ACCEPT_WATCH: _PAUSED,
-    HandlerName.SESSION_TIMEOUT: _CLOSED,
+    HandlerName.CONNECTION_TIMEOUT: _CLOSED,
     HandlerName.ZYGOTE_TIMEOUT: _PAUSED,
     HandlerName.KEEPER_REPORT: _PAUSED,
     HandlerName.KEEPER_RESTART: _PAUSED,

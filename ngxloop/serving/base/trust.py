@@ -72,7 +72,7 @@ def find_fault(path: str | os.PathLike[str], *, is_searched: bool = False) -> st
         here = "/" if os.path.isabs(path) else os.getcwd()
     except FileNotFoundError:
         return f"the working folder, to which {path} is relative, no longer exists"
-    return _Way(os.path.join(here, path), is_searched).fault
+    return _PathWalk(os.path.join(here, path), is_searched).fault
 
 
 def first_fault(folders: Iterable[str]) -> str:
@@ -96,7 +96,7 @@ def user_name(uid: int) -> str:
 # Private -----------------------------------------------------------------------------------------
 
 
-class _Way:
+class _PathWalk:
     """Resolves a path, and stops at the first fault."""
 
     def __init__(self, path: str, is_searched: bool) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from ngxloop.serving.base.errors import EXIT_MEANINGS
-from ngxloop.serving.base.sources import Given
+from ngxloop.serving.base.optionvalue import OptionValue
 from ngxloop.serving.options.application import MODULE_FLAG, is_script
 from ngxloop.serving.options.table import Option, similar
 from ngxloop.version import __version__
@@ -74,7 +74,7 @@ _LOG_SUFFIXES = (".log", ".txt", ".json")
 class CommandLine:
     """What the command line says."""
 
-    given: dict[str, Given]  # by the name of the option
+    given: dict[str, OptionValue]  # by the name of the option
     config_file: str | None
     is_print_wanted: bool
 
@@ -174,7 +174,7 @@ def _flags(option: Option) -> list[str]:
     return [option.short, option.flag] if option.short else [option.flag]
 
 
-def _given(option: Option, value: Any) -> Given:
+def _given(option: Option, value: Any) -> OptionValue:
     """Convert what argparse has collected: a text, a list of texts, or a bool."""
     where = "APP" if option.is_positional else option.flag
     kind = option.kind
@@ -182,7 +182,7 @@ def _given(option: Option, value: Any) -> Given:
         value = kind.from_text(value)
     elif kind.item is not None and value is not None:
         value = tuple(map(kind.item.from_text, value))
-    return Given(value, where)
+    return OptionValue(value, where)
 
 
 def _unknown(options: Sequence[Option], words: list[str]) -> str:

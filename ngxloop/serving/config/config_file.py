@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ngxloop.serving.base.errors import ConfigError
-from ngxloop.serving.base.sources import Given
+from ngxloop.serving.base.optionvalue import OptionValue
 from ngxloop.serving.base.trust import Text, read_text
 from ngxloop.serving.options.table import Option, similar
 
@@ -22,7 +22,7 @@ _PROJECT_TABLES = ("ngxloop", "tool")  # what belongs into pyproject.toml
 class FileOptions(NamedTuple):
     """What a file sets."""
 
-    given: dict[str, Given]  # by the name of the option
+    given: dict[str, OptionValue]  # by the name of the option
     path: Path
     fault: str  # why others than root could have written it, see trust.py
 
@@ -52,7 +52,7 @@ def read_file(
     text = _read(path, where, is_regular)
     table = _table(path, _parse(path, text.text))
     by_key = {option.key: option for option in options}
-    given: dict[str, Given] = {}
+    given: dict[str, OptionValue] = {}
     for written, value in table.items():
         option = by_key.get(written.replace("_", "-"))
         if option is None:
@@ -62,7 +62,7 @@ def read_file(
             raise ConfigError(written, f"there is no option {written!r}{advice}", str(path))
         if option.name in given:
             raise ConfigError(written, f"{option.key!r} stands there twice", str(path))
-        given[option.name] = Given(option.kind.from_toml(value), f"{path}: {written}")
+        given[option.name] = OptionValue(option.kind.from_toml(value), f"{path}: {written}")
     return FileOptions(given, path, text.fault)
 
 

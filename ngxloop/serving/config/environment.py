@@ -6,14 +6,16 @@ like for every service that is called ngxloop. One that looks like a slip is rep
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ngxloop.serving.base.sources import Given
+from ngxloop.serving.base.optionvalue import OptionValue
 from ngxloop.serving.options.table import VARIABLE_PREFIX, Option, similar
 
 CONFIG_VARIABLE = f"{VARIABLE_PREFIX}CONFIG"
-RUNTIME_VARIABLE = f"{VARIABLE_PREFIX}RUNTIME_DIR"  # see usualplace.py
+RUNTIME_VARIABLE = f"{VARIABLE_PREFIX}RUNTIME_DIR"  # see defaultsocket.py
 
 
-def read_environment(options: Sequence[Option], environment: Mapping[str, str]) -> dict[str, Given]:
+def read_environment(
+    options: Sequence[Option], environment: Mapping[str, str]
+) -> dict[str, OptionValue]:
     """Return what the environment sets, by the name of the option."""
     found = {}
     for option in options:
@@ -21,12 +23,12 @@ def read_environment(options: Sequence[Option], environment: Mapping[str, str]) 
             # Of another tool's variables an empty one is none; compose files set such.
             if environment.get(variable) or (variable == option.variable in environment):
                 value = option.kind.from_text(environment[variable])
-                found[option.name] = Given(value, variable)
+                found[option.name] = OptionValue(value, variable)
                 break
     return found
 
 
-def environment_slips(options: Sequence[Option], environment: Mapping[str, str]) -> Iterator[str]:
+def environment_typos(options: Sequence[Option], environment: Mapping[str, str]) -> Iterator[str]:
     """Yield a line for every variable that is no option, but nearly one."""
     known = {option.variable for option in options} | {CONFIG_VARIABLE, RUNTIME_VARIABLE}
     for name in environment:

@@ -68,7 +68,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-class Neighbours:
+class SiblingModules:
     """The modules of a folder, which can be imported for a time; see the top of this file."""
 
     def __init__(self, folder: str) -> None:
@@ -106,9 +106,11 @@ class Neighbours:
 class Hooks:
     """The functions of one module; none of them has to be there."""
 
-    def __init__(self, functions: Mapping[str, Any], neighbours: Neighbours | None = None) -> None:
+    def __init__(
+        self, functions: Mapping[str, Any], siblings: SiblingModules | None = None
+    ) -> None:
         self._functions = functions
-        self._neighbours = neighbours
+        self._siblings = siblings
 
     def call(self, name: str, *arguments: object) -> None:
         """Call a hook; what it raises is logged, and nothing else happens."""
@@ -127,7 +129,7 @@ class Hooks:
         if function is not None:
             with (
                 user_errors(ExitCode.START_FAILED, f"the hook {name} raised {{}}"),
-                _importable(self._neighbours),
+                _importable(self._siblings),
             ):
                 function(*_wanted(name, function, arguments))
 
@@ -149,23 +151,23 @@ def load_hooks(name: str | None, folder: str) -> Hooks:
     except OSError as error:
         line = f"cannot look for {name!r}, the working folder no longer exists: {error.strerror}"
         raise ConfigError(_OPTION, line) from None
-    beside = Neighbours(place)
+    beside = SiblingModules(place)
     with beside.importable():
         spec = _find_module(name, place)
     # If others can write the folder, the module was found elsewhere, and must not import from it.
     is_refused = is_guarded() and find_fault(place, is_searched=True)
-    neighbours = None if is_refused else beside
-    with _importable(neighbours):
+    siblings = None if is_refused else beside
+    with _importable(siblings):
         module = _run_module(name, spec)
     functions = {hook: getattr(module, hook) for hook in HOOKS if hasattr(module, hook)}
-    _refuse_slips(name, module)
+    _refuse_typos(name, module)
     for hook, function in functions.items():
         _check_arguments(name, hook, function)
-    return Hooks(functions, neighbours)
+    return Hooks(functions, siblings)
 
 
-def _importable(neighbours: Neighbours | None) -> contextlib.AbstractContextManager[None]:
-    return contextlib.nullcontext() if neighbours is None else neighbours.importable()
+def _importable(siblings: SiblingModules | None) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if siblings is None else siblings.importable()
 
 
 def _find_module(name: str, folder: str) -> ModuleSpec:
@@ -203,7 +205,7 @@ def _untrusted(error: UntrustedError) -> ConfigError:
     return ConfigError(_OPTION, refusal(f"{error} and has the module {error.name}", remedy))
 
 
-def _refuse_slips(name: str, module: ModuleType) -> None:
+def _refuse_typos(name: str, module: ModuleType) -> None:
     """Refuse functions whose names are nearly those of hooks: nobody would call them."""
     for other, value in vars(module).items():
         is_own = inspect.isfunction(value) and value.__module__ == module.__name__

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ngxloop.serving.base.errors import ConfigError
-from ngxloop.serving.base.sources import Given
+from ngxloop.serving.base.optionvalue import OptionValue
 from ngxloop.serving.base.trust import find_fault, refusal
 from ngxloop.serving.config.command_line import CommandLine, UsageError, parse_command_line
 from ngxloop.serving.config.config import OPTIONS, Config
 from ngxloop.serving.config.config_file import FILE_NAME, FileOptions, find_file, read_file
-from ngxloop.serving.config.environment import CONFIG_VARIABLE, environment_slips, read_environment
+from ngxloop.serving.config.environment import CONFIG_VARIABLE, environment_typos, read_environment
 from ngxloop.serving.process.systemd import ALL, has_passed_fds
 
 DEFAULT = "default"
@@ -84,17 +84,21 @@ class Loader:
         origins.update((name, one.where) for name, one in given.items())
         config = _make_config(given, self._check_file, file)
         self._is_strict = self._is_strict or config.drops_rights
-        slips = environment_slips(OPTIONS, self._environment)
-        warnings = [*slips, *config.prepare()]
+        typos = environment_typos(OPTIONS, self._environment)
+        warnings = [*typos, *config.prepare()]
         return Loaded(config, origins, warnings, line.is_print_wanted)
 
-    def _passed(self, given: Mapping[str, Given]) -> dict[str, Given]:
+    def _passed(self, given: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
         """Return the option for sockets that systemd has passed: somebody wants them to be used.
 
         They are not for the process that a daemon becomes.
         """
         is_daemon = "daemon" in given and given["daemon"].value is True
-        return {"bind": Given((ALL,), "LISTEN_FDS")} if self._has_systemd and not is_daemon else {}
+        return (
+            {"bind": OptionValue((ALL,), "LISTEN_FDS")}
+            if self._has_systemd and not is_daemon
+            else {}
+        )
 
     def load_config(self) -> Config:
         """Read all sources again, for a reload.
@@ -136,7 +140,9 @@ class Loader:
 
 
 def _make_config(
-    given: Mapping[str, Given], check: Callable[[Config, FileOptions], None], file: FileOptions
+    given: Mapping[str, OptionValue],
+    check: Callable[[Config, FileOptions], None],
+    file: FileOptions,
 ) -> Config:
     """Return the Config; an error names the place where the value was written."""
     if "app" not in given:

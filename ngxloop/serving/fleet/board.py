@@ -8,7 +8,7 @@ from ngxloop.serving.fleet.records import SLOTS_PER_WORKER
 
 _LEAST_WORKERS_TO_SCALE_TO = 8
 # The master's ends of its channel and of the pipe for its stacks, the same of its successor in a
-# reload, and two bells.
+# reload, and two wakeup_fds.
 _FDS_PER_WORKER = 6
 
 

@@ -2,10 +2,10 @@
 
 The gates decide by it whether a worker accepts. Slots without a process that look like idle
 workers, a state that is none, or a mutex whose holder does not exist make the others wait for a
-worker that does not exist. Workers that are urged (sentry.py) accept in spite of that, but only
-half a second later each time, and a single ready worker is not urged: so what is wrong is repaired.
-The own state of a worker is in its own memory too, where no other process can write it. What the
-workers count of themselves is theirs to know, and is left alone.
+worker that does not exist. Workers that are urged (acceptwatch.py) accept in spite of that, but
+only half a second later each time, and a single ready worker is not urged: so what is wrong is
+repaired. The own state of a worker is in its own memory too, where no other process can write it.
+What the workers count of themselves is theirs to know, and is left alone.
 
 Rule. A slot is repaired when it was wrong twice in a row: a worker enters a state before the master
 hears of it. A state that follows an order of the master can come much later: a callback may keep

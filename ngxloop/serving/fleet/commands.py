@@ -1,6 +1,6 @@
 """Orders to the master, but those to end; and what becomes of an upgrade."""
 
-from ngxloop.serving.fleet import ending, generations, requests, workers
+from ngxloop.serving.fleet import generations, requests, shutdown, workers
 from ngxloop.serving.fleet.actions import (
     Fail,
     Notice,
@@ -12,7 +12,7 @@ from ngxloop.serving.fleet.actions import (
 )
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.events import (
-    Grow,
+    AddWorker,
     NewMasterEnding,
     NewMasterFailed,
     NewMasterGone,
@@ -21,11 +21,11 @@ from ngxloop.serving.fleet.events import (
     OldMasterGone,
     Quit,
     Reload,
+    RemoveWorker,
     Reopen,
-    Rest,
     Scale,
-    Shrink,
     Stop,
+    StopWorkers,
     Upgrade,
     WatcherGone,
 )
@@ -36,13 +36,13 @@ _ENDING = "the master ends"
 
 def on_quit(decision: Decision, event: Quit) -> None:
     """Drain, then end."""
-    ending.quit_(decision)
+    shutdown.quit_(decision)
     requests.reply(decision, event.request)
 
 
 def on_stop(decision: Decision, event: Stop) -> None:
     """End at once."""
-    ending.stop(decision)
+    shutdown.stop(decision)
     requests.reply(decision, event.request)
 
 
@@ -64,9 +64,9 @@ def on_reopen(decision: Decision, event: Reopen) -> None:
     requests.reply(decision, event.request)
 
 
-def on_rest(decision: Decision, event: Rest) -> None:
+def on_stop_workers(decision: Decision, event: StopWorkers) -> None:
     """Drain the workers but keep the sockets, as nginx does for an upgrade."""
-    problem = _ENDING if decision.fleet.is_ending else generations.rest(decision)
+    problem = _ENDING if decision.fleet.is_ending else generations.stop_workers(decision)
     if problem:
         decision.warn("not resting: %s", problem)
     requests.reply(decision, event.request, problem)
@@ -77,12 +77,12 @@ def on_scale(decision: Decision, event: Scale) -> None:
     _scale(decision, event.request, event.count)
 
 
-def on_grow(decision: Decision, event: Grow) -> None:
+def on_add_worker(decision: Decision, event: AddWorker) -> None:
     """Have one worker more."""
     _scale(decision, event.request, decision.fleet.count + 1)
 
 
-def on_shrink(decision: Decision, event: Shrink) -> None:
+def on_remove_worker(decision: Decision, event: RemoveWorker) -> None:
     """Have one worker less."""
     _scale(decision, event.request, decision.fleet.count - 1)
 
@@ -149,7 +149,7 @@ def on_new_master_ready(decision: Decision, event: NewMasterReady) -> None:
     decision.act(SetReadiness(False))
     requests.answer_upgrades(decision)
     if fleet.settings.is_auto_upgrade:
-        ending.quit_(decision)
+        shutdown.quit_(decision)
 
 
 def on_new_master_ending(decision: Decision, event: NewMasterEnding) -> None:
@@ -192,4 +192,4 @@ def on_watcher_gone(decision: Decision, event: WatcherGone) -> None:
     """End: changes would have no effect, and nobody would notice."""
     if not decision.fleet.is_ending:
         decision.act(Fail(event.error))
-        ending.quit_(decision)
+        shutdown.quit_(decision)

@@ -25,7 +25,7 @@ _TABLES: tuple[tuple[str, str, Mapping[Any, enum.Enum], enum.Enum], ...] = (
     ),
     (
         "A generation",
-        "The workers that were started together. One that cannot serve is retired as well.",
+        "The workers that were started together. One that cannot serve drains as well.",
         STAGES,
         Stage.PREPARING,
     ),

@@ -242,7 +242,7 @@ class Reopen(Order):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Rest(Order):
+class StopWorkers(Order):
     """Drain the workers; the sockets stay open."""
 
 
@@ -261,10 +261,10 @@ class Scale(Order):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Grow(Order):
+class AddWorker(Order):
     """Have one worker more."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Shrink(Order):
+class RemoveWorker(Order):
     """Have one worker less."""

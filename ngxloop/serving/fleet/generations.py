@@ -42,7 +42,7 @@ def begin(decision: Decision, generation: Generation, count: int) -> None:
         generation.move(Move.LOAD)
         decision.act(StartZygote(generation.number))
     else:
-        generation.move(Move.FILL)
+        generation.move(Move.START)
 
 
 def start(decision: Decision, settings: Settings, count: int) -> None:
@@ -58,7 +58,7 @@ def loaded(decision: Decision, number: int) -> None:
     """The application of a generation is loaded; its workers can be forked."""
     coming = decision.fleet.coming
     if coming is not None and coming.number == number and not decision.fleet.is_leaving:
-        coming.move(Move.FILL)
+        coming.move(Move.START)
 
 
 def not_loaded(decision: Decision, number: int, error: StartError) -> None:
@@ -137,7 +137,7 @@ def decide_coming(decision: Decision) -> None:
     """Let the coming generation serve when all of it is ready."""
     fleet = decision.fleet
     coming = fleet.coming
-    if coming is not None and coming.stage is Stage.FILLING and coming.is_ready:
+    if coming is not None and coming.stage is Stage.STARTING and coming.is_ready:
         _accept(decision, coming)
 
 
@@ -152,8 +152,8 @@ def _accept(decision: Decision, coming: Generation) -> None:
     fleet.retry_count = 0
     if old is not None:
         decision.info("reloaded: generation %d serves, %d drains", coming.number, old.number)
-        fleet.retired = (*fleet.retired, Batch(old.number))
-        dismiss_all(decision, old)
+        fleet.closing = (*fleet.closing, Batch(old.number))
+        drain_all(decision, old)
     if coming.number > 1:
         fleet.reloads_ok += 1
     decision.act(Serve(coming.number, is_first=not fleet.has_served))
@@ -173,7 +173,7 @@ def reject(decision: Decision, coming: Generation, error: StartError) -> None:
         _report_failed_reload(decision, error)
         return
     fleet.coming = None
-    dismiss_all(decision, coming)
+    drain_all(decision, coming)
     fleet.change(Change.DRAIN)
     fleet.told_at = decision.now
     requests.answer_all(decision)
@@ -185,9 +185,9 @@ def _await_change(decision: Decision, coming: Generation, error: StartError) -> 
     """Keep the sockets of the first generation, and reload when a file has changed."""
     fleet = decision.fleet
     fleet.coming = None
-    fleet.change(Change.REST)
-    fleet.retired = (*fleet.retired, Batch(coming.number))
-    dismiss_all(decision, coming)
+    fleet.change(Change.STOP_WORKERS)
+    fleet.closing = (*fleet.closing, Batch(coming.number))
+    drain_all(decision, coming)
     decision.act(Report(error))
     decision.error("%s", _WAITING)
 
@@ -196,7 +196,7 @@ def _withdraw(decision: Decision, coming: Generation) -> None:
     """Let the workers of a coming generation go; all is as before its reload."""
     fleet = decision.fleet
     fleet.coming = None
-    dismiss_all(decision, coming)
+    drain_all(decision, coming)
     if fleet.serving is not None:
         fleet.count = len(fleet.serving.workers)
     decision.act(CloseListeners(coming.number, frozenset({fleet.listening})))
@@ -239,13 +239,13 @@ def scale(decision: Decision, count: int) -> None:
     generation.workers = generation.workers[:count]
     for worker in surplus:
         recycling.forget(decision, worker)
-        recycling.dismiss(decision, worker)
+        recycling.drain(decision, worker)
 
 
 # Leaving -------------------------------------------------------------------------------------
 
 
-def rest(decision: Decision) -> str:
+def stop_workers(decision: Decision) -> str:
     """Drain all workers; the sockets stay open, connections wait for a reload.
 
     Return why that is impossible, empty if it is done.
@@ -262,17 +262,17 @@ def rest(decision: Decision) -> str:
     if coming is not None:
         _withdraw(decision, coming)
         decision.act(Notify(Notice.SERVING))
-    if fleet.serving is not None and fleet.change(Change.REST):
+    if fleet.serving is not None and fleet.change(Change.STOP_WORKERS):
         old, fleet.serving = fleet.serving, None
-        fleet.retired = (*fleet.retired, Batch(old.number))
-        dismiss_all(decision, old)
+        fleet.closing = (*fleet.closing, Batch(old.number))
+        drain_all(decision, old)
     return ""
 
 
-def dismiss_all(decision: Decision, generation: Generation) -> None:
+def drain_all(decision: Decision, generation: Generation) -> None:
     """Let the workers of a generation go."""
-    generation.move(Move.RETIRE)
+    generation.move(Move.DRAIN)
     recycling.forget_all(decision, generation)
     decision.act(CloseZygotes(generation.number))
     for worker in generation.workers:
-        recycling.dismiss(decision, worker)
+        recycling.drain(decision, worker)

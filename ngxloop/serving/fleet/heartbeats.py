@@ -38,14 +38,14 @@ class Heartbeats:
         """Compare the turns of all workers with those of the look before."""
         step = min(max(0.0, now - self._looked_at), self._longest_step)
         self._looked_at = now
-        self._pulses = {pid: self._feel(pid, count, step) for pid, count in turns.items()}
+        self._pulses = {pid: self._update(pid, count, step) for pid, count in turns.items()}
 
     def silence(self, pid: int) -> float:
         """Return for how many seconds a worker has not turned its loop; 0 for an unknown one."""
         pulse = self._pulses.get(pid)
         return 0.0 if pulse is None else pulse.silence
 
-    def _feel(self, pid: int, count: int, step: float) -> _Pulse:
+    def _update(self, pid: int, count: int, step: float) -> _Pulse:
         pulse = self._pulses.get(pid)
         if pulse is None or pulse.turns != count:
             return _Pulse(count)

@@ -23,7 +23,7 @@ class Record:
         attributes[name] = value
 
 
-def take_back(journal: Journal) -> None:
+def roll_back(journal: Journal) -> None:
     """Undo every change that is noted, the last one first."""
     for attributes, name, value in reversed(journal):
         attributes[name] = value

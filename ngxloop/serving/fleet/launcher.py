@@ -226,7 +226,7 @@ class Launcher:
             service.config,
             process.interface or service.interface,
             give=functools.partial(self._give_line, process),
-            accuse=functools.partial(self._accuse, process),
+            on_malformed=functools.partial(self._on_malformed, process),
         )
         return theirs
 
@@ -235,11 +235,11 @@ class Launcher:
         if process.line == number and process.channel is not None:
             process.channel.send(Kind.LINE, b"null", [fd])
 
-    def _accuse(self, process: WorkerProcess, number: int, reason: str) -> None:
+    def _on_malformed(self, process: WorkerProcess, number: int, reason: str) -> None:
         """The keeper has got an invalid message from a worker."""
         if process.line == number and not process.has_ended:
             self._messages.malformed_count += 1
-            self._messages.expel(process, reason)
+            self._messages.evict(process, reason)
 
 
 def _call_pre_fork(process: WorkerProcess) -> None:

@@ -9,7 +9,7 @@ accused once: until its end was seen nothing more is said about it.
 from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.base.states import State
 from ngxloop.serving.base.timing import DUMP_SECONDS, RELISTEN_SECONDS
-from ngxloop.serving.fleet import ending, filling, generations, recycling, workers
+from ngxloop.serving.fleet import generations, recycling, shutdown, spawning, workers
 from ngxloop.serving.fleet.actions import DumpStacks
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.events import Beat
@@ -27,10 +27,10 @@ def beat(decision: Decision, worker: Worker, event: Beat) -> None:
     if worker.dumped_turns is not None:
         _judge(decision, worker, event)
     elif event.silence > timeout:
-        _accuse(decision, worker, event)
+        _report_blocked(decision, worker, event)
 
 
-def _accuse(decision: Decision, worker: Worker, event: Beat) -> None:
+def _report_blocked(decision: Decision, worker: Worker, event: Beat) -> None:
     """Let the worker write its stacks, and decide in a moment."""
     assert worker.id is not None
     decision.error(
@@ -58,7 +58,7 @@ def _judge(decision: Decision, worker: Worker, event: Beat) -> None:
         return
     line = "%s (process %d) hangs: killed; %s"
     decision.show("error", worker.id, line, name, process, StacksOf(worker.id))
-    worker.verdict = ""
+    worker.exit_cause = ""
     workers.kill(decision, worker, f"hung for {worker.silent_seconds + DUMP_SECONDS:.1f} s")
 
 
@@ -89,7 +89,7 @@ def tick(decision: Decision) -> None:
     """Do what is due: kill who did not end, spawn what was put off, replace who is old."""
     fleet = decision.fleet
     if fleet.drain_at is not None and fleet.drain_at <= decision.now:
-        ending.drain(decision)
+        shutdown.drain(decision)
     if fleet.retry_at is not None and fleet.retry_at <= decision.now:
         generations.want_reload(decision)
     for worker in fleet.workers:
@@ -99,7 +99,7 @@ def tick(decision: Decision) -> None:
             worker.replace_at = None
             recycling.want(decision, worker, worker.reason)
         if worker.old_at is not None and worker.old_at <= decision.now:
-            _grow_old(decision, worker)
+            _reach_max_lifetime(decision, worker)
         if worker.reopen_at is not None and worker.reopen_at <= decision.now:
             workers.reopen(decision, worker)
 
@@ -109,7 +109,7 @@ def _act_on_deadline(decision: Decision, worker: Worker) -> None:
     if worker.state is State.STARTING:
         _give_up_start(decision, worker)
     elif worker.state is State.BACKOFF:
-        filling.spawn_with_room(decision, worker)
+        spawning.spawn_with_room(decision, worker)
     elif worker.is_live:
         workers.kill_late(decision, worker)
 
@@ -120,12 +120,12 @@ def _give_up_start(decision: Decision, worker: Worker) -> None:
     advice = worker.generation.settings.start_advice
     line = f"{worker.name} was not ready after {seconds:g} s; {advice}"
     worker.failure = error = StartError(ExitCode.START_TIMEOUT, line)
-    workers.retire(decision, worker)  # it may be ready by now
+    workers.drain(decision, worker)  # it may be ready by now
     if fleet.coming is not None and worker in fleet.coming.workers:
         generations.reject(decision, fleet.coming, error)
 
 
-def _grow_old(decision: Decision, worker: Worker) -> None:
+def _reach_max_lifetime(decision: Decision, worker: Worker) -> None:
     worker.old_at = None
     limit = worker.generation.settings.max_lifetime
     recycling.want(decision, worker, f"it has served for {limit:.0f} s")

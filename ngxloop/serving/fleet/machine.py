@@ -7,7 +7,7 @@ Rules.
    before, and there are no actions.
 3. An event can come late, twice, or for a worker that is gone. What has no row in the tables
    (states.py, phases.py) changes nothing.
-4. settle() follows each event. It compares what there is with what is wanted, so a decision that
+4. reconcile() follows each event. It compares what there is with what is wanted, so a decision that
    an event did not bring about, because it was lost, is made with the next one.
 """
 
@@ -18,12 +18,12 @@ from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.fleet import (
     commands,
     events,
-    filling,
     generations,
     liveness,
     recycling,
     requests,
     sockets,
+    spawning,
     workerevents,
     workers,
 )
@@ -38,7 +38,7 @@ from ngxloop.serving.fleet.actions import (
     StartZygote,
 )
 from ngxloop.serving.fleet.decision import Decision
-from ngxloop.serving.fleet.journal import Journal, take_back
+from ngxloop.serving.fleet.journal import Journal, roll_back
 from ngxloop.serving.fleet.phases import Change, Phase
 from ngxloop.serving.fleet.records import SLOTS_PER_WORKER, Fleet
 
@@ -100,10 +100,10 @@ EVENTS: dict[type[events.Event], Callable[[Decision, Any], None]] = {
     events.Stop: commands.on_stop,
     events.Reload: commands.on_reload,
     events.Reopen: commands.on_reopen,
-    events.Rest: commands.on_rest,
+    events.StopWorkers: commands.on_stop_workers,
     events.Scale: commands.on_scale,
-    events.Grow: commands.on_grow,
-    events.Shrink: commands.on_shrink,
+    events.AddWorker: commands.on_add_worker,
+    events.RemoveWorker: commands.on_remove_worker,
     events.Upgrade: commands.on_upgrade,
     events.NewMasterStarted: commands.on_new_master_started,
     events.NewMasterFailed: commands.on_new_master_failed,
@@ -139,9 +139,9 @@ class Machine:
         try:
             if self.fleet.phase is not Phase.OVER:
                 _decide(decision, event)
-                settle(decision)
+                reconcile(decision)
         except BaseException:
-            take_back(self._journal)
+            roll_back(self._journal)
             raise
         self._journal.clear()
         return decision.actions
@@ -165,7 +165,7 @@ def _decide(decision: Decision, event: events.Event) -> None:
         EVENTS[type(event)](decision, event)
 
 
-def settle(decision: Decision) -> None:
+def reconcile(decision: Decision) -> None:
     """Do what the records ask for: serve, fill, replace, reload, close, end."""
     fleet = decision.fleet
     if fleet.is_leaving:
@@ -173,7 +173,7 @@ def settle(decision: Decision) -> None:
             fleet.change(Change.EMPTY)
         return
     generations.decide_coming(decision)
-    filling.fill(decision)
+    spawning.fill(decision)
     recycling.replace_wanted(decision)
     generations.start_wanted_reload(decision)
     sockets.close_unused(decision)

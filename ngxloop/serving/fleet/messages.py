@@ -1,7 +1,7 @@
 """Messages of the workers to the master: each is checked, then handed to the action of its kind.
 
 Rule. A message that fits its form (channel.py) can still be wrong: it comes at the wrong time, or
-says what the configuration rules out. Then its sender is expelled, as after a malformed message.
+says what the configuration rules out. Then its sender is evicted, as after a malformed message.
 """
 
 import errno
@@ -29,7 +29,7 @@ class Messages:
     Args:
         tell: Takes what changes the state of a worker, as an event.
         poller: Watches the channels.
-        close_line: Ends a line to the keeper: its worker serves an application, or is expelled.
+        close_line: Ends a line to the keeper: its worker serves an application, or is evicted.
         begin_line: Connects a line to the keeper, of which the worker has no end yet.
     """
 
@@ -48,8 +48,8 @@ class Messages:
             Kind.READY: self._on_ready,
             Kind.DRAINING: self._on_draining,
             Kind.FAILED: self._on_failed,
-            Kind.WORN: self._on_worn,
-            Kind.LENT: self._on_lent,
+            Kind.MAX_REQUESTS_REACHED: self._on_max_requests_reached,
+            Kind.BOUND: self._on_bound,
             Kind.ASK_LINE: lambda process, message: begin_line(process.line),
         }
 
@@ -62,7 +62,7 @@ class Messages:
         handler = Handler(
             HandlerName.WORKER_CHANNEL,
             functools.partial(self._receive, process),
-            lambda: self.expel(process, "one of its messages could not be handled"),
+            lambda: self.evict(process, "one of its messages could not be handled"),
             process,
         )
         self._poller.add(channel.fileno(), handler)
@@ -97,11 +97,11 @@ class Messages:
         self._note_lost_messages(process, channel)
         if channel.fault:
             self.malformed_count += 1
-            self.expel(process, f"it has sent {channel.fault}")
+            self.evict(process, f"it has sent {channel.fault}")
         elif not channel.is_open:
             self.end(channel)
 
-    def expel(self, process: WorkerProcess, reason: str) -> None:
+    def evict(self, process: WorkerProcess, reason: str) -> None:
         """Have a worker ended; its messages are ignored from now on, it still gets its orders."""
         if process.channel is not None:
             self.ignore(process.channel)
@@ -140,11 +140,11 @@ class Messages:
     def _on_failed(self, process: WorkerProcess, message: Message) -> None:
         self._tell(events.Failed(process.id, StartError.unpack(message.payload)))
 
-    def _on_worn(self, process: WorkerProcess, message: Message) -> None:
+    def _on_max_requests_reached(self, process: WorkerProcess, message: Message) -> None:
         if not process.service.config.max_requests:
-            raise BadMessageError("WORN without --max-requests")
+            raise BadMessageError("MAX_REQUESTS_REACHED without --max-requests")
         self._tell(events.MaxRequestsReached(process.id))
 
-    def _on_lent(self, process: WorkerProcess, message: Message) -> None:
-        if not process.service.note_lent(message.payload.decode()):
-            raise BadMessageError("LENT with an address that was not given with --bind")
+    def _on_bound(self, process: WorkerProcess, message: Message) -> None:
+        if not process.service.note_bound(message.payload.decode()):
+            raise BadMessageError("BOUND with an address that was not given with --bind")

@@ -21,9 +21,9 @@ from ngxloop.serving.fleet.processes import Processes
 from ngxloop.serving.fleet.records import Worker
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.process.poller import Alarm, Handler, Poller
+from ngxloop.serving.sockets.acceptwatch import AcceptWatch
 from ngxloop.serving.sockets.listeners import Listeners, is_listening
 from ngxloop.serving.sockets.queues import QueueWatch, find_closed
-from ngxloop.serving.sockets.sentry import Sentry
 
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 _LOOKS_PER_TIMEOUT = 4
@@ -62,7 +62,7 @@ class Observer:
         self._alarm: Alarm | None = None
         self._period = _LONGEST_PERIOD
         self._heartbeats = Heartbeats(0.0, 0.0)
-        self._sentry = Sentry(poller, self._find_shared_sockets, processes.urge_all)
+        self._accept_watch = AcceptWatch(poller, self._find_shared_sockets, processes.urge_all)
         self._sizes_at = 0.0
         self._queues = QueueWatch()
         self._board_check = BoardCheck(machine, processes)
@@ -72,16 +72,16 @@ class Observer:
         period = config.hang_timeout / _LOOKS_PER_TIMEOUT or _LONGEST_PERIOD
         self._period = min(max(period, _SHORTEST_PERIOD), _LONGEST_PERIOD)
         self._heartbeats = Heartbeats(time.monotonic(), _LONGEST_STEP * self._period)
-        self._poller.call(Handler(HandlerName.ACCEPT_WATCH, self._sentry.sync))
+        self._poller.call(Handler(HandlerName.ACCEPT_WATCH, self._accept_watch.sync))
         self._arm()
 
     def close(self) -> None:
         """Watch no queue any more."""
-        self._sentry.close()
+        self._accept_watch.close()
 
     def close_in_worker(self) -> None:
         """Close a worker's copies."""
-        self._sentry.close_in_worker()
+        self._accept_watch.close_in_worker()
 
     def is_answering(self, worker: Worker) -> bool:
         """Say whether a worker that is ready can be expected to answer a request that comes now."""
@@ -123,7 +123,7 @@ class Observer:
         if closed := find_closed(sockets) + kept:
             self._tell(events.ListenersClosed(" ".join(closed)))
         self._poller.call(Handler(HandlerName.WORKER_STEP, self._board_check.run))
-        self._poller.call(Handler(HandlerName.ACCEPT_WATCH, self._sentry.sync))
+        self._poller.call(Handler(HandlerName.ACCEPT_WATCH, self._accept_watch.sync))
 
     def _find_shared_sockets(self) -> list[socket.socket]:
         """Return the sockets of --bind of which a connection can go to more than one worker."""

@@ -22,7 +22,7 @@ class Change(enum.Enum):
     """What moves the master on."""
 
     SERVE = enum.auto()  # all workers of a generation are ready
-    REST = enum.auto()  # an order, or --reload and a first generation that failed
+    STOP_WORKERS = enum.auto()  # an order, or --reload and a first generation that failed
     DELAY = enum.auto()  # an order to end, with a delay
     DRAIN = enum.auto()  # an order to end, the end of the delay, or a first generation that failed
     STOP = enum.auto()  # an order
@@ -31,10 +31,10 @@ class Change(enum.Enum):
 
 PHASES: dict[tuple[Phase, Change], Phase] = {
     (Phase.STARTING, Change.SERVE): Phase.SERVING,
-    (Phase.STARTING, Change.REST): Phase.RESTING,
+    (Phase.STARTING, Change.STOP_WORKERS): Phase.RESTING,
     (Phase.STARTING, Change.DRAIN): Phase.DRAINING,
     (Phase.STARTING, Change.STOP): Phase.STOPPING,
-    (Phase.SERVING, Change.REST): Phase.RESTING,
+    (Phase.SERVING, Change.STOP_WORKERS): Phase.RESTING,
     (Phase.SERVING, Change.DELAY): Phase.DELAYING,
     (Phase.SERVING, Change.DRAIN): Phase.DRAINING,
     (Phase.SERVING, Change.STOP): Phase.STOPPING,
@@ -59,27 +59,27 @@ class Stage(enum.Enum):
 
     PREPARING = enum.auto()  # its configuration is read, its sockets are opened
     LOADING = enum.auto()  # --preload: a process loads its application
-    FILLING = enum.auto()  # its workers start
+    STARTING = enum.auto()  # its workers start
     SERVING = enum.auto()
-    RETIRED = enum.auto()  # its workers drain
+    DRAINING = enum.auto()  # its workers drain
 
 
 class Move(enum.Enum):
     """What moves a generation on."""
 
     LOAD = enum.auto()
-    FILL = enum.auto()
+    START = enum.auto()
     SERVE = enum.auto()
-    RETIRE = enum.auto()
+    DRAIN = enum.auto()
 
 
 STAGES: dict[tuple[Stage, Move], Stage] = {
     (Stage.PREPARING, Move.LOAD): Stage.LOADING,
-    (Stage.PREPARING, Move.FILL): Stage.FILLING,
-    (Stage.PREPARING, Move.RETIRE): Stage.RETIRED,
-    (Stage.LOADING, Move.FILL): Stage.FILLING,
-    (Stage.LOADING, Move.RETIRE): Stage.RETIRED,
-    (Stage.FILLING, Move.SERVE): Stage.SERVING,
-    (Stage.FILLING, Move.RETIRE): Stage.RETIRED,
-    (Stage.SERVING, Move.RETIRE): Stage.RETIRED,
+    (Stage.PREPARING, Move.START): Stage.STARTING,
+    (Stage.PREPARING, Move.DRAIN): Stage.DRAINING,
+    (Stage.LOADING, Move.START): Stage.STARTING,
+    (Stage.LOADING, Move.DRAIN): Stage.DRAINING,
+    (Stage.STARTING, Move.SERVE): Stage.SERVING,
+    (Stage.STARTING, Move.DRAIN): Stage.DRAINING,
+    (Stage.SERVING, Move.DRAIN): Stage.DRAINING,
 }

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Sequence
 
 from ngxloop import leader
-from ngxloop.core.gates import RINGING_MODES
+from ngxloop.core.gates import WAKING_MODES
 from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.base.states import State
@@ -70,7 +70,7 @@ class Processes:
             poller,
             lambda: self.all,
             lambda: self.messages,
-            lambda: self.zygotes.have_been,
+            lambda: self.zygotes.ever_started,
         )
         self.keepers: Keepers = Keepers(
             poller, Children(self.reaper.adopt, self.forget_in_child), self.urge_all
@@ -121,7 +121,7 @@ class Processes:
             OSError: There can be no more processes, or descriptors.
         """
         self.keepers.begin(config)
-        self._open_bells(config, count)
+        self._open_wakeup_fds(config, count)
 
     def prepare_worker(self, action: actions.Spawn) -> None:
         """Make ready what a worker gets; fork() forks it."""
@@ -149,7 +149,7 @@ class Processes:
         if action.seconds is not None:
             payload = f"{action.seconds:g}".encode()
         if kind is Kind.STOP:
-            self.board.set_state(process.id.slot, State.STOPPING.value, is_ringing=False)
+            self.board.set_state(process.id.slot, State.STOPPING.value, wakes_workers=False)
             self.nudge_all()
         process.is_told = process.is_told or action.order in _BY_TERM
         is_sent = process.order(kind, payload)
@@ -183,14 +183,14 @@ class Processes:
         for process in self._processes.values():
             process.urge()
 
-    def _open_bells(self, config: Config, count: int) -> None:
-        """Have the bells that a number of workers needs, and those that replace them at a reload.
+    def _open_wakeup_fds(self, config: Config, count: int) -> None:
+        """Open the wakeup_fds of this many workers, and of those that replace them at a reload.
 
         For processes that are forked from now on; those that have none look by themselves.
         """
-        if count > 1 and config.accept in RINGING_MODES:
+        if count > 1 and config.accept in WAKING_MODES:
             try:
-                self.board.open_bells(2 * count)
+                self.board.open_wakeup_fds(2 * count)
             except OSError as error:
                 log.warning("%s: workers look at each other from time to time instead", error)
 
@@ -200,7 +200,7 @@ class Processes:
         self._close_channel(process)
         self.keepers.close_line(process.line)
         process.close_stacks()
-        was_held = self.board.release(process.id.slot, process.pid, is_ringing=False)
+        was_held = self.board.release(process.id.slot, process.pid, wakes_workers=False)
         del self._processes[action.worker]
         self._nudge_later()
         if was_held:
@@ -213,7 +213,7 @@ class Processes:
     def nudge_all(self) -> None:
         """Let every worker look for connections: one that was woken for them accepts no more.
 
-        With a message, not with the bells, at which a hostile worker could make us wait.
+        With a message, not with the wakeup_fds, at which a hostile worker could make us wait.
         """
         for process in self._processes.values():
             process.nudge()
@@ -244,7 +244,7 @@ class Processes:
         """Close, in a fork that is no worker, all that the master and its workers have."""
         self._launcher.forget_in_child()
         self._forget_in_child(None)
-        leader.close_seat()
+        leader.close_lock()
 
     def _forget_in_worker(self, process: WorkerProcess) -> None:
         self._launcher.forget_in_child(process.id)

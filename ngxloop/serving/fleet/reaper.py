@@ -54,8 +54,8 @@ class Reaper:
         """Take note of every process that has ended."""
         for process in self._workers():
             if process.pid and not process.has_ended and has_ended(process.pid):
-                bury = functools.partial(self._bury, process)
-                self._poller.call(Handler(HandlerName.REAPING, bury, subject=process))
+                reap = functools.partial(self._reap, process)
+                self._poller.call(Handler(HandlerName.REAPING, reap, subject=process))
         for pid, action in list(self._others.items()):
             if has_ended(pid):
                 del self._others[pid]
@@ -67,7 +67,7 @@ class Reaper:
         if os.getpid() == 1 or self._has_preloaded():
             reap_orphans(self.pids())
 
-    def _bury(self, process: WorkerProcess) -> None:
+    def _reap(self, process: WorkerProcess) -> None:
         self._messages().receive_last(process)  # not reaped yet: it may lead to a signal to its id
         code = exit_code(process.pid)
         process.has_ended = True

@@ -30,8 +30,8 @@ class History(Record):
     """What is known of the earlier processes of a worker; its successor goes on with it."""
 
     spawn_count: int = 0
-    young_ends: int = 0  # of processes in a row that ended soon after they were ready, or before
-    young_worn: int = 0  # of those in a row that had served --max-requests by then
+    early_exits: int = 0  # of processes in a row that ended soon after they were ready, or before
+    young_max_requests: int = 0  # of those in a row that had served --max-requests by then
     last_exit: str = ""  # how and why the last process ended
 
 
@@ -56,7 +56,7 @@ class Worker(Record):
     is_shown: bool = False  # it was told to write its stacks, because it is to be killed
     drain_began_at: float = 0.0  # since when it may drain
     drain_seconds: float | None = None  # how long it may drain; None: see its settings
-    verdict: str = ""  # why the master ends it, if it does
+    exit_cause: str = ""  # why the master ends it, if it does
     is_end_counted: bool = False
     # Replacement of one that still serves
     reason: str = ""  # why it is to be replaced
@@ -165,7 +165,7 @@ class Fleet(Record):
     successor_failures: int = 0  # in a row
     has_served: bool = False
     listening: int = 1  # the newest generation that has served, or the first; its sockets stay open
-    retired: tuple[Batch, ...] = ()
+    closing: tuple[Batch, ...] = ()
     batch: int = 0  # the number of the last SpreadReuseport
     # Reloads
     is_reload_wanted: bool = False

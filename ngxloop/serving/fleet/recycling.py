@@ -26,18 +26,20 @@ def want(decision: Decision, worker: Worker, reason: str, delay: float = 0.0) ->
         fleet.wanted = (*fleet.wanted, worker)
 
 
-def want_worn(decision: Decision, worker: Worker) -> None:
+def want_after_max_requests(decision: Decision, worker: Worker) -> None:
     """Replace a worker that asks for it, with back-off: only it knows how much it has served."""
     history = worker.history
-    history.young_worn = history.young_worn + 1 if workers.is_young(decision, worker) else 0
-    delay = min(workers.respawn_delay(history.young_worn), YOUNG_SECONDS)
+    history.young_max_requests = (
+        history.young_max_requests + 1 if workers.is_young(decision, worker) else 0
+    )
+    delay = min(workers.respawn_delay(history.young_max_requests), YOUNG_SECONDS)
     if delay:
         decision.warn(
             "%s has served --max-requests within %g s of starting, %d times in a row; a "
             "successor starts in %g s",
             worker.name,
             YOUNG_SECONDS,
-            history.young_worn,
+            history.young_max_requests,
             delay,
         )
     want(decision, worker, "it has served as many requests as it may", delay)
@@ -62,18 +64,18 @@ def successor_ready(decision: Decision, successor: Worker) -> None:
     """Put it where the old one stands, which drains now."""
     fleet, old = decision.fleet, successor.predecessor
     assert old is not None
-    _settle(decision, successor)
+    _end_replacement(decision, successor)
     fleet.successor_failures = 0
     old.generation.put(successor)
     fleet.replaced = (*fleet.replaced, old)
-    dismiss(decision, old)
+    drain(decision, old)
 
 
 def successor_lost(decision: Decision, successor: Worker) -> None:
     """Leave the old one where it is, and try again later."""
     old = successor.predecessor
     assert old is not None
-    _settle(decision, successor)
+    _end_replacement(decision, successor)
     _try_later(decision, old)
 
 
@@ -90,7 +92,7 @@ def promote(decision: Decision, old: Worker) -> Worker | None:
     old.replace_at = None
     successor = successor_of(decision, old)
     if successor is not None:
-        _settle(decision, successor)
+        _end_replacement(decision, successor)
     return successor
 
 
@@ -98,7 +100,7 @@ def forget(decision: Decision, old: Worker) -> None:
     """Nobody is to follow this worker; who comes already is sent away."""
     successor = promote(decision, old)
     if successor is not None:
-        dismiss(decision, successor)
+        drain(decision, successor)
 
 
 def forget_all(decision: Decision, generation: Generation) -> None:
@@ -107,10 +109,10 @@ def forget_all(decision: Decision, generation: Generation) -> None:
         forget(decision, worker)
 
 
-def dismiss(decision: Decision, worker: Worker) -> None:
+def drain(decision: Decision, worker: Worker) -> None:
     """Let a worker go that nobody replaces, or whose successor is there."""
     leave(decision, worker)
-    workers.retire(decision, worker)
+    workers.drain(decision, worker)
 
 
 def leave(decision: Decision, worker: Worker) -> None:
@@ -120,7 +122,7 @@ def leave(decision: Decision, worker: Worker) -> None:
         decision.fleet.leaving = (*decision.fleet.leaving, worker)
 
 
-def _settle(decision: Decision, successor: Worker) -> None:
+def _end_replacement(decision: Decision, successor: Worker) -> None:
     """Be no successor any more."""
     fleet = decision.fleet
     fleet.successors = tuple(worker for worker in fleet.successors if worker is not successor)
@@ -130,7 +132,7 @@ def _settle(decision: Decision, successor: Worker) -> None:
 def _replace(decision: Decision, worker: Worker) -> None:
     fleet = decision.fleet
     decision.info("%s (process %d) is replaced: %s", worker.name, worker.process, worker.reason)
-    worker.verdict = worker.reason
+    worker.exit_cause = worker.reason
     if not fleet.free_slots:
         decision.error(
             "cannot fork a successor of %s: too many workers are still draining", worker.name
@@ -149,6 +151,6 @@ def _try_later(decision: Decision, worker: Worker) -> None:
         return
     seconds = min(2.0**fleet.successor_failures, BACKOFF_LIMIT_SECONDS)
     fleet.successor_failures += 1
-    worker.verdict = ""
+    worker.exit_cause = ""
     decision.warn("%s goes on serving; a successor is tried again in %g s", worker.name, seconds)
     want(decision, worker, worker.reason, seconds)

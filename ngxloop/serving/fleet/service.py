@@ -17,13 +17,13 @@ class Service:
     config: Config
     listeners: Listeners
     interface: str = ""  # what its workers serve, known once one is ready
-    lent: set[str] = dataclasses.field(default_factory=set)  # of --bind, bound by programs
+    bound: set[str] = dataclasses.field(default_factory=set)  # of --bind, bound by programs
 
-    def note_lent(self, address: str) -> bool:
+    def note_bound(self, address: str) -> bool:
         """A program has bound an address of --bind; False if there is no such address."""
         is_known = address in self.listeners.describe()
         if is_known:
-            self.lent.add(address)
+            self.bound.add(address)
         return is_known
 
 

@@ -15,19 +15,19 @@ def spread(decision: Decision, generation: Generation) -> None:
     decision.act(SpreadReuseport(generation.number, fleet.count, fleet.batch))
     # A connection that came to one of those sockets later would wait for ever.
     surplus = generation.workers[fleet.count :]
-    fleet.retired = (*fleet.retired, Batch(fleet.batch, surplus))
+    fleet.closing = (*fleet.closing, Batch(fleet.batch, surplus))
 
 
 def close_unused(decision: Decision) -> None:
     """Close sockets that were removed from the configuration, once nobody accepts on them."""
     fleet = decision.fleet
-    if not fleet.retired:
+    if not fleet.closing:
         return
     coming = {fleet.coming.number} if fleet.coming is not None else set()
     kept = frozenset({fleet.listening} | coming)
-    unused = [one for one in fleet.retired if one.number not in kept and not _is_used(fleet, one)]
+    unused = [one for one in fleet.closing if one.number not in kept and not _is_used(fleet, one)]
     if unused:
-        fleet.retired = tuple(batch for batch in fleet.retired if batch not in unused)
+        fleet.closing = tuple(batch for batch in fleet.closing if batch not in unused)
         for batch in unused:
             decision.act(CloseListeners(batch.number, kept))
 
@@ -35,10 +35,10 @@ def close_unused(decision: Decision) -> None:
 def close_all(decision: Decision) -> None:
     """Close every socket at the end; the workers that still accept have them, too."""
     fleet = decision.fleet
-    open_batches = {fleet.listening, *(batch.number for batch in fleet.retired)}
+    open_batches = {fleet.listening, *(batch.number for batch in fleet.closing)}
     if fleet.coming is not None and fleet.coming.stage is not Stage.PREPARING:
         open_batches.add(fleet.coming.number)  # else prepared() closes them
-    fleet.retired = ()
+    fleet.closing = ()
     for number in sorted(open_batches, reverse=True):
         decision.act(CloseListeners(number))
 

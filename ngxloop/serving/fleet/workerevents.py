@@ -10,7 +10,7 @@ import signal
 from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.base.states import Event, State
 from ngxloop.serving.base.timing import LIFETIME_SPREAD, REOPEN_SECONDS
-from ngxloop.serving.fleet import filling, generations, recycling, requests, workers
+from ngxloop.serving.fleet import generations, recycling, requests, spawning, workers
 from ngxloop.serving.fleet.actions import Report, WorkerOrder
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.events import (
@@ -39,7 +39,7 @@ def on_spawned(decision: Decision, worker: Worker, event: Spawned) -> None:
 def on_spawn_failed(decision: Decision, worker: Worker, event: SpawnFailed) -> None:
     """Count a fork that fails as a young end."""
     name, old = worker.name, worker.predecessor
-    workers.vacate(decision, worker)
+    workers.detach(decision, worker)
     if old is not None:
         if event.is_explained:
             decision.error("cannot fork a successor of %s: %s", old.name, event.reason)
@@ -47,8 +47,8 @@ def on_spawn_failed(decision: Decision, worker: Worker, event: SpawnFailed) -> N
         return
     if event.is_explained and not worker.is_leaving:
         decision.error("cannot fork %s: %s", name, event.reason)
-    worker.history.young_ends += 1
-    _lose(
+    worker.history.early_exits += 1
+    _on_lost(
         decision, worker, StartError(ExitCode.START_FAILED, f"cannot fork {name}: {event.reason}")
     )
 
@@ -79,14 +79,14 @@ def on_draining(decision: Decision, worker: Worker, event: Draining) -> None:
     workers.begin_drain(decision, worker)
     workers.limit_drain(worker)
     decision.info("%s (process %d) drains by itself and is replaced", worker.name, worker.process)
-    workers.count_end(decision, worker)
+    workers.count_exit(decision, worker)
     if worker.predecessor is not None:
         recycling.leave(decision, worker)
         recycling.successor_lost(decision, worker)
         return
     successor = recycling.promote(decision, worker)
     generation = worker.generation
-    if _has_place(decision, worker):
+    if _has_slot(decision, worker):
         recycling.leave(decision, worker)
         generation.put(successor or generation.successor(worker))
 
@@ -98,7 +98,7 @@ def on_failed(decision: Decision, worker: Worker, event: Failed) -> None:
 
 def on_max_requests(decision: Decision, worker: Worker, event: MaxRequestsReached) -> None:
     """Replace it."""
-    recycling.want_worn(decision, worker)
+    recycling.want_after_max_requests(decision, worker)
 
 
 def on_rss_exceeded(decision: Decision, worker: Worker, event: RssExceeded) -> None:
@@ -115,7 +115,7 @@ def on_order_lost(decision: Decision, worker: Worker, event: OrderLost) -> None:
 
 def on_malformed(decision: Decision, worker: Worker, event: Malformed) -> None:
     """End it; its place is filled when it is gone."""
-    workers.expel(decision, worker, event.reason)
+    workers.evict(decision, worker, event.reason)
 
 
 def on_exited(decision: Decision, worker: Worker, event: Exited) -> None:
@@ -128,11 +128,11 @@ def on_exited(decision: Decision, worker: Worker, event: Exited) -> None:
     coming = _coming_of(decision, worker)
     if coming is not None and is_first_term and not decision.fleet.is_leaving:
         return  # no fault of the application; our own TERM may be on its way as well
-    _lose(decision, worker, error)
+    _on_lost(decision, worker, error)
 
 
-def _lose(decision: Decision, worker: Worker, error: StartError) -> None:
-    """A worker has no process any more, or did not get one; settle() fills its place."""
+def _on_lost(decision: Decision, worker: Worker, error: StartError) -> None:
+    """A worker has no process any more, or did not get one; reconcile() fills its place."""
     fleet = decision.fleet
     if worker.is_leaving:
         fleet.leaving = tuple(one for one in fleet.leaving if one is not worker)
@@ -157,7 +157,7 @@ def _refill(decision: Decision, worker: Worker) -> None:
     if successor is not None:
         worker.generation.put(successor)
     else:
-        filling.spawn_again(decision, worker)
+        spawning.spawn_again(decision, worker)
 
 
 def _coming_of(decision: Decision, worker: Worker) -> Generation | None:
@@ -166,11 +166,11 @@ def _coming_of(decision: Decision, worker: Worker) -> Generation | None:
     return coming if coming is not None and worker in coming.workers else None
 
 
-def _has_place(decision: Decision, worker: Worker) -> bool:
+def _has_slot(decision: Decision, worker: Worker) -> bool:
     fleet = decision.fleet
     found = (fleet.serving, fleet.coming)
     return any(one is not None and worker in one.workers for one in found)
 
 
 def _is_first_death(worker: Worker) -> bool:
-    return worker.failure is None and worker.history.young_ends == 1
+    return worker.failure is None and worker.history.early_exits == 1

@@ -12,7 +12,7 @@ from ngxloop.serving.process.stackpipe import StackPipe
 
 # What a process says once at most, and not after FAILED. The order of the others is not fixed: a
 # signal that means DRAIN can interrupt a program that is about to send READY.
-_ONCE = frozenset({Kind.READY, Kind.DRAINING, Kind.FAILED, Kind.WORN})
+_ONCE = frozenset({Kind.READY, Kind.DRAINING, Kind.FAILED, Kind.MAX_REQUESTS_REACHED})
 
 
 @dataclasses.dataclass(eq=False)

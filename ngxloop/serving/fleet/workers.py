@@ -49,7 +49,7 @@ def spawn(decision: Decision, worker: Worker) -> None:
     worker.ready_at = worker.old_at = worker.failure = worker.drain_seconds = None
     worker.is_accepting = True
     worker.is_end_counted = worker.is_killed = worker.is_shown = False
-    worker.verdict = worker.reason = ""
+    worker.exit_cause = worker.reason = ""
     worker.replace_at = worker.reopen_at = worker.dumped_turns = None
     decision.act(Spawn(worker.id, worker.generation.number, worker.number))
 
@@ -63,7 +63,7 @@ def spawned(decision: Decision, worker: Worker) -> None:
     decision.debug("%s started, process %d", worker.name, worker.process)
 
 
-def retire(
+def drain(
     decision: Decision, worker: Worker, seconds: float | None = None, *, is_last: bool = False
 ) -> None:
     """Let a worker finish what it does; one that does not serve yet ends.
@@ -128,20 +128,20 @@ def reopen(decision: Decision, worker: Worker) -> None:
         decision.act(Send(worker.id, WorkerOrder.REOPEN))
 
 
-def expel(decision: Decision, worker: Worker, reason: str) -> None:
+def evict(decision: Decision, worker: Worker, reason: str) -> None:
     """End a worker that has sent an invalid message."""
     if worker.state is State.STARTING:
         worker.failure = StartError(ExitCode.START_FAILED, f"{worker.name} was ended: {reason}")
     elif worker.is_live and worker.state is not State.STOPPING:
         decision.error("%s (process %d) is ended: %s", worker.name, worker.process, reason)
-    worker.verdict = worker.verdict or reason
+    worker.exit_cause = worker.exit_cause or reason
     stop(decision, worker)
 
 
-def kill(decision: Decision, worker: Worker, verdict: str) -> None:
+def kill(decision: Decision, worker: Worker, exit_cause: str) -> None:
     """End a process now, and again after a while if it is still there."""
     assert worker.id is not None
-    worker.verdict = worker.verdict or verdict
+    worker.exit_cause = worker.exit_cause or exit_cause
     worker.is_killed = True
     worker.deadline = decision.now + KILL_AGAIN_SECONDS
     decision.act(Kill(worker.id))
@@ -170,15 +170,15 @@ def gone(decision: Decision, worker: Worker, event: Exited) -> None:
     log = decision.warn if is_news else decision.debug
     log("%s (process %d) %s", worker.name, worker.process, reason)
     generation, number = worker.generation.number, worker.number
-    worker.history.last_exit = f"{worker.verdict}: {reason}" if worker.verdict else reason
-    count_end(decision, worker)
+    worker.history.last_exit = f"{worker.exit_cause}: {reason}" if worker.exit_cause else reason
+    count_exit(decision, worker)
     decision.act(Release(worker.id))
-    vacate(decision, worker)
+    detach(decision, worker)
     drop_unused_sockets(decision)
     decision.act(CallHook(generation, "child_exit", (number, code, event.pid)))
 
 
-def vacate(decision: Decision, worker: Worker) -> None:
+def detach(decision: Decision, worker: Worker) -> None:
     """Be without a process."""
     fleet = decision.fleet
     assert worker.id is not None
@@ -202,19 +202,19 @@ def is_young(decision: Decision, worker: Worker) -> bool:
     return worker.ready_at is None or decision.now - worker.ready_at < YOUNG_SECONDS
 
 
-def count_end(decision: Decision, worker: Worker) -> None:
+def count_exit(decision: Decision, worker: Worker) -> None:
     """Count a process that ends young; once for each, when it ends or drains by itself."""
     if not worker.is_end_counted:
         worker.is_end_counted = True
         history = worker.history
-        history.young_ends = history.young_ends + 1 if is_young(decision, worker) else 0
+        history.early_exits = history.early_exits + 1 if is_young(decision, worker) else 0
 
 
-def respawn_delay(young_ends: int) -> float:
+def respawn_delay(early_exits: int) -> float:
     """Return how long to wait before the next process: not at all, then longer each time."""
-    if young_ends <= 1:
+    if early_exits <= 1:
         return 0.0
-    return float(min(BACKOFF_SECONDS * 2 ** min(young_ends - 2, 30), BACKOFF_LIMIT_SECONDS))
+    return float(min(BACKOFF_SECONDS * 2 ** min(early_exits - 2, 30), BACKOFF_LIMIT_SECONDS))
 
 
 def _is_wanted(state: State, code: int | None) -> bool:

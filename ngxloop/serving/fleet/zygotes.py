@@ -26,7 +26,7 @@ class Zygotes:
     def __init__(self, poller: Poller) -> None:
         self._poller = poller
         self._zygotes: dict[int, Zygote] = {}  # by the number of the generation
-        self.have_been: bool = (
+        self.ever_started: bool = (
             False  # orphans of our descendants are ours to reap, since the first one
         )
 
@@ -39,7 +39,7 @@ class Zygotes:
             OSError: It could not be forked.
         """
         adopt_orphans(True)
-        self.have_been = True
+        self.ever_started = True
         zygote = Zygote(assign, forget)
         is_told = False  # it can be ready and dead in the same moment
         number, seconds = zygote.generation, zygote.config.start_timeout

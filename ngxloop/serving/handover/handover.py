@@ -16,20 +16,30 @@ from ngxloop.serving.fleet import events
 from ngxloop.serving.fleet.processes import Processes
 from ngxloop.serving.handover.upgrade import Upgrade
 from ngxloop.serving.process.poller import Handler, Poller
-from ngxloop.serving.sockets.inheritance import BIND, LEADER, Heirloom, Predecessor
+from ngxloop.serving.sockets.inherited import BIND, LEADER, InheritedFd, OldMaster
 from ngxloop.serving.sockets.listeners import Listeners
 
 _LOOK_SECONDS = 0.5  # between two looks at the old master, if the kernel does not tell
 
 
-class GivesWay(Protocol):
-    """What has a name that the new master needs."""
+class Renamable(Protocol):
+    """A file whose name the new master needs."""
 
-    def give_way(self) -> None:
-        """Have another name."""
+    def rename_aside(self) -> None:
+        """Leave the name to the new master."""
 
-    def take_back(self) -> None:
-        """Have the old name again."""
+    def restore(self) -> None:
+        """Take the name back."""
+
+
+class Pausable(Protocol):
+    """A service that only one of the two masters answers."""
+
+    def pause(self) -> None:
+        """Let the new master answer."""
+
+    def resume(self) -> None:
+        """Answer again."""
 
 
 class Handover:
@@ -40,41 +50,40 @@ class Handover:
         tell: Callable[[events.Event], None],
         processes: Processes,
         poller: Poller,
-        predecessor: Predecessor | None,
+        old_master: OldMaster | None,
     ) -> None:
         self._tell = tell
         self._processes = processes
         self._poller = poller
-        self._predecessor = predecessor
+        self._old_master = old_master
         self._end_fd = -1  # a pidfd of the master before us
         self._is_end_told = False
         self._upgrade = Upgrade(tell, processes, poller)
-        self._ways: list[GivesWay] = []
-        self._late_ways: list[GivesWay] = []
+        self._files: list[Renamable] = []
+        self._services: list[Pausable] = []
 
     @property
-    def successor_pid(self) -> int:
+    def new_master_pid(self) -> int:
         """The process id of the new master, 0 if there is none."""
         return self._upgrade.pid
 
     @property
-    def predecessor_pid(self) -> int:
+    def old_master_pid(self) -> int:
         """The process id of the master before us, 0 if it has ended."""
-        return self._predecessor.pid if self._predecessor and self._predecessor.is_alive else 0
+        return self._old_master.pid if self._old_master and self._old_master.is_alive else 0
 
     @property
     def is_shared(self) -> bool:
         """Say whether another master uses our sockets too."""
-        return bool(self.successor_pid or self.predecessor_pid)
+        return bool(self.new_master_pid or self.old_master_pid)
 
-    def add(self, way: GivesWay, *, is_late: bool = False) -> None:
-        """Let this, too, give way to a new master.
+    def add_file(self, file: Renamable) -> None:
+        """Rename this file, too, when a new master is started."""
+        self._files.append(file)
 
-        Args:
-            way: What gives way.
-            is_late: When the new one serves, not when it is started.
-        """
-        (self._late_ways if is_late else self._ways).append(way)
+    def add_service(self, service: Pausable) -> None:
+        """Pause this service, too, when a new master serves."""
+        self._services.append(service)
 
     def problem(self, *, is_strict: bool = False) -> str:
         """Return why there can be no new master now, if there cannot.
@@ -83,87 +92,87 @@ class Handover:
             is_strict: We are root, and the workers are not.
         """
         self._upgrade.set_strict(is_strict)
-        if self.successor_pid:
-            return f"a new master runs already, process {self.successor_pid}; end one of us first"
-        if self.predecessor_pid:
-            return f"the master before us still runs, process {self.predecessor_pid}; end it first"
+        if self.new_master_pid:
+            return f"a new master runs already, process {self.new_master_pid}; end one of us first"
+        if self.old_master_pid:
+            return f"the master before us still runs, process {self.old_master_pid}; end it first"
         if os.getpid() == 1:
             return "process 1 of a container takes the container with it; replace the container"
         return self._upgrade.problem()
 
-    def start(self, listeners: Listeners, others: Sequence[Heirloom]) -> None:
+    def start(self, listeners: Listeners, others: Sequence[InheritedFd]) -> None:
         """Start a new master, and tell whether that was possible.
 
         Args:
             listeners: What it goes on with: the sockets of --bind,
             others: and the sockets of whom else.
         """
-        bound = [Heirloom(BIND, one.key, one.sock.fileno()) for one in listeners.opened]
-        seat = Heirloom(LEADER, "", leader.seat_fd())
+        bound = [InheritedFd(BIND, one.key, one.sock.fileno()) for one in listeners.opened]
+        lock = InheritedFd(LEADER, "", leader.lock_fd())
         try:
-            for way in self._ways:
-                way.give_way()
-            kept = self._processes.keepers.leave()
-            self._upgrade.start([*bound, *kept, seat, *others])
+            for file in self._files:
+                file.rename_aside()
+            kept = self._processes.keepers.hand_over()
+            self._upgrade.start([*bound, *kept, lock, *others])
         except OSError as error:
             self.restore_names()
             self._tell(events.NewMasterFailed(f"cannot start the new master: {error}"))
             return
         finally:
             self._processes.keepers.close_handovers()
-        self._tell(events.NewMasterStarted(self.successor_pid))
+        self._tell(events.NewMasterStarted(self.new_master_pid))
 
     def restore_names(self) -> None:
         """Have all names again; one that fails is logged, and keeps no other from coming back."""
-        for way in self._ways:
-            self._poller.call(Handler(HandlerName.SERVING_STEP, way.take_back))
+        for file in self._files:
+            self._poller.call(Handler(HandlerName.SERVING_STEP, file.restore))
         self.set_answering(True)
 
     def set_answering(self, is_answering: bool) -> None:
         """Answer for the service, or let the new master do it."""
-        for way in self._late_ways:
-            act = way.take_back if is_answering else way.give_way
+        for service in self._services:
+            act = service.resume if is_answering else service.pause
             self._poller.call(Handler(HandlerName.SERVING_STEP, act))
 
-    def watch_predecessor(self) -> None:
+    def watch_old_master(self) -> None:
         """Tell the machine when the master before us has ended."""
-        if self._predecessor is None:
+        if self._old_master is None:
             return
         try:
-            self._end_fd = os.pidfd_open(self._predecessor.pid)
-            handler = Handler(HandlerName.OLD_MASTER, self.look_for_predecessor)
+            self._end_fd = os.pidfd_open(self._old_master.pid)
+            handler = Handler(HandlerName.OLD_MASTER, self.look_for_old_master)
             self._poller.add(self._end_fd, handler)
         except OSError:  # it has ended, or no descriptor is free
             self._close_end_fd()
-        self.look_for_predecessor()
+        self.look_for_old_master()
         if self._end_fd < 0 and not self._is_end_told:
-            again = Handler(HandlerName.OLD_MASTER, self.watch_predecessor)
+            again = Handler(HandlerName.OLD_MASTER, self.watch_old_master)
             self._poller.call_later(_LOOK_SECONDS, again)
 
-    def look_for_predecessor(self) -> None:
+    def look_for_old_master(self) -> None:
         """Tell the machine, once, if the master before us has ended."""
-        if self._predecessor is None or self._is_end_told or self._predecessor.is_alive:
+        if self._old_master is None or self._is_end_told or self._old_master.is_alive:
             return
         self._is_end_told = True
         self._close_end_fd()
-        self._tell(events.OldMasterGone(self._predecessor.pid))
+        self._tell(events.OldMasterGone(self._old_master.pid))
 
     def tell_ready(self) -> None:
         """We serve: let the master before us know."""
-        if self._predecessor is not None:
-            self._predecessor.tell_ready()
+        if self._old_master is not None:
+            self._old_master.tell_ready()
 
     def tell_ending(self) -> None:
         """We end: let the master before us know, if it is there."""
-        if self._predecessor is not None:
-            self._predecessor.tell_ending()
+        if self._old_master is not None:
+            self._old_master.tell_ending()
 
     def close(self) -> None:
         """Give back descriptors; nobody is ended."""
         self._upgrade.close()
         self._close_end_fd()
-        if self._predecessor is not None:
-            self._predecessor.forget()
+        if self._old_master is not None:
+            self._old_master.forget()
 
     def close_in_worker(self) -> None:
         """Close a worker's copies."""
@@ -171,8 +180,8 @@ class Handover:
         if self._end_fd >= 0:
             os.close(self._end_fd)
             self._end_fd = -1
-        if self._predecessor is not None:
-            self._predecessor.forget()
+        if self._old_master is not None:
+            self._old_master.forget()
 
     def _close_end_fd(self) -> None:
         if self._end_fd >= 0:

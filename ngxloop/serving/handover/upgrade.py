@@ -17,13 +17,13 @@ from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.base.trust import find_fault, refusal
 from ngxloop.serving.fleet import events
 from ngxloop.serving.fleet.processes import Processes
-from ngxloop.serving.handover import carrier
+from ngxloop.serving.handover import compatibility
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.process.poller import Handler, Poller
-from ngxloop.serving.sockets.inheritance import ENDS, KEEPER, VARIABLE, Heirloom, pack
+from ngxloop.serving.sockets.inherited import ENDS, KEEPER, VARIABLE, InheritedFd, pack
 
 # Read now: at an upgrade the file may be another release's.
-_CARRIER = inspect.getsource(carrier)
+_COMPATIBILITY_SOURCE = inspect.getsource(compatibility)
 
 
 class Upgrade:
@@ -61,7 +61,7 @@ class Upgrade:
         """The process id of the new master, 0 if there is none."""
         return self._process.pid if self._process else 0
 
-    def start(self, heirlooms: Sequence[Heirloom]) -> None:
+    def start(self, inherited: Sequence[InheritedFd]) -> None:
         """Start the program that was started as this one, with the same arguments.
 
         Raises:
@@ -70,9 +70,9 @@ class Upgrade:
         self._ready_fd, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, *self._arguments(heirlooms)],
-                env={**os.environ, VARIABLE: pack(heirlooms, theirs, is_strict=self._is_strict)},
-                pass_fds=[theirs, *(one.fd for one in heirlooms)],
+                [sys.executable, *self._arguments(inherited)],
+                env={**os.environ, VARIABLE: pack(inherited, theirs, is_strict=self._is_strict)},
+                pass_fds=[theirs, *(one.fd for one in inherited)],
                 cwd=self._folder,
             )
         except OSError:
@@ -106,12 +106,12 @@ class Upgrade:
         if self._process is not None:
             self._process.returncode = 0  # a child of the master, no zombie of the worker
 
-    def _arguments(self, heirlooms: Sequence[Heirloom]) -> list[str]:
-        """Return the arguments of the interpreter; see carrier.py for those with a keeper."""
+    def _arguments(self, inherited: Sequence[InheritedFd]) -> list[str]:
+        """Return the arguments of the interpreter; see compatibility.py for those with a keeper."""
         flags = self._safe_flags()
         arguments = [*flags, *sys.orig_argv[1:]]
-        if any(one.kind == KEEPER for one in heirlooms):
-            return [*flags, "-c", _CARRIER, *arguments]
+        if any(one.kind == KEEPER for one in inherited):
+            return [*flags, "-c", _COMPATIBILITY_SOURCE, *arguments]
         return arguments
 
     def _safe_flags(self) -> list[str]:

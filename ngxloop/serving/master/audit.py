@@ -31,7 +31,7 @@ class Audit:
             processes.reaper.reap,
             self._end_strangers,
             self._find_lost,
-            self._settle,
+            self._reconcile,
         )
 
     def run(self) -> None:
@@ -61,5 +61,5 @@ class Audit:
                 reason = "its end could not be handled"
                 self._executor.tell(events.Exited(name, None, reason, pid))
 
-    def _settle(self) -> None:
+    def _reconcile(self) -> None:
         self._executor.tell(events.Tick())

@@ -24,7 +24,7 @@ class Turn:
         executor: Has deadlines.
         audit: Follows a failure.
         find_order: Returns what a signal orders.
-        obey: Does it.
+        dispatch: Does it.
         reap: Takes note of children that have ended.
     """
 
@@ -35,7 +35,7 @@ class Turn:
         executor: Executor,
         audit: Audit,
         find_order: Callable[[signal.Signals], Order | None],
-        obey: Callable[[Order], object],
+        dispatch: Callable[[Order], object],
         reap: Callable[[], None],
     ) -> None:
         self._poller = poller
@@ -43,7 +43,7 @@ class Turn:
         self._executor = executor
         self._audit = audit
         self._find_order = find_order
-        self._obey = obey
+        self._dispatch = dispatch
         self._reap = reap
         self._failure_count = 0  # turns in a row that failed as a whole
         self._tick_failures = 0  # in a row
@@ -107,18 +107,18 @@ class Turn:
         self._waits_again_at = max(self._waits_again_at, now + _WAIT_PAUSE_SECONDS)
         while self._signals.wait(max(0.0, deadline - time.monotonic())):
             arrived = self._signals.read()
-            others = self._obey_ends(arrived)
+            others = self._handle_ends(arrived)
             self._kept += others
             if len(others) < len(arrived):
                 return
 
-    def _obey_ends(self, arrived: list[signal.Signals]) -> list[signal.Signals]:
+    def _handle_ends(self, arrived: list[signal.Signals]) -> list[signal.Signals]:
         """Obey the orders to end among signals; return the others."""
         others = []
         for one in arrived:
             order = self._find_order(one)
             if order in ENDING_ORDERS:
-                self._obey(order)
+                self._dispatch(order)
             else:
                 others.append(one)
         return others
@@ -133,9 +133,9 @@ class Turn:
     def _handle_signals(self) -> None:
         arrived, self._kept = [*self._kept, *self._signals.read()], []
         # Orders to end come first: then a worker that died of the same signal has not failed.
-        others = self._obey_ends(arrived)
+        others = self._handle_ends(arrived)
         if signal.SIGCHLD in others:
             self._poller.call(Handler(HandlerName.REAPING, self._reap))
         for order in map(self._find_order, others):
             if order is not None:
-                self._obey(order)
+                self._dispatch(order)

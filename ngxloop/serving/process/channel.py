@@ -46,37 +46,40 @@ PID_MAX = 2**22  # the highest process id: PID_MAX_LIMIT, include/linux/threads.
 
 
 class Kind(enum.IntEnum):
-    """What a message means. Below 64: from a worker to the master. Above: the other way."""
+    """What a message means. Below 64: from a worker to the master. Above: the other way.
+
+    KEEP and END keep their numbers: at an upgrade the keepers of two releases exchange them.
+    """
 
     READY = 1  # serving; the payload names the interface
     DRAINING = 2  # no longer accepting
     FAILED = 3  # could not start; the payload is a packed StartError
-    SPAWNED = 7  # from a zygote: the process id of a worker, 0 if it could not fork
-    WORN = 4  # has served as many requests as it may, and wants to be replaced
-    BIND = 5  # to the keeper: the program binds a socket; see sharing.py
-    RELEASE = 6  # to the keeper: the program has closed such a socket
+    MAX_REQUESTS_REACHED = 4  # has served as many requests as it may, and wants to be replaced
+    SPAWNED = 5  # from a zygote: the process id of a worker, 0 if it could not fork
+    BIND = 6  # to the keeper: the program binds a socket; see sharing.py
+    RELEASE = 7  # to the keeper: the program has closed such a socket
     KEEP = 8  # to the keeper: such a socket is open here; keep it from now on
     KEPT = 9  # from the keeper: the number, address and queue of a socket
     DROPPED = 10  # from the keeper: it has closed the socket of that number
-    ACCUSED = 11  # from the keeper: the number of a line, and what was wrong with a message there
+    MALFORMED = 11  # from the keeper: the number of a line, and what was wrong with a message there
     REPORTED = 12  # from the keeper: the answer to REPORT is complete
-    UNTAKEN = 14  # from the keeper: a connection waits at one of its sockets that no worker takes
-    LENT = 13  # the program has bound an address of --bind
+    UNACCEPTED = 13  # from the keeper: a connection waits at one of its sockets, not accepted
+    BOUND = 14  # the program has bound an address of --bind
     ASK_LINE = 15  # the program binds a socket, and has no line to the keeper yet
     DRAIN = 64  # finish what you have, then exit; the payload is the time for it in seconds
     STOP = 65  # exit now
+    REOPEN = 66  # open the log files again: they were renamed
     ACCEPT = 67  # take every connection that waits: nobody will accept after this worker
     LOOK = 68  # look again whether a connection waits; every order means this, too
-    URGE = 77  # a connection waits that no worker takes: take it
-    BEGIN = 70  # to a worker of a zygote: you have been handed over to the master
-    SPAWN = 69  # to a zygote: fork a worker for this channel; see preload.py
-    REOPEN = 66  # open the log files again: they were renamed
-    LINE = 71  # a line between a worker and the keeper; to both of them
-    HANG_UP = 72  # to the keeper: the worker of that line has ended, or may ask no more
-    DROP_OLDER = 73  # to the keeper: close what no worker of that generation or later has asked for
-    REPORT = 74  # to the keeper: send KEPT for what has changed, then REPORTED
-    HAND_OVER = 75  # to the keeper: send every socket to the keeper at the other end of this
+    URGE = 69  # a connection waits that no worker takes: take it
+    SPAWN = 70  # to a zygote: fork a worker for this channel; see preload.py
+    BEGIN = 71  # to a worker of a zygote: you have been handed over to the master
+    LINE = 72  # a line between a worker and the keeper; to both of them
+    HANG_UP = 73  # to the keeper: the worker of that line has ended, or may ask no more
+    DROP_OLDER = 74  # to the keeper: close what no worker of that generation or later has asked for
+    REPORT = 75  # to the keeper: send KEPT for what has changed, then REPORTED
     END = 76  # to the keeper: exit, and leave the socket files if the payload is not empty
+    HAND_OVER = 77  # to the keeper: send every socket to the keeper at the other end of this
 
 
 class Speaker(enum.Flag):
@@ -86,8 +89,8 @@ class Speaker(enum.Flag):
     WORKER = enum.auto()
     ZYGOTE = enum.auto()
     KEEPER = enum.auto()
-    BORROWER = enum.auto()  # a worker, at its line to the keeper
-    PREDECESSOR = enum.auto()  # the keeper of the master before, at the line of HAND_OVER
+    BIND_CLIENT = enum.auto()  # a worker, at its line to the keeper
+    OLD_KEEPER = enum.auto()  # the keeper of the master before, at the line of HAND_OVER
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,16 +135,16 @@ FORMS: Mapping[Kind, Form] = {
     Kind.DRAINING: Form(Speaker.WORKER, 0, _is_empty),
     Kind.FAILED: Form(_CHILD, MESSAGE_BYTES - 1, _is_error),
     Kind.SPAWNED: Form(Speaker.ZYGOTE, 7, _is_pid),
-    Kind.WORN: Form(Speaker.WORKER, 0, _is_empty),
-    Kind.BIND: Form(Speaker.BORROWER, REQUEST_BYTES, _is_json, range(2, 3)),
-    Kind.RELEASE: Form(Speaker.BORROWER, REQUEST_BYTES, _is_json),
-    Kind.KEEP: Form(Speaker.BORROWER | Speaker.PREDECESSOR, REQUEST_BYTES, _is_json, range(1, 2)),
+    Kind.MAX_REQUESTS_REACHED: Form(Speaker.WORKER, 0, _is_empty),
+    Kind.BIND: Form(Speaker.BIND_CLIENT, REQUEST_BYTES, _is_json, range(2, 3)),
+    Kind.RELEASE: Form(Speaker.BIND_CLIENT, REQUEST_BYTES, _is_json),
+    Kind.KEEP: Form(Speaker.BIND_CLIENT | Speaker.OLD_KEEPER, REQUEST_BYTES, _is_json, range(1, 2)),
     Kind.KEPT: Form(Speaker.KEEPER, REQUEST_BYTES, _is_json),
     Kind.DROPPED: Form(Speaker.KEEPER, 18, _is_number),
-    Kind.ACCUSED: Form(Speaker.KEEPER, REQUEST_BYTES, _is_json),
+    Kind.MALFORMED: Form(Speaker.KEEPER, REQUEST_BYTES, _is_json),
     Kind.REPORTED: Form(Speaker.KEEPER, 0, _is_empty),
-    Kind.UNTAKEN: Form(Speaker.KEEPER, 0, _is_empty),
-    Kind.LENT: Form(Speaker.WORKER, REQUEST_BYTES, bytes.decode),
+    Kind.UNACCEPTED: Form(Speaker.KEEPER, 0, _is_empty),
+    Kind.BOUND: Form(Speaker.WORKER, REQUEST_BYTES, bytes.decode),
     Kind.ASK_LINE: Form(Speaker.WORKER, 0, _is_empty),
     Kind.DRAIN: Form(Speaker.MASTER, 32, _is_seconds),
     Kind.STOP: Form(Speaker.MASTER, 0, _is_empty),
@@ -156,7 +159,7 @@ FORMS: Mapping[Kind, Form] = {
     Kind.DROP_OLDER: Form(Speaker.MASTER, 18, _is_number),
     Kind.REPORT: Form(Speaker.MASTER, 0, _is_empty),
     Kind.HAND_OVER: Form(Speaker.MASTER, 0, _is_empty, range(1, 2)),
-    Kind.END: Form(Speaker.MASTER | Speaker.PREDECESSOR, 1, re.compile(rb"l?").fullmatch),
+    Kind.END: Form(Speaker.MASTER | Speaker.OLD_KEEPER, 1, re.compile(rb"l?").fullmatch),
 }
 
 
@@ -367,7 +370,9 @@ def channel_pair(child: Speaker = Speaker.WORKER) -> tuple[Channel, Channel]:
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in ends:
         end.setblocking(False)
-    if child is not Speaker.BORROWER:  # the keeper has that end; no message to the master has any
+    if (
+        child is not Speaker.BIND_CLIENT
+    ):  # the keeper has that end; no message to the master has any
         refuse_descriptors(ends[0])
     return Channel(ends[0], child), Channel(ends[1], Speaker.MASTER)
 

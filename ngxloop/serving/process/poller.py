@@ -90,7 +90,7 @@ class Poller:
         self._epoll = select.epoll()
         self._registrations: dict[int, _Registration] = {}
         self._alarms: list[tuple[float, int, Alarm]] = []
-        self._numbers = itertools.count()  # equal times ring in the order in which they were set
+        self._numbers = itertools.count()  # equal times expire in the order in which they were set
         self._failure_count = 0  # of the poll itself, in a row
         self._pid = os.getpid()
         # Called before each handler of a descriptor, with the seconds to wait; it never raises.
@@ -150,7 +150,7 @@ class Poller:
                 self._handle(registration)
         now = time.monotonic()
         while self._alarms and self._alarms[0][0] <= now:
-            self._ring(heapq.heappop(self._alarms)[2])
+            self._expire(heapq.heappop(self._alarms)[2])
 
     def look_first(self, seconds: float = 0.0) -> None:
         """Handle what goes before everything else, if it comes within a time."""
@@ -199,7 +199,7 @@ class Poller:
     def _set(self, alarm: Alarm, seconds: float) -> None:
         heapq.heappush(self._alarms, (time.monotonic() + seconds, next(self._numbers), alarm))
 
-    def _ring(self, alarm: Alarm) -> None:
+    def _expire(self, alarm: Alarm) -> None:
         handler = alarm.handler
         if handler is not None and not self.call(handler) and handler.on_failure is None:
             alarm.failure_count += 1

@@ -4,8 +4,8 @@ The message of a request carries two sockets: the one to bind, and one end of a 
 worker waits for the answer. None of it is trusted: the payload is bounded, each field has one type
 and a range, and the sockets are checked before they are used.
 
-Rule: what a worker's Borrower (borrowing.py) never sends is refused here, as malformed. Whether an
-address is free, and a port allowed, the kernel says later, at bind(2).
+Rule: what a worker's SharedBindClient (sharedbind.py) never sends is refused here, as malformed.
+Whether an address is free, and a port allowed, the kernel says later, at bind(2).
 """
 
 import array
@@ -46,7 +46,7 @@ _ORDINALS = 2**31
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class BindRequest:
     """What a program binds: equal requests get the same socket."""
 
     family: int
@@ -59,7 +59,7 @@ class Wanted:
         return json.dumps(dataclasses.astuple(self)).encode()
 
     @classmethod
-    def unpack(cls, payload: bytes) -> "Wanted":
+    def unpack(cls, payload: bytes) -> "BindRequest":
         """Return what pack() wrote.
 
         Raises:
@@ -71,11 +71,11 @@ class Wanted:
             family, kind, address, ordinal = _four_fields(json.loads(payload.decode("ascii")))
             if isinstance(address, list):
                 address = tuple(address)
-            wanted = cls(family, kind, address, ordinal)
-            wanted.check()
+            request = cls(family, kind, address, ordinal)
+            request.check()
         except (ValueError, RecursionError) as error:  # of nested brackets
             raise BadMessageError(f"a malformed request to bind: {error}") from None
-        return wanted
+        return request
 
     def check(self) -> None:
         """Check the fields.
@@ -129,15 +129,15 @@ def can_share(sock: socket.socket) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class ReceivedRequest:
     """A request as it came; its sockets are closed with it, unless one is kept."""
 
-    wanted: Wanted
+    request: BindRequest
     reply: socket.socket
     offered: socket.socket  # of the kind that is wanted
 
     @classmethod
-    def take(cls, message: Message) -> "Request":
+    def take(cls, message: Message) -> "ReceivedRequest":
         """Return what the message of a worker asks for.
 
         Args:
@@ -147,10 +147,10 @@ class Request:
             BadMessageError: It is not a request; the descriptors are closed.
         """
         try:
-            wanted = Wanted.unpack(message.payload)
+            request = BindRequest.unpack(message.payload)
             match message.fds:
                 case (reply_fd, offered_fd):
-                    return cls(wanted, *_open_sockets(reply_fd, offered_fd, wanted))
+                    return cls(request, *_open_sockets(reply_fd, offered_fd, request))
             raise BadMessageError(f"{len(message.fds)} descriptors with a request to bind")
         except BaseException:
             message.discard()
@@ -169,13 +169,13 @@ class Request:
             close_socket(self.offered)  # the program may go on with its copy
 
 
-def check_offered(sock: socket.socket, wanted: Wanted) -> None:
+def check_offered(sock: socket.socket, request: BindRequest) -> None:
     """Refuse a socket that is not of the kind that is wanted, or that is connected.
 
     Raises:
         BadMessageError: It is.
     """
-    if (sock.family, sock.type) != (wanted.family, wanted.type) or not can_share(sock):
+    if (sock.family, sock.type) != (request.family, request.type) or not can_share(sock):
         raise BadMessageError("a request to bind with a socket that does not match it")
     try:
         sock.getpeername()
@@ -233,7 +233,7 @@ def _protocol(sock: socket.socket) -> int:
 
 
 def _open_sockets(
-    reply_fd: int, offered_fd: int, wanted: Wanted
+    reply_fd: int, offered_fd: int, request: BindRequest
 ) -> tuple[socket.socket, socket.socket]:
     """Return the sockets of a request, checked; if they are refused, the descriptors stay open."""
     opened: list[socket.socket] = []
@@ -242,7 +242,7 @@ def _open_sockets(
             opened.append(socket.socket(fileno=fd))  # noqa: PERF401 - one may fail
         reply, offered = opened
         _check_reply(reply)
-        check_offered(offered, wanted)
+        check_offered(offered, request)
     except (OSError, BadMessageError) as error:
         for sock in opened:
             sock.detach()

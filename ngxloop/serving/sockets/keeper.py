@@ -9,8 +9,8 @@ not answer: then the keeper hangs, not the master. And its sockets outlive the w
 How it works. The master forks a keeper when the first worker that may need it starts, and gives it
 one end of a line for each worker; the worker has the other one. The keeper takes on the user, has
 one thread, and serves one message at a time (sharing.py). It tells the master the addresses that it
-keeps, the workers that send nonsense, and connections that no worker takes (sentry.py). After an
-upgrade the keeper of the new master gets the sockets from the keeper of the old one, over a line
+keeps, the workers that send nonsense, and connections that no worker takes (acceptwatch.py). After
+an upgrade the keeper of the new master gets the sockets from the keeper of the old one, over a line
 between the two.
 
 Rules.
@@ -47,11 +47,11 @@ from ngxloop.serving.process.poller import WRITABLE, Alarm, Handler, Poller
 from ngxloop.serving.process.privileges import set_dumpable
 from ngxloop.serving.process.rlimits import own_limits
 from ngxloop.serving.process.titles import set_title
-from ngxloop.serving.sockets.asker import Asker
-from ngxloop.serving.sockets.bindrequest import Wanted
+from ngxloop.serving.sockets.acceptwatch import AcceptWatch
+from ngxloop.serving.sockets.bindrequest import BindRequest
 from ngxloop.serving.sockets.listeners import describe_address, is_listening
 from ngxloop.serving.sockets.queues import read_queue
-from ngxloop.serving.sockets.sentry import Sentry
+from ngxloop.serving.sockets.requester import Requester
 from ngxloop.serving.sockets.sharing import Shared, SharedSockets
 
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE)
@@ -97,9 +97,9 @@ class _Keeper:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._shared = SharedSockets(self._tell_kept, self._tell_dropped)
-        self._askers: dict[int, tuple[Asker, Channel]] = {}  # by the descriptor of the line
+        self._requesters: dict[int, tuple[Requester, Channel]] = {}  # by the descriptor of the line
         self._poller = Poller()
-        self._sentry = Sentry(self._poller, self._find_listening, self._tell_untaken)
+        self._accept_watch = AcceptWatch(self._poller, self._find_listening, self._tell_unaccepted)
         self._sync_alarm: Alarm | None = None
         self._limits = own_limits()
         self._orders: dict[Kind, Callable[[Message], object]] = {
@@ -117,20 +117,20 @@ class _Keeper:
         """Take over the sockets of the master before."""
         for key, sock in inherited.sockets:
             try:
-                self._shared.inherit(Wanted.unpack(key.encode()), sock)
+                self._shared.inherit(BindRequest.unpack(key.encode()), sock)
             except BadMessageError as error:  # of a program that is older than this one
                 log.warning("%s is not taken over: %s", describe_address(sock), error)
                 close_socket(sock)
         deadline = time.monotonic() + HANDOVER_SECONDS
         for sock in inherited.lines:
-            line = Channel(sock, Speaker.PREDECESSOR)
+            line = Channel(sock, Speaker.OLD_KEEPER)
             if not self._receive_all(line, deadline):
                 log.error("the keeper of the master before has not handed over all its sockets")
             line.end()
 
     def run(self) -> None:
         """Serve until the master has ended, or says so."""
-        handler = Handler(HandlerName.KEEPER_ORDERS, self._obey, self._give_up)
+        handler = Handler(HandlerName.KEEPER_ORDERS, self._handle_orders, self._give_up)
         self._poller.add(self._channel.fileno(), handler)
         self._sync_soon()
         while not self._is_over:
@@ -144,7 +144,7 @@ class _Keeper:
 
     # The master --------------------------------------------------------------------------------
 
-    def _obey(self) -> None:
+    def _handle_orders(self) -> None:
         for message in self._channel.messages(MESSAGES_PER_TURN):
             self._orders[message.kind](message)
         if not self._channel.is_open and not self._is_over:  # it was killed
@@ -153,16 +153,16 @@ class _Keeper:
             self._is_over = True
 
     def _open_line(self, message: Message) -> None:
-        line = Channel.of(message.fds[0], Speaker.BORROWER)
-        asker, fd = Asker.unpack(message.payload), line.fileno()
-        self._askers[fd] = asker, line
+        line = Channel.of(message.fds[0], Speaker.BIND_CLIENT)
+        requester, fd = Requester.unpack(message.payload), line.fileno()
+        self._requesters[fd] = requester, line
         serve, close = functools.partial(self._serve, fd), functools.partial(self._close_line, fd)
-        self._poller.add(fd, Handler(HandlerName.KEEPER_LINE, serve, close, asker.name))
+        self._poller.add(fd, Handler(HandlerName.KEEPER_LINE, serve, close, requester.name))
         self._sync_soon()
 
     def _hang_up(self, number: int) -> None:
-        for fd, (asker, _) in list(self._askers.items()):
-            if asker.number == number:
+        for fd, (requester, _) in list(self._requesters.items()):
+            if requester.number == number:
                 self._close_line(fd)
 
     def _report(self) -> None:
@@ -202,56 +202,56 @@ class _Keeper:
         if self._sync_alarm is not None:
             self._sync_alarm.cancel()
             self._sync_alarm = None
-        self._poller.call(Handler(HandlerName.ACCEPT_WATCH, self._sentry.sync))
+        self._poller.call(Handler(HandlerName.ACCEPT_WATCH, self._accept_watch.sync))
 
     def _find_listening(self) -> list[socket.socket]:
         found = [one.sock for one in self._shared if not _is_shut(one) and one.has_listened]
-        return found if len(self._askers) > 1 else []  # else no other worker could take them
+        return found if len(self._requesters) > 1 else []  # else no other worker could take them
 
-    def _tell_untaken(self) -> None:
+    def _tell_unaccepted(self) -> None:
         """Let the master urge its workers; if it does not read, it is told again soon."""
-        self._channel.send(Kind.UNTAKEN)
+        self._channel.send(Kind.UNACCEPTED)
 
     # Workers -----------------------------------------------------------------------------------
 
     def _serve(self, fd: int) -> None:
-        asker, line = self._askers[fd]
+        requester, line = self._requesters[fd]
         for message in line.messages(MESSAGES_PER_TURN):
             try:
-                self._answer(asker, message)
+                self._answer(requester, message)
             except BadMessageError as error:  # its descriptors are closed
                 line.refuse(str(error))
             except Exception:
-                log.exception("a message of %s could not be handled", asker.name)
+                log.exception("a message of %s could not be handled", requester.name)
                 line.refuse("a message that could not be handled")
         line.take_lost_count()  # the worker sees that its request was lost
         if line.fault:
-            accusation = json.dumps([asker.number, line.fault[:200]]).encode()
-            self._channel.send_surely(Kind.ACCUSED, accusation)
+            report = json.dumps([requester.number, line.fault[:200]]).encode()
+            self._channel.send_surely(Kind.MALFORMED, report)
         if not line.is_open:
             self._close_line(fd)
         self._sync_soon()
 
-    def _answer(self, asker: Asker, message: Message) -> None:
+    def _answer(self, requester: Requester, message: Message) -> None:
         if message.kind is Kind.BIND:
-            self._shared.answer_bind(asker, message)
+            self._shared.answer_bind(requester, message)
         elif message.kind is Kind.KEEP:
-            self._shared.answer_keep(asker, message)
+            self._shared.answer_keep(requester, message)
         else:
-            self._shared.answer_release(asker, message)
+            self._shared.answer_release(requester, message)
 
     def _close_line(self, fd: int) -> None:
-        if fd in self._askers:
-            asker, line = self._askers.pop(fd)
+        if fd in self._requesters:
+            requester, line = self._requesters.pop(fd)
             self._poller.remove(fd)
             line.end()
-            self._shared.forget(asker)
+            self._shared.forget(requester)
 
     # An upgrade --------------------------------------------------------------------------------
 
     def _begin_handover(self, message: Message) -> None:
-        line = Channel.of(message.fds[0], Speaker.PREDECESSOR)
-        handover = _Handover(line, self._shared.leave())
+        line = Channel.of(message.fds[0], Speaker.OLD_KEEPER)
+        handover = _Handover(line, self._shared.hand_over())
         go_on = functools.partial(self._go_on, handover)
         end = functools.partial(self._end_handover, handover)
         self._poller.add(line.fileno(), Handler(HandlerName.KEEPER_LINE, go_on, end), WRITABLE)
@@ -281,7 +281,7 @@ class _Keeper:
     def _take_over(self, message: Message) -> None:
         sock = socket.socket(fileno=message.fds[0])
         try:
-            self._shared.inherit(Wanted.unpack(message.payload), sock)
+            self._shared.inherit(BindRequest.unpack(message.payload), sock)
         except (BadMessageError, OSError) as error:
             log.warning("a socket is not taken over: %s", error)
             close_socket(sock)
@@ -290,15 +290,17 @@ class _Keeper:
 class _Handover:
     """What is still to be sent to the keeper after us."""
 
-    def __init__(self, line: Channel, left: list[tuple[Wanted, socket.socket]]) -> None:
+    def __init__(self, line: Channel, left: list[tuple[BindRequest, socket.socket]]) -> None:
         self.line = line
         self._left = left[::-1]
 
     def go_on(self) -> bool:
         """Send what the queue takes; False when all is sent."""
         while self._left:
-            wanted, sock = self._left[-1]
-            if sock.fileno() >= 0 and not self.line.send(Kind.KEEP, wanted.pack(), [sock.fileno()]):
+            request, sock = self._left[-1]
+            if sock.fileno() >= 0 and not self.line.send(
+                Kind.KEEP, request.pack(), [sock.fileno()]
+            ):
                 return True
             self._left.pop()
         return not self.line.send(Kind.END)

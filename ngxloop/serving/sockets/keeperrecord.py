@@ -18,7 +18,7 @@ from ngxloop.serving.base.timing import BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS, 
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.process.channel import Channel, Kind, Message
 from ngxloop.serving.process.privileges import Identity
-from ngxloop.serving.sockets.asker import Asker
+from ngxloop.serving.sockets.requester import Requester
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Kept:
 class Line:
     """The line of one worker."""
 
-    asker: Asker
+    requester: Requester
     give: Callable[[int, int], object]  # called with the number and the worker's end of another one
-    accuse: Callable[[int, str], object]  # called with the number, and what the worker has sent
+    on_malformed: Callable[[int, str], object]  # called with the number, and what was sent
     is_begun: bool  # its worker has got an end, or has asked for one
 
 
@@ -54,9 +54,9 @@ class KeeperRecord:
         self._unread_count = 0  # orders since the last report, at most
         self._waiting: collections.deque[tuple[Kind, bytes]] = collections.deque()
         self.is_lost: bool = False  # it is forked again later
-        self._has_untaken = False  # a connection, see take_untaken()
+        self._has_unaccepted = False  # a connection, see take_unaccepted()
         self._started_at = 0.0  # monotonic
-        self._young_ends = 0  # of processes in a row that died soon after the fork
+        self._early_exits = 0  # of processes in a row that died soon after the fork
 
     @property
     def user(self) -> Identity | None:
@@ -83,15 +83,15 @@ class KeeperRecord:
         self._waiting.clear()
         self.is_lost = True
         is_young = time.monotonic() - self._started_at < YOUNG_SECONDS
-        self._young_ends = self._young_ends + 1 if is_young else 0
+        self._early_exits = self._early_exits + 1 if is_young else 0
 
     @property
     def delay(self) -> float:
         """How long to wait before the next process: not at all, then longer each time."""
-        if self._young_ends <= 1:
+        if self._early_exits <= 1:
             return 0.0
         return float(
-            min(BACKOFF_SECONDS * 2 ** min(self._young_ends - 2, 30), BACKOFF_LIMIT_SECONDS)
+            min(BACKOFF_SECONDS * 2 ** min(self._early_exits - 2, 30), BACKOFF_LIMIT_SECONDS)
         )
 
     # Orders ------------------------------------------------------------------------------------
@@ -142,22 +142,22 @@ class KeeperRecord:
             return self._note_kept(message.payload)
         if message.kind is Kind.DROPPED:
             return self.kept.pop(int(message.payload), None) is not None
-        if message.kind is Kind.ACCUSED:
-            return self._note_accused(message.payload)
-        if message.kind is Kind.UNTAKEN:
-            self._has_untaken = True
+        if message.kind is Kind.MALFORMED:
+            return self._note_malformed(message.payload)
+        if message.kind is Kind.UNACCEPTED:
+            self._has_unaccepted = True
             return True
         self._asked_at = None
         self._unread_count = 0
         return True
 
-    def take_untaken(self) -> bool:
+    def take_unaccepted(self) -> bool:
         """Say whether it has seen, since the last call, a connection that no worker takes.
 
         However often it says so in a turn of the master, the workers are urged once.
         """
-        has_untaken, self._has_untaken = self._has_untaken, False
-        return has_untaken
+        has_unaccepted, self._has_unaccepted = self._has_unaccepted, False
+        return has_unaccepted
 
     # Private -----------------------------------------------------------------------------------
 
@@ -176,11 +176,11 @@ class KeeperRecord:
                 return True
         return False
 
-    def _note_accused(self, payload: bytes) -> bool:
+    def _note_malformed(self, payload: bytes) -> bool:
         match json.loads(payload):
             case [int(number), str(fault)]:
                 line = self.lines.get(number)
                 if line is not None:
-                    line.accuse(number, f"it has sent {one_line(fault)}")
+                    line.on_malformed(number, f"it has sent {one_line(fault)}")
                 return True
         return False

@@ -31,10 +31,10 @@ from ngxloop.serving.process.closing import close_socket
 from ngxloop.serving.process.poller import Alarm, Handler, Poller
 from ngxloop.serving.process.privileges import Identity
 from ngxloop.serving.process.process import fork_worker, is_child, wait_and_kill
-from ngxloop.serving.sockets.asker import Asker, describe_asker
-from ngxloop.serving.sockets.inheritance import KEEPER, SHARED, Heirloom, Predecessor
+from ngxloop.serving.sockets.inherited import KEEPER, SHARED, InheritedFd, OldMaster
 from ngxloop.serving.sockets.keeper import Inherited, run_keeper
 from ngxloop.serving.sockets.keeperrecord import KeeperRecord, Kept, Line
+from ngxloop.serving.sockets.requester import Requester, describe_requester
 
 _MESSAGES_PER_TURN = 256  # of one keeper
 
@@ -56,7 +56,7 @@ class Keepers:
         Args:
             poller: The master's.
             children: See there.
-            urge: Urges all workers to take what waits, see sentry.py.
+            urge: Urges all workers to take what waits, see acceptwatch.py.
         """
         self._poller = poller
         self._children = children
@@ -76,33 +76,33 @@ class Keepers:
         config: Config,
         interface: str,
         give: Callable[[int, int], object],
-        accuse: Callable[[int, str], object],
+        on_malformed: Callable[[int, str], object],
     ) -> tuple[int, Channel | None]:
         """Return the number of a line and the end for a new worker; 0 and None if it needs none.
 
         A number without an end: the worker asks for the line when it needs it, see begin_line().
 
         Args:
-            name: See asker.describe_asker().
+            name: See requester.describe_requester().
             generation: See there.
             config: See there.
             interface: See there.
             give: Called with the number and the worker's end of another line, when the keeper has
                 died.
-            accuse: Called with the number and a reason when the worker has sent nonsense.
+            on_malformed: Called with the number and a reason when the worker has sent nonsense.
 
         Raises:
             OSError: There can be no more processes, or descriptors.
         """
-        asker = describe_asker(self._number + 1, name, generation, config, interface)
-        if asker is None:
+        requester = describe_requester(self._number + 1, name, generation, config, interface)
+        if requester is None:
             return 0, None
         self._number += 1
         keeper = self._find(config)
-        line = Line(asker, give, accuse, is_begun=asker.is_certain)
-        theirs = self._connect(keeper, asker) if line.is_begun else None
-        keeper.lines[asker.number] = line
-        return asker.number, theirs
+        line = Line(requester, give, on_malformed, is_begun=requester.is_certain)
+        theirs = self._connect(keeper, requester) if line.is_begun else None
+        keeper.lines[requester.number] = line
+        return requester.number, theirs
 
     def begin_line(self, number: int) -> None:
         """Let a worker have its end of a line; nothing happens if it has one, or may have none."""
@@ -159,10 +159,10 @@ class Keepers:
 
     # An upgrade, and the end -------------------------------------------------------------------
 
-    def inherit(self, predecessor: Predecessor) -> None:
+    def inherit(self, old_master: OldMaster) -> None:
         """Take what the master before us has left; begin() gives it to a keeper."""
-        lines = [socket.socket(fileno=fd) for fd in predecessor.descriptors(KEEPER)]
-        self._inherited = Inherited(lines, predecessor.sockets(SHARED))
+        lines = [socket.socket(fileno=fd) for fd in old_master.descriptors(KEEPER)]
+        self._inherited = Inherited(lines, old_master.sockets(SHARED))
 
     def begin(self, config: Config) -> None:
         """Let a keeper take over what was inherited.
@@ -173,7 +173,7 @@ class Keepers:
         if self._inherited.lines or self._inherited.sockets:
             self._need(self._find(config))
 
-    def leave(self) -> list[Heirloom]:
+    def hand_over(self) -> list[InheritedFd]:
         """Let the keepers send their sockets to the keeper of a successor; return its ends."""
         left = []
         for keeper in list(self._keepers.values()):
@@ -183,11 +183,11 @@ class Keepers:
                 with ours:
                     self._send(keeper, Kind.HAND_OVER, b"", [ours.fileno()])
                 self._handovers.append(theirs)
-                left.append(Heirloom(KEEPER, "", theirs.fileno()))
+                left.append(InheritedFd(KEEPER, "", theirs.fileno()))
         return left
 
     def close_handovers(self) -> None:
-        """Close our copies of what leave() has returned."""
+        """Close our copies of what hand_over() has returned."""
         for sock in self._handovers:
             close_socket(sock)
         self._handovers.clear()
@@ -254,18 +254,18 @@ class Keepers:
         self._ask_later()
         log.debug("keeper started, process %d", pid)
 
-    def _connect(self, keeper: KeeperRecord, asker: Asker) -> Channel:
+    def _connect(self, keeper: KeeperRecord, requester: Requester) -> Channel:
         """Return the worker's end of a line; one that cannot be sent now is replaced later.
 
         Raises:
             OSError: There are too few descriptors.
         """
         self._need(keeper)
-        ours, theirs = channel_pair(Speaker.BORROWER)
+        ours, theirs = channel_pair(Speaker.BIND_CLIENT)
         if keeper.has_room:
-            self._send(keeper, Kind.LINE, asker.pack(), [ours.fileno()])
+            self._send(keeper, Kind.LINE, requester.pack(), [ours.fileno()])
         elif keeper.channel is not None:
-            keeper.keep_order(Kind.LINE, str(asker.number).encode())
+            keeper.keep_order(Kind.LINE, str(requester.number).encode())
         ours.close()
         return theirs
 
@@ -285,13 +285,13 @@ class Keepers:
                 try:
                     self._replace_line(keeper, line)
                 except OSError as error:  # of descriptors there is a shortage
-                    log.warning("%s gets no line to the keeper yet: %s", line.asker.name, error)
+                    log.warning("%s gets no line to the keeper yet: %s", line.requester.name, error)
                     keeper.put_back(kind, payload)  # until the next report
                     return
 
     def _replace_line(self, keeper: KeeperRecord, line: Line) -> None:
-        theirs = self._connect(keeper, line.asker)
-        line.give(line.asker.number, theirs.fileno())
+        theirs = self._connect(keeper, line.requester)
+        line.give(line.requester.number, theirs.fileno())
         theirs.close()
 
     def _send(
@@ -312,7 +312,7 @@ class Keepers:
             count += 1
             if not keeper.note(message):
                 channel.refuse(f"an invalid {message.kind.name}")
-        if keeper.take_untaken():
+        if keeper.take_unaccepted():
             self._urge()
         if not channel.is_open:
             self._lose(keeper, channel.fault)

@@ -21,13 +21,13 @@ class NamedFile:
         self._pid = os.getpid()
         self._is_old = False
 
-    def give_way(self) -> None:
+    def rename_aside(self) -> None:
         """Leave the name to a successor: a new master that is started now makes its own file."""
         if not self._is_old and self._is_ours(self._path):
             os.rename(self._path, self._old_path)
             self._is_old = True
 
-    def take_back(self) -> None:
+    def restore(self) -> None:
         """The successor is gone, and has removed its file or died: have the name again."""
         if self._is_old and self._is_ours(self._old_path):
             os.rename(self._old_path, self._path)

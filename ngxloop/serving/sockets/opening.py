@@ -2,7 +2,7 @@
 
 Rules. nginx: ngx_open_listening_sockets (core/ngx_connection.c).
 1. All are open before the first worker exists, or none stays open and serving does not begin.
-2. An address in use is tried again, all of them BIND_ATTEMPTS times: the predecessor may be
+2. An address in use is tried again, all of them BIND_ATTEMPTS times: the old_master may be
    on its way out.
 """
 

@@ -12,10 +12,10 @@ from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.sockets.default_address import DEFAULT_ADDRESS
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.sockets.opening import BIND_ATTEMPTS, BIND_RETRY_SECONDS, in_use
-from ngxloop.serving.worker.borrowing import Borrower
+from ngxloop.serving.worker.sharedbind import SharedBindClient
 
 
-async def open_default(borrower: Borrower, backlog: int) -> ListeningSocket:
+async def open_default(client: SharedBindClient, backlog: int) -> ListeningSocket:
     """Return the listening socket of the default address; one in use is tried again.
 
     Raises:
@@ -25,7 +25,7 @@ async def open_default(borrower: Borrower, backlog: int) -> ListeningSocket:
         if attempt:
             await asyncio.sleep(BIND_RETRY_SECONDS)
         try:
-            return _open(borrower, backlog)
+            return _open(client, backlog)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 line = f"cannot bind {DEFAULT_ADDRESS}: {error.strerror}; give another with --bind"
@@ -33,11 +33,11 @@ async def open_default(borrower: Borrower, backlog: int) -> ListeningSocket:
     raise StartError(ExitCode.ADDRESS_IN_USE, in_use(DEFAULT_ADDRESS))
 
 
-def _open(borrower: Borrower, backlog: int) -> ListeningSocket:
+def _open(client: SharedBindClient, backlog: int) -> ListeningSocket:
     sock = ListeningSocket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        borrower.bind(sock, (DEFAULT_ADDRESS.host, DEFAULT_ADDRESS.port))
+        client.bind(sock, (DEFAULT_ADDRESS.host, DEFAULT_ADDRESS.port))
         sock.open_queue(backlog)
     except BaseException:
         sock.close()

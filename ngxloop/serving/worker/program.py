@@ -35,11 +35,11 @@ from ngxloop.serving.logs.logs import log, report
 from ngxloop.serving.options.application import MODULE_FLAG
 from ngxloop.serving.process.pause import Pause
 from ngxloop.serving.worker.assignment import Assignment
-from ngxloop.serving.worker.endings import Endings, describe_tasks
 from ngxloop.serving.worker.foreignloop import ForeignLoopWatch
 from ngxloop.serving.worker.keepalive import Connections
 from ngxloop.serving.worker.programwatch import ProgramWatch
 from ngxloop.serving.worker.scripts import application_advice, find_script
+from ngxloop.serving.worker.shutdownsignals import ShutdownSignalDetector, describe_tasks
 from ngxloop.serving.worker.workercore import WorkerCore, make_sharing
 from ngxloop.serving.worker.workerloop import WorkerLoop, loop_class, provide_loops
 
@@ -65,20 +65,20 @@ class _Program:
         self._is_told = False  # to end
         self._sharing = make_sharing(assignment)
         self._sharing.connections = Connections()
-        self._core = WorkerCore(assignment, self._sharing.borrower, self)
+        self._core = WorkerCore(assignment, self._sharing.client, self)
 
     def run(self) -> int:
         """Prepare the process, then run the script in it."""
         provide_loops(loop_class(self._sharing))
-        borrower = self._sharing.borrower
-        borrower.on_listen = self._become_ready_soon
-        borrower.install()
+        client = self._sharing.client
+        client.on_listen = self._become_ready_soon
+        client.install()
         app = self._config.app
         self._watch = ProgramWatch(
             app,
             _ORDER_SIGNAL,
-            borrower.shared_inodes,
-            borrower.heard_inodes,
+            client.shared_inodes,
+            client.heard_inodes,
             self._become_ready,
         )
         self._loop_watch = ForeignLoopWatch(app)
@@ -171,7 +171,7 @@ class _Program:
 
     def drain(self) -> None:
         """Accept no more; tell the program to end when the time has come."""
-        if self._sharing.borrower.is_draining:
+        if self._sharing.client.is_draining:
             return
         is_serving = self._core.state is State.READY
         self._core.begin_drain()
@@ -184,7 +184,7 @@ class _Program:
 
     def stop(self) -> None:
         """Tell the program to end now."""
-        self._sharing.borrower.drain()
+        self._sharing.client.drain()
         self._core.enter(State.STOPPING)
         self._tell_to_end()
 
@@ -196,7 +196,7 @@ class _Program:
         fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(fd, fcntl.F_SETSIG, _ORDER_SIGNAL)
         fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
-        self._endings = Endings()
+        self._shutdown_signals = ShutdownSignalDetector()
         self._core.read_orders()  # those that have arrived before
 
     def _handle_order_signal(self, *_: object) -> None:
@@ -223,7 +223,7 @@ class _Program:
         if self._sharing.connections is not None:
             self._sharing.connections.end()
         patience = deadline
-        if self._endings.handled_signal() is not None:
+        if self._shutdown_signals.handled_signal() is not None:
             patience = min(deadline, loop.time() + self._config.idle_grace)
         self._poll(loop, patience, deadline)
 
@@ -244,7 +244,7 @@ class _Program:
     def _tell_to_end(self) -> None:
         self._is_told = True
         log.debug("draining: the program is told to end")
-        number = self._endings.handled_signal() or signal.SIGINT
+        number = self._shutdown_signals.handled_signal() or signal.SIGINT
         os.kill(os.getpid(), number)
 
 

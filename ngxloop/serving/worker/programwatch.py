@@ -1,6 +1,6 @@
 """Look at a program until it is known that it serves.
 
-A program that listens in Python tells us itself (borrowing.py). For all others the process gets a
+A program that listens in Python tells us itself (sharedbind.py). For all others the process gets a
 signal from time to time, at which its main thread looks (unseenlisteners.py): soon at first, then
 at doubling intervals, so what serves is found after at most twice the time that it took to begin.
 """

@@ -41,17 +41,17 @@ def find_listener(
             by itself that it accepts at them.
         known: Those of listening sockets from before the program began.
     """
-    borrowed: dict[int, int] = {}
+    open_fds: dict[int, int] = {}
     for inode, fd in listening_inodes().items():
         if inode in shared:
-            borrowed[inode] = fd
+            open_fds[inode] = fd
         elif inode not in known:
             return UnseenListener(fd, os.getpid(), is_shared=False)
-    for pid in _family() if borrowed else ():
+    for pid in _family() if open_fds else ():
         told = heard if pid == os.getpid() else ()
         for inode in _watched_inodes(pid):
-            if inode in borrowed and inode not in told:
-                return UnseenListener(borrowed[inode], pid, is_shared=True)
+            if inode in open_fds and inode not in told:
+                return UnseenListener(open_fds[inode], pid, is_shared=True)
     return None
 
 

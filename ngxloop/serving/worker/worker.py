@@ -93,7 +93,7 @@ class _Worker:
         self._found = found
         self._loop = loop
         self._sharing = sharing
-        self._core = WorkerCore(assignment, sharing.borrower, self)
+        self._core = WorkerCore(assignment, sharing.client, self)
         self._exit_status: int | None = None  # of an application that has ended by itself
         self._drain_asked = asyncio.Event()
         self._request_count = 0
@@ -127,14 +127,14 @@ class _Worker:
 
     def stop(self) -> None:
         """Cancel everything."""
-        self._sharing.borrower.drain()
+        self._sharing.client.drain()
         if self._task is not None:
             self._task.cancel()
 
     def _listen_to_orders(self) -> None:
         core = self._core
         self._loop.add_reader(core.channel.fileno(), self._read_channel)
-        self._sharing.borrower.read_orders = self._read_channel
+        self._sharing.client.read_orders = self._read_channel
         self._loop.add_signal_handler(signal.SIGTERM, core.handle_term)
         # The loop learns of signals through its pipe; what Python calls is free for us.
         signal.signal(signal.SIGTERM, core.set_alarm_if_orphan)
@@ -153,7 +153,7 @@ class _Worker:
             defer_accept(sockets)
         await adapter.start(sockets)
         if adapter.name not in PROGRAM_INTERFACES:
-            self._sharing.borrower.hang_up()
+            self._sharing.client.hang_up()
         restore()
         self._core.become_ready(adapter.name)
         return adapter
@@ -181,14 +181,14 @@ class _Worker:
         """Return the sockets that the master has opened, or the default one for an application."""
         if self._assignment.sockets or adapter.name == "main":
             return self._assignment.sockets
-        return [await open_default(self._sharing.borrower, self._config.backlog)]
+        return [await open_default(self._sharing.client, self._config.backlog)]
 
     def _share_sockets(self, on_listen: Callable[[], object]) -> None:
-        """Let a program that binds by itself share; see borrowing.py."""
+        """Let a program that binds by itself share; see sharedbind.py."""
         provide_loops(type(self._loop))
         self._sharing.connections = Connections()
-        self._sharing.borrower.on_listen = on_listen
-        self._sharing.borrower.install()
+        self._sharing.client.on_listen = on_listen
+        self._sharing.client.install()
         known = frozenset(listening_inodes())
         self._look_for_listener(on_listen, known, FIRST_LOOK_SECONDS)
 
@@ -198,8 +198,8 @@ class _Worker:
         """Find out whether a program listens unseen, from time to time until it serves."""
         if self._core.state is not State.STARTING:
             return
-        borrower = self._sharing.borrower
-        found = find_listener(borrower.shared_inodes, borrower.heard_inodes, known)
+        client = self._sharing.client
+        found = find_listener(client.shared_inodes, client.heard_inodes, known)
         if found is not None:
             explain(self._config.app, found)
             on_listen()
@@ -241,4 +241,4 @@ class _Worker:
         self._assignment.board.add_request(self._assignment.slot)
         self._request_count += 1
         if self._request_count == self._assignment.request_limit:
-            self._core.channel.send(Kind.WORN)
+            self._core.channel.send(Kind.MAX_REQUESTS_REACHED)

@@ -21,7 +21,7 @@ from ngxloop.serving.logs.logs import log, reopen
 from ngxloop.serving.process.channel import Channel, Kind, Message
 from ngxloop.serving.process.titles import set_title
 from ngxloop.serving.worker.assignment import Assignment
-from ngxloop.serving.worker.borrowing import Borrower
+from ngxloop.serving.worker.sharedbind import SharedBindClient
 from ngxloop.serving.worker.workergate import make_worker_gate
 from ngxloop.serving.worker.workerloop import Sharing
 
@@ -42,12 +42,14 @@ class FrontEnd(Protocol):
 class WorkerCore:
     """The worker's side of its relation to the master."""
 
-    def __init__(self, assignment: Assignment, borrower: Borrower, front_end: FrontEnd) -> None:
+    def __init__(
+        self, assignment: Assignment, client: SharedBindClient, front_end: FrontEnd
+    ) -> None:
         self.channel: Channel = assignment.channel
         self.state: State = State.STARTING
         self.graceful_timeout: float = assignment.config.graceful_timeout
         self._assignment = assignment
-        self._borrower = borrower
+        self._client = client
         self._front_end = front_end
         self._is_drain_asked = False
         self._was_term_received = False
@@ -95,7 +97,7 @@ class WorkerCore:
 
     def begin_drain(self) -> None:
         """Accept no more: tell the scoreboard, the hooks and the master."""
-        self._borrower.drain()
+        self._client.drain()
         self.enter(State.DRAINING)
         self.channel.send(Kind.DRAINING)
         log.debug("draining")
@@ -126,7 +128,7 @@ class WorkerCore:
             case Kind.REOPEN:
                 reopen()
             case Kind.LINE:
-                self._borrower.renew(message)
+                self._client.renew(message)
             case Kind.LOOK | Kind.URGE | Kind.BEGIN:  # which mean no more than every order
                 pass
             case (
@@ -143,16 +145,16 @@ class WorkerCore:
                 | Kind.DRAINING
                 | Kind.FAILED
                 | Kind.SPAWNED
-                | Kind.WORN
+                | Kind.MAX_REQUESTS_REACHED
                 | Kind.BIND
                 | Kind.RELEASE
                 | Kind.KEEP
                 | Kind.KEPT
                 | Kind.DROPPED
-                | Kind.ACCUSED
+                | Kind.MALFORMED
                 | Kind.REPORTED
-                | Kind.UNTAKEN
-                | Kind.LENT
+                | Kind.UNACCEPTED
+                | Kind.BOUND
                 | Kind.ASK_LINE
             ):  # for the master or the keeper; the channel refuses them here
                 message.discard()
@@ -174,7 +176,7 @@ def make_sharing(assignment: Assignment) -> Sharing:
     """Return what the event loops of a worker have in common."""
     config = assignment.config
     return Sharing(
-        Borrower(assignment),
+        SharedBindClient(assignment),
         lambda: make_worker_gate(assignment),
         busy_poll=config.busy_poll,
         coalesce_writes=config.coalesce_writes,

@@ -19,8 +19,8 @@ from ngxloop import policy
 from ngxloop.core.shared_gate import SharedGate
 from ngxloop.loop import EventLoop, call_directly
 from ngxloop.serving.logs.logs import log
-from ngxloop.serving.worker.borrowing import Borrower, is_making_server, make_unix_socket
 from ngxloop.serving.worker.keepalive import Connections
+from ngxloop.serving.worker.sharedbind import SharedBindClient, is_making_server, make_unix_socket
 
 _HAS_CLEANUP = sys.version_info >= (3, 13)  # create_unix_server(cleanup_socket=...)
 
@@ -30,13 +30,13 @@ class Sharing:
 
     def __init__(
         self,
-        borrower: Borrower,
+        client: SharedBindClient,
         make_gate: Callable[[], SharedGate],
         *,
         busy_poll: float = 0.0,
         coalesce_writes: bool = False,
     ) -> None:
-        self.borrower = borrower
+        self.client = client
         self.serving: WorkerLoop | None = None  # has the accept gate
         self.connections: Connections | None = None  # those of a program
         self._make_gate = make_gate
@@ -86,7 +86,7 @@ class WorkerLoop(EventLoop):
         try:
             return await super().create_unix_server(protocol_factory, sock=sock, **options)
         except BaseException:
-            self.sharing.borrower.released(sock)
+            self.sharing.client.released(sock)
             sock.close()
             raise
 
@@ -102,7 +102,7 @@ class WorkerLoop(EventLoop):
         super()._start_serving(protocol_factory, *args, **options)
 
     def _stop_serving(self, sock: Any) -> None:
-        self.sharing.borrower.released(sock)
+        self.sharing.client.released(sock)
         super()._stop_serving(sock)
 
 

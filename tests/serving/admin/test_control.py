@@ -9,7 +9,7 @@ import stat
 
 import pytest
 
-from ngxloop.serving.admin.sessions import SESSION_COUNT, SESSION_SECONDS
+from ngxloop.serving.admin.requestserver import CONNECTION_COUNT, CONNECTION_SECONDS
 from ngxloop.serving.base.errors import ExitCode
 from tests.serving.support import (
     DEADLINE,
@@ -241,14 +241,14 @@ def test_question_that_never_ends_is_cut_off(serve, path):
 
 def test_clients_that_say_nothing_do_not_hold_the_master_up(serve, path):
     server = serve("plain:Echo", "--control-socket", path).serving()
-    silent = [connect(path) for _ in range(SESSION_COUNT)]
+    silent = [connect(path) for _ in range(CONNECTION_COUNT)]
     server.send(signal.SIGHUP)
     server.logged("reloaded: generation 2")
-    assert status(path)["generation"] == 2  # after SESSION_SECONDS there is room
+    assert status(path)["generation"] == 2  # after CONNECTION_SECONDS there is room
     for sock in silent:
         assert sock.recv(1) == b""
         sock.close()
-    assert SESSION_SECONDS < DEADLINE
+    assert CONNECTION_SECONDS < DEADLINE
 
 
 def test_socket_of_a_living_master_is_refused_and_of_a_dead_one_replaced(serve, path):

@@ -317,7 +317,7 @@ def test_scoreboard_that_is_protected_can_be_read_and_not_written():
         board.protect()
         if board.read(0)["state"] != STARTING:
             os._exit(1)
-        board.set_state(0, STARTING, is_ringing=False)
+        board.set_state(0, STARTING, wakes_workers=False)
         os._exit(0)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     assert code == -signal.SIGSEGV

@@ -14,6 +14,8 @@ import random
 import socket
 import stat
 
+from ngxloop.serving.process.channel import Kind
+
 
 class Hostile(asyncio.Protocol):
     """Do what a line says, answer and close."""
@@ -41,7 +43,7 @@ def ask_master(payload, kind=(socket.AF_INET, socket.SOCK_STREAM, 0)):
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         with theirs, socket.socket(*kind) as sock:
-            send_keeper(5, payload, theirs.fileno(), sock.fileno())
+            send_keeper(Kind.BIND, payload, theirs.fileno(), sock.fileno())
         ours.settimeout(30)
         return ours.recv(64).decode()
 
@@ -62,7 +64,7 @@ def bind_and_release(count):
     answers = collections.Counter()
     for _ in range(count):
         answers[ask_master(payload)] += 1
-        send_keeper(6, payload)
+        send_keeper(Kind.RELEASE, payload)
     return dict(answers)
 
 
@@ -76,7 +78,7 @@ def ask_and_die(payload):
     line_fd()
     _, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     sock = socket.socket()
-    send_keeper(5, payload, theirs.fileno(), sock.fileno())
+    send_keeper(Kind.BIND, payload, theirs.fileno(), sock.fileno())
     os._exit(3)
 
 
@@ -91,17 +93,17 @@ def bind(path):
     return 0
 
 
-def fill_bells():
-    """Let every process wait that rings a bell of the scoreboard, and end."""
-    for fd in bells():
-        with contextlib.suppress(BlockingIOError):  # it was not rung yet
+def fill_wakeup_fds():
+    """Let every process wait that writes to a wakeup_fd of the scoreboard, and end."""
+    for fd in wakeup_fds():
+        with contextlib.suppress(BlockingIOError):  # it was not written to yet
             os.eventfd_read(fd)
         os.eventfd_write(fd, 2**64 - 2)
         os.set_blocking(fd, True)
     os._exit(3)
 
 
-def bells():
+def wakeup_fds():
     """Return all eventfds of this process."""
     folder = "/proc/self/fd"
     names = [name for name in os.listdir(folder) if os.path.lexists(f"{folder}/{name}")]
@@ -140,7 +142,7 @@ ACTIONS = {
     "scribble": scribble,
     "shut_listeners": shut_listeners,
     "leave": leave,
-    "fill_bells": fill_bells,
+    "fill_wakeup_fds": fill_wakeup_fds,
     "ask": ask_master,
     "flood": flood,
     "flood_ports": flood_ports,

@@ -7,13 +7,20 @@ from tests.serving.fleet.world import check
 
 LONGEST = 31.0  # s, of every back-off and pause
 # While a generation comes that has fewer workers, even one more means fewer of those that serve.
-ORDERS = (events.Quit, events.Stop, events.Rest, events.Scale, events.Grow, events.Shrink)
+ORDERS = (
+    events.Quit,
+    events.Stop,
+    events.StopWorkers,
+    events.Scale,
+    events.AddWorker,
+    events.RemoveWorker,
+)
 # After these a worker may stop serving: it has failed, or was told to go.
 LOSSES = (
     *ORDERS,
     *(events.Exited, events.SpawnFailed, events.Draining, events.Malformed, events.ActionFailed),
 )
-_FILLED = (Stage.FILLING, Stage.SERVING)
+_FILLED = (Stage.STARTING, Stage.SERVING)
 _LIVE = (State.STARTING, State.READY, State.DRAINING, State.STOPPING)
 
 
@@ -46,7 +53,7 @@ class Invariants:
     def note_order(self, event, done):
         """Note whether workers are wanted."""
         fleet = self.machine.fleet
-        if type(event) is events.Rest:
+        if type(event) is events.StopWorkers:
             self.may_rest |= actions.Reply(event.request, "") in done  # else it was refused
         elif type(event) is events.Reload or (
             type(event) is events.NewMasterGone and fleet.phase is Phase.RESTING
@@ -89,8 +96,9 @@ class Invariants:
             return  # check_ready() sees that the new generation was ready
         if old.number >= fleet.count:
             return
-        heir = workers[old.number]
-        check(heir is not old and heir.state is State.READY, f"{old.name} drains without a heir")
+        follower = workers[old.number]
+        is_followed = follower is not old and follower.state is State.READY
+        check(is_followed, f"{old.name} drains without a successor")
         self.recycled[action.worker] = fleet.serving
 
     def _check_recycled(self):
@@ -173,8 +181,8 @@ class Invariants:
         if fleet.is_leaving:
             return
         coming = {fleet.coming.number} if fleet.coming is not None else set()
-        retired = {batch.number for batch in fleet.retired}
-        known = {fleet.listening} | coming | retired
+        draining = {batch.number for batch in fleet.closing}
+        known = {fleet.listening} | coming | draining
         check(self.world.open <= known, "sockets are left open")
         check(fleet.listening in self.world.open, "the sockets that serve are closed")
         accepting = {one.generation.number for one in fleet.live.values() if one.is_accepting}

@@ -32,7 +32,7 @@ MUTANTS = {
     "the old worker drains before its successor is ready": (
         "recycling",
         "    workers.spawn(decision, successor)\n",
-        "    workers.spawn(decision, successor)\n    dismiss(decision, worker)\n",
+        "    workers.spawn(decision, successor)\n    drain(decision, worker)\n",
     ),
     "a starting worker that is sent away has no deadline": (
         "workers",
@@ -54,8 +54,8 @@ MUTANTS = {
     "two processes have one name": ("workers", "fleet.incarnation += 1", "pass"),
     "back-off has no limit": (
         "workers",
-        "float(min(BACKOFF_SECONDS * 2 ** min(young_ends - 2, 30), BACKOFF_LIMIT_SECONDS))",
-        "float(BACKOFF_SECONDS * 2 ** min(young_ends - 2, 30))",
+        "float(min(BACKOFF_SECONDS * 2 ** min(early_exits - 2, 30), BACKOFF_LIMIT_SECONDS))",
+        "float(BACKOFF_SECONDS * 2 ** min(early_exits - 2, 30))",
     ),
     "sockets are closed while workers accept": (
         "sockets",
@@ -69,7 +69,7 @@ MUTANTS = {
     ),
     "old sockets stay open at the end": (
         "sockets",
-        "{fleet.listening, *(batch.number for batch in fleet.retired)}",
+        "{fleet.listening, *(batch.number for batch in fleet.closing)}",
         "{fleet.listening}",
     ),
     "sockets of a rejected generation stay open": (
@@ -79,17 +79,17 @@ MUTANTS = {
     ),
     "left over sockets of reuseport stay open": (
         "sockets",
-        "fleet.retired = (*fleet.retired, Batch(fleet.batch, surplus))",
+        "fleet.closing = (*fleet.closing, Batch(fleet.batch, surplus))",
         "pass",
     ),
     "a generation serves when one worker is ready": (
         "generations",
-        "coming.stage is Stage.FILLING and coming.is_ready",
-        "coming.stage is Stage.FILLING and any(w.ready_at for w in coming.workers)",
+        "coming.stage is Stage.STARTING and coming.is_ready",
+        "coming.stage is Stage.STARTING and any(w.ready_at for w in coming.workers)",
     ),
     "the old generation stays": (
         "generations",
-        "        dismiss_all(decision, old)\n    if",
+        "        drain_all(decision, old)\n    if",
         "    if",
     ),
     "a second reload begins in the first": (
@@ -143,16 +143,16 @@ MUTANTS = {
         "if len(fleet.live) <= 1:",
     ),
     "at the end successors are forgotten": (
-        "ending",
-        "for worker in fleet.workers:\n        workers.retire",
-        "for worker in fleet.serving.workers if fleet.serving else ():\n        workers.retire",
+        "shutdown",
+        "for worker in fleet.workers:\n        workers.drain",
+        "for worker in fleet.serving.workers if fleet.serving else ():\n        workers.drain",
     ),
     "a reload is answered twice": (
         "requests",
         "        reply(decision, request, problem)\n    fleet.begun_reloads = ()",
         "        reply(decision, request, problem)",
     ),
-    "requests are forgotten at the end": ("ending", "    requests.answer_all(decision)\n", ""),
+    "requests are forgotten at the end": ("shutdown", "    requests.answer_all(decision)\n", ""),
 }
 
 

@@ -112,7 +112,7 @@ class Run:
         if self.random.random() < 0.03:
             kind = self.random.choice(_ORDERS)
             self.order(kind)
-            if kind is events.Rest and self.random.random() < 0.5:
+            if kind is events.StopWorkers and self.random.random() < 0.5:
                 self.order(events.Reload)
         if self.random.random() < 0.0002:
             self.order(self.random.choice((events.Quit, events.Stop)))
@@ -212,9 +212,9 @@ _ORDERS = [
     events.Reload,
     events.Scale,
     events.Scale,
-    events.Grow,
-    events.Shrink,
-    events.Rest,
+    events.AddWorker,
+    events.RemoveWorker,
+    events.StopWorkers,
     events.Reopen,
     events.Upgrade,
 ]

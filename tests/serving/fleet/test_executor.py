@@ -9,7 +9,7 @@ from ngxloop.serving.fleet import actions, events, executor
 from ngxloop.serving.fleet.executor import Executor
 from ngxloop.serving.fleet.machine import Machine
 from ngxloop.serving.fleet.settings import Settings
-from ngxloop.serving.master.duties import Duties
+from ngxloop.serving.master.actionhandlers import ActionHandlers
 from ngxloop.serving.process.poller import Poller
 from tests.support.waiting import wait_until_blocking
 
@@ -78,7 +78,7 @@ def test_event_that_could_not_be_handled_is_handled_again(made, monkeypatch):
         raise RuntimeError("raised on purpose")
 
     monkeypatch.setattr(made.machine, "handle", fail)
-    made.tell(events.Grow())
+    made.tell(events.AddWorker())
     made.tell(events.Tick())  # which comes again by itself
     assert made.poller.failures.counts[HandlerName.DECISION] == 2
     monkeypatch.setattr(made.machine, "handle", handle)
@@ -93,7 +93,7 @@ def test_event_that_could_not_be_handled_is_handled_again(made, monkeypatch):
 def test_action_that_raises_is_told_to_the_machine(made):
     made.tell(events.Start(Settings(), 1))
     made.workers.failing = (actions.Spawn,)
-    made.tell(events.Grow())
+    made.tell(events.AddWorker())
     assert made.poller.failures.counts[HandlerName.SPAWNING] >= 1
     made.workers.failing = ()
 
@@ -129,7 +129,7 @@ def test_number_of_events_that_wait_to_be_handled_again_is_limited(made, monkeyp
     monkeypatch.setattr(made.machine, "handle", None)
     answers = []
     for _ in range(5):
-        made.ask(events.Grow(), answers.append)
+        made.ask(events.AddWorker(), answers.append)
     assert answers == ["it failed; see the log of the master"] * 2
     monkeypatch.undo()
 
@@ -145,6 +145,6 @@ def test_every_action_is_done_by_somebody():
     wanted = {one for one in known if issubclass(one, actions.Action)} - {actions.Action}
     poller = Poller()
     made = Executor(Machine(1), poller)
-    made.connect(Workers(), object.__new__(Duties).table)
+    made.connect(Workers(), object.__new__(ActionHandlers).table)
     poller.close()
-    assert wanted - made._actions.keys() == {actions.Fail}  # which Parts adds
+    assert wanted - made._actions.keys() == {actions.Fail}  # which Components adds

@@ -110,7 +110,7 @@ def test_reload_waits_for_slots():
 
 def test_reload_of_a_resting_master_that_fails_is_tried_again_later_each_time():
     fleet = Fleet(1).ready()
-    fleet.tell(events.Rest())
+    fleet.tell(events.StopWorkers())
     fleet.tell(events.Reload(7))
     delays = []
     for _ in range(7):
@@ -127,16 +127,16 @@ def test_reload_of_a_resting_master_that_fails_is_tried_again_later_each_time():
 
 def test_configuration_of_a_resting_master_that_is_refused_is_read_again():
     fleet = Fleet(1).ready()
-    fleet.tell(events.Rest())
+    fleet.tell(events.StopWorkers())
     fleet.machine.handle(events.Reload(), fleet.now)
     fleet.tell(events.ReloadRefused(2, ERROR))
     assert found(fleet.tell(events.Tick(), 1.0), actions.PrepareConfig)
 
 
-@pytest.mark.parametrize("order", [events.Rest, events.Quit, events.Stop])
+@pytest.mark.parametrize("order", [events.StopWorkers, events.Quit, events.Stop])
 def test_failed_reload_is_not_tried_again_after_an_order(order):
     fleet = Fleet(1).ready()
-    fleet.tell(events.Rest())
+    fleet.tell(events.StopWorkers())
     fleet.tell(events.Reload())
     fleet.exit(next(iter(set(fleet.fleet.live) - {fleet.old})), -9)
     fleet.tell(order())
@@ -149,7 +149,7 @@ def test_rest_in_a_reload_takes_it_back():
     old = fleet.serving
     fleet.tell(events.Reload(7))
     coming = [one for one in fleet.fleet.live if one not in old]
-    done = fleet.tell(events.Rest(8))
+    done = fleet.tell(events.StopWorkers(8))
     assert {name for name, order in orders(done) if order is WorkerOrder.DRAIN} == {*old, *coming}
     assert actions.Reply(7, "another order lets the workers rest") in done
     assert actions.Reply(8, "") in done
@@ -159,7 +159,7 @@ def test_rest_in_a_reload_takes_it_back():
 
 def test_first_workers_do_not_rest_before_they_serve():
     fleet = Fleet(1)
-    (reply,) = found(fleet.tell(events.Rest(8)), actions.Reply)
+    (reply,) = found(fleet.tell(events.StopWorkers(8)), actions.Reply)
     assert reply.problem == "the first workers are starting"
     assert fleet.ready().fleet.phase is Phase.SERVING
 

@@ -153,7 +153,7 @@ def test_event_of_a_process_that_is_gone_means_nothing():
 def test_fewer_workers_drain_and_more_are_spawned():
     fleet = Fleet(2).ready()
     gone = fleet.serving[1]
-    assert orders(fleet.tell(events.Shrink())) == [(gone, WorkerOrder.DRAIN)]
+    assert orders(fleet.tell(events.RemoveWorker())) == [(gone, WorkerOrder.DRAIN)]
     done = fleet.tell(events.Scale(3, 3))
     assert len(found(done, actions.Spawn)) == 2
     assert actions.Reply(3, "") not in done
@@ -177,7 +177,7 @@ def test_scaling_that_fails_is_answered():
 
 def test_resting_master_serves_again_after_a_reload():
     fleet = Fleet(1).ready()
-    fleet.tell(events.Rest())
+    fleet.tell(events.StopWorkers())
     assert fleet.fleet.phase is Phase.RESTING
     fleet.tell(events.Reload())
     fleet.ready()
@@ -189,7 +189,7 @@ def test_resting_master_whose_new_master_is_gone_reloads():
     fleet.tell(events.Upgrade(4))
     fleet.tell(events.NewMasterStarted(77))
     assert actions.Reply(4, "") in fleet.tell(events.NewMasterReady())
-    fleet.tell(events.Rest())
+    fleet.tell(events.StopWorkers())
     done = fleet.tell(events.NewMasterGone(0))
     assert actions.RestoreNames in kinds(done)
     assert found(done, actions.PrepareConfig)

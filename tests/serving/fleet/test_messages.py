@@ -24,13 +24,13 @@ INVALID = {
     "an unknown kind": (b"\x3f", 0),
     "READY a second time": (bytes([Kind.READY]) + b"asgi", 0),
     "READY with a line of its own": (bytes([Kind.READY]) + b"x\nERROR forged", 0),
-    "WORN without --max-requests": (bytes([Kind.WORN]), 0),
+    "MAX_REQUESTS_REACHED without --max-requests": (bytes([Kind.MAX_REQUESTS_REACHED]), 0),
     "DRAINING with descriptors": (bytes([Kind.DRAINING]), 253),
     "FAILED of brackets": (bytes([Kind.FAILED]) + b"[" * 60000, 0),
     "SPAWNED": (bytes([Kind.SPAWNED]) + b"1", 0),
     "BIND, which is for the keeper": (bytes([Kind.BIND]) + b"[]", 2),
     "ASK_LINE with an address": (bytes([Kind.ASK_LINE]) + b"127.0.0.1:1", 0),
-    "LENT with an address of its own": (bytes([Kind.LENT]) + b"127.0.0.1:1", 0),
+    "BOUND with an address of its own": (bytes([Kind.BOUND]) + b"127.0.0.1:1", 0),
 }
 
 
@@ -103,7 +103,7 @@ def test_worker_that_sends_invalid_messages_is_replaced_and_named_once(served):
 
 
 def test_message_that_no_handler_can_take_ends_its_worker_only(served):
-    pid, sock = tell(served, f"packet {(bytes([Kind.LENT]) + b'nowhere').hex()} 0")
+    pid, sock = tell(served, f"packet {(bytes([Kind.BOUND]) + b'nowhere').hex()} 0")
     with sock:
         served.logged(rf"worker 1\.\d \(process {pid}\) is ended")
     served.logged(r"worker 1\.\d ready")
@@ -111,8 +111,8 @@ def test_message_that_no_handler_can_take_ends_its_worker_only(served):
 
 
 def test_worker_that_floods_its_channel_delays_no_other(served):
-    """LENT with an address of --bind is valid, any number of times."""
-    flood = bytes([Kind.LENT]) + served.addresses[0].encode()
+    """BOUND with an address of --bind is valid, any number of times."""
+    flood = bytes([Kind.BOUND]) + served.addresses[0].encode()
     _, sock = tell(served, f"flood {flood.hex()}")
     with sock:
         for _ in range(20):
@@ -158,17 +158,21 @@ def test_worker_that_claims_to_serve_something_else_is_ended(serve, tmp_path, in
     assert server.end() == 0
 
 
-WORN = "asyncio.get_running_loop().call_later(0.01, send_packet, bytes([4]), 0)"
+MAX_REQUESTS_REACHED = "asyncio.get_running_loop().call_later(0.01, send_packet, bytes([4]), 0)"
 LEAVES = "os.kill(os.getpid(), signal.SIGTERM)"
 
 
 @pytest.mark.parametrize(
     ("action", "options", "line"),
     [
-        (WORN, ["--max-requests", "1000"], "3 times in a row; a successor starts in 0.2 s"),
+        (
+            MAX_REQUESTS_REACHED,
+            ["--max-requests", "1000"],
+            "3 times in a row; a successor starts in 0.2 s",
+        ),
         (LEAVES, [], "ended 3 times in a row within 5 s of starting; next start in 0.2 s"),
     ],
-    ids=["worn", "leaves"],
+    ids=["max-requests", "leaves"],
 )
 def test_workers_that_want_to_be_replaced_at_once_are_replaced_with_back_off(
     serve, tmp_path, action, options, line
@@ -195,7 +199,16 @@ def test_generation_of_workers_that_send_invalid_messages_is_rejected(serve, tmp
     assert server.end() == 0
 
 
-@pytest.mark.parametrize("packet", [b"\x3f", b"\x071", b"\x07-1", b"", b"\x05[]"])
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"\x3f",
+        bytes([Kind.SPAWNED]) + b"1",
+        bytes([Kind.SPAWNED]) + b"-1",
+        b"",
+        bytes([Kind.BIND]) + b"[]",
+    ],
+)
 def test_zygote_that_sends_invalid_messages_while_it_loads_fails_its_generation(
     serve, tmp_path, packet
 ):

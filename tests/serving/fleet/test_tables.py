@@ -25,7 +25,7 @@ def test_every_phase_leads_to_the_end():
     for table in (PHASES, STAGES):
         starts = {first for first, _ in table}
         assert set(table.values()) | starts == set(type(next(iter(starts))))
-    assert not [first for first, _ in STAGES if first is Stage.RETIRED]
+    assert not [first for first, _ in STAGES if first is Stage.DRAINING]
 
 
 def worker_in(state):
@@ -105,7 +105,7 @@ def phase_of(phase):
         return fleet
     fleet.ready()
     if phase is Phase.RESTING:
-        fleet.tell(events.Rest())
+        fleet.tell(events.StopWorkers())
     elif phase is Phase.DELAYING:
         fleet.tell(events.Quit())
     elif phase is Phase.DRAINING:
@@ -132,10 +132,10 @@ OF_THE_MASTER = {
     "Stop": events.Stop(1),
     "Reload": events.Reload(1),
     "Reopen": events.Reopen(1),
-    "Rest": events.Rest(1),
+    "StopWorkers": events.StopWorkers(1),
     "Scale": events.Scale(1, 3),
-    "Grow": events.Grow(1),
-    "Shrink": events.Shrink(1),
+    "AddWorker": events.AddWorker(1),
+    "RemoveWorker": events.RemoveWorker(1),
     "Upgrade": events.Upgrade(1),
     "NewMasterStarted": events.NewMasterStarted(5),
     "NewMasterFailed": events.NewMasterFailed("no memory"),
@@ -151,7 +151,7 @@ NEXT_PHASE = {
     (Phase.STARTING, "WatcherGone"): Phase.DRAINING,
     (Phase.SERVING, "Quit"): Phase.DELAYING,
     (Phase.SERVING, "WatcherGone"): Phase.DELAYING,
-    (Phase.SERVING, "Rest"): Phase.RESTING,
+    (Phase.SERVING, "StopWorkers"): Phase.RESTING,
     (Phase.RESTING, "Quit"): Phase.DRAINING,
     (Phase.RESTING, "WatcherGone"): Phase.DRAINING,
     (Phase.DELAYING, "Quit"): Phase.STOPPING,  # told again
@@ -176,7 +176,18 @@ def test_event_of_the_master_in_each_phase(phase, event):
 
 
 @pytest.mark.parametrize(
-    "order", ["Quit", "Stop", "Reopen", "Rest", "Scale", "Grow", "Shrink", "Reload", "Upgrade"]
+    "order",
+    [
+        "Quit",
+        "Stop",
+        "Reopen",
+        "StopWorkers",
+        "Scale",
+        "AddWorker",
+        "RemoveWorker",
+        "Reload",
+        "Upgrade",
+    ],
 )
 @pytest.mark.parametrize("phase", [one for one in Phase if one is not Phase.OVER])
 def test_order_is_answered_once(phase, order):

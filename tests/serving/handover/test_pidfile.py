@@ -86,11 +86,11 @@ def test_forked_process_neither_holds_nor_removes_it(path):
 
 def test_way_is_given_and_taken_back(path):
     pidfile = Pidfile(path)
-    pidfile.give_way()
+    pidfile.rename_aside()
     assert os.listdir(os.path.dirname(path)) == ["app.pid" + OLD_SUFFIX]
-    pidfile.take_back()
+    pidfile.restore()
     assert os.listdir(os.path.dirname(path)) == ["app.pid"]
-    pidfile.give_way()
+    pidfile.rename_aside()
     pidfile.close()
     assert os.listdir(os.path.dirname(path)) == []
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from ngxloop.serving.handover import carrier
+from ngxloop.serving.handover import compatibility
 from ngxloop.serving.process.channel import Kind
-from ngxloop.serving.sockets.inheritance import FORMAT, KEEPER, VARIABLE
+from ngxloop.serving.sockets.inherited import FORMAT, KEEPER, VARIABLE
 from tests.serving.programs_support import PROGRAMS
 from tests.serving.support import DEADLINE, connect, receive_line, wait_gone
 from tests.serving.untrusted import ROOT
@@ -105,7 +105,7 @@ def test_socket_that_the_new_program_does_not_know_is_left_out(serve, pipe):
     assert server.end() == 0
 
 
-# The carrier -----------------------------------------------------------------------------------
+# What an older release understands -----------------------------------------------------------
 
 SHOW = (
     "import json, os\n"
@@ -115,7 +115,7 @@ SHOW = (
 
 
 def carry(tmp_path, inheritance, messages, *fds):
-    """Execute the carrier before a program that shows what it inherits; return that."""
+    """Execute the compatibility before a program that shows what it inherits; return that."""
     package = tmp_path / "ngxloop"
     (package / "serving").mkdir(parents=True)
     for folder in (package, package / "serving"):
@@ -127,7 +127,7 @@ def carry(tmp_path, inheritance, messages, *fds):
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
             ours.sendmsg([message], rights if message[0] == Kind.KEEP else [])
         fields = {"sockets": [["leader", "", 0], [KEEPER, "", theirs.fileno()]], "format": FORMAT}
-        line = [sys.executable, "-c", inspect.getsource(carrier), "-c", SHOW]
+        line = [sys.executable, "-c", inspect.getsource(compatibility), "-c", SHOW]
         environment = {**os.environ, VARIABLE: json.dumps(fields), "PYTHONPATH": str(tmp_path)}
         found = subprocess.run(
             line,
@@ -157,8 +157,8 @@ def test_release_with_a_keeper_or_that_is_broken_gets_the_line(tmp_path, text):
 
 
 def test_carrier_speaks_the_language_of_the_keeper():
-    assert (carrier.KEEP, carrier.END) == (Kind.KEEP, Kind.END)
-    assert carrier.VARIABLE == VARIABLE
+    assert (compatibility.KEEP, compatibility.END) == (Kind.KEEP, Kind.END) == (8, 76)
+    assert compatibility.VARIABLE == VARIABLE
 
 
 # The release itself ----------------------------------------------------------------------------

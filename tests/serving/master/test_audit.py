@@ -25,7 +25,7 @@ def children(pid):
 
 
 def descriptor_count(pid):
-    """Return how many descriptors a process has, but for bells: more workers have had more."""
+    """Return how many descriptors a process has, but for wakeup_fds: more workers have had more."""
     return sum("[eventfd]" not in link for link in open_links(pid))
 
 

@@ -101,11 +101,13 @@ def test_every_kind_has_its_form():
 
 def test_master_and_worker_kinds_are_apart():
     assert {Kind.DRAIN, Kind.STOP, Kind.REOPEN} <= {kind for kind in Kind if kind >= 64}
-    assert {Kind.READY, Kind.DRAINING, Kind.FAILED, Kind.WORN} <= {k for k in Kind if k < 64}
+    assert {Kind.READY, Kind.DRAINING, Kind.FAILED, Kind.MAX_REQUESTS_REACHED} <= {
+        k for k in Kind if k < 64
+    }
 
 
 def test_descriptors_arrive_with_their_message_and_are_closed_on_exec(stranger):
-    sender, channel = stranger(Speaker.BORROWER)
+    sender, channel = stranger(Speaker.BIND_CLIENT)
     passed = socket.socketpair()
     fds = [end.fileno() for end in passed]
     socket.send_fds(sender, [bytes([Kind.BIND]) + b"[]"], fds)
@@ -153,7 +155,7 @@ MALFORMED = {
     "READY that is long": (bytes([Kind.READY]) + b"a" * 33, "33 bytes"),
     "READY not of text": (bytes([Kind.READY]) + b"\xff", "a malformed payload"),
     "DRAINING with a payload": (bytes([Kind.DRAINING]) + b"x" * 60000, "60000 bytes"),
-    "WORN with a payload": (bytes([Kind.WORN]) + b"0", "1 bytes"),
+    "MAX_REQUESTS_REACHED with a payload": (bytes([Kind.MAX_REQUESTS_REACHED]) + b"0", "1 bytes"),
     "FAILED of nothing": (bytes([Kind.FAILED]), "a malformed payload"),
     "FAILED of text": (bytes([Kind.FAILED]) + b"why", "a malformed payload"),
     "FAILED of a list": (bytes([Kind.FAILED]) + b"[]", "a malformed payload"),
@@ -167,8 +169,8 @@ MALFORMED = {
     "FAILED not of UTF-8": (bytes([3]) + b"\xff\xfe", "a malformed payload"),
     "BIND, which is for the keeper": (bytes([Kind.BIND]) + b"[]", "BIND, which it never sends"),
     "RELEASE, which is too": (bytes([Kind.RELEASE]) + b"[]", "RELEASE, which it never sends"),
-    "LENT not of UTF-8": (bytes([Kind.LENT]) + b"\xff", "a malformed payload"),
-    "LENT that is long": (bytes([Kind.LENT]) + b"x" * 3000, "3000 bytes"),
+    "BOUND not of UTF-8": (bytes([Kind.BOUND]) + b"\xff", "a malformed payload"),
+    "BOUND that is long": (bytes([Kind.BOUND]) + b"x" * 3000, "3000 bytes"),
     "ASK_LINE with an address": (bytes([Kind.ASK_LINE]) + b"[]", "ASK_LINE with"),
     "words of a keeper": (bytes([Kind.KEPT]) + b"[]", "KEPT, which it never sends"),
 }
@@ -179,7 +181,7 @@ MALFORMED_ON_LINES = {
     "KEEP without descriptors": (bytes([Kind.KEEP]) + b"[]", "the wrong number of descriptors"),
     "RELEASE of text": (bytes([Kind.RELEASE]) + b"no", "a malformed payload"),
     "RELEASE nested": (bytes([Kind.RELEASE]) + b"[" * 2000, "a malformed payload"),
-    "RELEASE that is long": (bytes([6]) + b'"' + b"x" * 3000 + b'"', "3002 bytes"),
+    "RELEASE that is long": (bytes([Kind.RELEASE]) + b'"' + b"x" * 3000 + b'"', "3002 bytes"),
 }
 
 
@@ -196,7 +198,7 @@ def test_malformed_packet_of_a_worker_makes_the_channel_deaf(stranger, packet, f
 
 @pytest.mark.parametrize(("packet", "fault"), MALFORMED_ON_LINES.values(), ids=MALFORMED_ON_LINES)
 def test_malformed_packet_on_a_line_to_the_keeper_makes_it_deaf(stranger, packet, fault):
-    sender, channel = stranger(Speaker.BORROWER)
+    sender, channel = stranger(Speaker.BIND_CLIENT)
     sender.send(packet)
     assert channel.receive() == []
     assert fault in channel.fault
@@ -204,7 +206,7 @@ def test_malformed_packet_on_a_line_to_the_keeper_makes_it_deaf(stranger, packet
 
 @pytest.mark.parametrize(
     ("kind", "payload"),
-    [(Kind.KEPT, b"no"), (Kind.DROPPED, b"-1"), (Kind.DROPPED, b""), (Kind.ACCUSED, b"[")],
+    [(Kind.KEPT, b"no"), (Kind.DROPPED, b"-1"), (Kind.DROPPED, b""), (Kind.MALFORMED, b"[")],
 )
 def test_malformed_packet_of_a_keeper_makes_the_channel_deaf(stranger, kind, payload):
     sender, channel = stranger(Speaker.KEEPER)
@@ -273,22 +275,22 @@ def test_descriptors_where_none_belong_are_closed(stranger, kind, count):
 
 
 def test_descriptors_that_are_no_sockets_are_closed(stranger):
-    sender, channel = stranger(Speaker.BORROWER)
+    sender, channel = stranger(Speaker.BIND_CLIENT)
     with open(os.devnull, "rb") as file, socket.socket(socket.AF_UNIX) as passed:
         before = len(os.listdir("/proc/self/fd"))
-        socket.send_fds(sender, [b"\x05[]"], [passed.fileno(), file.fileno()])
+        socket.send_fds(sender, [bytes([Kind.BIND]) + b"[]"], [passed.fileno(), file.fileno()])
         assert channel.receive() == []
         assert len(os.listdir("/proc/self/fd")) == before
     assert "a descriptor that is not a socket" in channel.fault
 
 
 def test_message_whose_descriptors_find_no_room_is_lost_and_its_sender_sees_it(stranger):
-    sender, channel = stranger(Speaker.BORROWER)
+    sender, channel = stranger(Speaker.BIND_CLIENT)
     reply, asker = socket.socketpair()
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with asker:
         with reply:
-            socket.send_fds(sender, [b"\x05[]"], [reply.fileno()] * 2)
+            socket.send_fds(sender, [bytes([Kind.BIND]) + b"[]"], [reply.fileno()] * 2)
         lowest_free = os.dup(0)
         os.close(lowest_free)
         resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))

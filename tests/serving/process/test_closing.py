@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from ngxloop.serving.admin.sessions import Dialogue, Sessions
+from ngxloop.serving.admin.requestserver import RequestProtocol, RequestServer
 from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.process.channel import Channel, Kind, Speaker
 from ngxloop.serving.process.closing import (
@@ -267,16 +267,16 @@ def status(tmp_path):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "status"))
     listener.listen()
-    dialogue = Dialogue(
+    protocol = RequestProtocol(
         HandlerName.STATUS_LISTENER,
-        HandlerName.STATUS_SESSION,
+        HandlerName.STATUS_CONNECTION,
         end=b"\n",
         answer=lambda question, reply: reply(question),
         too_long=b"",
     )
-    sessions = Sessions(poller, listener, dialogue)
+    server = RequestServer(poller, listener, protocol)
     yield poller, str(tmp_path / "status")
-    sessions.close()
+    server.close()
     listener.close()
     poller.close()
 
@@ -303,4 +303,4 @@ def test_descriptors_that_a_client_sends_after_its_question_are_closed(lingering
         poller.wait(10)
         for _ in range(3):
             pass_on(client, b"x", lingering())
-    # The fixture closes the session with all of them in its queue.
+    # The fixture closes the connection with all of them in its queue.

@@ -21,15 +21,16 @@ from tests.serving.support import (
 from tests.support.waiting import wait_until_blocking
 
 # What each is for: input, output and errors, the log of requests, the addresses, the orders, the
-# leader's lock (ngxloop/leader.py). The bells of the scoreboard come in addition, as in the master.
+# leader's lock (ngxloop/leader.py). The wakeup_fds of the scoreboard come in addition, as in the
+# master.
 INHERITED = Counter(
     {"null": 2, "error.log": 1, "access.log": 1, "listening": 2, "channel": 1, "leader": 1}
 )
 # The worker's own: its epoll and waker, the pipe for the signals of its loop, and one end of a pipe
 # for its stacks.
-WORKER = INHERITED + Counter({"eventpoll": 1, "bell": 1, "pipe": 2, "master's pipe": 1})
+WORKER = INHERITED + Counter({"eventpoll": 1, "wakeup_fd": 1, "pipe": 2, "master's pipe": 1})
 LOADER = INHERITED - Counter({"listening": 2})  # which come with each worker
-_NAMES = {"anon_inode:[eventpoll]": "eventpoll", "anon_inode:[eventfd]": "bell"}
+_NAMES = {"anon_inode:[eventpoll]": "eventpoll", "anon_inode:[eventfd]": "wakeup_fd"}
 STATUS = Counter({"null": 2, "error.log": 1, "channel": 1, "listening": 1, "eventpoll": 1})
 
 
@@ -64,7 +65,7 @@ def kinds(pid, master):
         return _NAMES.get(target, "null" if target == "/dev/null" else Path(target).name)
 
     found = Counter(kind(target) for target in open_links(pid))
-    return found - Counter({"bell": open_links(master).count("anon_inode:[eventfd]")})
+    return found - Counter({"wakeup_fd": open_links(master).count("anon_inode:[eventfd]")})
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from ngxloop.serving.process.poller import (
 )
 from tests.serving.support import DEADLINE
 
-NAME = HandlerName.STATUS_SESSION
+NAME = HandlerName.STATUS_CONNECTION
 
 
 @pytest.fixture
@@ -357,7 +357,7 @@ def test_failures_are_logged_once_in_a_while_with_how_many_were_left_out(caplog,
         noted.note(NAME, ValueError("one\n\x1b[2J"), "client 7")
     assert noted.counts[NAME] == 1000
     (record,) = caplog.records
-    assert "the handler 'status session' of client 7 failed: ValueError: one" in record.message
+    assert "the handler 'status connection' of client 7 failed: ValueError: one" in record.message
     assert record.message.isprintable()
     assert "ValueError" in record.user_traceback
     monkeypatch.setattr(failures, "LOG_SECONDS", 0.0)

@@ -10,7 +10,7 @@ import pytest
 
 from ngxloop.serving.base.badmessage import BadMessageError
 from ngxloop.serving.process.channel import Kind, Message
-from ngxloop.serving.sockets.bindrequest import Request, Wanted
+from ngxloop.serving.sockets.bindrequest import BindRequest, ReceivedRequest
 from tests.support.leaks import fds_opened_since, open_fds
 
 INET, INET6, UNIX = map(int, (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX))
@@ -111,15 +111,15 @@ def reply_pair(keep):
 
 @pytest.mark.parametrize("fields", GOOD.values(), ids=GOOD.keys())
 def test_what_programs_send_is_read_as_it_was_written(fields):
-    wanted = Wanted.unpack(payload_of(fields))
-    assert json.loads(wanted.pack()) == fields
-    assert Wanted.unpack(wanted.pack()) == wanted
+    request = BindRequest.unpack(payload_of(fields))
+    assert json.loads(request.pack()) == fields
+    assert BindRequest.unpack(request.pack()) == request
 
 
 @pytest.mark.parametrize("fields", BAD.values(), ids=BAD.keys())
 def test_anything_else_is_malformed(fields):
     with pytest.raises(BadMessageError):
-        Wanted.unpack(payload_of(fields))
+        BindRequest.unpack(payload_of(fields))
 
 
 @pytest.mark.parametrize("name", GOOD.keys())
@@ -129,12 +129,12 @@ def test_a_request_that_was_changed_at_random_is_read_or_malformed(name):
     refused_count = 0
     for _ in range(2000):
         try:
-            wanted = Wanted.unpack(mutate(source, original))
+            request = BindRequest.unpack(mutate(source, original))
         except BadMessageError:
             refused_count += 1
         else:
-            wanted.check()
-            hash(wanted)
+            request.check()
+            hash(request)
     assert refused_count
 
 
@@ -158,7 +158,7 @@ def mutate(source, original):
 def test_a_wrong_number_of_descriptors_is_malformed(descriptors, count):
     fds = [socket.socket().detach() for _ in range(count)]
     with pytest.raises(BadMessageError, match=f"{count} descriptors"):
-        Request.take(message_of(GOOD["port"], *fds))
+        ReceivedRequest.take(message_of(GOOD["port"], *fds))
 
 
 OTHERS = {
@@ -179,7 +179,7 @@ def test_another_kind_of_descriptor_is_malformed(descriptors, make, place):
     os.close(fds[place])
     fds[place] = make()
     with pytest.raises(BadMessageError):
-        Request.take(message_of(GOOD["port"], *fds))
+        ReceivedRequest.take(message_of(GOOD["port"], *fds))
 
 
 def test_a_connected_socket_is_malformed(descriptors):
@@ -188,7 +188,7 @@ def test_a_connected_socket_is_malformed(descriptors):
     descriptors(server)
     fds = (reply_pair(descriptors), client.detach())
     with pytest.raises(BadMessageError, match="connected"):
-        Request.take(message_of(GOOD["any port"], *fds))
+        ReceivedRequest.take(message_of(GOOD["any port"], *fds))
 
 
 def test_an_answer_to_a_full_queue_is_dropped_without_waiting(descriptors):
@@ -196,7 +196,7 @@ def test_an_answer_to_a_full_queue_is_dropped_without_waiting(descriptors):
     fill(theirs, b"x")
     theirs.setblocking(True)
     fds = (os.dup(theirs.fileno()), socket.socket().detach())
-    request = Request.take(message_of(GOOD["port"], *fds))
+    request = ReceivedRequest.take(message_of(GOOD["port"], *fds))
     request.answer(b"b")
     request.close()
 

@@ -10,12 +10,12 @@ import pytest
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.process.channel import Channel, Kind
 from ngxloop.serving.process.poller import Poller
-from ngxloop.serving.sockets.bindrequest import Wanted
+from ngxloop.serving.sockets.bindrequest import BindRequest
 from ngxloop.serving.sockets.keepers import Children, Keepers
 from tests.support.waiting import wait_until_blocking
 
 LINE_COUNT = 400  # the queue of a channel has room for some 280 messages
-LOCAL = Wanted(int(socket.AF_INET), int(socket.SOCK_STREAM), ("127.0.0.1", 0), 1)
+LOCAL = BindRequest(int(socket.AF_INET), int(socket.SOCK_STREAM), ("127.0.0.1", 0), 1)
 
 
 def go_on(pid):

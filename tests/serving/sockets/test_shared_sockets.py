@@ -12,8 +12,8 @@ import pytest
 from ngxloop.serving.base.badmessage import BadMessageError
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.process.channel import Kind, Message
-from ngxloop.serving.sockets.asker import _DEFAULT, Asker, describe_asker
-from ngxloop.serving.sockets.bindrequest import Wanted
+from ngxloop.serving.sockets.bindrequest import BindRequest
+from ngxloop.serving.sockets.requester import _DEFAULT, Requester, describe_requester
 from ngxloop.serving.sockets.sharing import SharedSockets
 from tests.support.addresses import free_address
 from tests.support.leaks import fds_opened_since, open_fds
@@ -27,7 +27,7 @@ class Worker:
 
     def __init__(self, shared, number=1, generation=1, is_program=True, shares_datagrams=False):
         self.shared = shared
-        self.asker = Asker(number, "worker", generation, is_program, shares_datagrams)
+        self.requester = Requester(number, "worker", generation, is_program, shares_datagrams)
 
     def ask(self, fields, sock=None):
         """Return the answer."""
@@ -36,16 +36,18 @@ class Worker:
         with ours:
             fds = (theirs.detach(), offered.detach())
             self.shared.answer_bind(
-                self.asker, Message(Kind.BIND, json.dumps(fields).encode(), fds)
+                self.requester, Message(Kind.BIND, json.dumps(fields).encode(), fds)
             )
             return ours.recv(64).decode()
 
     def keep(self, fields, sock):
         message = Message(Kind.KEEP, json.dumps(fields).encode(), (os.dup(sock.fileno()),))
-        self.shared.answer_keep(self.asker, message)
+        self.shared.answer_keep(self.requester, message)
 
     def release(self, fields):
-        self.shared.answer_release(self.asker, Message(Kind.RELEASE, json.dumps(fields).encode()))
+        self.shared.answer_release(
+            self.requester, Message(Kind.RELEASE, json.dumps(fields).encode())
+        )
 
 
 @pytest.fixture
@@ -130,7 +132,7 @@ def test_a_release_counts_for_those_who_have_the_socket(shared):
 def test_what_a_worker_had_that_has_ended_stays_for_the_next_one(shared):
     first, second = Worker(shared), Worker(shared, number=2)
     assert first.ask([*ANY_PORT, 0]) == "b"
-    shared.forget(first.asker)
+    shared.forget(first.requester)
     assert second.ask([*ANY_PORT, 0]) == "s"
     second.release([*ANY_PORT, 0])
     assert list(shared) == []
@@ -185,7 +187,7 @@ def test_what_was_inherited_is_lent_and_goes_with_the_first_generation(shared):
     sock = socket.socket()
     sock.bind(free_address())
     address = [2, 1, list(sock.getsockname()), None]
-    shared.inherit(Wanted.unpack(json.dumps(address).encode()), sock)
+    shared.inherit(BindRequest.unpack(json.dumps(address).encode()), sock)
     assert Worker(shared).ask(address) == "s"
     shared.drop_older(1)
     assert len(list(shared)) == 1
@@ -230,11 +232,13 @@ def test_a_file_that_has_taken_the_place_of_ours_is_not_removed(shared, tmp_path
 def test_programs_ask_for_any_address_and_applications_for_the_default_one(
     options, interface, expected
 ):
-    asker = describe_asker(1, "worker 1.0", 1, Config(**options), interface)
-    assert (asker.is_program if asker else None) is expected
-    if asker is not None:
-        assert Asker.unpack(asker.pack()).may_ask(_DEFAULT)
-        assert asker.may_ask(Wanted.unpack(json.dumps([*ANY_PORT, 0]).encode())) is expected
+    requester = describe_requester(1, "worker 1.0", 1, Config(**options), interface)
+    assert (requester.is_program if requester else None) is expected
+    if requester is not None:
+        assert Requester.unpack(requester.pack()).may_ask(_DEFAULT)
+        assert (
+            requester.may_ask(BindRequest.unpack(json.dumps([*ANY_PORT, 0]).encode())) is expected
+        )
 
 
 def test_an_application_that_asks_for_another_address_is_refused(shared):
@@ -290,4 +294,4 @@ def test_messages_at_random_are_answered_or_malformed_and_leave_no_descriptor(sh
         answer, counts = actions[kind]
         fds = tuple(source.choice(DESCRIPTORS[:5])() for _ in range(counts[0]))
         with contextlib.suppress(BadMessageError):
-            answer(worker.asker, Message(kind, json.dumps(fields).encode(), fds))
+            answer(worker.requester, Message(kind, json.dumps(fields).encode(), fds))

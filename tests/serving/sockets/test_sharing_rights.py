@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ngxloop.serving.process.channel import Kind
 from tests.serving.support import (
     can_refuse_descriptors,
     connect,
@@ -201,7 +202,7 @@ def test_an_application_has_nothing_to_ask_for(application):
 
 def test_an_application_has_nothing_to_release(application):
     server = application()
-    order(server, do="send", kind=6, payload='[2, 1, ["127.0.0.1", 0], 0]')
+    order(server, do="send", kind=Kind.RELEASE, payload='[2, 1, ["127.0.0.1", 0], 0]')
     server.logged(REPLACED)
     serves_again(server)
 
@@ -209,7 +210,7 @@ def test_an_application_has_nothing_to_release(application):
 @pytest.mark.parametrize(
     "payload", ["", "nonsense", "[" * 1000, "[1]", "[2, 1, [[]], 0]", '{"a": 1}'], ids=len
 )
-@pytest.mark.parametrize("kind", [5, 6], ids=["bind", "release"])
+@pytest.mark.parametrize("kind", [Kind.BIND, Kind.RELEASE], ids=["bind", "release"])
 def test_garbage_replaces_the_worker_alone(program, kind, payload):
     server = program()
     order(server, do="send", kind=kind, payload=payload)
@@ -385,12 +386,12 @@ def test_garbage_over_the_scoreboard_holds_no_connection_up_until_a_reload(appli
 
 
 @pytest.mark.parametrize("count", ["1", "2"])
-def test_bells_that_a_worker_has_filled_hold_no_master_up(application, count):
+def test_wakeup_fds_that_a_worker_has_filled_hold_no_master_up(application, count):
     server = application("--workers", count)
-    assert order(server, do="fill_bells") is None
+    assert order(server, do="fill_wakeup_fds") is None
     server.logged(r"worker 1\.\d .*exited with code 3")
     server.logged(r"worker 1\.\d ready")
-    assert order(server, do="fill_bells") is None  # a worker that is left, or the new one
+    assert order(server, do="fill_wakeup_fds") is None  # a worker that is left, or the new one
     server.logged(r"worker 1\.\d .*exited with code 3")
     server.logged(r"worker 1\.\d ready")
     assert server.end() == 0

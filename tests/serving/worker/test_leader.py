@@ -99,7 +99,7 @@ def test_waiting_ends_when_the_other_process_ends():
     program = (
         "import asyncio, os, sys\n"
         "from ngxloop import leader\n"
-        "leader.open_seat()\n"
+        "leader.open_lock()\n"
         "read, write = os.pipe()\n"
         "if (pid := os.fork()) == 0:\n"
         "    os.close(write)\n"

@@ -201,7 +201,7 @@ def _look_at(pid: int) -> dict[str, int]:
 
 
 def _count_descriptors(pid: int) -> int:
-    """Count open files but bells (eventfd), which stay for the most workers there were."""
+    """Count open files but wakeup_fds (eventfd), which stay for the most workers there were."""
     count = 0
     for name in os.listdir(f"/proc/{pid}/fd"):
         with contextlib.suppress(OSError):

@@ -12,7 +12,7 @@ from ngxloop.serving.base.timing import DRAIN_POLL_SECONDS
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.sockets.listeners import ListeningSocket
-from ngxloop.serving.worker.endings import describe_some
+from ngxloop.serving.worker.shutdownsignals import describe_some
 
 
 @dataclasses.dataclass(frozen=True)

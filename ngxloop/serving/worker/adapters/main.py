@@ -18,7 +18,7 @@ from ngxloop.serving.base.timing import SETTLE_SECONDS
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.worker.adapters.base import Service, wait_until
-from ngxloop.serving.worker.endings import Endings, describe_tasks
+from ngxloop.serving.worker.shutdownsignals import ShutdownSignalDetector, describe_tasks
 
 
 class Adapter:
@@ -29,7 +29,7 @@ class Adapter:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._config = service.config
-        self._endings = Endings()
+        self._shutdown_signals = ShutdownSignalDetector()
         self._task: asyncio.Task[Any] | None = None
         self._is_draining = False
 
@@ -52,7 +52,7 @@ class Adapter:
         assert self._task is not None
         self._is_draining = True
         loop = asyncio.get_running_loop()
-        number = self._endings.handled_signal()
+        number = self._shutdown_signals.handled_signal()
         grace_end = deadline if number is None else loop.time() + self._config.idle_grace
         await wait_until(self._is_idle, min(deadline, grace_end))
         if number is not None and not self._task.done():

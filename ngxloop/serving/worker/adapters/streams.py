@@ -13,7 +13,7 @@ from ngxloop.serving.base.timing import CANCEL_SECONDS
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.worker.adapters.base import Service, wait_until
-from ngxloop.serving.worker.endings import describe_some
+from ngxloop.serving.worker.shutdownsignals import describe_some
 
 
 class Adapter:

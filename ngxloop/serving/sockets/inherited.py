@@ -20,7 +20,7 @@ from ngxloop.serving.sockets.socketfiles import file_identity
 
 VARIABLE = "_NGXLOOP_INHERITED"
 # What is inherited. 1: sockets of programs themselves. 2: a line to the keeper that has them, see
-# keeper.py; carrier.py translates for a release that knows 1 only.
+# keeper.py; compatibility.py translates for a release that knows 1 only.
 FORMAT = 2
 # What a socket is for.
 BIND = "bind"
@@ -34,7 +34,7 @@ ENDS = b"0"  # a program of an older release ends without it
 
 
 @dataclasses.dataclass(frozen=True)
-class Heirloom:
+class InheritedFd:
     """One socket, or file."""
 
     kind: str
@@ -42,15 +42,15 @@ class Heirloom:
     fd: int
 
 
-def pack(heirlooms: Sequence[Heirloom], ready_fd: int, *, is_strict: bool = False) -> str:
+def pack(inherited: Sequence[InheritedFd], ready_fd: int, *, is_strict: bool = False) -> str:
     """Return the value of the variable.
 
     Args:
-        heirlooms: What the successor gets.
+        inherited: What the successor gets.
         ready_fd: The pipe on which it says that it serves.
         is_strict: We are root and our workers are not: the successor has to be as careful.
     """
-    sockets = [dataclasses.astuple(one) for one in heirlooms]
+    sockets = [dataclasses.astuple(one) for one in inherited]
     inode = os.fstat(ready_fd).st_ino
     fields = {"pid": os.getpid(), "ready_fd": ready_fd, "ready_inode": inode, "sockets": sockets}
     return json.dumps({**fields, "is_strict": is_strict, "format": FORMAT})
@@ -79,17 +79,17 @@ def is_inherited(environment: Mapping[str, str], key: str) -> bool:
     """Say whether another master has started us and leaves us what it has opened for a key."""
     if not is_upgrade(environment):
         return False
-    return any(Heirloom(*one).key == key for one in json.loads(environment[VARIABLE])["sockets"])
+    return any(InheritedFd(*one).key == key for one in json.loads(environment[VARIABLE])["sockets"])
 
 
-class Predecessor:
+class OldMaster:
     """The master that has started us; it goes on until somebody ends it."""
 
-    def __init__(self, pid: int, ready_fd: int, heirlooms: Sequence[Heirloom]) -> None:
+    def __init__(self, pid: int, ready_fd: int, inherited: Sequence[InheritedFd]) -> None:
         self.pid = pid
         self._ready_fd = ready_fd
-        self._heirlooms = heirlooms
-        for fd in (ready_fd, *(one.fd for one in heirlooms)):
+        self._inherited = inherited
+        for fd in (ready_fd, *(one.fd for one in inherited)):
             os.set_inheritable(fd, False)
 
     @property
@@ -99,20 +99,20 @@ class Predecessor:
 
     def listeners(self, kind: str = BIND) -> Listeners:
         """Return the sockets of --bind, or others that were opened like them."""
-        return Listeners([_opened(one) for one in self._heirlooms if one.kind == kind])
+        return Listeners([_opened(one) for one in self._inherited if one.kind == kind])
 
     def sockets(self, kind: str) -> list[tuple[str, socket.socket]]:
         """Return the sockets of another kind, with their keys."""
-        found = [one for one in self._heirlooms if one.kind == kind]
+        found = [one for one in self._inherited if one.kind == kind]
         return [(one.key, socket.socket(fileno=one.fd)) for one in found]
 
     def descriptor(self, kind: str) -> int | None:
         """Return the only descriptor of a kind, None if there is none: an older program left us."""
-        return next((one.fd for one in self._heirlooms if one.kind == kind), None)
+        return next((one.fd for one in self._inherited if one.kind == kind), None)
 
     def descriptors(self, kind: str) -> list[int]:
         """Return the descriptors of a kind."""
-        return [one.fd for one in self._heirlooms if one.kind == kind]
+        return [one.fd for one in self._inherited if one.kind == kind]
 
     def tell_ready(self) -> None:
         """Let it know that we serve."""
@@ -135,23 +135,23 @@ class Predecessor:
             self._ready_fd = -1
 
 
-def take_inheritance(environment: MutableMapping[str, str]) -> Predecessor | None:
+def take_inherited(environment: MutableMapping[str, str]) -> OldMaster | None:
     """Return who has left us something, if somebody has."""
     is_ours = is_upgrade(environment)
     value = environment.pop(VARIABLE, None)
     if value is None or not is_ours:
         return None
     fields = json.loads(value)
-    return Predecessor(
-        fields["pid"], fields["ready_fd"], [Heirloom(*one) for one in fields["sockets"]]
+    return OldMaster(
+        fields["pid"], fields["ready_fd"], [InheritedFd(*one) for one in fields["sockets"]]
     )
 
 
-def _opened(heirloom: Heirloom) -> Opened:
-    sock = ListeningSocket(fileno=heirloom.fd)
+def _opened(inherited: InheritedFd) -> Opened:
+    sock = ListeningSocket(fileno=inherited.fd)
     file = None
-    if sock.family == socket.AF_UNIX and heirloom.key.startswith("unix:"):
+    if sock.family == socket.AF_UNIX and inherited.key.startswith("unix:"):
         path = sock.getsockname()
         with contextlib.suppress(FileNotFoundError, ValueError):  # removed; or abstract
             file = file_identity(path)
-    return Opened(heirloom.key, sock, file)
+    return Opened(inherited.key, sock, file)

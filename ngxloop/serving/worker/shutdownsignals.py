@@ -10,7 +10,7 @@ _ASYNCIO_FOLDER = os.path.dirname(asyncio.__file__)
 _WAYS = (signal.SIGTERM, signal.SIGINT)
 
 
-class Endings:
+class ShutdownSignalDetector:
     """Knows the handlers from before the program, and so which ones are the program's."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Sentry: sees connections that no worker takes, and has the workers urged to take them.
+"""AcceptWatch: sees connections that no worker takes, and has the workers urged to take them.
 
 The kernel may wake a worker for a connection that then does not accept: it is stopped, or another
 of its threads keeps the interpreter's lock. In mode mutex no other one watches while a stopped
@@ -6,7 +6,7 @@ worker has the mutex. The other workers sleep, and do not know.
 
 The master has one for the sockets of --bind, the keeper one for those of programs.
 
-How it works. An epoll instance of the sentry's own watches the shared listening sockets, and the
+How it works. An epoll instance of the watch's own watches the shared listening sockets, and the
 poller of its process watches that instance: so a connection wakes the process. It then takes the
 instance out of its poller, and checks again LOOK_SECONDS later. If the queues are empty, as they
 nearly always are, the instance goes back. If at two checks in a row a connection waits, all workers
@@ -30,7 +30,7 @@ AGAIN_SECONDS = 0.5
 _LOOKS_BEFORE_URGING = 2
 
 
-class Sentry:
+class AcceptWatch:
     """Watches the accept queues.
 
     Args:

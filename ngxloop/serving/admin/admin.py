@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ngxloop.serving.admin.control import Command, CommandError, Control
+from ngxloop.serving.admin.defaultsocket import default_name, make_path
 from ngxloop.serving.admin.notify import Notifier
 from ngxloop.serving.admin.orders import Order
 from ngxloop.serving.admin.status import Status
 from ngxloop.serving.admin.statusservice import StatusService
-from ngxloop.serving.admin.usualplace import make_place, usual_name
 from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.base.plaintext import one_line
 from ngxloop.serving.base.trust import find_fault
@@ -22,14 +22,14 @@ from ngxloop.serving.handover.handover import Handover
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.process.poller import Poller
 from ngxloop.serving.process.titles import set_title
-from ngxloop.serving.sockets.inheritance import STATUS, Heirloom, Predecessor
+from ngxloop.serving.sockets.inherited import STATUS, InheritedFd, OldMaster
 from ngxloop.serving.sockets.listeners import Listeners
 from ngxloop.serving.sockets.socketfiles import is_socket_file
 
-Obey = Callable[[Order | int, Callable[[str], object]], None]
+Dispatch = Callable[[Order | int, Callable[[str], object]], None]
 
 
-class Reception:
+class Admin:
     """The master's side of every conversation but those with its workers."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Reception:
         processes: Processes,
         status: Status,
         handover: Handover,
-        predecessor: Predecessor | None,
+        old_master: OldMaster | None,
     ) -> None:
         self._status = status
         self._handover = handover
@@ -49,44 +49,44 @@ class Reception:
         self._page: StatusService | None = None
         self._processes = processes
         self._config = config
-        self._notifier = Notifier(os.environ, is_heir=predecessor is not None)
+        self._notifier = Notifier(os.environ, has_old_master=old_master is not None)
         self._opened.callback(set_title(f"master [{config.name or config.app}]"))
         try:
             if config.status_bind is not None:
-                self._open_page(predecessor)
+                self._open_page(old_master)
         except BaseException:
             self.close()
             raise
 
-    def listen(self, path: str, obey: Obey) -> None:
+    def listen(self, path: str, dispatch: Dispatch) -> None:
         """Open the control socket.
 
         Args:
             path: Of its file.
-            obey: Carries out an order, or has as many workers as a number says; calls its second
-                argument with why that was impossible, empty if it was done.
+            dispatch: Carries out an order, or has as many workers as a number says; calls its
+                second argument with why that was impossible, empty if it was done.
 
         Raises:
             StartError: It cannot be opened.
         """
-        control = Control(path, self._poller, _commands(obey, self._status))
+        control = Control(path, self._poller, _commands(dispatch, self._status))
         self._opened.callback(control.close)
         self._worker_closers.append(control.close_in_worker)
-        self._handover.add(control)
+        self._handover.add_file(control)
 
-    def listen_by_name(self, obey: Obey) -> None:
-        """Open the control socket at its usual place; without one, the master goes on.
+    def listen_by_name(self, dispatch: Dispatch) -> None:
+        """Open the control socket at its default path; without one, the master goes on.
 
         Raises:
             StartError: A name was given, and another master has it.
         """
-        name = self._config.name or usual_name(self._config.app)
-        path = make_place(name, os.environ)
+        name = self._config.name or default_name(self._config.app)
+        path = make_path(name, os.environ)
         if path is None or self._is_movable(path):
             self._miss_folder()
             return
         try:
-            self.listen(path, obey)
+            self.listen(path, dispatch)
         except StartError as error:
             is_taken = is_socket_file(path)
             advice = "give it another --name" if is_taken else "give --control-socket"
@@ -109,9 +109,9 @@ class Reception:
         else:
             log.debug("no control socket: there is no folder for it; give --control-socket")
 
-    def leave(self) -> list[Heirloom]:
+    def hand_over(self) -> list[InheritedFd]:
         """Return the sockets that a successor needs."""
-        return self._page.leave() if self._page else []
+        return self._page.hand_over() if self._page else []
 
     def reopen_logs(self) -> None:
         """Let the status process write to the new error log."""
@@ -156,11 +156,11 @@ class Reception:
 
     def _tell_ending(self) -> None:
         """We end; if another master serves, the service does not."""
-        if self._handover.predecessor_pid and self._page is not None:
-            self._page.give_way()
+        if self._handover.old_master_pid and self._page is not None:
+            self._page.pause()
         self._report()
         self._handover.tell_ending()
-        if not self._handover.successor_pid:
+        if not self._handover.new_master_pid:
             self._notifier.stopping()
 
     def _report(self) -> None:
@@ -171,15 +171,15 @@ class Reception:
     def _answer(self) -> None:
         """Answer the status page."""
         if self._page is not None and not self._status.is_ending:
-            self._page.take_back()
+            self._page.resume()
 
     def _summary(self) -> str:
         snapshot = self._status.snapshot()
         workers, generation = snapshot["workers_wanted"], snapshot["generation"]
         return f"{workers} workers serve, generation {generation}"
 
-    def _open_page(self, predecessor: Predecessor | None) -> None:
-        known = predecessor.listeners(STATUS) if predecessor else Listeners()
+    def _open_page(self, old_master: OldMaster | None) -> None:
+        known = old_master.listeners(STATUS) if old_master else Listeners()
         board, adopt = self._processes.board, self._processes.reaper.adopt
         self._page = page = StatusService(
             self._config, self._poller, self._status, board, adopt, known
@@ -187,19 +187,19 @@ class Reception:
         known.close(keep=page.listeners, leave_files=True)
         self._opened.callback(lambda: page.close(leave_files=self._handover.is_shared))
         self._worker_closers.append(page.close_in_worker)
-        self._handover.add(page, is_late=True)
-        if self._handover.predecessor_pid:  # it answers until we serve
-            page.give_way()
+        self._handover.add_service(page)
+        if self._handover.old_master_pid:  # it answers until we serve
+            page.pause()
         for found in page.describe():
             log.info("status on %s", found)
         page.start()
 
 
-def _commands(obey: Obey, status: Status) -> dict[str, Command]:
+def _commands(dispatch: Dispatch, status: Status) -> dict[str, Command]:
     """Return what the control socket understands."""
 
     def give(order: Order) -> Command:
-        return lambda asked, tell: obey(order, lambda problem: tell(problem, None))
+        return lambda asked, tell: dispatch(order, lambda problem: tell(problem, None))
 
     def scale(asked: Mapping[str, Any], tell: Callable[[str, Any], None]) -> None:
         count = asked.get("count")
@@ -207,7 +207,7 @@ def _commands(obey: Obey, status: Status) -> dict[str, Command]:
             raise CommandError(
                 f"scale to how many workers? {one_line(repr(count), 60)} is not a number"
             )
-        obey(count, lambda problem: tell(problem, None))
+        dispatch(count, lambda problem: tell(problem, None))
 
     orders = (Order.STOP, Order.QUIT, Order.RELOAD, Order.REOPEN, Order.UPGRADE)
     return {

@@ -19,7 +19,7 @@ def fill(decision: Decision) -> None:
     if fleet.is_leaving:
         return
     for generation in (fleet.serving, fleet.coming):
-        if generation is not None and generation.stage in (Stage.FILLING, Stage.SERVING):
+        if generation is not None and generation.stage in (Stage.STARTING, Stage.SERVING):
             _fill(decision, generation)
 
 
@@ -33,14 +33,14 @@ def _fill(decision: Decision, generation: Generation) -> None:
 
 def spawn_again(decision: Decision, worker: Worker) -> None:
     """Give a worker whose process has died another one, now or later."""
-    delay = workers.respawn_delay(worker.history.young_ends)
+    delay = workers.respawn_delay(worker.history.early_exits)
     if delay == 0:
         spawn_with_room(decision, worker)
         return
     decision.warn(
         "%s ended %d times in a row within %g s of starting; next start in %g s",
         worker.name,
-        worker.history.young_ends,
+        worker.history.early_exits,
         YOUNG_SECONDS,
         delay,
     )

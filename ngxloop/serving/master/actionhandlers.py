@@ -4,8 +4,8 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ngxloop.serving.admin.announcement import announce, warn_of_unserved
-from ngxloop.serving.admin.reception import Reception
+from ngxloop.serving.admin.admin import Admin
+from ngxloop.serving.admin.servicelog import log_service, warn_of_unserved
 from ngxloop.serving.base.errors import StartError
 from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.base.timing import UNSERVED_SECONDS
@@ -24,7 +24,7 @@ from ngxloop.serving.sockets.reuseport import spread_listeners
 from ngxloop.serving.worker.libraries import share_libraries
 
 
-class Duties:
+class ActionHandlers:
     """Does it.
 
     Args:
@@ -34,7 +34,7 @@ class Duties:
         processes: The workers.
         services: What the generations serve.
         handover: The masters before and after this one.
-        reception: Speaks with the outside.
+        admin: Speaks with the outside.
         reconfiguration: Prepares reloads.
         on_serving: Called once, when the first generation serves.
     """
@@ -47,7 +47,7 @@ class Duties:
         processes: Processes,
         services: Services,
         handover: Handover,
-        reception: Reception,
+        admin: Admin,
         reconfiguration: Reconfiguration,
         on_serving: Callable[[], object],
     ) -> None:
@@ -57,7 +57,7 @@ class Duties:
         self._processes = processes
         self._services = services
         self._handover = handover
-        self._reception = reception
+        self._admin = admin
         self._reconfiguration = reconfiguration
         self._on_serving = on_serving
         self.observer: Observer = Observer(
@@ -77,7 +77,7 @@ class Duties:
             actions.StartSuccessor: lambda action: self._start_successor(),
             actions.RestoreNames: lambda action: self._handover.restore_names(),
             actions.SetReadiness: lambda action: self._handover.set_answering(action.is_answering),
-            actions.Notify: lambda action: self._reception.notify(action.notice),
+            actions.Notify: lambda action: self._admin.notify(action.notice),
             actions.CallHook: self._call_hook,
         }
         return found
@@ -112,7 +112,7 @@ class Duties:
         """Forget what no generation and no worker needs any more."""
         fleet = self._executor.machine.fleet
         needed = {fleet.listening, *(process.service.number for process in self._processes.all)}
-        needed |= {batch.number for batch in fleet.retired}
+        needed |= {batch.number for batch in fleet.closing}
         needed |= {one.number for one in (fleet.serving, fleet.coming) if one is not None}
         self._services.prune(needed, leave_files=self._handover.is_shared)
 
@@ -143,15 +143,15 @@ class Duties:
         steps: list[Callable[[], object]] = [lambda: self.observer.configure(config)]
         if action.is_first:
             steps += [
-                lambda: announce(service, count, self._processes.keepers),
-                self._reception.tell_first_serving,
+                lambda: log_service(service, count, self._processes.keepers),
+                self._admin.tell_first_serving,
                 self._handover.tell_ready,
                 self._on_serving,
             ]
         else:
             steps.insert(0, self._set_up_logs_again)
-            steps.append(lambda: self._reception.configure(config))
-            steps.append(lambda: self._reception.notify(actions.Notice.SERVING))
+            steps.append(lambda: self._admin.configure(config))
+            steps.append(lambda: self._admin.notify(actions.Notice.SERVING))
         steps.append(lambda: share_libraries(service.interface))  # last: it takes a while
         for step in steps:
             self._poller.call(Handler(HandlerName.SERVING_STEP, step))
@@ -171,11 +171,11 @@ class Duties:
             set_up_logs(config, owner_uid=config.start_plan.uid)
         except StartError as error:  # the file that is open already goes on
             log.error("%s", error.line)
-        self._reception.reopen_logs()
+        self._admin.reopen_logs()
 
     def _reopen_logs(self) -> None:
         reopen()
-        self._reception.reopen_logs()
+        self._admin.reopen_logs()
         self._processes.zygotes.reopen_logs()
         self._processes.keepers.reopen_logs()
 
@@ -184,4 +184,4 @@ class Duties:
         service.config.hook_functions.call(action.name, *action.arguments)
 
     def _start_successor(self) -> None:
-        self._handover.start(self._listening(), self._reception.leave())
+        self._handover.start(self._listening(), self._admin.hand_over())

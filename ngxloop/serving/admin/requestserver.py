@@ -1,15 +1,15 @@
-"""One question, one answer, then the end: short conversations on a stream socket in the poller.
+"""One request, one answer, then the end: short conversations on a stream socket in the poller.
 
 Rules.
-1. A client delays neither the master nor another client. Sockets do not block; a question has a
+1. A client delays neither the master nor another client. Sockets do not block; a request has a
    limit of size and time; so has what follows it.
-2. Connections are accepted as they come. When SESSION_COUNT are open, the oldest one without a
-   complete question is closed for the new one; if all are complete, the oldest one. The data of a
+2. Connections are accepted as they come. When CONNECTION_COUNT are open, the oldest one without a
+   complete request is closed for the new one; if all are complete, the oldest one. The data of a
    new connection is read at once, so a client that sends its request as soon as it is connected is
    answered, even if many others are silent.
 3. Descriptors that a client of a Unix socket sends are closed; see closing.py.
-4. An exception in a session closes only that session (poller.py).
-5. An answer may come later: the client then waits without a time limit, as one of SESSION_COUNT.
+4. An exception in a connection closes only that connection (poller.py).
+5. An answer may come later: the client then waits without a time limit, as one of CONNECTION_COUNT.
 """
 
 import dataclasses
@@ -22,45 +22,43 @@ from ngxloop.serving.logs.logs import log
 from ngxloop.serving.process.closing import close_fds, close_with_queue, receive_with_fds
 from ngxloop.serving.process.poller import READABLE, WRITABLE, Alarm, Handler, Poller
 
-SESSION_COUNT = 16
-SESSION_SECONDS = 2.0
-QUESTION_BYTES = 4096
+CONNECTION_COUNT = 16
+CONNECTION_SECONDS = 2.0
+REQUEST_BYTES = 4096
 BACKLOG = 128  # connections that the kernel keeps for us between two turns
-_TRAILING_BYTES = (
-    65536  # what may follow a question: it is read, so that no reset spoils the answer
-)
+_TRAILING_BYTES = 65536  # what may follow a request: it is read, so that no reset spoils the answer
 _PAUSE_SECONDS = 1.0  # after an accept that failed for want of descriptors or memory
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 @dataclasses.dataclass(frozen=True)
-class Dialogue:
+class RequestProtocol:
     """The protocol of a listening socket.
 
     Attributes:
         listener: The name of the handler that accepts.
-        session: The name of the handlers of one connection.
-        end: What a question ends with.
-        answer: Answers a question, given with its end: calls its second argument, now or later,
+        connection: The name of the handlers of one connection.
+        end: What a request ends with.
+        answer: Answers a request, given with its end: calls its second argument, now or later,
             once. It may not block.
-        too_long: The answer to a question of more than QUESTION_BYTES.
+        too_long: The answer to a request of more than REQUEST_BYTES.
     """
 
     listener: HandlerName
-    session: HandlerName
+    connection: HandlerName
     end: bytes
     answer: Callable[[bytes, Callable[[bytes], None]], None]
     too_long: bytes
 
 
-class Sessions:
+class RequestServer:
     """The conversations on one listening socket, which stays its owner's."""
 
-    def __init__(self, poller: Poller, sock: socket.socket, dialogue: Dialogue) -> None:
+    def __init__(self, poller: Poller, sock: socket.socket, protocol: RequestProtocol) -> None:
         self._poller = poller
         self._sock = sock
-        self._dialogue = dialogue
-        self._open: dict[_Session, None] = {}  # the oldest first
+        self._protocol = protocol
+        self._open: dict[_Connection, None] = {}  # the oldest first
         self._is_accepting = False
         self._is_closed = False
         self._again: Alarm | None = None  # accepts again after a failure
@@ -88,21 +86,21 @@ class Sessions:
         """End all of them."""
         self.pause()
         self._is_closed = True
-        for session in list(self._open):
-            session.close()
+        for connection in list(self._open):
+            connection.close()
 
     def close_in_worker(self) -> None:
         """Close a worker's copies: the other side waits for the last one."""
-        for session in self._open:
-            session.sock.close()
+        for connection in self._open:
+            connection.sock.close()
 
     def _watch(self) -> None:
-        handler = Handler(self._dialogue.listener, self._accept)
+        handler = Handler(self._protocol.listener, self._accept)
         self._poller.add(self._sock.fileno(), handler)
         self._is_accepting = True
 
     def _retry(self, error: OSError) -> None:
-        log.error("cannot accept a question: %s; again in %g s", error, _PAUSE_SECONDS)
+        log.error("cannot accept a request: %s; again in %g s", error, _PAUSE_SECONDS)
         again = Handler(HandlerName.ACCEPT_PAUSE, self.resume)
         self._again = self._poller.call_later(_PAUSE_SECONDS, again)
 
@@ -123,41 +121,41 @@ class Sessions:
             self._retry(error)
             return
         begin = Handler(
-            self._dialogue.session, lambda: self._begin(sock), lambda: close_with_queue(sock)
+            self._protocol.connection, lambda: self._begin(sock), lambda: close_with_queue(sock)
         )
         self._poller.call(begin)
 
     def _begin(self, sock: socket.socket) -> None:
-        if len(self._open) >= SESSION_COUNT:
-            silent = (session for session in self._open if not session.has_asked)
+        if len(self._open) >= CONNECTION_COUNT:
+            silent = (connection for connection in self._open if not connection.has_asked)
             next(silent, next(iter(self._open))).close()
-        session = _Session(self._poller, sock, self._dialogue, self._forget)
-        self._open[session] = None
-        self._poller.call(session.handler(session.read))
+        connection = _Connection(self._poller, sock, self._protocol, self._forget)
+        self._open[connection] = None
+        self._poller.call(connection.handler(connection.read))
 
-    def _forget(self, session: "_Session") -> None:
-        self._open.pop(session, None)
+    def _forget(self, connection: "_Connection") -> None:
+        self._open.pop(connection, None)
 
 
-class _Session:
-    """One conversation: first the question, then the answer."""
+class _Connection:
+    """One conversation: first the request, then the answer."""
 
     def __init__(
         self,
         poller: Poller,
         sock: socket.socket,
-        dialogue: Dialogue,
-        closed: Callable[["_Session"], None],
+        protocol: RequestProtocol,
+        closed: Callable[["_Connection"], None],
     ) -> None:
         self.sock = sock
-        self.has_asked: bool = False  # its question is complete
+        self.has_asked: bool = False  # its request is complete
         self._is_held = False  # its answer comes later
         self._is_told = False
         self._is_closed = False
         self._poller = poller
-        self._dialogue = dialogue
+        self._protocol = protocol
         self._closed = closed
-        self._question = bytearray()
+        self._request = bytearray()
         self._rest = memoryview(b"")  # of the answer
         self._trailing_count = 0
         sock.setblocking(False)
@@ -165,8 +163,8 @@ class _Session:
         poller.add(sock.fileno(), self.handler(self.read))
 
     def handler(self, action: Callable[[], None]) -> Handler:
-        """Return a handler of ours: when it raises, the session ends."""
-        return Handler(self._dialogue.session, action, self.close)
+        """Return a handler of ours: when it raises, the connection ends."""
+        return Handler(self._protocol.connection, action, self.close)
 
     def close(self) -> None:
         """End it, whatever is left to say."""
@@ -177,27 +175,27 @@ class _Session:
         close_with_queue(self.sock)
 
     def read(self) -> None:
-        """Take in what has arrived of the question; answer when it is whole."""
-        data = self._receive(QUESTION_BYTES + 1 - len(self._question))
+        """Take in what has arrived of the request; answer when it is whole."""
+        data = self._receive(REQUEST_BYTES + 1 - len(self._request))
         if data is None:
             return
-        searched = max(0, len(self._question) + 1 - len(self._dialogue.end))
-        self._question += data
-        found = self._question.find(self._dialogue.end, searched)
-        length = found + len(self._dialogue.end)
-        if found >= 0 and length <= QUESTION_BYTES:
+        searched = max(0, len(self._request) + 1 - len(self._protocol.end))
+        self._request += data
+        found = self._request.find(self._protocol.end, searched)
+        length = found + len(self._protocol.end)
+        if found >= 0 and length <= REQUEST_BYTES:
             self.has_asked = True
-            self._dialogue.answer(bytes(self._question[:length]), self._answer)
+            self._protocol.answer(bytes(self._request[:length]), self._answer)
             if not self._is_told and not self._is_closed:
                 self._hold()
-        elif len(self._question) > QUESTION_BYTES:
-            self._tell(self._dialogue.too_long)
+        elif len(self._request) > REQUEST_BYTES:
+            self._tell(self._protocol.too_long)
         elif not data:
             self.close()
 
     def _limit(self) -> Alarm:
-        timeout = Handler(HandlerName.SESSION_TIMEOUT, self.close, self.close)
-        return self._poller.call_later(SESSION_SECONDS, timeout)
+        timeout = Handler(HandlerName.CONNECTION_TIMEOUT, self.close, self.close)
+        return self._poller.call_later(CONNECTION_SECONDS, timeout)
 
     def _hold(self) -> None:
         """Wait for the answer: nothing more is read meanwhile, and the time is not limited."""
@@ -236,11 +234,11 @@ class _Session:
         except OSError:  # nobody waits for it any more
             self.close()
             return
-        # Data behind the question is read, or the kernel would send a reset after the answer.
+        # Data behind the request is read, or the kernel would send a reset after the answer.
         self._poller.change(self.sock.fileno(), self.handler(self._drain), READABLE)
 
     def _drain(self) -> None:
-        data = self._receive(QUESTION_BYTES)
+        data = self._receive(REQUEST_BYTES)
         if data is None:
             return
         self._trailing_count += len(data)

@@ -1,11 +1,11 @@
-"""The parts of a running master, put together: machine, executor, processes, duties, reception."""
+"""The parts of a running master, put together: machine, executor, processes, handlers, admin."""
 
 import contextlib
 import signal
 from collections.abc import Callable
 
+from ngxloop.serving.admin.admin import Admin
 from ngxloop.serving.admin.orders import SIGNAL_ORDERS, Order
-from ngxloop.serving.admin.reception import Reception
 from ngxloop.serving.admin.status import Status
 from ngxloop.serving.base.errors import StartError
 from ngxloop.serving.config.config import Config
@@ -18,19 +18,19 @@ from ngxloop.serving.fleet.processes import Processes
 from ngxloop.serving.fleet.service import Services
 from ngxloop.serving.handover.handover import Handover
 from ngxloop.serving.handover.pidfile import Pidfile
+from ngxloop.serving.master.actionhandlers import ActionHandlers
 from ngxloop.serving.master.audit import Audit
-from ngxloop.serving.master.desk import OrderDesk
-from ngxloop.serving.master.duties import Duties
+from ngxloop.serving.master.dispatcher import CommandDispatcher
 from ngxloop.serving.master.reconfiguration import Reconfiguration
 from ngxloop.serving.master.turn import Turn
 from ngxloop.serving.options.master import NO_SOCKET
 from ngxloop.serving.process.poller import Poller
 from ngxloop.serving.process.signals import SignalPipe
 from ngxloop.serving.process.watching import Watcher
-from ngxloop.serving.sockets.inheritance import Predecessor
+from ngxloop.serving.sockets.inherited import OldMaster
 
 
-class Parts:
+class Components:
     """Knows them all; none of them knows it.
 
     Args:
@@ -38,7 +38,7 @@ class Parts:
         poller: Waits.
         signals: The pipe of the signals.
         count: How many workers are wanted.
-        predecessor: The master that has started this one.
+        old_master: The master that has started this one.
         failed: Takes the error with which the master ends, and whether it is logged last.
 
     Raises:
@@ -51,7 +51,7 @@ class Parts:
         poller: Poller,
         signals: SignalPipe,
         count: int,
-        predecessor: Predecessor | None,
+        old_master: OldMaster | None,
         failed: Callable[[StartError, bool], None],
     ) -> None:
         self.config = config  # the one that is in force
@@ -59,25 +59,27 @@ class Parts:
         self._signals = signals
         self._failed = failed
         board, self._most_workers = open_board(count)
-        self.machine: Machine = Machine(self._most_workers, has_old_master=predecessor is not None)
+        self.machine: Machine = Machine(self._most_workers, has_old_master=old_master is not None)
         self.executor: Executor = Executor(self.machine, poller)
         executor = self.executor
         self.services: Services = Services()
         self.processes: Processes = Processes(
             executor.tell, poller, board, self.services, self.forget
         )
-        self.handover: Handover = Handover(executor.tell, self.processes, poller, predecessor)
-        self.desk: OrderDesk = OrderDesk(executor, self.handover, poller, lambda: self.config)
+        self.handover: Handover = Handover(executor.tell, self.processes, poller, old_master)
+        self.dispatcher: CommandDispatcher = CommandDispatcher(
+            executor, self.handover, poller, lambda: self.config
+        )
         self.status: Status = Status(
             self.machine, self.processes, self.services, self.handover, poller.failures
         )
-        self.reception: Reception | None = None
+        self.admin: Admin | None = None
         self.observer: Observer | None = None
 
     def open(
         self,
         opened: contextlib.ExitStack,
-        predecessor: Predecessor | None,
+        old_master: OldMaster | None,
         read_again: Callable[[], Config] | None,
         on_serving: Callable[[], object],
     ) -> Turn:
@@ -85,7 +87,7 @@ class Parts:
 
         Args:
             opened: The stack.
-            predecessor: Has left something.
+            old_master: Has left something.
             read_again: Returns the configuration of now.
             on_serving: Called when the first workers serve.
 
@@ -94,22 +96,22 @@ class Parts:
         """
         opened.callback(self._close)
         opened.callback(self.handover.close)
-        reception = self._open_reception(opened, predecessor)
-        duties = Duties(
+        admin = self._open_admin(opened, old_master)
+        handlers = ActionHandlers(
             lambda: self.config,
             self.executor,
             self._poller,
             self.processes,
             self.services,
             self.handover,
-            reception,
+            admin,
             Reconfiguration(read_again, self._most_workers),
             on_serving,
         )
-        self.observer = duties.observer
+        self.observer = handlers.observer
         opened.callback(self.observer.close)
         self.status.set_answering(self.observer.is_answering)
-        serve = duties.table[actions.Serve]
+        serve = handlers.table[actions.Serve]
 
         def adopt_and_serve(action: actions.Serve) -> None:
             self.config = self.services[action.generation].config
@@ -119,11 +121,13 @@ class Parts:
             actions.Serve: adopt_and_serve,
             actions.Fail: self._fail,
         }
-        self.executor.connect(self.processes, {**duties.table, **own})
-        self.handover.watch_predecessor()
+        self.executor.connect(self.processes, {**handlers.table, **own})
+        self.handover.watch_old_master()
         audit = Audit(self.executor, self.processes, self._poller)
-        reap, obey = self.processes.reaper.reap, self.desk.obey
-        return Turn(self._poller, self._signals, self.executor, audit, self.find_order, obey, reap)
+        reap, dispatch = self.processes.reaper.reap, self.dispatcher.dispatch
+        return Turn(
+            self._poller, self._signals, self.executor, audit, self.find_order, dispatch, reap
+        )
 
     def start_watcher(self, opened: contextlib.ExitStack) -> None:
         """Have a HUP for each file that changes.
@@ -150,30 +154,26 @@ class Parts:
             self.observer.close_in_worker()
         self._signals.close_fds()
         self.handover.close_in_worker()
-        if self.reception is not None:
-            self.reception.close_in_worker()
+        if self.admin is not None:
+            self.admin.close_in_worker()
 
-    def _open_reception(
-        self, opened: contextlib.ExitStack, predecessor: Predecessor | None
-    ) -> Reception:
+    def _open_admin(self, opened: contextlib.ExitStack, old_master: OldMaster | None) -> Admin:
         """Take over what a master before us has left, and open our own names."""
         config, processes = self.config, self.processes
-        if predecessor is not None:
-            processes.keepers.inherit(predecessor)
+        if old_master is not None:
+            processes.keepers.inherit(old_master)
         if config.pidfile is not None:
             pidfile = Pidfile(config.pidfile)
             opened.callback(pidfile.close)
-            self.handover.add(pidfile)
-        reception = Reception(
-            config, self._poller, processes, self.status, self.handover, predecessor
-        )
-        self.reception = reception
-        opened.callback(reception.close)
+            self.handover.add_file(pidfile)
+        admin = Admin(config, self._poller, processes, self.status, self.handover, old_master)
+        self.admin = admin
+        opened.callback(admin.close)
         if config.control_socket is None:
-            reception.listen_by_name(self.desk.obey)
+            admin.listen_by_name(self.dispatcher.dispatch)
         elif config.control_socket != NO_SOCKET:
-            reception.listen(config.control_socket, self.desk.obey)
-        return reception
+            admin.listen(config.control_socket, self.dispatcher.dispatch)
+        return admin
 
     def _close(self) -> None:
         """Give back what the workers shared."""

@@ -17,14 +17,14 @@ _EVENTS: dict[Order, type[events.Order]] = {
     Order.STOP: events.Stop,
     Order.RELOAD: events.Reload,
     Order.REOPEN: events.Reopen,
-    Order.REST: events.Rest,
-    Order.GROW: events.Grow,
-    Order.SHRINK: events.Shrink,
+    Order.STOP_WORKERS: events.StopWorkers,
+    Order.ADD_WORKER: events.AddWorker,
+    Order.REMOVE_WORKER: events.RemoveWorker,
 }
 Answered = Callable[[str], object]
 
 
-class OrderDesk:
+class CommandDispatcher:
     """Takes orders, and says what has become of them.
 
     Args:
@@ -46,7 +46,7 @@ class OrderDesk:
         self._poller = poller
         self._config = config
 
-    def obey(self, order: Order | int, answered: Answered | None = None) -> None:
+    def dispatch(self, order: Order | int, answered: Answered | None = None) -> None:
         """Carry out an order, or have a number of workers.
 
         Args:
@@ -66,9 +66,9 @@ class OrderDesk:
             self._executor.tell(events.Stop())
 
     def _give(self, order: Order | int, answered: Answered | None) -> None:
-        if order is Order.REST and _is_on_terminal():
+        if order is Order.STOP_WORKERS and _is_on_terminal():
             return  # it sends the signal whenever its size changes
-        self._handover.look_for_predecessor()  # its end may be in the same batch of the poller
+        self._handover.look_for_old_master()  # its end may be in the same batch of the poller
         event = self._event(order) if isinstance(order, Order) else events.Scale(count=order)
         if answered is None:
             self._executor.tell(event)

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from ngxloop.serving.admin.usualplace import find_places, make_place, usual_name
+from ngxloop.serving.admin.defaultsocket import default_name, find_sockets, make_path
 from ngxloop.serving.base.errors import ExitCode
 from tests.serving.support import command, run_to_end, wait_gone
 
@@ -153,7 +153,7 @@ def test_master_is_called_by_its_name_in_the_list_of_processes(serve):
     ],
 )
 def test_name_without_an_option_is_what_is_served(app, name):
-    assert usual_name(app) == name
+    assert default_name(app) == name
 
 
 @pytest.mark.parametrize("fault", ["open to others", "of another user", "a link", "a file"])
@@ -171,5 +171,5 @@ def test_folder_that_others_may_have_made_is_not_used(place, fault, tmp_path):
         if os.geteuid() != 0:
             pytest.skip("only root can give a folder away")
         os.chown(place, 65534, -1)
-    assert make_place("shop", os.environ) is None
-    assert find_places(None, os.environ) == []
+    assert make_path("shop", os.environ) is None
+    assert find_sockets(None, os.environ) == []

@@ -14,7 +14,7 @@ _COUNTERS = (
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
 
-def complete(report: Mapping[str, Any], board: Scoreboard) -> dict[str, Any]:
+def add_metrics(report: Mapping[str, Any], board: Scoreboard) -> dict[str, Any]:
     """Return the snapshot that a report is the begin of.
 
     Args:

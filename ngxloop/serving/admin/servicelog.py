@@ -10,7 +10,7 @@ from ngxloop.serving.options.application import (
 from ngxloop.serving.sockets.keepers import Keepers
 
 
-def announce(service: Service, count: int, keepers: Keepers) -> None:
+def log_service(service: Service, count: int, keepers: Keepers) -> None:
     """Say what is served, and where: what to open in a browser, if a browser can open it."""
     is_http = service.interface in HTTP_INTERFACES
     where = [
@@ -29,7 +29,7 @@ def warn_of_unserved(service: Service) -> None:
     if service.interface not in PROGRAM_INTERFACES:
         return
     for address in service.listeners.describe():
-        if address not in service.lent:
+        if address not in service.bound:
             log.warning(
                 "nobody accepts at %s, given with --bind or by systemd: %s binds other addresses; "
                 "leave it out, or let the program bind it",

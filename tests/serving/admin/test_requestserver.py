@@ -7,7 +7,12 @@ import struct
 
 import pytest
 
-from ngxloop.serving.admin.sessions import QUESTION_BYTES, SESSION_COUNT, Dialogue, Sessions
+from ngxloop.serving.admin.requestserver import (
+    CONNECTION_COUNT,
+    REQUEST_BYTES,
+    RequestProtocol,
+    RequestServer,
+)
 from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.process.poller import Poller
 from tests.serving.support import connect, http_get, receive_line
@@ -41,7 +46,7 @@ def ask(path, line):
         return json.loads(receive_line(sock))
 
 
-def test_client_that_resets_at_any_byte_ends_its_session_only(served):
+def test_client_that_resets_at_any_byte_ends_its_connection_only(served):
     for length in range(len(REQUEST) + 1):
         with connect(served.status) as sock:
             sock.sendall(REQUEST[:length])
@@ -49,7 +54,7 @@ def test_client_that_resets_at_any_byte_ends_its_session_only(served):
     assert is_well(served)
 
 
-def test_client_that_closes_without_reading_its_answer_ends_its_session_only(served):
+def test_client_that_closes_without_reading_its_answer_ends_its_connection_only(served):
     for _ in range(50):
         with connect(served.status) as sock:
             sock.sendall(b"GET /status.json HTTP/1.0\r\n\r\n")
@@ -95,7 +100,7 @@ def test_client_that_sends_without_end_is_answered_and_cut_off(served, address):
 @pytest.mark.parametrize("address", ["status", "control"])
 def test_silent_clients_do_not_keep_one_that_asks_waiting(served, address):
     with contextlib.ExitStack() as opened:
-        silent = [connect(getattr(served, address)) for _ in range(5 * SESSION_COUNT)]
+        silent = [connect(getattr(served, address)) for _ in range(5 * CONNECTION_COUNT)]
         for sock in silent:
             opened.callback(sock.close)
         if address == "status":
@@ -111,13 +116,13 @@ def test_silent_clients_do_not_keep_one_that_asks_waiting(served, address):
 
 def test_clients_that_read_no_answer_do_not_keep_another_one_waiting(served):
     with contextlib.ExitStack() as opened:
-        for _ in range(2 * SESSION_COUNT):
+        for _ in range(2 * CONNECTION_COUNT):
             sock = opened.enter_context(connect(served.status))
             sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
         assert http_get(served.status, "/healthz") == (200, b"ok\n")
 
 
-LONG = QUESTION_BYTES - len(b"GET / HTTP/1.0\r\n\r\n")
+LONG = REQUEST_BYTES - len(b"GET / HTTP/1.0\r\n\r\n")
 REQUESTS = {
     "no version": (b"GET /" + b"a" * 4000 + b"\r\n\r\n", 400),
     "spaces": (b"GET " + b" " * 4000 + b"\r\n\r\n", 400),
@@ -179,9 +184,9 @@ def test_command_that_is_none_gets_one_clear_error(served):
 
 def test_connection_that_epoll_refuses_is_closed_and_the_next_one_served(monkeypatch):
     poller = Poller()
-    dialogue = Dialogue(
+    protocol = RequestProtocol(
         HandlerName.STATUS_LISTENER,
-        HandlerName.STATUS_SESSION,
+        HandlerName.STATUS_CONNECTION,
         end=b"\n",
         answer=lambda question, reply: reply(question.upper()),
         too_long=b"too long",
@@ -195,7 +200,7 @@ def test_connection_that_epoll_refuses_is_closed_and_the_next_one_served(monkeyp
         add(fd, handler, events)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        sessions = Sessions(poller, listener, dialogue)
+        server = RequestServer(poller, listener, protocol)
         monkeypatch.setattr(poller, "add", refuse_once)
         with socket.create_connection(listener.getsockname()) as first:
             poller.wait(10)
@@ -209,6 +214,6 @@ def test_connection_that_epoll_refuses_is_closed_and_the_next_one_served(monkeyp
                 with contextlib.suppress(BlockingIOError):
                     answer = second.recv(10)
             assert answer == b"HELLO\n"
-        sessions.close()
+        server.close()
     poller.close()
-    assert poller.failures.counts[HandlerName.STATUS_SESSION] == 1
+    assert poller.failures.counts[HandlerName.STATUS_CONNECTION] == 1

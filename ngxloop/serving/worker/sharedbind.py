@@ -36,12 +36,12 @@ from typing import Any
 
 from ngxloop.serving.base.limits import ANSWER_SECONDS, RENEWAL_SECONDS
 from ngxloop.serving.process.channel import Channel, Kind, Message, receive_fds
-from ngxloop.serving.sockets.bindrequest import Address, Wanted, can_share
+from ngxloop.serving.sockets.bindrequest import Address, BindRequest, can_share
 from ngxloop.serving.sockets.listeners import ListeningSocket, describe_address, find_bound
 from ngxloop.serving.sockets.sharing import BOUND, FAILED
 from ngxloop.serving.worker.assignment import Assignment
 
-_INODE_LIMIT = 1024  # passive FTP borrows a socket for each transfer
+_INODE_LIMIT = 1024  # passive FTP requests a socket for each transfer
 _LOOK_SECONDS = 0.002
 _KEEPER = "the process that binds for all workers"
 _TCP_CLOSE = 7  # the state of a socket that neither listens nor connects: linux/tcp_states.h
@@ -60,7 +60,7 @@ class _KeeperGoneError(OSError):
     """The line to the keeper is closed."""
 
 
-class Borrower:
+class SharedBindClient:
     """Asks the keeper for the sockets that the program of this process binds."""
 
     def __init__(self, assignment: Assignment) -> None:
@@ -68,41 +68,43 @@ class Borrower:
         self._line = assignment.line
         self._assigned = assignment.sockets  # opened by --bind
         self._opened: list[ListeningSocket] = []  # those that a program may bind
-        self._lent: set[Wanted] = set()  # of those
+        self._offered: set[BindRequest] = set()  # of those
         self._backlog = assignment.config.backlog
         self._shares_datagrams = assignment.config.share_datagrams
         self._pid = os.getpid()
-        self._ordinals: dict[Wanted, Iterator[int]] = defaultdict(itertools.count)
-        self.shared_inodes: set[int] = set()  # of the sockets that were borrowed first
+        self._ordinals: dict[BindRequest, Iterator[int]] = defaultdict(itertools.count)
+        self.shared_inodes: set[int] = set()  # of the sockets that were shared first
         self.heard_inodes: set[int] = set()  # of those on which listen() was called here
-        self._held: weakref.WeakKeyDictionary[socket.socket, Wanted] = weakref.WeakKeyDictionary()
-        self._undecided: weakref.WeakKeyDictionary[socket.socket, Wanted] = (
+        self._held: weakref.WeakKeyDictionary[socket.socket, BindRequest] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._undecided: weakref.WeakKeyDictionary[socket.socket, BindRequest] = (
             weakref.WeakKeyDictionary()
         )
         # Descriptor and inode of each: a program may close a socket by its descriptor, or take it
         # out of its object.
-        self._held_fds: dict[Wanted, tuple[int, int]] = {}
+        self._held_fds: dict[BindRequest, tuple[int, int]] = {}
         self.is_draining: bool = False  # what the program closes from now on the others still need
         self.on_listen: Callable[[], object] = _do_nothing
         self.read_orders: Callable[[], object] = _do_nothing  # in which a new line may be
 
-    def lend_opened(self) -> None:
+    def offer_opened(self) -> None:
         """Let the program bind the addresses of --bind; an application accepts at them itself."""
         self._opened = list(self._assigned)
 
     def install(self) -> None:
         """Let every socket.bind() of this process ask us."""
-        self.lend_opened()
-        borrower = self
+        self.offer_opened()
+        client = self
 
         def bind(sock: socket.socket, address: Any, /) -> None:
-            borrower.bind(sock, address)
+            client.bind(sock, address)
 
         def listen(sock: socket.socket, backlog: int | None = None, /) -> None:
-            borrower.listen(sock, backlog)
+            client.listen(sock, backlog)
 
         def getsockname(sock: socket.socket, /) -> Any:
-            borrower.decide(sock)
+            client.decide(sock)
             return _getsockname(sock)
 
         for function in (bind, listen, getsockname):
@@ -131,9 +133,9 @@ class Borrower:
         """Have a line to another keeper, and let it keep what we have."""
         self.hang_up()
         self._line = line = Channel.of(message.fds[0])
-        for wanted, (fd, inode) in list(self._held_fds.items()):
-            if wanted not in self._lent and _is_open(fd, inode):
-                line.send_surely(Kind.KEEP, wanted.pack(), [fd], ANSWER_SECONDS)
+        for request, (fd, inode) in list(self._held_fds.items()):
+            if request not in self._offered and _is_open(fd, inode):
+                line.send_surely(Kind.KEEP, request.pack(), [fd], ANSWER_SECONDS)
 
     def bind(self, sock: socket.socket, address: Any) -> None:
         """Bind a socket, with the keeper's help if it is to be shared.
@@ -141,16 +143,16 @@ class Borrower:
         Raises:
             OSError: As bind(2) would, if it failed in the keeper; or it did not answer.
         """
-        wanted = self._wanted(sock, address)
-        if wanted is None:
+        request = self._make_request(sock, address)
+        if request is None:
             _bind(sock, address)
-        elif wanted.ordinal is None:
-            self._borrow(sock, wanted)
+        elif request.ordinal is None:
+            self._share(sock, request)
         elif is_making_server.get() or _is_foreign_loop_running():
-            self._borrow(sock, self._numbered(wanted))
+            self._share(sock, self._numbered(request))
         else:
             _bind(sock, address)
-            self._undecided[sock] = wanted
+            self._undecided[sock] = request
 
     def listen(self, sock: socket.socket, backlog: int | None) -> None:
         """Begin to listen."""
@@ -172,27 +174,27 @@ class Borrower:
 
     def released(self, sock: socket.socket) -> None:
         """The program closes a listening socket."""
-        wanted = self._held.pop(sock, None)
-        if wanted is not None:
-            self._release(wanted)
+        request = self._held.pop(sock, None)
+        if request is not None:
+            self._release(request)
 
     # Private -----------------------------------------------------------------------------------
 
-    def _release(self, wanted: Wanted) -> None:
-        self._held_fds.pop(wanted, None)
-        if wanted in self._lent:
-            self._lent.discard(wanted)
+    def _release(self, request: BindRequest) -> None:
+        self._held_fds.pop(request, None)
+        if request in self._offered:
+            self._offered.discard(request)
         elif not self.is_draining and os.getpid() == self._pid and self._line is not None:
-            self._line.send_surely(Kind.RELEASE, wanted.pack(), seconds=ANSWER_SECONDS)
+            self._line.send_surely(Kind.RELEASE, request.pack(), seconds=ANSWER_SECONDS)
 
     def _release_closed(self) -> None:
         """Release the sockets for port 0 that the program has closed by itself.
 
         Passive FTP has one for each transfer; closing one is not noticed at once.
         """
-        for wanted, (fd, inode) in list(self._held_fds.items()):
-            if wanted.ordinal is not None and not _is_open(fd, inode):
-                self._release(wanted)
+        for request, (fd, inode) in list(self._held_fds.items()):
+            if request.ordinal is not None and not _is_open(fd, inode):
+                self._release(request)
 
     def _may_share(self, sock: socket.socket) -> bool:
         if os.getpid() != self._pid:
@@ -201,7 +203,7 @@ class Borrower:
             return False
         return can_share(sock)
 
-    def _wanted(self, sock: socket.socket, address: Any) -> Wanted | None:
+    def _make_request(self, sock: socket.socket, address: Any) -> BindRequest | None:
         """Return what to ask for, None to bind as usual; an address that is none fails there."""
         if not self._may_share(sock):
             return None
@@ -211,68 +213,68 @@ class Borrower:
         is_port_free = isinstance(plain, tuple) and plain[1] == 0
         if is_port_free and sock.type == socket.SOCK_DGRAM:
             return None
-        wanted = Wanted(int(sock.family), int(sock.type), plain, 0 if is_port_free else None)
+        request = BindRequest(int(sock.family), int(sock.type), plain, 0 if is_port_free else None)
         try:
-            wanted.check()
+            request.check()
         except ValueError:  # a path that is too long, a port out of range
             return None
-        return wanted
+        return request
 
-    def _numbered(self, wanted: Wanted) -> Wanted:
+    def _numbered(self, request: BindRequest) -> BindRequest:
         """Return the request for port 0 with its number among the equal ones."""
         self._release_closed()
-        ordinal = next(self._ordinals[wanted])
-        return Wanted(wanted.family, wanted.type, wanted.address, ordinal)
+        ordinal = next(self._ordinals[request])
+        return BindRequest(request.family, request.type, request.address, ordinal)
 
     def _share_now(self, sock: socket.socket) -> None:
-        wanted = self._undecided.pop(sock, None)
-        if wanted is not None:
-            self._borrow(sock, self._numbered(wanted))
+        request = self._undecided.pop(sock, None)
+        if request is not None:
+            self._share(sock, self._numbered(request))
 
-    def _borrow(self, sock: socket.socket, wanted: Wanted) -> None:
+    def _share(self, sock: socket.socket, request: BindRequest) -> None:
         """Make the socket the shared one."""
         for other, its in list(self._held.items()):
-            if its == wanted:
+            if its == request:
                 if other.fileno() >= 0 and not _may_bind_again(sock):
                     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
                 self.released(other)
-        opened = self._find_opened(wanted)
+        opened = self._find_opened(request)
         if opened is not None:
             os.dup2(opened.fileno(), sock.fileno(), inheritable=False)
-            self._lent.add(wanted)
-            self._channel.send(Kind.LENT, describe_address(opened).encode())
+            self._offered.add(request)
+            self._channel.send(Kind.BOUND, describe_address(opened).encode())
         else:
-            fd = self._ask(sock, wanted)
+            fd = self._ask(sock, request)
             if fd is not None:
                 os.dup2(fd, sock.fileno(), inheritable=False)
                 os.close(fd)
         inode = os.fstat(sock.fileno()).st_ino
         if len(self.shared_inodes) < _INODE_LIMIT:
             self.shared_inodes.add(inode)
-        self._held[sock] = wanted
-        self._held_fds[wanted] = (sock.fileno(), inode)
+        self._held[sock] = request
+        self._held_fds[request] = (sock.fileno(), inode)
         if sock.type == socket.SOCK_DGRAM:
             self.on_listen()
         elif _is_foreign_loop_running():
             self.listen(sock, None)
 
-    def _find_opened(self, wanted: Wanted) -> ListeningSocket | None:
+    def _find_opened(self, request: BindRequest) -> ListeningSocket | None:
         """Return the socket that --bind has opened at an address."""
-        if wanted.type != socket.SOCK_STREAM or wanted.ordinal is not None:
+        if request.type != socket.SOCK_STREAM or request.ordinal is not None:
             return None
-        return find_bound(self._opened, wanted.family, wanted.address)
+        return find_bound(self._opened, request.family, request.address)
 
-    def _ask(self, sock: socket.socket, wanted: Wanted) -> int | None:
+    def _ask(self, sock: socket.socket, request: BindRequest) -> int | None:
         """Return the descriptor of the shared socket, None if it is the one that we sent."""
         line = self._line
         if line is None:  # the master starts the keeper at the first request
             self._channel.send(Kind.ASK_LINE)
         try:
-            return self._ask_over(line, sock, wanted)
+            return self._ask_over(line, sock, request)
         except _KeeperGoneError:
             if not self._is_renewed(line):
                 raise
-            return self._ask_over(self._line, sock, wanted)
+            return self._ask_over(self._line, sock, request)
 
     def _is_renewed(self, line: Channel | None) -> bool:
         """Wait a moment for a line to another keeper; False if none comes."""
@@ -283,13 +285,15 @@ class Borrower:
             time.sleep(_LOOK_SECONDS)
         return self._line is not line
 
-    def _ask_over(self, line: Channel | None, sock: socket.socket, wanted: Wanted) -> int | None:
+    def _ask_over(
+        self, line: Channel | None, sock: socket.socket, request: BindRequest
+    ) -> int | None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
             with theirs:
                 fds = (theirs.fileno(), sock.fileno())
                 if line is None or not line.send_surely(
-                    Kind.BIND, wanted.pack(), fds, ANSWER_SECONDS
+                    Kind.BIND, request.pack(), fds, ANSWER_SECONDS
                 ):
                     raise _KeeperGoneError(
                         errno.ENOTCONN, f"{_KEEPER} cannot be asked for a socket"

@@ -26,13 +26,13 @@ _UNUSUAL = re.compile(r"[^\w.:@-]", re.ASCII)
 _NAME_BYTES = 48  # a path of a socket has at most 107
 
 
-def usual_name(app: str) -> str:
+def default_name(app: str) -> str:
     """Return the name of a master that has none: what it serves."""
     name = os.path.basename(os.path.normpath(app.removeprefix(MODULE_FLAG)))
     return _UNUSUAL.sub("_", name)[-_NAME_BYTES:].lstrip(".") or "_"
 
 
-def make_place(name: str, environment: Mapping[str, str]) -> str | None:
+def make_path(name: str, environment: Mapping[str, str]) -> str | None:
     """Return the path for a control socket, in a folder that is there; None if none can be used."""
     for folder in _folders(environment):
         try:
@@ -44,7 +44,7 @@ def make_place(name: str, environment: Mapping[str, str]) -> str | None:
     return None
 
 
-def find_places(name: str | None, environment: Mapping[str, str]) -> list[str]:
+def find_sockets(name: str | None, environment: Mapping[str, str]) -> list[str]:
     """Return the control sockets of masters that run: all of ours, or those with a name."""
     found = [path for folder in _folders(environment) for path in _sockets(folder)]
     return [path for path in found if name is None or name_of(path) == name]

@@ -65,5 +65,5 @@ def _end(decision: Decision, seconds: float | None = None) -> None:
     decision.act(CloseZygotes())
     sockets.close_all(decision)
     for worker in fleet.workers:
-        workers.retire(decision, worker, seconds, is_last=not fleet.is_shared)
+        workers.drain(decision, worker, seconds, is_last=not fleet.is_shared)
     requests.answer_all(decision)

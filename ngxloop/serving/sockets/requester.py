@@ -6,12 +6,12 @@ import socket
 
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.options.application import PROGRAM_INTERFACES, possible_interfaces
-from ngxloop.serving.sockets.bindrequest import Wanted
+from ngxloop.serving.sockets.bindrequest import BindRequest
 from ngxloop.serving.sockets.default_address import DEFAULT_ADDRESS
 
 
 @dataclasses.dataclass(eq=False)
-class Asker:
+class Requester:
     """One worker process; the master has made it up, so the keeper trusts it."""
 
     number: int  # of its line
@@ -27,21 +27,21 @@ class Asker:
         return json.dumps(dataclasses.astuple(self)).encode()
 
     @classmethod
-    def unpack(cls, payload: bytes) -> "Asker":
+    def unpack(cls, payload: bytes) -> "Requester":
         """Return what pack() wrote."""
         return cls(*json.loads(payload))
 
-    def may_ask(self, wanted: Wanted) -> bool:
+    def may_ask(self, request: BindRequest) -> bool:
         """Say whether it may request a socket."""
-        if wanted.type == socket.SOCK_DGRAM and not self.shares_datagrams:
+        if request.type == socket.SOCK_DGRAM and not self.shares_datagrams:
             return False
-        return self.is_program or wanted == _DEFAULT
+        return self.is_program or request == _DEFAULT
 
 
-def describe_asker(
+def describe_requester(
     number: int, name: str, generation: int, config: Config, interface: str
-) -> Asker | None:
-    """Return the asker that a worker is; None if it has nothing to ask for.
+) -> Requester | None:
+    """Return the requester that a worker is; None if it has nothing to ask for.
 
     A program may request any address, an application without --bind the default one.
 
@@ -58,9 +58,9 @@ def describe_asker(
     if not is_program and config.bind:
         return None
     is_certain = not config.bind or all(one in PROGRAM_INTERFACES for one in possible)
-    return Asker(number, name, generation, is_program, config.share_datagrams, is_certain)
+    return Requester(number, name, generation, is_program, config.share_datagrams, is_certain)
 
 
-_DEFAULT = Wanted(
+_DEFAULT = BindRequest(
     int(socket.AF_INET), int(socket.SOCK_STREAM), (DEFAULT_ADDRESS.host, DEFAULT_ADDRESS.port)
 )

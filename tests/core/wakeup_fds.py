@@ -1,4 +1,4 @@
-"""The bells of a scoreboard, seen from outside: eventfds, in the order of the slots."""
+"""The wakeup_fds of a scoreboard, seen from outside: eventfds, in the order of the slots."""
 
 import os
 import sys
@@ -6,18 +6,18 @@ import sys
 from ngxloop.core.scoreboard import Scoreboard
 
 
-def board_and_bells(slot_count: int) -> tuple[Scoreboard, list[int]]:
-    """Make a board; return it and its bells."""
+def board_and_wakeup_fds(slot_count: int) -> tuple[Scoreboard, list[int]]:
+    """Make a board; return it and its wakeup_fds."""
     before = eventfds()
     board = Scoreboard(slot_count)
-    board.open_bells(slot_count)
+    board.open_wakeup_fds(slot_count)
     return board, sorted(eventfds() - before)
 
 
-def was_rung(bell: int) -> bool:
-    """Return whether a bell was rung since the last look."""
+def was_woken(fd: int) -> bool:
+    """Return whether an eventfd was written to since the last look."""
     try:
-        return int.from_bytes(os.read(bell, 8), sys.byteorder) > 0
+        return int.from_bytes(os.read(fd, 8), sys.byteorder) > 0
     except BlockingIOError:
         return False
 

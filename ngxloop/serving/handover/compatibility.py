@@ -35,7 +35,11 @@ def main() -> None:
 
 def knows_keepers() -> bool:
     """Say whether the release that is to run has a keeper; one that cannot run says so itself."""
-    for name in ("ngxloop.serving.sockets.inheritance", "ngxloop.serving.inheritance"):
+    for name in (
+        "ngxloop.serving.sockets.inherited",
+        "ngxloop.serving.sockets.inheritance",
+        "ngxloop.serving.inheritance",
+    ):
         try:
             found = importlib.import_module(name)
         except ModuleNotFoundError:

@@ -5,7 +5,7 @@ from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
-class Given:
+class OptionValue:
     """What one source says about one option."""
 
     value: Any
