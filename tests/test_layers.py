@@ -258,7 +258,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.sockets.inherited",
         "serving.sockets.queues",
         "serving.sockets.acceptwatch",
-        "serving.sockets.sharing",
+        "serving.sockets.sharedsockets",
         "serving.sockets.keeper",
         "serving.sockets.keeperrecord",
         "serving.sockets.keepers",

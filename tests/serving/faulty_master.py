@@ -105,7 +105,7 @@ STEPS = {
         generations: ("begin", "_accept", "reject", "scale", "drain_all", "start_wanted_reload"),
         recycling: ("replace_wanted", "promote", "drain"),
         liveness: ("next_deadline",),
-        workerevents: ("_lose", "_refill"),
+        workerevents: ("_on_lost", "_refill"),
     }.items()
     for name in names
 }

@@ -1,4 +1,4 @@
-"""Limits of what the keeper does for the programs of the workers (keeper.py, sharing.py)."""
+"""Limits of what the keeper does for the programs of the workers (keeper.py, sharedsockets.py)."""
 
 # Bytes of one request. The longest address is a Unix path of 107 bytes (sun_path in unix(7), less
 # its final zero), of which JSON writes each as up to 6 characters.

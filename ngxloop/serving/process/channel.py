@@ -56,7 +56,7 @@ class Kind(enum.IntEnum):
     FAILED = 3  # could not start; the payload is a packed StartError
     MAX_REQUESTS_REACHED = 4  # has served as many requests as it may, and wants to be replaced
     SPAWNED = 5  # from a zygote: the process id of a worker, 0 if it could not fork
-    BIND = 6  # to the keeper: the program binds a socket; see sharing.py
+    BIND = 6  # to the keeper: the program binds a socket; see sharedsockets.py
     RELEASE = 7  # to the keeper: the program has closed such a socket
     KEEP = 8  # to the keeper: such a socket is open here; keep it from now on
     KEPT = 9  # from the keeper: the number, address and queue of a socket

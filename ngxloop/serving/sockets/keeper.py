@@ -8,10 +8,10 @@ not answer: then the keeper hangs, not the master. And its sockets outlive the w
 
 How it works. The master forks a keeper when the first worker that may need it starts, and gives it
 one end of a line for each worker; the worker has the other one. The keeper takes on the user, has
-one thread, and serves one message at a time (sharing.py). It tells the master the addresses that it
-keeps, the workers that send nonsense, and connections that no worker takes (acceptwatch.py). After
-an upgrade the keeper of the new master gets the sockets from the keeper of the old one, over a line
-between the two.
+one thread, and serves one message at a time (sharedsockets.py). It tells the master the addresses
+that it keeps, the workers that send nonsense, and connections that no worker takes
+(acceptwatch.py). After an upgrade the keeper of the new master gets the sockets from the keeper of
+the old one, over a line between the two.
 
 Rules.
 1. It never loads the application, executes no program and trusts the master only. No process of the
@@ -52,7 +52,7 @@ from ngxloop.serving.sockets.bindrequest import BindRequest
 from ngxloop.serving.sockets.listeners import describe_address, is_listening
 from ngxloop.serving.sockets.queues import read_queue
 from ngxloop.serving.sockets.requester import Requester
-from ngxloop.serving.sockets.sharing import Shared, SharedSockets
+from ngxloop.serving.sockets.sharedsockets import Shared, SharedSockets
 
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE)
 

@@ -40,7 +40,7 @@ from ngxloop.serving.worker.keepalive import Connections
 from ngxloop.serving.worker.programwatch import ProgramWatch
 from ngxloop.serving.worker.scripts import application_advice, find_script
 from ngxloop.serving.worker.shutdownsignals import ShutdownSignalDetector, describe_tasks
-from ngxloop.serving.worker.workercore import WorkerCore, make_sharing
+from ngxloop.serving.worker.workercore import WorkerCore, make_loop_context
 from ngxloop.serving.worker.workerloop import WorkerLoop, loop_class, provide_loops
 
 _ORDER_SIGNAL = signal.SIGURG
@@ -63,14 +63,14 @@ class _Program:
         self._config = assignment.config
         self._pid = os.getpid()
         self._is_told = False  # to end
-        self._sharing = make_sharing(assignment)
-        self._sharing.connections = Connections()
-        self._core = WorkerCore(assignment, self._sharing.client, self)
+        self._loop_context = make_loop_context(assignment)
+        self._loop_context.connections = Connections()
+        self._core = WorkerCore(assignment, self._loop_context.client, self)
 
     def run(self) -> int:
         """Prepare the process, then run the script in it."""
-        provide_loops(loop_class(self._sharing))
-        client = self._sharing.client
+        provide_loops(loop_class(self._loop_context))
+        client = self._loop_context.client
         client.on_listen = self._become_ready_soon
         client.install()
         app = self._config.app
@@ -165,17 +165,17 @@ class _Program:
 
     def accept_waiting(self) -> None:
         """Let the loop take what waits at its sockets. Runs in a signal, as all orders do."""
-        loop = self._sharing.serving
+        loop = self._loop_context.serving
         if loop is not None and loop.is_running():
             loop.call_soon_threadsafe(loop.accept_waiting)
 
     def drain(self) -> None:
         """Accept no more; tell the program to end when the time has come."""
-        if self._sharing.client.is_draining:
+        if self._loop_context.client.is_draining:
             return
         is_serving = self._core.state is State.READY
         self._core.begin_drain()
-        loop = self._sharing.serving
+        loop = self._loop_context.serving
         if not is_serving or loop is None or not loop.is_running():
             self._tell_to_end()
             return
@@ -184,7 +184,7 @@ class _Program:
 
     def stop(self) -> None:
         """Tell the program to end now."""
-        self._sharing.client.drain()
+        self._loop_context.client.drain()
         self._core.enter(State.STOPPING)
         self._tell_to_end()
 
@@ -210,7 +210,7 @@ class _Program:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
             return
-        loop = self._sharing.serving
+        loop = self._loop_context.serving
         if self._is_told or loop is None or not loop.is_running():
             self._core.set_alarm_if_orphan()
             self._is_told = True
@@ -220,8 +220,8 @@ class _Program:
     # The end -----------------------------------------------------------------------------------
 
     def _wait_for_connections(self, loop: WorkerLoop, deadline: float) -> None:
-        if self._sharing.connections is not None:
-            self._sharing.connections.end()
+        if self._loop_context.connections is not None:
+            self._loop_context.connections.end()
         patience = deadline
         if self._shutdown_signals.handled_signal() is not None:
             patience = min(deadline, loop.time() + self._config.idle_grace)

@@ -1,8 +1,8 @@
 """The worker's side of shared sockets: what the program binds, the keeper binds once for all.
 
-How it works. socket.socket.bind() asks the keeper (sharing.py) over the line of this worker and
-waits for its answer; the socket object then is the shared socket, under the descriptor that it had.
-An address of --bind is not asked for: its socket has been in this process since the fork. So
+How it works. socket.socket.bind() asks the keeper (sharedsockets.py) over the line of this worker
+and waits for its answer; the socket object then is the shared socket, under the descriptor that it
+had. An address of --bind is not asked for: its socket has been in this process since the fork. So
 everything that binds by way of Python shares: create_server() of any event loop, servers that bind
 sockets of their own, and programs that never heard of this. Nothing in any package is changed, only
 three methods of the standard library's socket, in this process. Other ways know less: a loop does
@@ -38,7 +38,7 @@ from ngxloop.serving.base.limits import ANSWER_SECONDS, RENEWAL_SECONDS
 from ngxloop.serving.process.channel import Channel, Kind, Message, receive_fds
 from ngxloop.serving.sockets.bindrequest import Address, BindRequest, can_share
 from ngxloop.serving.sockets.listeners import ListeningSocket, describe_address, find_bound
-from ngxloop.serving.sockets.sharing import BOUND, FAILED
+from ngxloop.serving.sockets.sharedsockets import BOUND, FAILED
 from ngxloop.serving.worker.assignment import Assignment
 
 _INODE_LIMIT = 1024  # passive FTP requests a socket for each transfer

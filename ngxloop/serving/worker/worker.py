@@ -29,9 +29,9 @@ from ngxloop.serving.worker.nesting import mark_worker
 from ngxloop.serving.worker.program import run_script
 from ngxloop.serving.worker.programwatch import FIRST_LOOK_SECONDS, explain, next_interval
 from ngxloop.serving.worker.unseenlisteners import find_listener, listening_inodes
-from ngxloop.serving.worker.workercore import WorkerCore, make_sharing, show_state
+from ngxloop.serving.worker.workercore import WorkerCore, make_loop_context, show_state
 from ngxloop.serving.worker.workergate import defer_accept
-from ngxloop.serving.worker.workerloop import Sharing, WorkerLoop, loop_class, provide_loops
+from ngxloop.serving.worker.workerloop import LoopContext, WorkerLoop, loop_class, provide_loops
 
 
 def run_worker(assignment: Assignment) -> int:
@@ -73,27 +73,27 @@ def _initialise(assignment: Assignment) -> None:
 
 def _run_loop(assignment: Assignment) -> int:
     config = assignment.config
-    sharing = make_sharing(assignment)
-    with asyncio.Runner(loop_factory=loop_class(sharing)) as runner:
+    loop_context = make_loop_context(assignment)
+    with asyncio.Runner(loop_factory=loop_class(loop_context)) as runner:
         loop: Any = runner.get_loop()
         asyncio.set_event_loop(loop)  # modules that ask for the loop while they are imported
         found = load_object(config.app, config.app_dir)
         restore()  # the logs, which the application may have configured away
-        return runner.run(_Worker(assignment, found, loop, sharing).run())
+        return runner.run(_Worker(assignment, found, loop, loop_context).run())
 
 
 class _Worker:
     """One life: started, asked to drain, drained. Runs in the loop."""
 
     def __init__(
-        self, assignment: Assignment, found: Any, loop: WorkerLoop, sharing: Sharing
+        self, assignment: Assignment, found: Any, loop: WorkerLoop, loop_context: LoopContext
     ) -> None:
         self._config = assignment.config
         self._assignment = assignment
         self._found = found
         self._loop = loop
-        self._sharing = sharing
-        self._core = WorkerCore(assignment, sharing.client, self)
+        self._loop_context = loop_context
+        self._core = WorkerCore(assignment, loop_context.client, self)
         self._exit_status: int | None = None  # of an application that has ended by itself
         self._drain_asked = asyncio.Event()
         self._request_count = 0
@@ -127,14 +127,14 @@ class _Worker:
 
     def stop(self) -> None:
         """Cancel everything."""
-        self._sharing.client.drain()
+        self._loop_context.client.drain()
         if self._task is not None:
             self._task.cancel()
 
     def _listen_to_orders(self) -> None:
         core = self._core
         self._loop.add_reader(core.channel.fileno(), self._read_channel)
-        self._sharing.client.read_orders = self._read_channel
+        self._loop_context.client.read_orders = self._read_channel
         self._loop.add_signal_handler(signal.SIGTERM, core.handle_term)
         # The loop learns of signals through its pipe; what Python calls is free for us.
         signal.signal(signal.SIGTERM, core.set_alarm_if_orphan)
@@ -153,7 +153,7 @@ class _Worker:
             defer_accept(sockets)
         await adapter.start(sockets)
         if adapter.name not in PROGRAM_INTERFACES:
-            self._sharing.client.hang_up()
+            self._loop_context.client.hang_up()
         restore()
         self._core.become_ready(adapter.name)
         return adapter
@@ -181,14 +181,14 @@ class _Worker:
         """Return the sockets that the master has opened, or the default one for an application."""
         if self._assignment.sockets or adapter.name == "main":
             return self._assignment.sockets
-        return [await open_default(self._sharing.client, self._config.backlog)]
+        return [await open_default(self._loop_context.client, self._config.backlog)]
 
     def _share_sockets(self, on_listen: Callable[[], object]) -> None:
         """Let a program that binds by itself share; see sharedbind.py."""
         provide_loops(type(self._loop))
-        self._sharing.connections = Connections()
-        self._sharing.client.on_listen = on_listen
-        self._sharing.client.install()
+        self._loop_context.connections = Connections()
+        self._loop_context.client.on_listen = on_listen
+        self._loop_context.client.install()
         known = frozenset(listening_inodes())
         self._look_for_listener(on_listen, known, FIRST_LOOK_SECONDS)
 
@@ -198,7 +198,7 @@ class _Worker:
         """Find out whether a program listens unseen, from time to time until it serves."""
         if self._core.state is not State.STARTING:
             return
-        client = self._sharing.client
+        client = self._loop_context.client
         found = find_listener(client.shared_inodes, client.heard_inodes, known)
         if found is not None:
             explain(self._config.app, found)
@@ -216,8 +216,8 @@ class _Worker:
     async def _drain(self, adapter: Adapter) -> int:
         """Drain; return the exit status, which tells if the application's shut-down raised."""
         self._core.begin_drain()
-        if self._sharing.connections is not None:
-            self._sharing.connections.end()
+        if self._loop_context.connections is not None:
+            self._loop_context.connections.end()
         deadline = self._loop.time() + self._core.graceful_timeout
         limit = asyncio.timeout_at(deadline + CANCEL_SECONDS)
         try:

@@ -23,7 +23,7 @@ from ngxloop.serving.process.titles import set_title
 from ngxloop.serving.worker.assignment import Assignment
 from ngxloop.serving.worker.sharedbind import SharedBindClient
 from ngxloop.serving.worker.workergate import make_worker_gate
-from ngxloop.serving.worker.workerloop import Sharing
+from ngxloop.serving.worker.workerloop import LoopContext
 
 
 class FrontEnd(Protocol):
@@ -172,10 +172,10 @@ class WorkerCore:
         self._drain()
 
 
-def make_sharing(assignment: Assignment) -> Sharing:
+def make_loop_context(assignment: Assignment) -> LoopContext:
     """Return what the event loops of a worker have in common."""
     config = assignment.config
-    return Sharing(
+    return LoopContext(
         SharedBindClient(assignment),
         lambda: make_worker_gate(assignment),
         busy_poll=config.busy_poll,

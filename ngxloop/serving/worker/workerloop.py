@@ -25,7 +25,7 @@ from ngxloop.serving.worker.sharedbind import SharedBindClient, is_making_server
 _HAS_CLEANUP = sys.version_info >= (3, 13)  # create_unix_server(cleanup_socket=...)
 
 
-class Sharing:
+class LoopContext:
     """What the loops of one worker have in common."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Sharing:
 class WorkerLoop(EventLoop):
     """An event loop that shares its listening sockets with the other workers."""
 
-    sharing: ClassVar[Sharing]
+    loop_context: ClassVar[LoopContext]
 
     def __init__(self, selector: object = None) -> None:
         """Make a loop; a selector, which SelectorEventLoop would use, is not needed."""
@@ -86,7 +86,7 @@ class WorkerLoop(EventLoop):
         try:
             return await super().create_unix_server(protocol_factory, sock=sock, **options)
         except BaseException:
-            self.sharing.client.released(sock)
+            self.loop_context.client.released(sock)
             sock.close()
             raise
 
@@ -96,19 +96,19 @@ class WorkerLoop(EventLoop):
             listener.accept_waiting()
 
     def _start_serving(self, protocol_factory: Any, *args: Any, **options: Any) -> None:
-        self.sharing.begin_serving(self)
-        if self.sharing.connections is not None:
-            protocol_factory = self.sharing.connections.noting(protocol_factory)
+        self.loop_context.begin_serving(self)
+        if self.loop_context.connections is not None:
+            protocol_factory = self.loop_context.connections.noting(protocol_factory)
         super()._start_serving(protocol_factory, *args, **options)
 
     def _stop_serving(self, sock: Any) -> None:
-        self.sharing.client.released(sock)
+        self.loop_context.client.released(sock)
         super()._stop_serving(sock)
 
 
-def loop_class(sharing: Sharing) -> type[WorkerLoop]:
+def loop_class(loop_context: LoopContext) -> type[WorkerLoop]:
     """Return the class of the loops of one worker."""
-    names = {"sharing": sharing, "__module__": __name__, "__doc__": WorkerLoop.__doc__}
+    names = {"loop_context": loop_context, "__module__": __name__, "__doc__": WorkerLoop.__doc__}
     made = type("WorkerLoop", (WorkerLoop,), names)
     call_directly(made)
     return made

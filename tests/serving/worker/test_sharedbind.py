@@ -12,7 +12,7 @@ from ngxloop.serving.process.channel import Kind, Message, Speaker, channel_pair
 from ngxloop.serving.sockets.bindrequest import BindRequest
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.sockets.requester import Requester
-from ngxloop.serving.sockets.sharing import SharedSockets
+from ngxloop.serving.sockets.sharedsockets import SharedSockets
 from ngxloop.serving.worker import sharedbind
 from ngxloop.serving.worker.assignment import Assignment
 from ngxloop.serving.worker.sharedbind import SharedBindClient

@@ -14,7 +14,7 @@ from ngxloop.serving.config.config import Config
 from ngxloop.serving.process.channel import Kind, Message
 from ngxloop.serving.sockets.bindrequest import BindRequest
 from ngxloop.serving.sockets.requester import _DEFAULT, Requester, describe_requester
-from ngxloop.serving.sockets.sharing import SharedSockets
+from ngxloop.serving.sockets.sharedsockets import SharedSockets
 from tests.support.addresses import free_address
 from tests.support.leaks import fds_opened_since, open_fds
 
@@ -73,7 +73,7 @@ def limit(monkeypatch):
     def start(name, value):
         for one in ("WORKER_SOCKETS", "GENERATION_SOCKETS", "SHARED_SOCKETS"):
             limit = value if one == name else 1000
-            monkeypatch.setattr(f"ngxloop.serving.sockets.sharing.{one}", limit)
+            monkeypatch.setattr(f"ngxloop.serving.sockets.sharedsockets.{one}", limit)
 
     return start
 
