@@ -23,7 +23,7 @@ from ngxloop.serving.fleet.service import Service, settings_of
 from ngxloop.serving.logs.logs import complain, log, set_up_logs
 from ngxloop.serving.master.components import Components
 from ngxloop.serving.master.reconfiguration import count_workers
-from ngxloop.serving.process.poller import Poller, ignore
+from ngxloop.serving.process.poller import Poller, do_nothing
 from ngxloop.serving.process.rlimits import raise_descriptor_limit
 from ngxloop.serving.process.signals import SignalPipe
 from ngxloop.serving.sockets.inherited import LEADER, take_inherited
@@ -126,7 +126,7 @@ class Master:
             config, self._poller, self._signals, count, old_master, self._end_with
         )
         self._turn = components.open(
-            opened, old_master, self._read_again, self._on_serving or ignore
+            opened, old_master, self._read_again, self._on_serving or do_nothing
         )
         components.services.add(Service(1, config, listeners))
         for address in listeners.describe():

@@ -8,13 +8,17 @@ and the first address that is not that of a trusted proxy is the client. Where e
 
 import functools
 import ipaddress
+from collections.abc import Sequence
 from typing import Any
 
 Address = tuple[str, int] | None
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Field values of X-Forwarded-Proto that are believed.
 _SCHEMES = ("http", "https")
 
+_WORDS = frozenset({"*", "unix:"})  # in a list, besides addresses and networks
+_LISTS = 8  # the number of lists that are parsed once
 # The number of addresses for which the answer of _trusts_host() is cached.
 _REMEMBERED = 1024
 _MAPPED_BITS = 96  # of ::ffff:0:0/96, the prefix of IPv4-mapped addresses
@@ -37,13 +41,12 @@ class TrustedProxies:
         Raises:
             ValueError: an entry is none of these, or hops is not positive.
         """
-        entries = [entry.strip() for entry in allowed.split(",") if entry.strip()]
         if hops < 1:
             raise ValueError(f"the number of proxies must be positive: {hops!r}")
-        self._all = "*" in entries
-        self._unix = self._all or "unix:" in entries
+        names, self._networks = _parse_list(allowed)
+        self._all = "*" in names
+        self._unix = self._all or "unix:" in names
         self._hops = hops
-        self._networks = [_network(entry) for entry in entries if entry not in ("*", "unix:")]
         self._is_trusted = functools.lru_cache(_REMEMBERED)(self._trusts_host)
 
     def apply(self, scope: dict[str, Any]) -> None:
@@ -80,7 +83,16 @@ class TrustedProxies:
         return any((mapped or address) in network for network in self._networks)
 
 
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+# A list is parsed once: the options, their user and the engine all read the same one.
+@functools.lru_cache(_LISTS)
+def _parse_list(allowed: str) -> tuple[frozenset[str], Sequence[_Network]]:
+    """Return the words of a list, and its networks."""
+    entries = [entry.strip() for entry in allowed.split(",") if entry.strip()]
+    names = frozenset(_WORDS.intersection(entries))
+    return names, tuple(_network(entry) for entry in entries if entry not in names)
+
+
+def _network(text: str) -> _Network:
     """Return a network; one of IPv4-mapped addresses is that of their IPv4 addresses."""
     network = ipaddress.ip_network(text)
     mapped = getattr(network.network_address, "ipv4_mapped", None)

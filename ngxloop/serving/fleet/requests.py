@@ -1,4 +1,6 @@
-"""Whoever has given an order is told what has become of it."""
+"""Requests that wait for an outcome: of a reload, of a number of workers, of an upgrade."""
+
+from collections.abc import Iterable
 
 from ngxloop.serving.base.states import State
 from ngxloop.serving.fleet.actions import Reply
@@ -9,23 +11,20 @@ _ENDING = "the master ends"
 
 
 def reply(decision: Decision, request: int, problem: str = "") -> None:
-    """Answer one request; 0 is an order that nobody waits for."""
+    """Answer one request; 0 is an order that does not wait for an answer."""
     if request:
         decision.act(Reply(request, problem))
 
 
 def await_reload(decision: Decision, request: int) -> None:
     """Answer when the reload that is wanted now is over."""
-    if request:
-        decision.fleet.asked_reloads = (*decision.fleet.asked_reloads, request)
+    decision.fleet.asked_reloads = _with(decision.fleet.asked_reloads, request)
 
 
 def answer_reloads(decision: Decision, problem: str = "") -> None:
     """The reload is over."""
-    fleet = decision.fleet
-    for request in fleet.begun_reloads:
-        reply(decision, request, problem)
-    fleet.begun_reloads = ()
+    _reply_all(decision, decision.fleet.begun_reloads, problem)
+    decision.fleet.begun_reloads = ()
 
 
 def refuse_reloads(decision: Decision, problem: str) -> None:
@@ -36,7 +35,7 @@ def refuse_reloads(decision: Decision, problem: str) -> None:
 
 
 def await_scale(decision: Decision, request: int, count: int) -> None:
-    """Answer when so many workers serve; at once if none do, because the next generation will."""
+    """Answer when this many workers serve; at once if none do: the next generation starts them."""
     fleet = decision.fleet
     if fleet.serving is None:
         reply(decision, request)
@@ -61,29 +60,33 @@ def answer_scales(decision: Decision) -> None:
 
 
 def fail_scales(decision: Decision, problem: str) -> None:
-    """A worker cannot be had."""
-    fleet = decision.fleet
-    for asked in fleet.asked_scales:
-        reply(decision, asked.number, problem)
-    fleet.asked_scales = ()
+    """A worker could not be started."""
+    _reply_all(decision, (asked.number for asked in decision.fleet.asked_scales), problem)
+    decision.fleet.asked_scales = ()
 
 
 def await_upgrade(decision: Decision, request: int) -> None:
     """Answer when the new master serves, or is gone."""
-    if request:
-        decision.fleet.asked_upgrades = (*decision.fleet.asked_upgrades, request)
+    decision.fleet.asked_upgrades = _with(decision.fleet.asked_upgrades, request)
 
 
 def answer_upgrades(decision: Decision, problem: str = "") -> None:
     """The new master serves, or does not."""
-    fleet = decision.fleet
-    for request in fleet.asked_upgrades:
-        reply(decision, request, problem)
-    fleet.asked_upgrades = ()
+    _reply_all(decision, decision.fleet.asked_upgrades, problem)
+    decision.fleet.asked_upgrades = ()
 
 
 def answer_all(decision: Decision) -> None:
-    """The master ends: nothing more comes of what was asked for."""
+    """The master ends: no request will be completed."""
     refuse_reloads(decision, _ENDING)
     answer_upgrades(decision, _ENDING)
     fail_scales(decision, _ENDING)
+
+
+def _with(waiting: tuple[int, ...], request: int) -> tuple[int, ...]:
+    return (*waiting, request) if request else waiting
+
+
+def _reply_all(decision: Decision, waiting: Iterable[int], problem: str) -> None:
+    for request in waiting:
+        reply(decision, request, problem)

@@ -18,7 +18,7 @@ from ngxloop.serving.fleet.service import Service, Services, settings_of
 from ngxloop.serving.handover.handover import Handover
 from ngxloop.serving.logs.logs import log, reopen, set_up_logs
 from ngxloop.serving.master.reconfiguration import Reconfiguration
-from ngxloop.serving.process.poller import Handler, Poller, ignore
+from ngxloop.serving.process.poller import Handler, Poller, do_nothing
 from ngxloop.serving.sockets.listeners import Listeners
 from ngxloop.serving.sockets.reuseport import spread_listeners
 from ngxloop.serving.worker.libraries import share_libraries
@@ -156,7 +156,7 @@ class ActionHandlers:
         for step in steps:
             self._poller.call(Handler(HandlerName.SERVING_STEP, step))
         look = functools.partial(self._look_for_unserved, service)
-        handler = Handler(HandlerName.UNSERVED_CHECK, look, ignore)
+        handler = Handler(HandlerName.UNSERVED_CHECK, look, do_nothing)
         self._poller.call_later(UNSERVED_SECONDS, handler)
 
     def _look_for_unserved(self, service: Service) -> None:

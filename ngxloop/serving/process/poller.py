@@ -264,8 +264,8 @@ def _is_closed_by_others(error: Exception | None) -> bool:
     return error is not None
 
 
-def ignore() -> None:
-    """Do nothing: the on_failure of a handler that is not called again."""
+def do_nothing() -> None:
+    """Do nothing: for a callback that is not needed, as the on_failure of an alarm."""
 
 
 def retry_delay(failure_count: int) -> float:

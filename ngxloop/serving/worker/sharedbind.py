@@ -36,6 +36,7 @@ from typing import Any
 
 from ngxloop.serving.base.limits import ANSWER_SECONDS, RENEWAL_SECONDS
 from ngxloop.serving.process.channel import Channel, Kind, Message, receive_fds
+from ngxloop.serving.process.poller import do_nothing
 from ngxloop.serving.sockets.bindrequest import Address, BindRequest, can_share
 from ngxloop.serving.sockets.listeners import ListeningSocket, describe_address, find_bound
 from ngxloop.serving.sockets.sharedsockets import BOUND, FAILED
@@ -85,8 +86,8 @@ class SharedBindClient:
         # out of its object.
         self._held_fds: dict[BindRequest, tuple[int, int]] = {}
         self.is_draining: bool = False  # what the program closes from now on the others still need
-        self.on_listen: Callable[[], object] = _do_nothing
-        self.read_orders: Callable[[], object] = _do_nothing  # in which a new line may be
+        self.on_listen: Callable[[], object] = do_nothing
+        self.read_orders: Callable[[], object] = do_nothing  # in which a new line may be
 
     def offer_opened(self) -> None:
         """Let the program bind the addresses of --bind; an application accepts at them itself."""
@@ -384,7 +385,3 @@ def _is_idle(sock: socket.socket) -> bool:
         return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_CLOSE
     except OSError:  # closed
         return False
-
-
-def _do_nothing() -> None:
-    """Tell nobody."""
