@@ -189,7 +189,7 @@ def upgrade(master: Master) -> None:
     if found.group(1):
         os.kill(int(found.group(1)), signal.SIGQUIT)
         wait_gone(int(found.group(1)))
-        master.server.logged("this one goes on", PATIENCE)
+        master.server.logged("this one continues", PATIENCE)
 
 
 IN_STATUS_PROCESS = frozenset({"ask_status"})  # the other actions disturb the master

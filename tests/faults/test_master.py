@@ -73,7 +73,7 @@ def test_worker_that_serves_before_master_knows_is_drained(serve, board):  # noq
         sock.sendall(b"still there\n")
         assert receive_line(sock) == b"still there\n"
     assert server.ended() == 0
-    assert "did not end in time" not in server.log
+    assert "did not exit in time" not in server.log
 
 
 @pytest.mark.parametrize("error", ["EACCES", "EMFILE", "ENOSPC", "EROFS"])
@@ -84,7 +84,7 @@ def test_log_that_cannot_be_opened_again_is_written_on(serve, board, tmp_path, e
     rule = Rule("open", getattr(errno, error), argument=os.O_APPEND, argument_mask=os.O_APPEND)
     with board.armed(rule):
         server.send(signal.SIGUSR1)
-        wait_until_blocking(lambda: "writing on to the old file" in log.read_text())
+        wait_until_blocking(lambda: "still writing to the old file" in log.read_text())
     assert board.hits() == 1
     assert server.end() == 0
     assert "ended" in log.read_text()

@@ -91,7 +91,7 @@ class Admin:
             is_taken = is_socket_file(path)
             advice = "give it another --name" if is_taken else "give --control-socket"
             if self._config.name is not None and is_taken:
-                line = f"another server of this user is called {name!r}; {advice}"
+                line = f"another server of this user is named {name!r}; {advice}"
                 raise StartError(ExitCode.ADDRESS_IN_USE, line) from error
             write = log.info if self._config.name is None else log.warning
             write("this server has no control socket (%s); %s", error.line, advice)
@@ -104,10 +104,10 @@ class Admin:
     def _miss_folder(self) -> None:
         named = os.environ.get(RUNTIME_VARIABLE)
         if named:
-            text = "no control socket: %s=%s is no folder in which this user alone can write"
+            text = "no control socket: %s=%s is not a folder that only this user can write to"
             log.warning(text, RUNTIME_VARIABLE, named)
         else:
-            log.debug("no control socket: there is no folder for it; give --control-socket")
+            log.debug("no control socket: no usable folder; give --control-socket")
 
     def hand_over(self) -> list[InheritedFd]:
         """Return the sockets that a successor needs."""

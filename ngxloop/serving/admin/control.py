@@ -53,7 +53,7 @@ class Control(NamedFile):
             self._sock, identity = _listen(place)
         except OSError as error:
             reason = error.strerror or str(error)
-            line = f"cannot open the control socket {path}: {reason}; choose another place"
+            line = f"cannot open the control socket {path}: {reason}; choose another path"
             is_denied = isinstance(error, PermissionError)
             code = ExitCode.NO_PERMISSION if is_denied else ExitCode.BAD_ADDRESS
             raise StartError(code, line) from error
@@ -99,7 +99,7 @@ class Control(NamedFile):
         command = self._commands.get(name) if isinstance(name, str) else None
         if command is None:
             known = ", ".join(self._commands)
-            raise CommandError(f"no command {one_line(repr(name), 60)}; there are {known}")
+            raise CommandError(f"unknown command {one_line(repr(name), 60)}; there are {known}")
         command(asked, tell)
 
 

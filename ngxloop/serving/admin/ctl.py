@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ngxloop.serving.admin.defaultsocket import find_sockets, name_of
+from ngxloop.serving.admin.defaultsocket import find_folders, find_sockets, name_of
 from ngxloop.serving.admin.reports import prometheus, stub, table
 from ngxloop.serving.base.errors import ConfigError, ExitCode
 from ngxloop.serving.base.plaintext import one_line
@@ -35,13 +35,13 @@ _SIGNALS = {
     "upgrade": signal.SIGUSR2,
 }
 _COMMANDS = {
-    "stop": "end at once",
-    "quit": "drain, then end",
-    "reload": "start new workers with the code and configuration of now; waits until they serve",
-    "reopen": "open the log files again",
+    "stop": "stop at once, without draining",
+    "quit": "drain, then exit",
+    "reload": "reload code and configuration; waits until the new workers serve",
+    "reopen": "reopen the log files",
     "upgrade": "start a new master on the same sockets; waits until it serves",
-    "scale": "have N workers; waits until they serve",
-    "status": "say how things are",
+    "scale": "set the number of workers to N; waits until they serve",
+    "status": "show the state of the master and its workers",
 }
 _ANSWER_SECONDS = 10.0
 _MARGIN_SECONDS = 0.1  # between two signals, over the time in which they count as one
@@ -101,14 +101,20 @@ def _find_master(name: str | None) -> str:
     """Return the control socket of the only master that runs, or of the one with this name."""
     found = find_sockets(name, os.environ)
     if not found and name is not None:
-        raise _NotDoneError(f"no server of this user is called {name!r}; is it running?")
+        raise _NotDoneError(
+            f"no server of this user is named {name!r} ({_searched()}); is it running?"
+        )
     if not found:
-        advice = "give --control-socket or --pidfile, as the master has it"
-        raise _NotDoneError(f"no server of this user runs with a control socket; {advice}")
+        advice = "give the --control-socket or --pidfile of the master"
+        raise _NotDoneError(f"no server of this user runs ({_searched()}); {advice}")
     if len(found) > 1:
         names = ", ".join(map(name_of, found))
         raise _NotDoneError(f"several servers run: {names}; give --name")
     return found[0]
+
+
+def _searched() -> str:
+    return f"looked for control sockets in {' and '.join(find_folders(os.environ))}"
 
 
 def _read_config(named: str | None) -> dict[str, Any]:
@@ -148,7 +154,7 @@ def _send(path: str, seconds: float = _ANSWER_SECONDS, **command: Any) -> Any:
             with sock.makefile("rb") as stream:
                 answered = stream.readline()
         except TimeoutError as error:
-            line = f"not over after {seconds:g} s; see the master's log"
+            line = f"not complete after {seconds:g} s; see the master's log"
             raise _NotDoneError(line) from error
         except OSError as error:
             reason = error.strerror or str(error)
@@ -182,7 +188,9 @@ def _kill(pidfile: str, number: signal.Signals, is_gone_good: bool = False) -> N
     try:
         pid = lock_holder(pidfile)
         if not pid:
-            raise _NotDoneError(f"nobody owns the pid file {pidfile}: the master is not running")
+            raise _NotDoneError(
+                f"no process holds the pid file {pidfile}: the master is not running"
+            )
         fd = os.pidfd_open(pid)
         try:
             if lock_holder(pidfile) != pid:  # it ended, and its id may have been given again
@@ -214,23 +222,27 @@ class _Parser(argparse.ArgumentParser):
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _Parser(
         prog="ngxloop-serve ctl",
-        description="Control a running ngxloop-serve, or show its state. Without an option, the "
+        description="Control a running ngxloop-serve, or show its state. By default, the "
         "only one that runs as this user.",
         allow_abbrev=False,
     )
-    parser.add_argument("--name", metavar="NAME", help="of the server, if several run")
-    parser.add_argument("--control-socket", metavar="FILE", help="where the master listens")
-    parser.add_argument("--pidfile", metavar="FILE", help="used if there is no control socket")
-    parser.add_argument("--config", metavar="FILE", help="that names one of them")
+    parser.add_argument("--name", metavar="NAME", help="name of the server, if several are running")
+    parser.add_argument("--control-socket", metavar="FILE", help="control socket of the master")
+    parser.add_argument("--pidfile", metavar="FILE", help="pid file, without a control socket")
+    parser.add_argument("--config", metavar="FILE", help="configuration file with one of them")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     parsers = {name: commands.add_parser(name, help=text) for name, text in _COMMANDS.items()}
     parsers["scale"].add_argument("count", type=_count, metavar="N")
     for name in _AWAITED:
         parsers[name].add_argument(
-            "--timeout", type=float, default=120.0, metavar="SECONDS", help="to wait for the result"
+            "--timeout",
+            type=float,
+            default=120.0,
+            metavar="SECONDS",
+            help="time to wait for the result",
         )
     formats = parsers["status"].add_mutually_exclusive_group()
-    formats.add_argument("--json", action="store_true", help="everything, for programs")
+    formats.add_argument("--json", action="store_true", help="as JSON, for programs")
     for name in _FORMATS:
         formats.add_argument(
             f"--{name}", dest="format", action="store_const", const=name, help=f"as {name} text"

@@ -34,7 +34,7 @@ def default_name(app: str) -> str:
 
 def make_path(name: str, environment: Mapping[str, str]) -> str | None:
     """Return the path for a control socket, in a folder that is there; None if none can be used."""
-    for folder in _folders(environment):
+    for folder in find_folders(environment):
         try:
             os.makedirs(folder, _MODE, exist_ok=True)
         except OSError:
@@ -46,7 +46,7 @@ def make_path(name: str, environment: Mapping[str, str]) -> str | None:
 
 def find_sockets(name: str | None, environment: Mapping[str, str]) -> list[str]:
     """Return the control sockets of masters that run: all of ours, or those with a name."""
-    found = [path for folder in _folders(environment) for path in _sockets(folder)]
+    found = [path for folder in find_folders(environment) for path in _sockets(folder)]
     return [path for path in found if name is None or name_of(path) == name]
 
 
@@ -72,8 +72,8 @@ def _is_live(path: str) -> bool:
         return False
 
 
-def _folders(environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield the folders, best first."""
+def find_folders(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the folders that are searched, best first."""
     if named := environment.get(RUNTIME_VARIABLE):
         yield os.path.abspath(named)
         return

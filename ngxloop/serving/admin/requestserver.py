@@ -100,7 +100,7 @@ class RequestServer:
         self._is_accepting = True
 
     def _retry(self, error: OSError) -> None:
-        log.error("cannot accept a request: %s; again in %g s", error, _PAUSE_SECONDS)
+        log.error("cannot accept an admin connection: %s; retrying in %g s", error, _PAUSE_SECONDS)
         again = Handler(HandlerName.ACCEPT_PAUSE, self.resume)
         self._again = self._poller.call_later(_PAUSE_SECONDS, again)
 

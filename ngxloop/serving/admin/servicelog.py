@@ -31,8 +31,8 @@ def warn_of_unserved(service: Service) -> None:
     for address in service.listeners.describe():
         if address not in service.bound:
             log.warning(
-                "nobody accepts at %s, given with --bind or by systemd: %s binds other addresses; "
-                "leave it out, or let the program bind it",
+                "no worker accepts at %s, given with --bind or by systemd: %s binds other "
+                "addresses; remove it, or let the program bind it",
                 address,
                 service.config.app,
             )

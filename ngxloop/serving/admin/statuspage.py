@@ -59,7 +59,11 @@ class StatusPage:
 
     def _find(self, path: str) -> tuple[int, str, str]:
         if path not in _PATHS:
-            return 404, _TEXT, "there are /, /status.json, /metrics, /healthz, /readyz\n"
+            return (
+                404,
+                _TEXT,
+                "not found; give /, /status.json, /metrics, /healthz or /readyz\n",
+            )
         snapshot, age = self._find_snapshot()
         is_stale = age > STALE_SECONDS
         if is_stale:

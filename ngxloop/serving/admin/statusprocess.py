@@ -91,7 +91,7 @@ class StatusProcess:
         try:
             self._drop_rights()
         except (OSError, ValueError) as error:  # ValueError: a limit, see resource.setrlimit()
-            log.error("the status process cannot give up its rights: %s; it ends", error)
+            log.error("the status process cannot drop its privileges: %s; it exits", error)
             return ExitCode.START_FAILED
         if not signal_on_parent_death(signal.SIGKILL, self._master_pid):
             return 0
@@ -152,7 +152,7 @@ class StatusProcess:
     def _check_limits(self) -> None:
         """End if another process of our user has changed the limits: it may leave no descriptor."""
         if own_limits() != self._limits:
-            log.error("another process has changed the limits of the status process: it ends")
+            log.error("another process has changed the limits of the status process; it exits")
             self._is_over = True
 
     def _pause(self) -> None:

@@ -141,7 +141,7 @@ class StatusService:
         """Let a process with the user of another configuration serve, at the same address."""
         old, self._config = _identity(self._config), config
         if self._pid and _identity(config) != old:
-            log.debug("the status process (process %d) is replaced: another user", self._pid)
+            log.debug("the status process (process %d) is replaced: another --user", self._pid)
             self._is_replaced = True
             os.kill(self._pid, signal.SIGKILL)
 
@@ -263,7 +263,7 @@ class StatusService:
         is_deaf = self._line is None or has_unread(self._line)
         self._deaf_beats = self._deaf_beats + 1 if is_deaf else 0
         if self._deaf_beats >= HANG_BEATS:
-            log.error("the status process (process %d) does not answer: killed", self._pid)
+            log.error("the status process (process %d) does not respond; killed", self._pid)
             os.kill(self._pid, signal.SIGKILL)
 
     def _tell(self, word: bytes) -> None:

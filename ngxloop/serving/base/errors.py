@@ -31,21 +31,21 @@ class ExitCode(enum.IntEnum):
 
 
 EXIT_MEANINGS = {
-    ExitCode.OK: "ended as asked",
+    ExitCode.OK: "shut down on request",
     ExitCode.INTERNAL: "a defect in ngxloop; the traceback says where",
-    ExitCode.USAGE: "a wrong option or value",
-    ExitCode.NO_MODULE: "there is no such module",
-    ExitCode.NO_ATTRIBUTE: "the module has no such attribute",
-    ExitCode.NOT_AN_APPLICATION: "what was found is no application",
-    ExitCode.IMPORT_FAILED: "the application raised while it was imported",
-    ExitCode.START_FAILED: "the application raised, or refused, while it was starting",
-    ExitCode.START_TIMEOUT: "a worker was not ready in time, or died before it was",
-    ExitCode.ADDRESS_IN_USE: "another process listens on the address",
-    ExitCode.NO_PERMISSION: "not allowed to bind the address",
+    ExitCode.USAGE: "an invalid option or value",
+    ExitCode.NO_MODULE: "the module does not exist",
+    ExitCode.NO_ATTRIBUTE: "the module does not have this attribute",
+    ExitCode.NOT_AN_APPLICATION: "the object is not a supported application",
+    ExitCode.IMPORT_FAILED: "importing the application failed",
+    ExitCode.START_FAILED: "the start-up of the application failed",
+    ExitCode.START_TIMEOUT: "a worker exited, or was not ready, within the start timeout",
+    ExitCode.ADDRESS_IN_USE: "the address is in use",
+    ExitCode.NO_PERMISSION: "no permission to bind the address",
     ExitCode.BAD_ADDRESS: "the address cannot be bound for another reason",
     ExitCode.MISSING_PACKAGE: "a package that serves this kind of application is not installed",
-    ExitCode.NOT_DONE: "`ctl`: the master did not do it, or does not run",
-    ExitCode.WATCHER_GONE: "--reload: the process that looks for changes cannot run, or has died",
+    ExitCode.NOT_DONE: "`ctl`: the command failed, or the master is not running",
+    ExitCode.WATCHER_GONE: "--reload: the process that watches files cannot run, or has exited",
     ExitCode.NO_RESOURCES: "the system has too little memory, disk space, descriptors or processes",
 }
 

@@ -190,7 +190,7 @@ def _unknown(options: Sequence[Option], words: list[str]) -> str:
     name = word.partition("=")[0]
     if not name.startswith("-"):
         return f"unrecognized arguments: {' '.join(words)}"
-    return f"there is no option {name}{similar(name, [option.flag for option in options])}"
+    return f"unknown option {name}{similar(name, [option.flag for option in options])}"
 
 
 def _make_parser(options: Sequence[Option]) -> argparse.ArgumentParser:
@@ -260,10 +260,15 @@ def _add_others(group: Any) -> None:
     group.add_argument(
         "--print-config",
         action="store_true",
-        help="print every option as TOML with where its value comes from, and exit",
+        help="print every option as TOML, with the source of its value, and exit",
     )
-    group.add_argument("--version", action="version", version=f"ngxloop {__version__}")
-    group.add_argument("-h", "--help", action="help", help="show this page and exit")
+    group.add_argument(
+        "--version",
+        action="version",
+        version=f"ngxloop {__version__}",
+        help="show the version and exit",
+    )
+    group.add_argument("-h", "--help", action="help", help="show this help and exit")
 
 
 def _exit_codes() -> str:

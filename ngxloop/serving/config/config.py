@@ -66,9 +66,11 @@ class Config(
     def _check_together(self) -> None:
         """Refuse values that contradict each other."""
         if self.preload and is_script(self.app):
-            raise ConfigError("preload", f"a script is run, not loaded: {self.app} cannot be")
+            raise ConfigError("preload", f"a script cannot be preloaded: {self.app}")
         if self.arguments and not is_script(self.app):
-            raise ConfigError("arguments", f"only a script takes any, and {self.app} is none")
+            raise ConfigError(
+                "arguments", f"only a script takes arguments, and {self.app} is not a script"
+            )
         if is_script(self.app):
             self.check_interface("script")
         elif self.interface != AUTO:

@@ -59,9 +59,9 @@ def read_file(
             advice = similar(written, by_key) or "; see ngxloop-serve --help"
             if isinstance(value, dict) and written in _PROJECT_TABLES:
                 advice = "; in this file the options need no table"
-            raise ConfigError(written, f"there is no option {written!r}{advice}", str(path))
+            raise ConfigError(written, f"unknown option {written!r}{advice}", str(path))
         if option.name in given:
-            raise ConfigError(written, f"{option.key!r} stands there twice", str(path))
+            raise ConfigError(written, f"{option.key!r} is set twice", str(path))
         given[option.name] = OptionValue(option.kind.from_toml(value), f"{path}: {written}")
     return FileOptions(given, path, text.fault)
 

@@ -34,4 +34,4 @@ def environment_typos(options: Sequence[Option], environment: Mapping[str, str])
     for name in environment:
         is_ours = name.startswith(VARIABLE_PREFIX) and name not in known
         if is_ours and (advice := similar(name, known)):
-            yield f"{name} in the environment is no option{advice}"
+            yield f"{name} in the environment is not an option{advice}"

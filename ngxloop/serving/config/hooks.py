@@ -210,7 +210,7 @@ def _refuse_typos(name: str, module: ModuleType) -> None:
     for other, value in vars(module).items():
         is_own = inspect.isfunction(value) and value.__module__ == module.__name__
         if is_own and other not in HOOKS and (advice := similar(other, HOOKS)):
-            raise ConfigError(_OPTION, f"{name} has {other}(), which is no hook{advice}")
+            raise ConfigError(_OPTION, f"{name} has the unknown hook {other}(){advice}")
 
 
 def _check_arguments(module: str, name: str, function: Any) -> None:

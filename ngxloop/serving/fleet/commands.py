@@ -109,7 +109,7 @@ def on_upgrade(decision: Decision, event: Upgrade) -> None:
     fleet, problem = decision.fleet, event.problem
     if fleet.new_master:
         pid = fleet.new_master
-        problem = f"a new master runs already, process {pid}; end one of us first"
+        problem = f"a new master is already running (process {pid}); stop one of the two first"
     elif fleet.is_successor_starting:
         problem = "a new master is being started"
     elif not problem and fleet.is_ending:
@@ -144,7 +144,9 @@ def on_new_master_ready(decision: Decision, event: NewMasterReady) -> None:
         return
     fleet.is_new_master_ready = True
     decision.info(
-        "the new master (process %d) serves; QUIT ends this one, or that one", fleet.new_master
+        "the new master (process %d) serves; send QUIT to this master to complete the upgrade, or "
+        "to the new one to roll back",
+        fleet.new_master,
     )
     decision.act(SetReadiness(False))
     requests.answer_upgrades(decision)
@@ -168,10 +170,10 @@ def on_new_master_gone(decision: Decision, event: NewMasterGone) -> None:
     decision.act(RestoreNames())
     decision.act(Notify(Notice.ALONE))
     if event.code == 0:  # somebody has ended it
-        line = f"the new master (process {pid}) has ended as asked; this one goes on"
+        line = f"the new master (process {pid}) has exited on request; this one continues"
         decision.info("%s", line)
     else:
-        line = f"the new master (process {pid}) ended with code {event.code}; this one goes on"
+        line = f"the new master (process {pid}) exited with code {event.code}; this one continues"
         decision.error("%s", line)
     requests.answer_upgrades(decision, line)
     if fleet.phase is Phase.RESTING:

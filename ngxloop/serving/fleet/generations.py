@@ -258,7 +258,7 @@ def stop_workers(decision: Decision) -> str:
     decision.info("resting: workers drain, the sockets stay open; HUP starts workers again")
     fleet.is_reload_wanted = fleet.is_delay_logged = False
     fleet.retry_at, fleet.retry_count = None, 0
-    requests.refuse_reloads(decision, "another order lets the workers rest")
+    requests.refuse_reloads(decision, "another command has stopped the workers")
     if coming is not None:
         _withdraw(decision, coming)
         decision.act(Notify(Notice.SERVING))

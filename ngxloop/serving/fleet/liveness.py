@@ -34,7 +34,7 @@ def _report_blocked(decision: Decision, worker: Worker, event: Beat) -> None:
     """Let the worker write its stacks, and decide in a moment."""
     assert worker.id is not None
     decision.error(
-        "%s (process %d) has not turned its loop for %.1f s; it is killed unless it goes on",
+        "%s (process %d): event loop blocked for %.1f s; killing it unless it recovers",
         worker.name,
         worker.process,
         event.silence,
@@ -53,13 +53,15 @@ def _judge(decision: Decision, worker: Worker, event: Beat) -> None:
     name, process = worker.name, worker.process
     turns, worker.dumped_turns = worker.dumped_turns, None
     if event.turns != turns:
-        line = "%s (process %d) goes on: spared"
+        line = "%s (process %d) recovered, not killed"
         decision.show("warning", worker.id, line, name, process)
         return
-    line = "%s (process %d) hangs: killed; %s"
+    line = "%s (process %d): event loop blocked; killed; %s"
     decision.show("error", worker.id, line, name, process, StacksOf(worker.id))
     worker.exit_cause = ""
-    workers.kill(decision, worker, f"hung for {worker.silent_seconds + DUMP_SECONDS:.1f} s")
+    workers.kill(
+        decision, worker, f"event loop blocked for {worker.silent_seconds + DUMP_SECONDS:.1f} s"
+    )
 
 
 def relisten(decision: Decision, addresses: str) -> None:

@@ -192,7 +192,7 @@ class Processes:
             try:
                 self.board.open_wakeup_fds(2 * count)
             except OSError as error:
-                log.warning("%s: workers look at each other from time to time instead", error)
+                log.warning("%s: workers poll each other's state instead", error)
 
     def release(self, action: actions.Release) -> None:
         """Take back what a dead process held; if that fails, the audit tries again."""

@@ -27,7 +27,7 @@ def stop(decision: Decision) -> None:
     """End at once."""
     fleet = decision.fleet
     if fleet.is_ending:
-        decision.warn("told again to end: stopping at once")
+        decision.warn("told again to shut down; stopping at once")
     else:
         _begin(decision)
         decision.info("stopping at once")

@@ -38,7 +38,7 @@ def spawn_again(decision: Decision, worker: Worker) -> None:
         spawn_with_room(decision, worker)
         return
     decision.warn(
-        "%s ended %d times in a row within %g s of starting; next start in %g s",
+        "%s ended %d times in a row within %g s of starting; respawning in %g s",
         worker.name,
         worker.history.early_exits,
         YOUNG_SECONDS,

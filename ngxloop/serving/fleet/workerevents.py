@@ -78,7 +78,7 @@ def on_draining(decision: Decision, worker: Worker, event: Draining) -> None:
         return  # it was told to
     workers.begin_drain(decision, worker)
     workers.limit_drain(worker)
-    decision.info("%s (process %d) drains by itself and is replaced", worker.name, worker.process)
+    decision.info("%s (process %d) drains without order; respawning", worker.name, worker.process)
     workers.count_exit(decision, worker)
     if worker.predecessor is not None:
         recycling.leave(decision, worker)

@@ -156,10 +156,10 @@ def kill_late(decision: Decision, worker: Worker) -> None:
         decision.act(DumpStacks(worker.id))
         return
     if not worker.is_killed:
-        line = "%s (process %d) did not end in time: killed; %s"
+        line = "%s (process %d) did not exit in time; killed; %s"
         stacks = StacksOf(worker.id)
         decision.show("warning", worker.id, line, worker.name, worker.process, stacks)
-    kill(decision, worker, "did not end in time")
+    kill(decision, worker, "did not exit in time")
 
 
 def gone(decision: Decision, worker: Worker, event: Exited) -> None:

@@ -93,11 +93,12 @@ class Handover:
         """
         self._upgrade.set_strict(is_strict)
         if self.new_master_pid:
-            return f"a new master runs already, process {self.new_master_pid}; end one of us first"
+            pid = self.new_master_pid
+            return f"a new master is already running (process {pid}); stop one of the two first"
         if self.old_master_pid:
-            return f"the master before us still runs, process {self.old_master_pid}; end it first"
+            return f"the old master is still running (process {self.old_master_pid}); stop it first"
         if os.getpid() == 1:
-            return "process 1 of a container takes the container with it; replace the container"
+            return "process 1 of a container cannot be upgraded; replace the container"
         return self._upgrade.problem()
 
     def start(self, listeners: Listeners, others: Sequence[InheritedFd]) -> None:

@@ -40,7 +40,7 @@ class Pidfile(NamedFile):
             self._fd = _write(place)
         except OSError as error:
             reason = error.strerror or str(error)
-            line = f"cannot write the pid file {path}: {reason}; choose another place"
+            line = f"cannot write the pid file {path}: {reason}; choose another path"
             raise StartError(ExitCode.USAGE, line) from error
         keep_private(self._fd)
         found = os.fstat(self._fd)
@@ -101,7 +101,7 @@ def _put(draft: str, path: str) -> None:
         except BlockingIOError:
             pid = lock_holder(path)
             line = f"the pid file {path} belongs to process {pid}, which runs"
-            advice = "end that one first, or choose another file"
+            advice = "stop it first, or choose another file"
             raise StartError(ExitCode.USAGE, f"{line}; {advice}") from None
         finally:
             os.close(stale)

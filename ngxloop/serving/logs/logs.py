@@ -134,7 +134,7 @@ def reopen() -> None:
             # the master has logged it already
             is_known = isinstance(error, RefusedFileError) and _state.writer is not MASTER
             write = log.debug if is_known else log.error
-            write("cannot reopen %s: %s; writing on to the old file", file.path, error.strerror)
+            write("cannot reopen %s: %s; still writing to the old file", file.path, error.strerror)
 
 
 def complain(line: str, traceback: str = "") -> None:

@@ -64,7 +64,9 @@ class Reconfiguration:
             return count
         count = count_workers(fresh)
         if count > self._most_workers:
-            line = f"workers: {count} are more than there is room for; restart, or give at most"
+            line = (
+                f"workers: a reload cannot raise their number to {count}; restart, or give at most"
+            )
             raise StartError(ExitCode.USAGE, f"{line} {self._most_workers}")
         return count
 

@@ -40,7 +40,7 @@ def start_advice(app: str, interface: str, ready_on: str) -> str:
     advice = "see where it waits, or raise --start-timeout"
     is_program = set(PROGRAM_INTERFACES) & set(possible_interfaces(app, interface))
     if ready_on == "listen" and is_program:
-        advice += "; a program that serves nobody, or listens unseen, needs --ready-on start"
+        advice += "; a program that does not listen, or not detectably, needs --ready-on start"
     return advice
 
 
@@ -84,23 +84,23 @@ class ApplicationOptions:
     interface: str = option(
         AUTO,
         choice("KIND", INTERFACES),
-        f"what APP is: {', '.join(INTERFACES)}; auto looks at it. asgi is ngxloop's own HTTP "
-        "server, without WebSocket; for ASGI, auto chooses asgi-uvicorn",
+        f"what APP is: {', '.join(INTERFACES)}; auto: detect. asgi is ngxloop's own HTTP "
+        "server, without WebSocket; for ASGI, auto selects asgi-uvicorn",
     )
     factory: bool = option(
         False,
         FLAG,
-        "APP is a function, perhaps async, that makes the application; called in each worker",
+        "APP is a function, sync or async, that returns the application; called in each worker",
     )
     ready_on: str = option(
         "listen",
         choice("WHEN", ("listen", "start")),
-        "when a script or a main function counts as ready: it listens, or it was started",
+        "when a script or a main function counts as ready: once it listens, or once it is started",
     )
-    app_dir: str = option(".", FOLDER, "where to look for MODULE first")
+    app_dir: str = option(".", FOLDER, "folder searched for MODULE first")
     arguments: Sequence[str] = option(
         (),
         several(anything("ARGUMENT"), "arguments", is_empty_allowed=True),
-        "for a program: what it finds in sys.argv; on the command line, all that follows it",
+        "the program's own sys.argv; on the command line, everything after its name",
         is_positional=True,
     )

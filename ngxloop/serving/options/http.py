@@ -68,91 +68,91 @@ class HttpOptions:
         EVERY_ASGI,
         "auto",
         choice("MODE", ("auto", "on", "off")),
-        "whether start-up and shutdown of APP are run: on, off, or auto, if it supports them",
+        "run the start-up and shutdown of APP: on, off, or auto, if APP supports them",
     )
     root_path: str = _for(
-        EVERY_ASGI, "", Kind("PATH", _check_root_path), "the path at which a proxy has mounted APP"
+        EVERY_ASGI, "", Kind("PATH", _check_root_path), "path prefix under which a proxy serves APP"
     )
     timeout_keep_alive: float = _for(
         EVERY_ASGI,
         75.0,
         SECONDS,
-        "how long a connection may be idle between two requests; 0: it ends with each answer",
+        "close a connection that is idle between requests this long; 0: after each response",
     )
     keepalive_requests: int = _for(
         ENGINE,
         1000,
         _count("a number of requests"),
-        "after so many a connection is closed; 0: never",
+        "close a connection after this number of requests; 0: never",
     )
     client_header_timeout: float = _for(
-        ENGINE, 60.0, SECONDS, "for the whole head of a request, then 408; 0: no limit"
+        ENGINE, 60.0, SECONDS, "time to receive the head of a request, else 408; 0: no limit"
     )
     client_body_timeout: float = _for(
         ENGINE,
         60.0,
         SECONDS,
-        "between two reads of a body, then 408; it stands still while APP reads nothing; 0: no "
+        "time between two reads of a request body, else 408; stops while APP does not read; 0: no "
         "limit",
     )
     send_timeout: float = _for(
         ENGINE,
         60.0,
         SECONDS,
-        "within which a client takes some of its answer, or is closed; 0: no limit",
+        "close a client that accepts no part of its response for this long; 0: no limit",
     )
     lingering_time: float = _for(
         ENGINE,
         30.0,
         SECONDS,
-        "how long a client may go on sending after its last answer",
+        "discard what a client sends after its last response for at most this long",
     )
-    lingering_timeout: float = _for(ENGINE, 5.0, SECONDS, "the same between two reads")
+    lingering_timeout: float = _for(ENGINE, 5.0, SECONDS, "as --lingering-time, between two reads")
     max_header_bytes: int = _for(
-        ENGINE, 32768, _limit("a size"), "of all header fields of a request, then 431"
+        ENGINE, 32768, _limit("a size"), "maximum size of all header fields of a request, else 431"
     )
     max_header_line_bytes: int = _for(
-        ENGINE, 8192, _limit("a size"), "of one header field, then 431"
+        ENGINE, 8192, _limit("a size"), "maximum size of one header field, else 431"
     )
     max_headers: int = _for(
         ENGINE,
         1000,
         whole_number("a number of fields", 1, _LARGEST_HEAD),
-        "header fields of a request, then 431",
+        "maximum number of header fields in a request, else 431",
     )
     max_target_bytes: int = _for(
-        ENGINE, 8192, _limit("a size"), "of the path and query of a request, then 414"
+        ENGINE, 8192, _limit("a size"), "maximum size of the path and query of a request, else 414"
     )
     client_max_body_size: int = _for(
-        ENGINE, 0, BYTES, "of the body of a request, then 413; as 10M; 0: any size"
+        ENGINE, 0, BYTES, "maximum size of a request body, for example 10M, else 413; 0: no limit"
     )
     underscores_in_headers: bool = _for(
         ENGINE,
         True,
         FLAG,
-        "header fields with _ in their name reach APP",
+        "pass header fields with _ in their name to APP",
     )
     limit_concurrency: int | None = _for(
         EVERY_ASGI,
         None,
         whole_number("a number of requests", 1, 2**31 - 1),
-        "503 for further requests while a worker has so many in progress; uvicorn counts idle "
-        "connections, too",
+        "maximum number of requests in progress in a worker; further ones get 503. asgi-uvicorn "
+        "counts idle connections, too",
     )
     server_header: bool = _for(
         EVERY_ASGI,
         True,
         FLAG,
-        "answers name the server; not with --no-server-header, or if APP or --header does",
+        "send a Server header, unless APP or --header sets one; --no-server-header turns it off",
     )
     date_header: bool = _for(
-        EVERY_ASGI, True, FLAG, "answers have a date; not with --no-date-header"
+        EVERY_ASGI, True, FLAG, "send a Date header; --no-date-header turns it off"
     )
     header: Sequence[str] = _for(
         EVERY_ASGI,
         (),
         several(Kind("NAME:VALUE", _check_header), "header fields", is_empty_allowed=True),
-        "a field of every answer; may be given several times",
+        "header field added to every response; repeatable",
     )
 
     @property

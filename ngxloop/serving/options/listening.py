@@ -44,19 +44,21 @@ class ListeningOptions:
     backlog: int = option(
         DEFAULT_BACKLOG,
         whole_number("a queue length", 1),
-        "connections that may wait to be accepted",
+        "maximum number of connections waiting to be accepted",
     )
     socket_mode: int = option(0o666, FILE_MODE, "permissions of Unix socket files, octal")
     socket_user: str | None = option(
-        None, text("NAME", "a user"), "who owns Unix socket files, if we are root"
+        None, text("NAME", "a user"), "owner of Unix socket files (root only)"
     )
     socket_group: str | None = option(
-        None, text("NAME", "a group"), "the group of Unix socket files: one of ours, or as root any"
+        None,
+        text("NAME", "a group"),
+        "group of Unix socket files: one of the groups of this user; any group as root",
     )
     share_datagrams: bool = option(
         False,
         FLAG,
-        "datagram sockets that a script or a main function binds are shared by the workers too",
+        "share the datagram sockets that a script or a main function binds among the workers, too",
     )
     accept: str = option(
         "fair",
@@ -66,17 +68,18 @@ class ListeningOptions:
     worker_connections: int | None = option(
         None,
         whole_number("a number of connections", 1),
-        "how many a worker may have open; when they become scarce idle ones are closed, then it "
-        "accepts no more. By default as many as it may have files, but for 64",
+        "maximum number of open connections per worker; close to it, idle ones are closed, then no "
+        "more are accepted. By default, the open file limit minus 64",
     )
     multi_accept: int = option(
         1,
         whole_number("a number of connections", 1, 2**31 - 1),
-        "how many a worker accepts for one event; with more the first worker awake takes them all",
+        "maximum number of connections accepted per event; with a high number, the first worker "
+        "that wakes takes them all",
     )
     deferred_accept: bool = option(
         False,
         FLAG,
-        "TCP connections are accepted when their first data is there; not for protocols in which "
-        "the server speaks first",
+        "accept a TCP connection when its first data arrives; not for protocols in which the "
+        "server sends first",
     )

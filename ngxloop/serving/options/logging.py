@@ -41,25 +41,27 @@ class LogOptions:
 
     log_level: str = option("info", _LOG_LEVEL, ", ".join(LOG_LEVELS))
     log_format: str = option(
-        "text", choice("FORMAT", LOG_FORMATS), "of the launcher's lines: text, or json objects"
+        "text",
+        choice("FORMAT", LOG_FORMATS),
+        "format of ngxloop-serve's log lines: text, or one JSON object per line",
     )
     error_log: str | None = option(
         None,
         _ERROR_LOG,
-        "append the lines of master and workers, and all other standard error, to this file; - is "
-        "standard error itself",
+        "append the log and the standard error of master and workers to this file; -: standard "
+        "error",
     )
     access_log: str | None = option(
         None,
         _ACCESS_LOG,
-        "log each HTTP request, to standard output or to this file",
+        "log each HTTP request to standard output, or to this file",
         bare=STANDARD_OUTPUT,
     )
     access_log_format: str | None = option(
         None,
         text("FORMAT", "a format"),
-        "of an access log line, as the server understands it: %a %r %s ... for aiohttp, "
-        "%(client_addr)s %(request_line)s %(status_code)s for ASGI; the interface asgi also knows "
+        "format of an access log line: %a %r %s ... for aiohttp, %(client_addr)s %(request_line)s "
+        "%(status_code)s for ASGI; the interface asgi also has "
         "%(method)s %(full_path)s %(http_version)s %(status)d %(body_bytes)d %(duration)f",
     )
 

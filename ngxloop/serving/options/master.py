@@ -42,17 +42,17 @@ class MasterOptions:
     signals: str = option(
         "default",
         choice("MAP", SIGNAL_MAPS),
-        "what signals mean. nginx: TERM and INT end at once, QUIT drains for as long as it takes",
+        "meaning of signals. nginx: TERM and INT stop at once, QUIT drains without a time limit",
     )
     drain_delay: float = option(
         0.0,
         SECONDS,
-        "when told to end, go on accepting for so long while readiness is withdrawn already, "
-        "until load balancers have noticed",
+        "on shutdown, report not ready but keep accepting for this long, until load balancers have "
+        "noticed",
     )
-    pidfile: str | None = option(None, FILE, "where to write the master's process id")
+    pidfile: str | None = option(None, FILE, "file to write the process id of the master to")
     auto_upgrade: bool = option(
-        False, FLAG, "after USR2, end as soon as the new master serves, without being told"
+        False, FLAG, "after USR2, exit as soon as the new master serves, without a QUIT"
     )
     name: str | None = option(
         None,
@@ -63,12 +63,13 @@ class MasterOptions:
     control_socket: str | None = option(
         None,
         _CONTROL_SOCKET,
-        "Unix socket for `ngxloop-serve ctl`, open to the user of the master only; none for no "
-        "socket. By default, NAME.sock in /run/ngxloop (root) or $XDG_RUNTIME_DIR/ngxloop",
+        "Unix socket for `ngxloop-serve ctl`, accessible to the user of the master only; none: no "
+        "socket. By default, NAME.sock in /run/ngxloop (root) or $XDG_RUNTIME_DIR/ngxloop, else in "
+        "/tmp/ngxloop-UID",
     )
     status_bind: str | None = option(
         None,
         Kind("ADDRESS", _check_status_bind),
-        "HOST:PORT or unix:PATH where the master tells over HTTP how things are: / (stub_status), "
-        "/status.json, /metrics (Prometheus), /healthz, /readyz",
+        "HOST:PORT or unix:PATH of the status over HTTP: / (stub_status), /status.json, /metrics "
+        "(Prometheus), /healthz, /readyz",
     )

@@ -36,7 +36,7 @@ def _assignments(value: object) -> object:
 
 def _check_core(value: object) -> None:
     if value != UNLIMITED and not (type(value) is int and value >= 0):
-        raise ValueError(f"{value!r} is not a size; give bytes, 500M say, or {UNLIMITED}")
+        raise ValueError(f"{value!r} is not a size; give bytes, for example 500M, or {UNLIMITED}")
 
 
 _ASSIGNMENT = Kind("NAME=VALUE", _check_assignment)
@@ -51,18 +51,20 @@ class ProcessOptions:
 
     title: ClassVar[str] = "worker processes"
 
-    user: str | None = option(None, text("NAME", "a user"), "the user they run as, if we are root")
+    user: str | None = option(None, text("NAME", "a user"), "user of the workers (root only)")
     group: str | None = option(
-        None, text("NAME", "a group"), "the group they run as (that of --user)"
+        None, text("NAME", "a group"), "group of the workers (that of --user)"
     )
     allow_new_privileges: bool = option(
         False,
         FLAG,
-        "with --user: let programs that workers execute gain rights by setuid and setgid bits or "
-        "file capabilities, as sudo and sendmail do",
+        "with --user: let programs that workers execute gain privileges by setuid, setgid or file "
+        "capabilities, as sudo and sendmail do",
     )
-    umask: int | None = option(None, MASK, "file mode bits they leave out of new files, octal")
-    chdir: str | None = option(None, FOLDER, "the folder they work in; --app-dir counts from it")
+    umask: int | None = option(None, MASK, "file mode creation mask of the workers, octal")
+    chdir: str | None = option(
+        None, FOLDER, "working directory of the workers; --app-dir is relative to it"
+    )
     env: Sequence[str] = option(
         (),
         _ASSIGNMENTS,
@@ -72,27 +74,27 @@ class ProcessOptions:
     env_file: Sequence[str] = option(
         (),
         several(FILE, "files", is_empty_allowed=True),
-        "set the variables of a file with lines NAME=VALUE that neither the environment nor --env "
-        "sets; a comment starts with #",
+        "set variables from a file with lines NAME=VALUE, unless the environment or --env sets "
+        "them; comments start with #",
     )
     nice: int | None = option(
         None,
         whole_number("a priority", _NICEST, _LEAST_NICE, "NUMBER"),
-        f"their priority, {_NICEST} (first) to {_LEAST_NICE} (last)",
+        f"scheduling priority of the workers, {_NICEST} (highest) to {_LEAST_NICE} (lowest)",
     )
     rlimit_nofile: int | None = option(
         None,
         whole_number("a number of files", 1),
-        "open files each may have (as many as the hard limit allows)",
+        "open file limit of each worker (the hard limit)",
     )
     rlimit_core: int | str | None = option(
         None,
         dataclasses.replace(BYTES, check=_check_core),
-        f"largest core file; K, M, G and {UNLIMITED} are understood",
+        f"maximum size of a core file; with K, M or G, or {UNLIMITED}",
     )
     cpu_affinity: str | None = option(
         None,
         text("CPUS", "a list of CPUs"),
-        "pin workers to CPUs: auto is one each; 0,1;2-3 gives the CPUs of the first, of the second "
-        "and all later ones",
+        "pin workers to CPUs. auto: one CPU each; 0,1;2-3: these CPUs for the first worker, and "
+        "for the second and all later ones",
     )

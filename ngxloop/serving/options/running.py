@@ -17,17 +17,18 @@ class RunOptions:
     preload: bool = option(
         False,
         FLAG,
-        "load APP once for each generation, in a process that then forks the workers: they share "
-        "its memory; a reload loads it anew",
+        "load APP once, in a process that then forks the workers, so that they share its memory; a "
+        "reload loads it again",
     )
     hooks: str | None = option(
         None,
         text("MODULE", "a module"),
-        "a Python module with functions that are called at turning points: on_config, worker_ready "
-        "...",
+        "Python module with functions to call at certain events: on_config, worker_ready ...",
     )
     daemon: bool = option(
-        False, FLAG, "go into the background once the workers serve; exit with their error if not"
+        False,
+        FLAG,
+        "run in the background once the workers serve; exit with their error if they cannot",
     )
     reload: bool = option(
         False,
@@ -38,5 +39,5 @@ class RunOptions:
     reload_dir: Sequence[str] = option(
         (),
         several(FOLDER, "folders", is_empty_allowed=True),
-        "a folder that --reload watches; may be given several times (--app-dir)",
+        "folder that --reload watches; repeatable (--app-dir)",
     )

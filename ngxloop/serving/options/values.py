@@ -52,7 +52,7 @@ class Kind:
 
 
 def text(metavar: str, what: str) -> Kind:
-    """Return the kind of a text that may not be empty, `what` being 'a folder', say."""
+    """Return the kind of a text that may not be empty, `what` being 'a folder', for example."""
 
     def check(value: object) -> None:
         if not isinstance(value, str) or not value or "\0" in value:
@@ -74,7 +74,7 @@ def anything(metavar: str) -> Kind:
 def whole_number(
     what: str, lowest: int, highest: int | None = None, metavar: str = "COUNT"
 ) -> Kind:
-    """Return the kind of an int in a range, `what` being 'a queue length', say."""
+    """Return the kind of an int in a range, `what` being 'a queue length', for example."""
     limits = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
 
     def check(value: object) -> None:
@@ -140,7 +140,7 @@ def _check_seconds(value: object) -> None:
 def _check_some_seconds(value: object) -> None:
     _check_seconds(value)
     if value == 0:
-        raise ValueError("0 seconds leave no time; give more than 0")
+        raise ValueError("a time of 0 seconds is too short; give more than 0")
 
 
 def _check_mebibytes(value: object) -> None:
@@ -150,12 +150,12 @@ def _check_mebibytes(value: object) -> None:
 
 def _check_bytes(value: object) -> None:
     if type(value) is not int or not 0 <= value <= _MAX_BYTES:
-        raise ValueError(f"{value!r} is not a size; give bytes, or 10M say")
+        raise ValueError(f"{value!r} is not a size; give bytes, for example 10M")
 
 
 def _check_mode(value: object) -> None:
     if type(value) is not int or not 0 <= value <= _MODE_BITS:
-        raise ValueError(f"{value!r} is not a file mode; give octal digits, 660 say")
+        raise ValueError(f"{value!r} is not a file mode; give octal digits, for example 660")
 
 
 def _int(word: str) -> int | str:

@@ -25,49 +25,52 @@ class WorkerOptions:
     workers: int | str = option(
         1,
         number_or_auto("a number of workers", 1, _MAX_WORKERS),
-        "how many, or auto: the CPUs we may use, by affinity and cgroup quota",
+        "number of worker processes; auto: one per available CPU, by affinity and cgroup quota",
         short="-w",
         variables=("WEB_CONCURRENCY",),
     )
     graceful_timeout: float = option(
-        25.0, SECONDS, "for work in progress when draining; then it is cancelled"
+        25.0, SECONDS, "time to finish in-flight requests on shutdown before cancelling them"
     )
     idle_grace: float = option(
         1.0,
         SECONDS,
-        "when draining, how long idle HTTP connections stay open for a last request, which is "
+        "on shutdown, keep idle HTTP connections open this long for a last request, which is "
         "answered with 'Connection: close'",
     )
-    start_timeout: float = option(60.0, SOME_SECONDS, "for a worker to become ready")
+    start_timeout: float = option(60.0, SOME_SECONDS, "time for a worker to become ready")
     hang_timeout: float = option(
         60.0,
         SECONDS,
-        "a worker whose loop does not turn for so long (an idle one turns, too) writes its stacks "
-        "and is killed; 0: never",
+        "kill a worker whose event loop has been blocked this long, after logging its stacks; 0: "
+        "never",
     )
     busy_poll: float = option(
         0.0,
         SECONDS,
-        "how long a worker that has nothing to do looks for events before it sleeps, 0.00005 say: "
-        "earlier answers for a busier core",
+        "busy-poll for this long before blocking, for example 0.00005: lower latency for a busier "
+        "core",
     )
     coalesce_writes: bool = option(
         False,
         FLAG,
-        "what is written to a connection in one turn of the loop is sent in one call: fewer system "
-        "calls, but a handler that writes and then blocks holds its output back",
+        "send what is written to a connection in one loop iteration with one system call; a "
+        "handler that writes and then blocks delays its output",
     )
     max_requests: int = option(
-        0, whole_number("a number of requests", 0), "a worker is replaced after so many; 0: never"
+        0,
+        whole_number("a number of requests", 0),
+        "replace a worker after this number of requests; 0: never",
     )
     max_requests_jitter: int = option(
         0,
         whole_number("a number of requests", 0),
-        "up to so many more, by chance, so that workers are not replaced together",
+        "random number of additional requests, at most this, so that workers are not all replaced "
+        "at once",
     )
     max_lifetime: float = option(
-        0.0, SECONDS, "a worker is replaced after so long, or up to a tenth longer; 0: never"
+        0.0, SECONDS, "replace a worker after this time, plus up to 10 percent; 0: never"
     )
     max_rss: float = option(
-        0.0, MEBIBYTES, "a worker that uses more memory than this is replaced; 0: never"
+        0.0, MEBIBYTES, "replace a worker that uses more memory than this; 0: never"
     )

@@ -27,7 +27,8 @@ def plan_affinity(text: str) -> tuple[Affinity, bool]:
     for cpu in sorted(frozenset.union(*sets)):
         if cpu not in allowed:
             ours = ",".join(map(str, sorted(allowed)))
-            raise ConfigError(_OPTION, f"CPU {cpu} is not one that we may use; give some of {ours}")
+            problem = f"CPU {cpu} is not available to this process; give some of {ours}"
+            raise ConfigError(_OPTION, problem)
     return sets, False
 
 
@@ -50,5 +51,7 @@ def _numbers(part: str) -> Iterator[int]:
     for word in part.split(","):
         first, dash, last = word.strip().partition("-")
         if not (first.isdecimal() and (last.isdecimal() if dash else not last)):
-            raise ConfigError(_OPTION, f"{part!r} is no list of CPUs; give auto, or 0,1;2-3 say")
+            raise ConfigError(
+                _OPTION, f"{part!r} is not a list of CPUs; give auto or, for example, 0,1;2-3"
+            )
         yield from range(int(first), int(last or first) + 1)

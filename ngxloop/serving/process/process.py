@@ -146,7 +146,7 @@ def wait_and_kill(pid: int, deadline: float, what: str) -> None:
             poll = select.poll()
             poll.register(fd, select.POLLIN)
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                log.warning("%s (process %d) did not end in time: killed", what, pid)
+                log.warning("%s (process %d) did not exit in time; killed", what, pid)
                 os.kill(pid, signal.SIGKILL)
         finally:
             os.close(fd)

@@ -125,7 +125,7 @@ class _Keeper:
         for sock in inherited.lines:
             line = Channel(sock, Speaker.OLD_KEEPER)
             if not self._receive_all(line, deadline):
-                log.error("the keeper of the master before has not handed over all its sockets")
+                log.error("the keeper of the old master has not handed over all its sockets")
             line.end()
 
     def run(self) -> None:
@@ -167,7 +167,7 @@ class _Keeper:
 
     def _report(self) -> None:
         if own_limits() != self._limits:
-            log.error("another process has changed the limits of the keeper: it ends")
+            log.error("another process has changed the limits of the keeper; it exits")
             self._give_up()
             return
         for shared in self._shared:

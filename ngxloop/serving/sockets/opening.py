@@ -330,7 +330,7 @@ def _resolve(bind: TcpBind) -> Iterator[tuple[int, tuple[str, int]]]:
             bind.host or ANY_IPV4, bind.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except UnicodeError:  # of the idna codec, which a name with an empty or a long label meets
-        raise OSError(errno.EINVAL, f"{bind.host!r} is no host name") from None
+        raise OSError(errno.EINVAL, f"{bind.host!r} is not a host name") from None
     for family, _, _, _, address in dict.fromkeys(found):
         yield family, address  # type: ignore[misc]  # AF_INET and AF_INET6 only: no bytes in it
 

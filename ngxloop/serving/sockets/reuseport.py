@@ -65,6 +65,6 @@ def _is_ours(opened: Opened) -> bool:
 def _warn_of_losses() -> None:
     if _MIGRATE.exists() and _MIGRATE.read_text().strip() == "0":
         log.warning(
-            "mode reuseport: what waits for a worker is lost when there are fewer workers later; "
-            "set net.ipv4.tcp_migrate_req=1"
+            "mode reuseport: connections waiting for a worker are lost when the number of workers "
+            "is reduced; set net.ipv4.tcp_migrate_req=1"
         )

@@ -84,7 +84,7 @@ def _check_script(config: Config, channel: Channel) -> int:
     """See whether a script compiles; to run it would be to serve."""
     script = find_script(config.app, config.app_dir)
     try:
-        with user_errors(ExitCode.IMPORT_FAILED, f"{config.app} is no Python program: {{}}"):
+        with user_errors(ExitCode.IMPORT_FAILED, f"{config.app} is not a Python program: {{}}"):
             script.compile()
     except StartError as error:
         if not isinstance(error.__cause__, OSError):

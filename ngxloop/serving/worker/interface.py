@@ -143,7 +143,7 @@ def _advice(application: Any, interface: str) -> str:
     if callable(application) and takes(application, 0):
         return "if it makes the application, add --factory"
     if callable(application) and takes(application, 2) and not _is_async(application):
-        return "a WSGI application must be wrapped, with a2wsgi say"
+        return "wrap a WSGI application, for example with a2wsgi"
     if interface != AUTO:
         return "leave --interface out to have it detected"
     return f"give {', '.join(_DESCRIPTIONS[name] for name in _DETECTORS)}"

@@ -286,7 +286,7 @@ def _warnings(sockets_before: set[str]) -> Iterator[str]:
     threads = [thread.name for thread in threading.enumerate()]
     if len(threads) > 1:
         names = ", ".join(threads[1:])
-        yield f"it started threads, which no worker has ({names}); start them when it starts up"
+        yield f"it started threads, which no worker inherits ({names}); start them in its start-up"
     if opened := sorted(set(_sockets()) - sockets_before):
         names = ", ".join(opened)
         yield f"it opened sockets, which all workers share (fd {names}); connect when it starts up"

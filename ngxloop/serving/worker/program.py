@@ -141,7 +141,7 @@ class _Program:
     def _refuse_early_end(self, names: Mapping[str, object]) -> None:
         if self._core.state is State.STARTING:
             advice = application_advice(self._config.app, names)
-            advice = advice or "a program that serves nobody needs --ready-on start"
+            advice = advice or "a program that does not listen needs --ready-on start"
             line = f"{self._config.app} ended before it served; {advice}"
             raise StartError(ExitCode.START_FAILED, line)
 

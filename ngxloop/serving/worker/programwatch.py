@@ -56,7 +56,7 @@ class ProgramWatch:
         try:
             self._timer = SignalTimer(self._number)
         except (OSError, AttributeError) as error:
-            log.debug("what listens unseen is not looked for: %s", error)
+            log.debug("sockets that other libraries open are not detected: %s", error)
             return
         signal.siginterrupt(self._number, False)
         self._arm(FIRST_LOOK_SECONDS)

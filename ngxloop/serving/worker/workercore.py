@@ -74,7 +74,7 @@ class WorkerCore:
             self._front_end.stop()
         else:  # the first one, though the master may have ordered the same: its group got it too
             self._was_term_received = True
-            log.debug("got a TERM: draining")
+            log.debug("received SIGTERM; draining")
             self._drain()
 
     def is_orphan(self) -> bool:

@@ -49,7 +49,9 @@ class LoopContext:
         if self.serving is loop or os.getpid() != self._pid:
             return
         if self.serving is not None and not self.serving.is_closed():
-            log.warning("a second event loop serves; it accepts as in mode plain, and is not told")
+            log.warning(
+                "a second event loop accepts connections: as in mode plain, and it is not drained"
+            )
             return
         loop.set_accept_gate(self._make_gate())
         loop.set_busy_poll(self._busy_poll)

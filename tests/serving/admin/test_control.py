@@ -180,7 +180,7 @@ def test_outcome_that_does_not_come_in_time_is_no_success(serve, path, tmp_path)
     module.write_text("import time\ntime.sleep(1000)\n")
     result = ctl("--control-socket", path, "reload", "--timeout", "0.2")
     assert result.returncode == ExitCode.NOT_DONE
-    assert "not over after 0.2 s" in result.stderr
+    assert "not complete after 0.2 s" in result.stderr
     assert status(path)["state"] == "reloading"
 
 
@@ -207,7 +207,7 @@ def test_upgrade_takes_the_control_socket_along(serve, path):
     assert status(path)["pid"] == new
     assert status(f"{path}.oldbin")["successor"] == new
     done("--control-socket", path, "quit")
-    server.logged("this one goes on")
+    server.logged("this one continues")
     assert status(path)["pid"] == server.pid
     assert not os.path.exists(f"{path}.oldbin")
     wait_gone(new)
@@ -283,7 +283,7 @@ def test_pid_file_that_names_a_stranger_signals_nobody(tmp_path):
     pidfile.write_text(f"{os.getpid()}\n")
     result = ctl("--pidfile", str(pidfile), "stop")
     assert result.returncode == ExitCode.NOT_DONE
-    assert "nobody owns the pid file" in result.stderr
+    assert "no process holds the pid file" in result.stderr
 
 
 def test_configuration_file_says_where_the_master_is(serve, path, tmp_path):

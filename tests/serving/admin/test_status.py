@@ -159,7 +159,7 @@ def test_status_moves_to_the_new_master(serve):
     new = int(server.logged(r"the new master \(process (\d+)\) serves").group(1))
     wait_for_report(server, lambda told: told["pid"] == new)  # the old one answers until it pauses
     os.kill(new, signal.SIGQUIT)
-    server.logged("this one goes on")
+    server.logged("this one continues")
     assert report_of(server)["pid"] == server.pid
     wait_gone(new)
 

@@ -134,7 +134,7 @@ def test_process_that_stays_stopped_is_replaced(status):
     old = status.pid
     os.kill(old, signal.SIGSTOP)
     waiting = connect(status.address)
-    status.server.logged(rf"the status process \(process {old}\) does not answer: killed")
+    status.server.logged(rf"the status process \(process {old}\) does not respond; killed")
     waiting.close()
     assert status.ask("/readyz") == (200, b"ready\n")
     assert status.pid != old
@@ -163,7 +163,7 @@ def test_process_without_a_line_that_does_not_end_is_replaced(status):
     os.kill(old, signal.SIGSTOP)
     with take_line(status) as line:
         line.shutdown(socket.SHUT_RDWR)
-    status.server.logged(rf"the status process \(process {old}\) does not answer: killed")
+    status.server.logged(rf"the status process \(process {old}\) does not respond; killed")
     assert status.ask("/readyz") == (200, b"ready\n")
     assert status.server.end() == 0
 

@@ -141,7 +141,7 @@ def test_other_hook_that_raises_is_logged_and_no_more(serve, hooks):
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("def worker_redy(slot): ...\n", ["worker_redy(), which is no hook", "mean worker_ready?"]),
+        ("def worker_redy(slot): ...\n", ["the unknown hook worker_redy()", "mean worker_ready?"]),
         ("def worker_ready(): ...\n", ["own_hooks.worker_ready(slot) cannot be called like this"]),
         ("async def on_exit(code): ...\n", ["own_hooks.on_exit(code) is async"]),
         ("on_exit = 5\n", ["own_hooks.on_exit(code) cannot be called"]),

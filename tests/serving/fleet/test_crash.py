@@ -102,7 +102,7 @@ def test_idle_workers_that_get_a_term_of_their_own_are_heard_before_their_end(se
     for pid in server.worker_pids(1):
         os.kill(pid, signal.SIGTERM)
     for _ in range(8):
-        server.logged("drains by itself and is replaced")
+        server.logged("drains without order; respawning")
     for _ in range(8):
         server.logged(r"worker 1\.\d ready")
     assert "exited with code" not in server.log
@@ -114,7 +114,7 @@ def test_worker_that_gets_a_term_of_its_own_drains_and_is_replaced_first(serve):
     with connect(server.address) as sock:
         receive_line(sock)
         os.kill(first, signal.SIGTERM)
-        server.logged(rf"\(process {first}\) drains by itself and is replaced")
+        server.logged(rf"\(process {first}\) drains without order; respawning")
         second = int(server.logged(r"worker 1\.0 ready \(process (\d+)\)").group(1))
         sock.sendall(b"still there\n")
         assert receive_line(sock) == b"still there\n"
@@ -160,8 +160,8 @@ def test_worker_that_dies_young_again_and_again_waits_longer_and_others_serve(se
     for _ in range(3):
         os.kill(victim, signal.SIGKILL)
         victim = int(server.logged(r"worker 1\.\d ready \(process (\d+)\)").group(1))
-    assert "ended 2 times in a row within 5 s of starting; next start in 0.1 s" in server.log
-    assert "ended 3 times in a row within 5 s of starting; next start in 0.2 s" in server.log
+    assert "ended 2 times in a row within 5 s of starting; respawning in 0.1 s" in server.log
+    assert "ended 3 times in a row within 5 s of starting; respawning in 0.2 s" in server.log
     with connect(server.address) as sock:
         assert receive_line(sock)
 

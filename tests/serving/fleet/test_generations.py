@@ -151,7 +151,7 @@ def test_rest_in_a_reload_takes_it_back():
     coming = [one for one in fleet.fleet.live if one not in old]
     done = fleet.tell(events.StopWorkers(8))
     assert {name for name, order in orders(done) if order is WorkerOrder.DRAIN} == {*old, *coming}
-    assert actions.Reply(7, "another order lets the workers rest") in done
+    assert actions.Reply(7, "another command has stopped the workers") in done
     assert actions.Reply(8, "") in done
     assert actions.CloseListeners(2, frozenset({1})) in done
     assert fleet.fleet.phase is Phase.RESTING
@@ -213,7 +213,10 @@ def test_new_master_that_watches_files_ends_if_its_first_generation_fails():
 
 @pytest.mark.parametrize(
     ("code", "level", "words"),
-    [(0, "info", "has ended as asked; this one goes on"), (7, "error", "ended with code 7; this")],
+    [
+        (0, "info", "has exited on request; this one continues"),
+        (7, "error", "exited with code 7; this"),
+    ],
 )
 def test_end_of_a_new_master_is_an_error_only_if_it_is_one(code, level, words):
     fleet = Fleet(1).ready()

@@ -22,7 +22,7 @@ def test_hung_worker_shows_its_stacks_and_is_replaced(serve):
     (pid,) = server.worker_pids(1)
     with connect(server.address) as sock:
         sock.sendall(b"GET /block HTTP/1.1\r\nHost: test\r\n\r\n")
-        server.logged(rf"\(process {pid}\) has not turned its loop for ")
+        server.logged(rf"\(process {pid}\): event loop blocked for ")
         server.logged(r'web_asgi.py", line \d+ in block')
         server.logged(rf"\(process {pid}\) hangs: killed")
     server.logged(r"worker 1\.0 ready")
@@ -56,7 +56,7 @@ def test_worker_that_comes_back_is_spared(serve):
         server.logged("has not turned its loop")
         os.kill(server.worker_pids(1)[0], WAKE)
         assert receive_line(sock) == b"HTTP/1.1 200 OK\r\n"
-    server.logged("goes on: spared")
+    server.logged("recovered, not killed")
     assert http_get(server.address)[0] == 200
 
 

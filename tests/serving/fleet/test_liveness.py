@@ -32,8 +32,8 @@ def test_stopped_worker_is_replaced(serve, mode):
     server = serve("stuck:handle", *options).serving()
     pid, other = server.worker_pids(1)
     os.kill(pid, signal.SIGSTOP)
-    server.logged(rf"\(process {pid}\) has not turned its loop for ")
-    server.logged(rf"\(process {pid}\) hangs: killed; it is stopped")
+    server.logged(rf"\(process {pid}\): event loop blocked for ")
+    server.logged(rf"\(process {pid}\): event loop blocked; killed; it is stopped")
     server.logged(r"worker 1\.\d ready")
     wait_gone(pid)
     assert f"(process {other}) has not turned" not in server.log
@@ -60,9 +60,11 @@ def test_stuck_worker_is_replaced_and_its_stack_shown_with_its_name(serve, order
     with connect(server.address) as sock:
         pid = int(receive_line(sock))
         sock.sendall(order.encode() + b"\n")
-        server.logged(rf"\(process {pid}\) has not turned its loop for ")
+        server.logged(rf"\(process {pid}\): event loop blocked for ")
         server.logged(rf'stuck\.py", line \d+ in {place}\n')
-        server.logged(rf"worker 1\.0 \(process {pid}\) hangs: killed; its threads are shown")
+        server.logged(
+            rf"worker 1\.0 \(process {pid}\): event loop blocked; killed; its threads are shown"
+        )
         server.logged(r"worker 1\.0 ready")
     assert greeting(server) != pid
 
@@ -76,7 +78,9 @@ def test_workers_that_hang_together_are_accused_once_and_each_shows_its_own_stac
         for sock in socks:
             sock.sendall(b"block\n")
         for _ in pids:
-            server.logged(r"worker 1\.\d \(process \d+\) hangs: killed; its threads are shown")
+            server.logged(
+                r"worker 1\.\d \(process \d+\): event loop blocked; killed; its threads are shown"
+            )
     wait_gone(*pids)
     server.caught_up()
     begin = 0
@@ -95,7 +99,7 @@ def test_worker_that_goes_on_is_spared(serve):
     os.kill(pid, signal.SIGSTOP)
     server.logged("has not turned its loop")
     os.kill(pid, signal.SIGCONT)
-    server.logged(rf"\(process {pid}\) goes on: spared")
+    server.logged(rf"\(process {pid}\) recovered, not killed")
     assert greeting(server) == pid
 
 
@@ -129,7 +133,7 @@ def test_worker_that_is_stopped_before_it_is_ready_is_ended(serve):
     server = serve("stuck:start_slowly", "--factory", "--start-timeout", "2", "--log-level=debug")
     pid = int(server.logged(r"worker 1\.0 started, process (\d+)").group(1))
     os.kill(pid, signal.SIGSTOP)
-    server.logged(rf"\(process {pid}\) did not end in time: killed; it is stopped")
+    server.logged(rf"\(process {pid}\) did not exit in time; killed; it is stopped")
     server.logged("was not ready after 2 s")
     assert server.ended() == ExitCode.START_TIMEOUT
 
@@ -148,7 +152,7 @@ def test_worker_that_does_not_end_is_killed_and_the_log_says_what_it_waits_for(s
     if not stop:
         server.logged(r"Thread 0x[0-9a-f]+.*\n(?:  .*\n)*  .* in work_for_an_hour\n")
     reason = "it is stopped" if stop else "its threads are shown"
-    server.logged(rf"\(process {pid}\) did not end in time: killed; {reason}")
+    server.logged(rf"\(process {pid}\) did not exit in time; killed; {reason}")
     assert server.ended() == 0
 
 

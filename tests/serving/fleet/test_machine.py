@@ -200,7 +200,7 @@ def test_upgrade_that_ends_before_it_serves_is_answered():
     fleet.tell(events.Upgrade(4))
     fleet.tell(events.NewMasterStarted(77))
     (reply,) = found(fleet.tell(events.NewMasterGone(1)), actions.Reply)
-    assert reply.problem == "the new master (process 77) ended with code 1; this one goes on"
+    assert reply.problem == "the new master (process 77) exited with code 1; this one continues"
 
 
 def test_second_upgrade_is_refused_while_the_first_begins():

@@ -134,7 +134,7 @@ def test_worker_that_sends_invalid_messages_as_it_starts_backs_off(serve, tmp_pa
     (tmp_path / "talk").touch()
     os.kill(server.worker_pids(1)[0], signal.SIGKILL)
     server.logged("was ended: it has sent the unknown kind 63")
-    server.logged(r"ended \d+ times in a row within 5 s of starting; next start in")
+    server.logged(r"ended \d+ times in a row within 5 s of starting; respawning in")
     (tmp_path / "talk").unlink()
     server.logged(r"worker 1\.0 ready")
     assert server.end() == 0
@@ -170,7 +170,7 @@ LEAVES = "os.kill(os.getpid(), signal.SIGTERM)"
             ["--max-requests", "1000"],
             "3 times in a row; a successor starts in 0.2 s",
         ),
-        (LEAVES, [], "ended 3 times in a row within 5 s of starting; next start in 0.2 s"),
+        (LEAVES, [], "ended 3 times in a row within 5 s of starting; respawning in 0.2 s"),
     ],
     ids=["max-requests", "leaves"],
 )
@@ -262,5 +262,5 @@ def test_death_of_a_worker_and_an_upgrade_in_one_poll_do_not_meet(serve, tmp_pat
     server.read_log()
     assert "Traceback" not in server.log
     os.kill(new, signal.SIGQUIT)
-    server.logged("this one goes on")
+    server.logged("this one continues")
     assert server.end() == 0

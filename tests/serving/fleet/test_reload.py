@@ -226,7 +226,7 @@ def pids_as_lines(server, generation):
         ({"workers": 0}, "workers: 0"),
         ({"wrokers": 2}, "wrokers"),
         ({"workers": 5000}, "5000"),
-        ({"workers": 200}, "200 are more than there is room for"),
+        ({"workers": 200}, "a reload cannot raise their number to 200"),
         ({"bind": ["192.0.2.1:80"]}, "cannot bind 192.0.2.1:80"),
         ({"bind": ["127.0.0.1:{taken}"]}, "127.0.0.1:{taken} is in use"),
         ({"app": "'nothing:app'"}, "no module named 'nothing'"),

@@ -96,7 +96,7 @@ def test_new_master_that_is_ended_leaves_all_as_it_was(serve, tmp_path):
     options = ["--pidfile", str(pidfile), "--bind", f"unix:{unix}"]
     server = serve("web_asgi:app", *options).serving()
     end(upgrade(server))
-    server.logged("this one goes on")
+    server.logged("this one continues")
     assert pid_in(pidfile) == server.pid
     assert http_get(str(unix))[0] == 200
     second = upgrade(server)  # and it can be tried again
@@ -120,7 +120,7 @@ def test_readiness_has_no_gap_in_an_upgrade_nor_when_it_is_taken_back(serve):
     prober.start()
     try:
         end(upgrade(server))
-        server.logged("this one goes on")
+        server.logged("this one continues")
         new = upgrade(server)
         assert server.end(signal.SIGQUIT) == 0
         seen = len(codes)
@@ -139,7 +139,7 @@ def test_rested_master_serves_again_when_the_new_one_dies(serve):
     server.logged("resting")
     wait_gone(*server.worker_pids(1)[:2])
     os.kill(new, signal.SIGKILL)
-    server.logged("this one goes on")
+    server.logged("this one continues")
     server.logged(r"reloaded|worker 2\.1 ready")
     with connect(server.address) as sock:
         assert receive_line(sock)
@@ -153,7 +153,7 @@ def test_hup_brings_the_workers_of_the_old_master_back(serve):
     server.send(signal.SIGHUP)
     server.logged(r"worker 2\.0 ready")
     end(new)
-    server.logged("this one goes on")
+    server.logged("this one continues")
     with connect(server.address) as sock:
         assert receive_line(sock)
 
@@ -167,7 +167,7 @@ def test_program_that_fails_changes_nothing(serve, tmp_path):
     server = serve("site_app:App", *options).serving()
     path.write_text("1 / 0\n")
     server.send(signal.SIGUSR2)
-    server.logged("ended with code 6; this one goes on")
+    server.logged("exited with code 6; this one continues")
     assert pid_in(pidfile) == server.pid
     connect(str(unix)).close()
     path.write_text(good)
@@ -178,9 +178,9 @@ def test_second_upgrade_is_refused_while_two_masters_run(serve):
     server = serve("web_asgi:app").serving()
     new = upgrade(server)
     server.send(signal.SIGUSR2)
-    server.logged(f"no upgrade: a new master runs already, process {new}")
+    server.logged(rf"no upgrade: a new master is already running \(process {new}\)")
     os.kill(new, signal.SIGUSR2)
-    server.logged(f"no upgrade: the master before us still runs, process {server.pid}")
+    server.logged(rf"no upgrade: the old master is still running \(process {server.pid}\)")
     assert server.end() == 0
     newest = upgrade(server, new)
     end(new)

@@ -198,7 +198,7 @@ def test_link_in_the_place_of_a_log_is_one_line_at_usr1(serve, folder, victim, o
     path.symlink_to(victim)
     text = folder / "old" if path == error else error
     server.send(signal.SIGUSR1)
-    line = f"cannot reopen {path}: it is a symbolic link; writing on to the old file"
+    line = f"cannot reopen {path}: it is a symbolic link; still writing to the old file"
     wait_until_blocking(lambda: line in text.read_text(), "the refusal")
     assert server.end() == 0
     assert "ended" in text.read_text()

@@ -170,7 +170,7 @@ def successor_serves(master):
 
 
 def upgrade_is_taken_back(master):
-    master.server.logged(r"the new master \(process \d+\) ended .* this one goes on")
+    master.server.logged(r"the new master \(process \d+\) exited .* this one continues")
     goes_on(master)
 
 

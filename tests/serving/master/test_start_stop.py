@@ -77,7 +77,7 @@ def test_term_to_the_process_group_lets_requests_end(serve, app):
         server.send(signal.SIGTERM)
         server.logged(r"worker 1\.0\[\d+\] draining")
         os.kill(pid, signal.SIGTERM)
-        server.logged(r"worker 1\.0\[\d+\] got a TERM: draining")
+        server.logged(r"worker 1\.0\[\d+\] received SIGTERM; draining")
         sock.sendall(b"x")
         assert b"ended\n" in read_all(sock)
     assert server.ended() == 0
@@ -126,7 +126,7 @@ def test_second_signal_kills_a_worker_that_blocks(serve):
         server.send(signal.SIGINT)
         server.logged("ending: ")
         server.end_now(signal.SIGINT)
-        server.logged("did not end in time: killed")
+        server.logged("did not exit in time; killed")
     assert server.ended() == 0
 
 

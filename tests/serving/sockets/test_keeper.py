@@ -229,7 +229,7 @@ def test_keeper_whose_limits_were_lowered_is_replaced(several):
     before = listening_inode(server.address)
     server.forget_log()
     resource.prlimit(keeper_of(server), resource.RLIMIT_NOFILE, (3, 64))
-    server.logged("another process has changed the limits of the keeper: it ends")
+    server.logged("another process has changed the limits of the keeper; it exits")
     new = another_keeper(server)
     wait_until_blocking(lambda: before in inodes(new), "the socket in the new keeper")
     again = json.dumps(["tcp", {"host": "127.0.0.1", "port": 0}]).replace(" ", "")

@@ -86,7 +86,7 @@ def test_thread_of_the_application_does_not_keep_the_check(tmp_path):
     ("source", "code", "words"),
     [
         ("1 / 0\n", ExitCode.OK, "program.py is served as script; it was not run"),
-        ("def (:\n", ExitCode.IMPORT_FAILED, "program.py is no Python program: SyntaxError"),
+        ("def (:\n", ExitCode.IMPORT_FAILED, "program.py is not a Python program: SyntaxError"),
         (None, ExitCode.NO_MODULE, "there is no script"),
     ],
 )

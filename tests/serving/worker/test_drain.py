@@ -159,7 +159,7 @@ def test_worker_that_blocks_is_killed_after_the_deadline(serve):
         sock.sendall(REQUEST % (b"/block", 0))
         server.logged("worker blocks")
         server.send(signal.SIGTERM)
-        server.logged("did not end in time: killed")
+        server.logged("did not exit in time; killed")
     assert server.ended() == 0
 
 

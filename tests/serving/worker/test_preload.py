@@ -242,7 +242,7 @@ def test_threads_and_sockets_of_the_application_are_named(serve, application):
         "threading.Thread(target=time.sleep, args=(600,), name='poller', daemon=True).start()\n"
     )
     server = serve(*application(extra=extra)).serving()
-    assert "it started threads, which no worker has (poller)" in server.log
+    assert "it started threads, which no worker inherits (poller)" in server.log
     assert re.search(r"it opened sockets, which all workers share \(fd \d+ \(socket:", server.log)
 
 
@@ -259,5 +259,5 @@ def test_application_is_loaded_as_the_user_of_the_workers(serve_as):
 
 
 def test_script_cannot_be_preloaded():
-    with pytest.raises(ConfigError, match="preload: a script is run, not loaded"):
+    with pytest.raises(ConfigError, match="preload: a script cannot be preloaded"):
         Config(app="program.py", preload=True)

@@ -81,7 +81,7 @@ def test_a_connection_is_served_to_its_end_while_the_program_drains(start):
 
 def test_an_address_that_the_program_does_not_bind_is_named_once(start, tmp_path):
     server = start("--bind", f"unix:{tmp_path}/unserved").serving()
-    server.logged(f"nobody accepts at unix:{tmp_path}/unserved, given with --bind")
+    server.logged(f"no worker accepts at unix:{tmp_path}/unserved, given with --bind")
     assert server.end() == 0
     assert server.log.count("nobody accepts") == 1
 
@@ -91,7 +91,7 @@ def test_an_address_that_the_program_binds_is_not_named(start, tmp_path):
     bind_it = f"other = await asyncio.start_unix_server(echo, {str(path)!r})"
     unserved = f"unix:@ngxloop-unserved-{os.getpid()}"
     server = start("--bind", f"unix:{path}", "--bind", unserved, extra=bind_it)
-    server.serving().logged(f"nobody accepts at {unserved}")
+    server.serving().logged(f"no worker accepts at {unserved}")
     assert server.end() == 0
     assert server.log.count("nobody accepts") == 1
 
@@ -156,7 +156,7 @@ def test_a_worker_is_gone_when_its_master_was_killed(start):
 def test_one_worker_told_by_hand_drains_and_is_replaced(start):
     server = start(workers=2).serving()
     os.kill(server.worker_pids(1)[0], signal.SIGTERM)
-    server.logged(r"worker 1\.\d .*drains by itself and is replaced")
+    server.logged(r"worker 1\.\d .*drains without order; respawning")
     server.logged(r"worker 1\.\d ready")
     assert server.end() == 0
 
@@ -171,7 +171,7 @@ def test_a_program_that_raises_right_after_it_listened_ends_the_master(start):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("pass", "ended before it served; a program that serves nobody needs --ready-on start"),
+        ("pass", "ended before it served; a program that does not listen needs --ready-on start"),
         ("1 / 0", "raised ZeroDivisionError: division by zero before it served"),
         ("import sys; sys.exit('no database')", "script.py ended before it served: no database\n"),
         ("import sys; sys.exit(3)", "script.py ended before it served: exit code 3\n"),

@@ -79,7 +79,7 @@ class Adapter:
             self._task.result()
         raise StartError(
             ExitCode.START_FAILED,
-            f"{name} ended before it served; a program that serves nobody needs --ready-on start",
+            f"{name} ended before it served; a program that does not listen needs --ready-on start",
         )
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
