@@ -310,6 +310,18 @@ def receive_line(sock: socket.socket) -> bytes:
     return line
 
 
+def receive_until(sock: socket.socket, end: bytes) -> bytes:
+    """Return what comes up to the wanted end; with none, up to the end of file."""
+    received = b""
+    deadline = time.monotonic() + DEADLINE
+    while not (end and end in received) and time.monotonic() < deadline:
+        data = sock.recv(65536)
+        if not data:
+            break
+        received += data
+    return received
+
+
 def http_get(address: tuple[str, int] | str, path: str = "/") -> tuple[int, bytes]:
     """Return status and body of one request on a connection of its own."""
     with connect(address) as sock:

@@ -99,13 +99,13 @@ class HttpOptions:
         ENGINE,
         60.0,
         SECONDS,
-        "close a client that accepts no part of its response for this long; 0: no limit",
+        "close a client that does not read for this long; 0: no limit",
     )
     lingering_time: float = _for(
         ENGINE,
         30.0,
         SECONDS,
-        "discard what a client sends after its last response for at most this long",
+        "discard input after the last response for at most this long",
     )
     lingering_timeout: float = _for(ENGINE, 5.0, SECONDS, "as --lingering-time, between two reads")
     max_header_bytes: int = _for(
@@ -143,11 +143,9 @@ class HttpOptions:
         EVERY_ASGI,
         True,
         FLAG,
-        "send a Server header, unless APP or --header sets one; --no-server-header turns it off",
+        "send a Server header, unless APP or --header sets one; --no-server-header: none",
     )
-    date_header: bool = _for(
-        EVERY_ASGI, True, FLAG, "send a Date header; --no-date-header turns it off"
-    )
+    date_header: bool = _for(EVERY_ASGI, True, FLAG, "send a Date header; --no-date-header: none")
     header: Sequence[str] = _for(
         EVERY_ASGI,
         (),

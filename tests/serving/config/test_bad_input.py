@@ -62,7 +62,10 @@ def assert_one_line(result, code, *words):
         (["web_asgi:app", "--graceful-timeout", "-1"], ["--graceful-timeout: -1"]),
         (["web_asgi:app", "--graceful-timeout", "inf"], ["--graceful-timeout: inf"]),
         (["web_asgi:app", "--idle-grace", "nan"], ["--idle-grace: nan"]),
-        (["web_asgi:app", "--start-timeout", "0"], ["--start-timeout: a time of 0 seconds is too short"]),
+        (
+            ["web_asgi:app", "--start-timeout", "0"],
+            ["--start-timeout: a time of 0"],
+        ),
         (["web_asgi:app", "--socket-mode", "999"], ["--socket-mode: '999'", "octal"]),
         (["web_asgi:app", "--socket-mode", "7777"], ["--socket-mode: 4095"]),
         (["web_asgi:app", "--log-level", "loud"], ["--log-level: 'loud'"]),

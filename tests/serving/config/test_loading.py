@@ -177,7 +177,9 @@ def test_mistake_in_the_environment_names_the_variable(tmp_path):
 
 def test_slip_in_the_environment_is_a_warning(tmp_path):
     (line,) = load(tmp_path, *APP, NGXLOOP_WOKERS="4").warnings
-    assert line == "NGXLOOP_WOKERS in the environment is not an option; did you mean NGXLOOP_WORKERS?"
+    assert (
+        line == "NGXLOOP_WOKERS in the environment is not an option; did you mean NGXLOOP_WORKERS?"
+    )
 
 
 def test_variables_that_kubernetes_sets_for_a_service_are_none_of_ours(tmp_path):

@@ -44,25 +44,15 @@ class Process:
     is_serving: bool = False
 
 
-class World:
-    """Everything outside of the machine."""
+class EventQueue:
+    """Events on their way to the machine: late, twice, or never."""
 
-    def __init__(self, random, chaos, most):
+    def __init__(self, random, chaos):
         self.random = random
-        self.most = most  # workers
         self.chaos = chaos  # how often something goes wrong, 0 to 1
         self.now = 1000.0
         self.queue = []  # (time, number, event)
         self.numbers = itertools.count()
-        self.processes = {}  # by id, until Release
-        self.slots = set()
-        self.unborn = set()  # the fork has failed, and the machine is to be told
-        self.settings = {}  # of each generation
-        self.open = set()  # batches with open listeners
-        self.zygotes = set()
-        self.new_master = 0
-        self.requests = set()  # that wait for a reply
-        self.spawns = {}  # the last times, by generation and number
 
     def chance(self, probability):
         return self.random.random() < probability * self.chaos
@@ -91,6 +81,23 @@ class World:
             return None
         self.now, _, event = heapq.heappop(self.queue)
         return event
+
+
+class World(EventQueue):
+    """Everything outside of the machine."""
+
+    def __init__(self, random, chaos, most):
+        super().__init__(random, chaos)
+        self.most = most  # workers
+        self.processes = {}  # by id, until Release
+        self.slots = set()
+        self.unborn = set()  # the fork has failed, and the machine is to be told
+        self.settings = {}  # of each generation
+        self.open = set()  # batches with open listeners
+        self.zygotes = set()
+        self.new_master = 0
+        self.requests = set()  # that wait for a reply
+        self.spawns = {}  # the last times, by generation and number
 
     def make_settings(self):
         choice = self.random.choice

@@ -84,7 +84,7 @@ def take_descriptors(master):
     limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
     with connect(master.control):
-        master.server.logged("cannot accept a question")
+        master.server.logged("cannot accept an admin connection")
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
 
 

@@ -8,7 +8,12 @@ import signal
 import aiohttp
 import pytest
 
-from tests.serving.support import connect, end_with_a_connection, receive_line
+from tests.serving.support import (
+    connect,
+    end_with_a_connection,
+    receive_line,
+    receive_until,
+)
 
 HTTP = [
     pytest.param(("web_asgi:app", "--interface", "asgi"), id="asgi"),
@@ -161,14 +166,3 @@ def test_worker_that_blocks_is_killed_after_the_deadline(serve):
         server.send(signal.SIGTERM)
         server.logged("did not exit in time; killed")
     assert server.ended() == 0
-
-
-def receive_until(sock, end):
-    """Return what comes up to the wanted end; with none, up to the end of file."""
-    received = b""
-    while not (end and end in received):
-        data = sock.recv(65536)
-        if not data:
-            break
-        received += data
-    return received

@@ -9,7 +9,6 @@ import json
 import re
 import signal
 import socket
-import time
 
 import pytest
 
@@ -20,13 +19,20 @@ from tests.serving.http_support import (
     ask,
     ask_once,
     get,
-    is_closed,
     post,
     report_of,
     status_page,
 )
 from tests.serving.programs_support import Load
-from tests.serving.support import APPS, DEADLINE, command, connect, http_get, run_to_end
+from tests.serving.support import (
+    APPS,
+    DEADLINE,
+    command,
+    connect,
+    http_get,
+    receive_until,
+    run_to_end,
+)
 from tests.serving.worker.test_keepalive import KeepAliveClients
 from tests.support.waiting import wait_until_blocking
 
@@ -355,59 +361,3 @@ def test_exception_of_an_application_is_logged_once_as_a_line_of_the_worker(serv
     server.logged(r"ERROR   worker 1\.0\[\d+\] Exception in ASGI application\n")
     server.logged("LookupError: asked to fail")
     assert server.log.count("LookupError: asked to fail") == 1
-
-
-# ---- slow and silent clients
-
-
-def test_endless_header_field_is_refused(served):
-    server = served().serving()
-    with connect(server.address) as sock:
-        sock.sendall(GET[:-2] + b"A: ")
-        sent = 0
-        with contextlib.suppress(ConnectionError):
-            while sent < 64 << 20:
-                sent += sock.send(bytes(b"a" * 65536))
-    assert sent < 16 << 20  # what the kernel's buffers take
-    assert ask_once(server).status == 200
-
-
-def test_half_requests_end_and_give_way_to_others(served):
-    options = ["--worker-connections", "16", "--client-header-timeout", "0.5"]
-    options += ["--lingering-timeout", "1000", "--lingering-time", "1000"]
-    server = served("app", *options).serving()
-    with contextlib.ExitStack() as stack:
-        for _ in range(20):
-            sock = stack.enter_context(connect(server.address))
-            sock.sendall(b"GET / HTTP/1.1\r\nHost:")
-        assert ask_once(server).status == 200
-
-
-def test_half_closed_client_gets_its_answer(served):
-    server = served().serving()
-    with connect(server.address) as sock:
-        sock.sendall(GET)
-        sock.shutdown(socket.SHUT_WR)
-        assert receive_until(sock, b"").startswith(b"HTTP/1.1 200 OK\r\n")
-
-
-def receive_until(sock, end):
-    """Return what comes up to the wanted end; with none, up to the end of file."""
-    received = b""
-    deadline = time.monotonic() + DEADLINE
-    while not (end and end in received) and time.monotonic() < deadline:
-        data = sock.recv(65536)
-        if not data:
-            break
-        received += data
-    return received
-
-
-def test_idle_connection_is_still_answered_after_a_refusal_elsewhere(served):
-    server = served().serving()
-    with connect(server.address) as idle, connect(server.address) as bad:
-        assert ask(idle).status == 200
-        assert ask(bad, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").status == 400
-        assert is_closed(bad)
-        server.logged("WARNING worker .* a client began a TLS handshake on a port without TLS")
-        assert ask(idle).status == 200
