@@ -108,7 +108,7 @@ def test_status_process_that_keeps_its_rights_ends_and_is_started_again(serve, b
     rule = dataclasses.replace(Rule.parse(fault), argument=argument)
     with board.armed(rule):
         server = serve("plain:Echo", "--workers", "1", "--status-bind", free_bind()).serving()
-        wait_logged(server, "the status process cannot give up its rights: .*; it ends")
+        wait_logged(server, "the status process cannot drop its privileges: .*; it exits")
         wait_logged(server, r"the status process \(process \d+\) exited with code 7; respawned")
     assert board.hits() == 1
     host, _, port = server.status_address.rpartition(":")

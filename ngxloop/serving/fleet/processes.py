@@ -176,7 +176,7 @@ class Processes:
         process = self._processes.get(name)
         if process is None:
             return "it is gone"
-        return "its threads are shown" if process.shown else f"it {find_condition(process.pid)}"
+        return "its stacks follow" if process.shown else f"it {find_condition(process.pid)}"
 
     def urge_all(self) -> None:
         """Let all workers take connections that nobody takes."""

@@ -165,9 +165,9 @@ COMMANDS = {
     "nothing": (b"\n", "not a command"),
     "zeros": (b"\0" * 4000 + b"\n", "not a command"),
     "no command": (b"{}\n", 'it has no "command"'),
-    "a surrogate": (b'{"command": "\\ud800"}\n', r"no command '\ud800'"),
+    "a surrogate": (b'{"command": "\\ud800"}\n', r"unknown command '\ud800'"),
     "a long name": (b'{"command": "' + b"x" * 4000 + b'"}\n', "xxx...; there are stop, quit"),
-    "escape codes": (b'{"command": "\\u001b[2J"}\n', r"no command '\x1b[2J'"),
+    "escape codes": (b'{"command": "\\u001b[2J"}\n', r"unknown command '\x1b[2J'"),
     "a count of lists": (b'{"command": "scale", "count": [[1]]}\n', "[[1]] is not a number"),
 }
 

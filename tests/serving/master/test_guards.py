@@ -101,7 +101,7 @@ def block(master):
     with connect(master.address) as sock:
         receive_line(sock)
         sock.sendall(b"block\n")
-        master.server.logged("has not turned its loop")
+        master.server.logged("event loop blocked for")
 
 
 def break_application(master):
