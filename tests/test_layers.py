@@ -219,6 +219,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.process.affinity",
         "serving.process.signals",
         "serving.process.closing",
+        "serving.process.message",
         "serving.process.channel",
         "serving.process.cpus",
         "serving.process.stacks",

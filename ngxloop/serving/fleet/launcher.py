@@ -17,7 +17,8 @@ from ngxloop.serving.fleet.messages import Messages
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.fleet.zygotes import LostError, Zygotes
-from ngxloop.serving.process.channel import Channel, Kind, channel_pair
+from ngxloop.serving.process.channel import Channel, channel_pair
+from ngxloop.serving.process.message import Kind
 from ngxloop.serving.process.process import Child, fork_all
 from ngxloop.serving.process.stackpipe import StackPipe
 from ngxloop.serving.sockets.keepers import Keepers

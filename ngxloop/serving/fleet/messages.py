@@ -1,6 +1,6 @@
 """Messages of the workers to the master: each is checked, then handed to the action of its kind.
 
-Rule. A message that fits its form (channel.py) can still be wrong: it comes at the wrong time, or
+Rule. A message that fits its form (message.py) can still be wrong: it comes at the wrong time, or
 says what the configuration rules out. Then its sender is evicted, as after a malformed message.
 """
 
@@ -15,7 +15,8 @@ from ngxloop.serving.base.timing import GROUP_SIGNAL_SECONDS
 from ngxloop.serving.fleet import events
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.options.application import PROGRAM_INTERFACES, possible_interfaces
-from ngxloop.serving.process.channel import Channel, Kind, Message
+from ngxloop.serving.process.channel import Channel
+from ngxloop.serving.process.message import Kind, Message
 from ngxloop.serving.process.poller import Handler, Poller
 
 MessageAction = Callable[[WorkerProcess, Message], None]

@@ -22,7 +22,7 @@ from ngxloop.serving.fleet.service import Service, Services
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.fleet.zygotes import Zygotes
 from ngxloop.serving.logs.logs import log
-from ngxloop.serving.process.channel import Kind
+from ngxloop.serving.process.message import Kind
 from ngxloop.serving.process.poller import Handler, Poller
 from ngxloop.serving.process.stackpipe import find_condition
 from ngxloop.serving.sockets.keepers import Children, Keepers

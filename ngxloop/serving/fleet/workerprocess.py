@@ -6,7 +6,8 @@ import os
 
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.service import Service
-from ngxloop.serving.process.channel import Channel, Kind
+from ngxloop.serving.process.channel import Channel
+from ngxloop.serving.process.message import Kind
 from ngxloop.serving.process.signals import DUMP_SIGNAL
 from ngxloop.serving.process.stackpipe import StackPipe
 

@@ -20,8 +20,8 @@ from typing import Any
 
 from ngxloop.serving.base.badmessage import BadMessageError
 from ngxloop.serving.base.limits import BIND_REQUEST_BYTES
-from ngxloop.serving.process.channel import Message
 from ngxloop.serving.process.closing import close_socket, close_with_queue
+from ngxloop.serving.process.message import Message
 
 Address = tuple[Any, ...] | str
 

@@ -40,8 +40,9 @@ from ngxloop.serving.config.config import Config
 from ngxloop.serving.logs.logformats import Writer
 from ngxloop.serving.logs.logs import log, reopen, set_up_logs
 from ngxloop.serving.options.logging import LogOptions
-from ngxloop.serving.process.channel import Channel, Kind, Message, Speaker
+from ngxloop.serving.process.channel import Channel
 from ngxloop.serving.process.closing import close_socket
+from ngxloop.serving.process.message import Kind, Message, Speaker
 from ngxloop.serving.process.parent import signal_on_parent_death
 from ngxloop.serving.process.poller import WRITABLE, Alarm, Handler, Poller
 from ngxloop.serving.process.privileges import set_dumpable

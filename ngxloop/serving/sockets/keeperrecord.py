@@ -16,7 +16,8 @@ from ngxloop.serving.base.limits import PORTION, REPORT_SECONDS, SHARED_SOCKETS
 from ngxloop.serving.base.plaintext import one_line
 from ngxloop.serving.base.timing import BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS, YOUNG_SECONDS
 from ngxloop.serving.config.config import Config
-from ngxloop.serving.process.channel import Channel, Kind, Message
+from ngxloop.serving.process.channel import Channel
+from ngxloop.serving.process.message import Kind, Message
 from ngxloop.serving.process.privileges import Identity
 from ngxloop.serving.sockets.requester import Requester
 

@@ -26,8 +26,9 @@ from ngxloop.serving.base.limits import KEEPER_END_SECONDS, REPORT_SECONDS
 from ngxloop.serving.base.timing import BACKOFF_SECONDS
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.logs.logs import log
-from ngxloop.serving.process.channel import Channel, Kind, Speaker, channel_pair
+from ngxloop.serving.process.channel import Channel, channel_pair
 from ngxloop.serving.process.closing import close_socket
+from ngxloop.serving.process.message import Kind, Speaker
 from ngxloop.serving.process.poller import Alarm, Handler, Poller
 from ngxloop.serving.process.privileges import Identity
 from ngxloop.serving.process.process import fork_worker, is_child, wait_and_kill

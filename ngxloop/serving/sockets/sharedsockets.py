@@ -36,8 +36,8 @@ from ngxloop.serving.base.limits import (
     WORKER_SOCKETS,
 )
 from ngxloop.serving.logs.logs import log
-from ngxloop.serving.process.channel import Message
 from ngxloop.serving.process.closing import close_socket
+from ngxloop.serving.process.message import Message
 from ngxloop.serving.sockets.bindrequest import BindRequest, ReceivedRequest, check_offered
 from ngxloop.serving.sockets.listeners import describe_address, is_shut_down
 from ngxloop.serving.sockets.requester import Requester

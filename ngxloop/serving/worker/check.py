@@ -17,7 +17,8 @@ from ngxloop.serving.base.application import call_factory, load_object, user_err
 from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.options.application import is_script
-from ngxloop.serving.process.channel import MESSAGE_BYTES, Channel, Kind, channel_pair
+from ngxloop.serving.process.channel import Channel, channel_pair
+from ngxloop.serving.process.message import MESSAGE_BYTES, Kind
 from ngxloop.serving.process.process import exit_reason, fork_worker
 from ngxloop.serving.worker.interface import find_adapter
 from ngxloop.serving.worker.scripts import find_script

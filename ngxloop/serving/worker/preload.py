@@ -36,15 +36,8 @@ from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.logs.logformats import Writer
 from ngxloop.serving.logs.logs import log, reopen, restore, set_up_logs
-from ngxloop.serving.process.channel import (
-    MESSAGE_BYTES,
-    MESSAGE_FDS,
-    Channel,
-    Kind,
-    Message,
-    Speaker,
-    channel_pair,
-)
+from ngxloop.serving.process.channel import Channel, channel_pair
+from ngxloop.serving.process.message import MESSAGE_BYTES, MESSAGE_FDS, Kind, Message, Speaker
 from ngxloop.serving.process.parent import signal_on_parent_death
 from ngxloop.serving.process.process import fork_worker, is_child
 from ngxloop.serving.process.titles import set_title

@@ -35,7 +35,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ngxloop.serving.base.limits import ANSWER_SECONDS, RENEWAL_SECONDS
-from ngxloop.serving.process.channel import Channel, Kind, Message, receive_fds
+from ngxloop.serving.process.channel import Channel, receive_fds
+from ngxloop.serving.process.message import Kind, Message
 from ngxloop.serving.process.poller import do_nothing
 from ngxloop.serving.sockets.bindrequest import Address, BindRequest, can_share
 from ngxloop.serving.sockets.listeners import ListeningSocket, describe_address, find_bound

@@ -15,7 +15,7 @@ from ngxloop.serving.base.timing import CANCEL_SECONDS
 from ngxloop.serving.logs.logformats import Writer
 from ngxloop.serving.logs.logs import log, restore, set_up_logs
 from ngxloop.serving.options.application import PROGRAM_INTERFACES, is_script
-from ngxloop.serving.process.channel import MESSAGE_BYTES, Kind
+from ngxloop.serving.process.message import MESSAGE_BYTES, Kind
 from ngxloop.serving.process.parent import signal_on_parent_death
 from ngxloop.serving.process.signals import signals_deferred
 from ngxloop.serving.sockets.listeners import ListeningSocket

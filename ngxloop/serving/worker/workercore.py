@@ -18,7 +18,8 @@ from typing import Protocol, assert_never
 from ngxloop.serving.base.states import State
 from ngxloop.serving.base.timing import KILL_SECONDS
 from ngxloop.serving.logs.logs import log, reopen
-from ngxloop.serving.process.channel import Channel, Kind, Message
+from ngxloop.serving.process.channel import Channel
+from ngxloop.serving.process.message import Kind, Message
 from ngxloop.serving.process.titles import set_title
 from ngxloop.serving.worker.assignment import Assignment
 from ngxloop.serving.worker.sharedbind import SharedBindClient

@@ -10,7 +10,8 @@ import pytest
 
 from ngxloop.serving.admin.orders import SIGNAL_ORDERS, Order
 from ngxloop.serving.options.master import SIGNAL_MAPS
-from ngxloop.serving.process.channel import Kind, channel_pair
+from ngxloop.serving.process.channel import channel_pair
+from ngxloop.serving.process.message import Kind
 from ngxloop.serving.process.signals import MASTER_SIGNALS
 from tests.serving.support import connect, end_with_a_connection, http_get, receive_line, wait_gone
 

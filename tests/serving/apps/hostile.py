@@ -14,7 +14,7 @@ import random
 import socket
 import stat
 
-from ngxloop.serving.process.channel import Kind
+from ngxloop.serving.process.message import Kind
 
 
 class Hostile(asyncio.Protocol):

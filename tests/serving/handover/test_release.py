@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from ngxloop.serving.handover import compatibility
-from ngxloop.serving.process.channel import Kind
+from ngxloop.serving.process.message import Kind
 from ngxloop.serving.sockets.inherited import FORMAT, KEEPER, VARIABLE
 from tests.serving.programs_support import PROGRAMS
 from tests.serving.support import DEADLINE, connect, receive_line, wait_gone

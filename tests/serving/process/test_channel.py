@@ -9,15 +9,8 @@ import threading
 import pytest
 
 from ngxloop.serving.base.errors import ExitCode, StartError
-from ngxloop.serving.process.channel import (
-    FORMS,
-    MESSAGE_BYTES,
-    Channel,
-    Kind,
-    Message,
-    Speaker,
-    channel_pair,
-)
+from ngxloop.serving.process.channel import Channel, channel_pair
+from ngxloop.serving.process.message import FORMS, MESSAGE_BYTES, Kind, Message, Speaker
 from tests.serving.support import can_refuse_descriptors
 
 

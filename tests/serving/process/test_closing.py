@@ -12,7 +12,7 @@ import pytest
 
 from ngxloop.serving.admin.requestserver import RequestProtocol, RequestServer
 from ngxloop.serving.base.handlernames import HandlerName
-from ngxloop.serving.process.channel import Channel, Kind, Speaker
+from ngxloop.serving.process.channel import Channel
 from ngxloop.serving.process.closing import (
     close_fds,
     close_socket,
@@ -20,6 +20,7 @@ from ngxloop.serving.process.closing import (
     close_with_queue,
     receive_with_fds,
 )
+from ngxloop.serving.process.message import Kind, Speaker
 from ngxloop.serving.process.poller import Poller
 from ngxloop.serving.sockets.listeners import Listeners, ListeningSocket, Opened
 from tests.serving.support import DEADLINE

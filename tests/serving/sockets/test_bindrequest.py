@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from ngxloop.serving.base.badmessage import BadMessageError
-from ngxloop.serving.process.channel import Kind, Message
+from ngxloop.serving.process.message import Kind, Message
 from ngxloop.serving.sockets.bindrequest import BindRequest, ReceivedRequest
 from tests.support.leaks import fds_opened_since, open_fds
 

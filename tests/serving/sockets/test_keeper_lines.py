@@ -8,7 +8,8 @@ import socket
 import pytest
 
 from ngxloop.serving.config.config import Config
-from ngxloop.serving.process.channel import Channel, Kind
+from ngxloop.serving.process.channel import Channel
+from ngxloop.serving.process.message import Kind
 from ngxloop.serving.process.poller import Poller
 from ngxloop.serving.sockets.bindrequest import BindRequest
 from ngxloop.serving.sockets.keepers import Children, Keepers

@@ -11,7 +11,7 @@ import pytest
 
 from ngxloop.serving.base.badmessage import BadMessageError
 from ngxloop.serving.config.config import Config
-from ngxloop.serving.process.channel import Kind, Message
+from ngxloop.serving.process.message import Kind, Message
 from ngxloop.serving.sockets.bindrequest import BindRequest
 from ngxloop.serving.sockets.requester import _DEFAULT, Requester, describe_requester
 from ngxloop.serving.sockets.sharedsockets import SharedSockets

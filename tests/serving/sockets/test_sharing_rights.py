@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ngxloop.serving.process.channel import Kind
+from ngxloop.serving.process.message import Kind
 from tests.serving.support import (
     can_refuse_descriptors,
     connect,

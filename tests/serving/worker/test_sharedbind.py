@@ -8,7 +8,8 @@ import pytest
 
 from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.config.config import Config
-from ngxloop.serving.process.channel import Kind, Message, Speaker, channel_pair
+from ngxloop.serving.process.channel import channel_pair
+from ngxloop.serving.process.message import Kind, Message, Speaker
 from ngxloop.serving.sockets.bindrequest import BindRequest
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.sockets.requester import Requester
