@@ -262,6 +262,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.sockets.sharedsockets",
         "serving.sockets.keeper",
         "serving.sockets.keeperrecord",
+        "serving.sockets.keeperprocesses",
         "serving.sockets.keepers",
         "serving.sockets.namedfile",
         "serving.sockets.portholders",

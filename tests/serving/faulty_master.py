@@ -33,7 +33,7 @@ from ngxloop.serving.fleet import (
 from ngxloop.serving.handover import handover
 from ngxloop.serving.master import actionhandlers
 from ngxloop.serving.process import channel, poller
-from ngxloop.serving.sockets import keepers, listeners
+from ngxloop.serving.sockets import keeperprocesses, listeners
 
 _PLAN = Path(os.environ.get("FAULTY_PLAN", "/nonexistent"))
 _MASTER = os.getpid()
@@ -129,7 +129,7 @@ class SpoiledEpoll:
 def shorten_waits():
     """Let what happens by itself, or is tried again, happen soon."""
     requestserver.CONNECTION_SECONDS = 1.0
-    keepers.REPORT_SECONDS = 0.3
+    keeperprocesses.REPORT_SECONDS = 0.3
     requestserver._PAUSE_SECONDS = liveness.DUMP_SECONDS = actionhandlers.UNSERVED_SECONDS = 0.3
 
 

@@ -25,7 +25,8 @@ from ngxloop.serving.logs.logs import log
 from ngxloop.serving.process.message import Kind
 from ngxloop.serving.process.poller import Handler, Poller
 from ngxloop.serving.process.stackpipe import find_condition
-from ngxloop.serving.sockets.keepers import Children, Keepers
+from ngxloop.serving.sockets.keeperprocesses import Children
+from ngxloop.serving.sockets.keepers import Keepers
 
 Tell = Callable[[events.Event], None]
 # What a SIGTERM means to a worker, too.

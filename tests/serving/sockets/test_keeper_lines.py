@@ -12,7 +12,8 @@ from ngxloop.serving.process.channel import Channel
 from ngxloop.serving.process.message import Kind
 from ngxloop.serving.process.poller import Poller
 from ngxloop.serving.sockets.bindrequest import BindRequest
-from ngxloop.serving.sockets.keepers import Children, Keepers
+from ngxloop.serving.sockets.keeperprocesses import Children
+from ngxloop.serving.sockets.keepers import Keepers
 from tests.support.waiting import wait_until_blocking
 
 LINE_COUNT = 400  # the queue of a channel has room for some 280 messages
