@@ -283,6 +283,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.worker.adapters.protocol",
         "serving.worker.adapters.streams",
         "serving.worker.assignment",
+        "serving.worker.keeperclient",
         "serving.worker.sharedbind",
         "serving.worker.interface",
         "serving.worker.nesting",

@@ -117,5 +117,5 @@ def test_killed_master_leaves_the_port_within_the_graceful_timeout(serve):
     server = serve("web_asgi:app", "--workers", "4", "--graceful-timeout", "2").serving()
     assert server.end(signal.SIGKILL) == -signal.SIGKILL
     wait_gone(*server.worker_pids(1))
-    assert re.findall("did not end", server.log) == []
+    assert re.findall("did not exit", server.log) == []
     serve("web_asgi:app", "--bind", server.addresses[0]).serving()

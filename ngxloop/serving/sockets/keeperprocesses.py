@@ -27,7 +27,7 @@ from ngxloop.serving.process.poller import Alarm, Handler, Poller
 from ngxloop.serving.process.privileges import Identity
 from ngxloop.serving.process.process import fork_worker, is_child, wait_and_kill
 from ngxloop.serving.sockets.keeper import Inherited, run_keeper
-from ngxloop.serving.sockets.keeperrecord import KeeperRecord, Line
+from ngxloop.serving.sockets.keeperrecord import KeeperRecord
 from ngxloop.serving.sockets.requester import Requester
 
 _MESSAGES_PER_TURN = 256  # of one keeper
@@ -64,8 +64,7 @@ class KeeperProcesses:
             self._report_alarm.cancel()
         self.inherited.close()
         deadline = time.monotonic() + KEEPER_END_SECONDS
-        ending = [self.end(keeper, leave_files) for keeper in self.all]
-        for pid in filter(None, ending):
+        for pid in filter(None, [self.end(keeper, leave_files) for keeper in self.all]):
             wait_and_kill(pid, deadline, "the keeper")
 
     def forget_in_child(self) -> None:
@@ -110,11 +109,9 @@ class KeeperProcesses:
             keeper.keep_order(kind, payload)
             self._send_waiting(keeper)
 
-    def send(
-        self, keeper: KeeperRecord, kind: Kind, payload: bytes, fds: Sequence[int] = ()
-    ) -> None:
+    def send(self, keeper: KeeperRecord, kind: Kind, data: bytes, fds: Sequence[int] = ()) -> None:
         """Send a message; a keeper that has no room for it is replaced."""
-        if keeper.channel is not None and not keeper.send(kind, payload, fds):
+        if keeper.channel is not None and not keeper.send(kind, data, fds):
             self._lose(keeper)
 
     def receive(self, keeper: KeeperRecord) -> None:
@@ -122,11 +119,7 @@ class KeeperProcesses:
         channel = keeper.channel
         if channel is None:
             return
-        count = 0
-        for message in channel.messages(_MESSAGES_PER_TURN):
-            count += 1
-            if not keeper.note(message):
-                channel.refuse(f"an invalid {message.kind.name}")
+        count = keeper.receive(_MESSAGES_PER_TURN)
         if keeper.take_unaccepted():
             self._urge()
         if not channel.is_open:
@@ -192,26 +185,20 @@ class KeeperProcesses:
                 self.send(keeper, kind, payload)
             elif (line := keeper.lines.get(int(payload))) is not None:
                 try:
-                    self._replace_line(keeper, line)
+                    theirs = self.connect(keeper, line.requester)
                 except OSError as error:  # of descriptors there is a shortage
                     log.warning("%s gets no line to the keeper yet: %s", line.requester.name, error)
                     keeper.put_back(kind, payload)  # until the next report
                     return
-
-    def _replace_line(self, keeper: KeeperRecord, line: Line) -> None:
-        theirs = self.connect(keeper, line.requester)
-        line.give(line.requester.number, theirs.fileno())
-        theirs.close()
+                line.give(line.requester.number, theirs.fileno())
+                theirs.close()
 
     def _lose(self, keeper: KeeperRecord, fault: str = "") -> None:
         """It is gone, or of no use: end it, and have another one if a worker needs it."""
         if keeper.channel is None:
             return
-        log.error(
-            "the keeper of the sockets (process %d) %s",
-            keeper.pid,
-            f"is ended: it has sent {fault}" if fault else "is gone, or does not answer: replaced",
-        )
+        reason = f"is ended: it has sent {fault}" if fault else "is gone or does not answer"
+        log.error("the keeper of the sockets (process %d) %s; replaced", keeper.pid, reason)
         self._poller.remove(keeper.channel.fileno())
         keeper.channel.end()
         keeper.channel = None

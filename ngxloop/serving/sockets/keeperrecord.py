@@ -137,6 +137,16 @@ class KeeperRecord:
 
     # What it says ------------------------------------------------------------------------------
 
+    def receive(self, limit: int) -> int:
+        """Note what has arrived; return how many messages these were."""
+        channel, count = self.channel, 0
+        assert channel is not None
+        for message in channel.messages(limit):
+            count += 1
+            if not self.note(message):
+                channel.refuse(f"an invalid {message.kind.name}")
+        return count
+
     def note(self, message: Message) -> bool:
         """Take in a message; False if a keeper does not send such a one."""
         if message.kind is Kind.KEPT:

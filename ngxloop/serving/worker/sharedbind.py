@@ -16,9 +16,8 @@ Rules.
    Loops that are not made of Python, uvloop's for one, listen unseen: for them bind() does it.
 3. listen() asks for no shorter queue than --backlog.
 4. A fork of this process is another process: its sockets are its own.
-5. After the death of a keeper the master gives us a line to another one, which gets what we have.
-   A bind() that meets this moment waits for the new line, then raises ENOTCONN; one that the keeper
-   does not answer raises ETIMEDOUT.
+5. After the death of a keeper the master gives us a line to another one (keeperclient.py), which
+   gets what we have.
 """
 
 import asyncio
@@ -27,25 +26,19 @@ import errno
 import itertools
 import os
 import socket
-import threading
-import time
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ngxloop.serving.base.limits import ANSWER_SECONDS, RENEWAL_SECONDS
-from ngxloop.serving.process.channel import Channel, receive_fds
 from ngxloop.serving.process.message import Kind, Message
 from ngxloop.serving.process.poller import do_nothing
 from ngxloop.serving.sockets.bindrequest import Address, BindRequest, can_share
 from ngxloop.serving.sockets.listeners import ListeningSocket, describe_address, find_bound
-from ngxloop.serving.sockets.sharedsockets import BOUND, FAILED
 from ngxloop.serving.worker.assignment import Assignment
+from ngxloop.serving.worker.keeperclient import KeeperClient
 
 _INODE_LIMIT = 1024  # passive FTP requests a socket for each transfer
-_LOOK_SECONDS = 0.002
-_KEEPER = "the process that binds for all workers"
 _TCP_CLOSE = 7  # the state of a socket that neither listens nor connects: linux/tcp_states.h
 
 # Set while create_server() runs: what is bound then will listen.
@@ -58,16 +51,12 @@ _listen = socket.socket.listen
 _getsockname = socket.socket.getsockname
 
 
-class _KeeperGoneError(OSError):
-    """The line to the keeper is closed."""
-
-
 class SharedBindClient:
     """Asks the keeper for the sockets that the program of this process binds."""
 
     def __init__(self, assignment: Assignment) -> None:
         self._channel = assignment.channel
-        self._line = assignment.line
+        self.keeper: KeeperClient = KeeperClient(assignment.channel, assignment.line)
         self._assigned = assignment.sockets  # opened by --bind
         self._opened: list[ListeningSocket] = []  # those that a program may bind
         self._offered: set[BindRequest] = set()  # of those
@@ -88,7 +77,6 @@ class SharedBindClient:
         self._held_fds: dict[BindRequest, tuple[int, int]] = {}
         self.is_draining: bool = False  # what the program closes from now on the others still need
         self.on_listen: Callable[[], object] = do_nothing
-        self.read_orders: Callable[[], object] = do_nothing  # in which a new line may be
 
     def offer_opened(self) -> None:
         """Let the program bind the addresses of --bind; an application accepts at them itself."""
@@ -127,17 +115,14 @@ class SharedBindClient:
 
     def hang_up(self) -> None:
         """Ask for nothing more: this is no program."""
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        self.keeper.close()
 
     def renew(self, message: Message) -> None:
         """Have a line to another keeper, and let it keep what we have."""
-        self.hang_up()
-        self._line = line = Channel.of(message.fds[0])
+        self.keeper.renew(message)
         for request, (fd, inode) in list(self._held_fds.items()):
             if request not in self._offered and _is_open(fd, inode):
-                line.send_surely(Kind.KEEP, request.pack(), [fd], ANSWER_SECONDS)
+                self.keeper.keep(request, fd)
 
     def bind(self, sock: socket.socket, address: Any) -> None:
         """Bind a socket, with the keeper's help if it is to be shared.
@@ -186,8 +171,8 @@ class SharedBindClient:
         self._held_fds.pop(request, None)
         if request in self._offered:
             self._offered.discard(request)
-        elif not self.is_draining and os.getpid() == self._pid and self._line is not None:
-            self._line.send_surely(Kind.RELEASE, request.pack(), seconds=ANSWER_SECONDS)
+        elif not self.is_draining and os.getpid() == self._pid:
+            self.keeper.release(request)
 
     def _release_closed(self) -> None:
         """Release the sockets for port 0 that the program has closed by itself.
@@ -246,7 +231,7 @@ class SharedBindClient:
             self._offered.add(request)
             self._channel.send(Kind.BOUND, describe_address(opened).encode())
         else:
-            fd = self._ask(sock, request)
+            fd = self.keeper.ask(sock, request)
             if fd is not None:
                 os.dup2(fd, sock.fileno(), inheritable=False)
                 os.close(fd)
@@ -265,56 +250,6 @@ class SharedBindClient:
         if request.type != socket.SOCK_STREAM or request.ordinal is not None:
             return None
         return find_bound(self._opened, request.family, request.address)
-
-    def _ask(self, sock: socket.socket, request: BindRequest) -> int | None:
-        """Return the descriptor of the shared socket, None if it is the one that we sent."""
-        line = self._line
-        if line is None:  # the master starts the keeper at the first request
-            self._channel.send(Kind.ASK_LINE)
-        try:
-            return self._ask_over(line, sock, request)
-        except _KeeperGoneError:
-            if not self._is_renewed(line):
-                raise
-            return self._ask_over(self._line, sock, request)
-
-    def _is_renewed(self, line: Channel | None) -> bool:
-        """Wait a moment for a line to another keeper; False if none comes."""
-        deadline = time.monotonic() + RENEWAL_SECONDS
-        while self._line is line and time.monotonic() < deadline:
-            if threading.current_thread() is threading.main_thread():
-                self.read_orders()
-            time.sleep(_LOOK_SECONDS)
-        return self._line is not line
-
-    def _ask_over(
-        self, line: Channel | None, sock: socket.socket, request: BindRequest
-    ) -> int | None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ours:
-            with theirs:
-                fds = (theirs.fileno(), sock.fileno())
-                if line is None or not line.send_surely(
-                    Kind.BIND, request.pack(), fds, ANSWER_SECONDS
-                ):
-                    raise _KeeperGoneError(
-                        errno.ENOTCONN, f"{_KEEPER} cannot be asked for a socket"
-                    )
-            ours.settimeout(ANSWER_SECONDS)
-            try:
-                answer, received = receive_fds(ours, 64)
-            except TimeoutError:
-                text = f"{_KEEPER} has not answered within {ANSWER_SECONDS:g} s"
-                raise OSError(errno.ETIMEDOUT, text) from None
-        if answer == BOUND:
-            return None
-        if answer[:1] == FAILED:
-            number = int(answer[1:])
-            raise OSError(number, os.strerror(number))
-        if not received:
-            text = f"{_KEEPER} has died, or has refused this request"
-            raise _KeeperGoneError(errno.ENOTCONN, text)
-        return received[0]
 
 
 def make_unix_socket(path: Any) -> socket.socket:

@@ -134,7 +134,7 @@ class _Worker:
     def _listen_to_orders(self) -> None:
         core = self._core
         self._loop.add_reader(core.channel.fileno(), self._read_channel)
-        self._loop_context.client.read_orders = self._read_channel
+        self._loop_context.client.keeper.read_orders = self._read_channel
         self._loop.add_signal_handler(signal.SIGTERM, core.handle_term)
         # The loop learns of signals through its pipe; what Python calls is free for us.
         signal.signal(signal.SIGTERM, core.set_alarm_if_orphan)

@@ -168,7 +168,7 @@ def test_upgrade_that_fails_says_why(serve, path, tmp_path):
     module.write_text("1 / 0\n")
     result = ctl("--control-socket", path, "upgrade")
     assert result.returncode == ExitCode.NOT_DONE
-    assert re.search(r"the new master \(process \d+\) ended with code 6", result.stderr)
+    assert re.search(r"the new master \(process \d+\) exited with code 6", result.stderr)
     assert status(path)["ready"]
 
 

@@ -134,7 +134,7 @@ def test_worker_that_leaves_is_replaced_though_many_still_drain(serve, count):
             victim = serving.pop(0)
             opened.enter_context(connection_to(server, victim))
             os.kill(victim, signal.SIGTERM)
-            server.logged("drains by itself")
+            server.logged("drains without order")
             found = server.logged(r"worker 1\.\d ready \(process (\d+)\)")
             serving.append(int(found.group(1)))
     assert "still drains and is stopped" in server.log
@@ -147,7 +147,7 @@ def test_worker_that_gets_a_second_term_ends_at_once(serve):
     with connect(server.address) as sock:
         receive_line(sock)
         os.kill(pid, signal.SIGTERM)
-        server.logged("drains by itself")
+        server.logged("drains without order")
         os.kill(pid, signal.SIGTERM)
         server.logged("handler cancelled")
     wait_gone(pid)

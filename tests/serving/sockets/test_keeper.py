@@ -217,7 +217,7 @@ def test_keeper_that_does_not_go_on_delays_no_master_and_is_replaced(several):
         # The next keeper has done it; or the time was over before, and the program got an error.
         assert receive_line(sock) in (b"done\n", b"")
     assert time.monotonic() - began < DEADLINE
-    server.logged("the keeper of the sockets .* does not answer: replaced")
+    server.logged("the keeper of the sockets .* does not answer; replaced")
     assert another_keeper(server) != old
     wait_gone(old)
     assert command(server.address, f"open {again}") == b"done\n"

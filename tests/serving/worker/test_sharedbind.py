@@ -14,7 +14,7 @@ from ngxloop.serving.sockets.bindrequest import BindRequest
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.sockets.requester import Requester
 from ngxloop.serving.sockets.sharedsockets import SharedSockets
-from ngxloop.serving.worker import sharedbind
+from ngxloop.serving.worker import keeperclient
 from ngxloop.serving.worker.assignment import Assignment
 from ngxloop.serving.worker.sharedbind import SharedBindClient
 from tests.support.addresses import free_address
@@ -42,15 +42,15 @@ def master():
 @pytest.fixture
 def impatient(monkeypatch):
     """Let a client give up soon what never comes."""
-    monkeypatch.setattr(sharedbind, "ANSWER_SECONDS", 0.2)
-    monkeypatch.setattr(sharedbind, "RENEWAL_SECONDS", 0.2)
+    monkeypatch.setattr(keeperclient, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(keeperclient, "RENEWAL_SECONDS", 0.2)
 
 
 @pytest.fixture
 def make_client(monkeypatch, master):
     """Make a client that waits for as long as a busy machine needs."""
-    monkeypatch.setattr(sharedbind, "ANSWER_SECONDS", DEADLINE)
-    monkeypatch.setattr(sharedbind, "RENEWAL_SECONDS", DEADLINE)
+    monkeypatch.setattr(keeperclient, "ANSWER_SECONDS", DEADLINE)
+    monkeypatch.setattr(keeperclient, "RENEWAL_SECONDS", DEADLINE)
 
     def make(line, sockets=()):
         return SharedBindClient(
@@ -115,7 +115,7 @@ def test_bind_that_meets_the_death_of_a_keeper_is_done_by_the_next_one(make_clie
             thread.start()
             client.renew(Message(Kind.LINE, b"null", (worker._sock.detach(),)))
 
-    client.read_orders = renew
+    client.keeper.read_orders = renew
     ends[0].close()
     address = free_address()
     with socket.socket() as sock:
