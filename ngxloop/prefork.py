@@ -102,7 +102,7 @@ class Master:
     # Opening -----------------------------------------------------------------------------------
 
     def _open(self, opened: contextlib.ExitStack) -> None:
-        """Take over the signals, bind, start the first workers; to be closed by the stack."""
+        """Take over the signals, bind, start the first workers; register cleanup on the stack."""
         config = self._config
         refuse_nesting(config)
         old_master = take_inherited(os.environ)

@@ -325,6 +325,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.fleet.machine",
         "serving.fleet.service",
         "serving.fleet.workerprocess",
+        "serving.fleet.wakeups",
         "serving.fleet.messages",
         "serving.fleet.zygotes",
         "serving.fleet.launcher",

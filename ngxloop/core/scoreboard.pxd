@@ -25,7 +25,7 @@ cdef enum WaitState:
 
 # What the HTTP engine of a worker counts.
 cdef struct HttpFigures:
-    int64_t is_counted       # an engine counts here: without one nobody knows the figures
+    int64_t is_counted       # whether an engine counts here; if not, the other fields are unknown
     int64_t in_flight        # requests without a complete answer
     uint64_t[6] answers      # begun, by the first digit of their status; the first is unused
 

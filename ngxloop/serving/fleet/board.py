@@ -2,9 +2,12 @@
 
 import os
 
+from ngxloop.core.gates import WAKING_MODES
 from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.base.errors import ExitCode, StartError
+from ngxloop.serving.config.config import Config
 from ngxloop.serving.fleet.records import SLOTS_PER_WORKER
+from ngxloop.serving.logs.logs import log
 
 _LEAST_WORKERS_TO_SCALE_TO = 8
 # The master's ends of its channel and of the pipe for its stacks, the same of its successor in a
@@ -28,6 +31,18 @@ def open_board(count: int) -> tuple[Scoreboard, int]:
             f"cannot prepare {count} workers: {error.strerror}; "
             "raise the open file limit (ulimit -n), or lower --workers",
         ) from error
+
+
+def open_wakeup_fds(board: Scoreboard, config: Config, count: int) -> None:
+    """Open the wakeup_fds of this many workers, and of those that replace them at a reload.
+
+    For processes that are forked from now on; those that have none look by themselves.
+    """
+    if count > 1 and config.accept in WAKING_MODES:
+        try:
+            board.open_wakeup_fds(2 * count)
+        except OSError as error:
+            log.warning("%s: workers poll each other's state instead", error)
 
 
 def _try_descriptors(count: int) -> None:

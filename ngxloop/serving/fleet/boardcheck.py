@@ -57,7 +57,7 @@ class BoardCheck:
         self._suspects = wrong
         if self._is_mutex_repaired({pid for pid, _ in known.values()}) or repaired:
             log.warning("the scoreboard was repaired: a worker had written where it must not")
-            self._processes.nudge_all()
+            self._processes.wakeups.nudge_all()
 
     def _find_known(self) -> dict[int, tuple[int, State]]:
         """Return process id and state of every worker, by its slot."""

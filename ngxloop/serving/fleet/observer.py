@@ -62,7 +62,9 @@ class Observer:
         self._alarm: Alarm | None = None
         self._period = _LONGEST_PERIOD
         self._heartbeats = Heartbeats(0.0, 0.0)
-        self._accept_watch = AcceptWatch(poller, self._find_shared_sockets, processes.urge_all)
+        self._accept_watch = AcceptWatch(
+            poller, self._find_shared_sockets, processes.wakeups.urge_all
+        )
         self._sizes_at = 0.0
         self._queues = QueueWatch()
         self._board_check = BoardCheck(machine, processes)

@@ -7,23 +7,24 @@ import signal
 from collections.abc import Callable, Sequence
 
 from ngxloop import leader
-from ngxloop.core.gates import WAKING_MODES
 from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.base.states import State
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.fleet import actions, events
+from ngxloop.serving.fleet.board import open_wakeup_fds
 from ngxloop.serving.fleet.launcher import Launcher
 from ngxloop.serving.fleet.loader import Loader
 from ngxloop.serving.fleet.messages import Messages
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.reaper import Reaper
 from ngxloop.serving.fleet.service import Service, Services
+from ngxloop.serving.fleet.wakeups import Wakeups
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.fleet.zygotes import Zygotes
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.process.message import Kind
-from ngxloop.serving.process.poller import Handler, Poller
+from ngxloop.serving.process.poller import Poller
 from ngxloop.serving.process.stackpipe import find_condition
 from ngxloop.serving.sockets.keeperprocesses import Children
 from ngxloop.serving.sockets.keepers import Keepers
@@ -64,7 +65,7 @@ class Processes:
         self._services = services
         self.board = board
         self._processes: dict[WorkerId, WorkerProcess] = {}
-        self._is_nudging = False
+        self.wakeups: Wakeups = Wakeups(poller, lambda: self.all)
         self.zygotes: Zygotes = Zygotes(poller)
         self.reaper: Reaper = Reaper(
             tell,
@@ -74,7 +75,7 @@ class Processes:
             lambda: self.zygotes.ever_started,
         )
         self.keepers: Keepers = Keepers(
-            poller, Children(self.reaper.adopt, self.forget_in_child), self.urge_all
+            poller, Children(self.reaper.adopt, self.forget_in_child), self.wakeups.urge_all
         )
         self.messages: Messages = Messages(
             tell, poller, self.keepers.close_line, self.keepers.begin_line
@@ -122,7 +123,7 @@ class Processes:
             OSError: There can be no more processes, or descriptors.
         """
         self.keepers.begin(config)
-        self._open_wakeup_fds(config, count)
+        open_wakeup_fds(self.board, config, count)
 
     def prepare_worker(self, action: actions.Spawn) -> None:
         """Make ready what a worker gets; fork() forks it."""
@@ -151,7 +152,7 @@ class Processes:
             payload = f"{action.seconds:g}".encode()
         if kind is Kind.STOP:
             self.board.set_state(process.id.slot, State.STOPPING.value, wakes_workers=False)
-            self.nudge_all()
+            self.wakeups.nudge_all()
         process.is_told = process.is_told or action.order in _BY_TERM
         is_sent = process.order(kind, payload)
         if action.is_signalled or (not is_sent and action.order in _BY_TERM):
@@ -179,22 +180,6 @@ class Processes:
             return "it is gone"
         return "its stacks follow" if process.shown else f"it {find_condition(process.pid)}"
 
-    def urge_all(self) -> None:
-        """Let all workers take connections that nobody takes."""
-        for process in self._processes.values():
-            process.urge()
-
-    def _open_wakeup_fds(self, config: Config, count: int) -> None:
-        """Open the wakeup_fds of this many workers, and of those that replace them at a reload.
-
-        For processes that are forked from now on; those that have none look by themselves.
-        """
-        if count > 1 and config.accept in WAKING_MODES:
-            try:
-                self.board.open_wakeup_fds(2 * count)
-            except OSError as error:
-                log.warning("%s: workers poll each other's state instead", error)
-
     def release(self, action: actions.Release) -> None:
         """Take back what a dead process held; if that fails, the audit tries again."""
         process = self._processes[action.worker]
@@ -203,31 +188,13 @@ class Processes:
         process.close_stacks()
         was_held = self.board.release(process.id.slot, process.pid, wakes_workers=False)
         del self._processes[action.worker]
-        self._nudge_later()
+        self.wakeups.nudge_later()
         if was_held:
             log.warning("%s held the accept mutex when it died: unlocked", process)
 
     def drop_shared(self, action: actions.DropShared) -> None:
         """Close sockets of programs that are gone."""
         self.keepers.drop_older(action.generation)
-
-    def nudge_all(self) -> None:
-        """Let every worker look for connections: one that was woken for them accepts no more.
-
-        With a message, not with the wakeup_fds, at which a hostile worker could make us wait.
-        """
-        for process in self._processes.values():
-            process.nudge()
-
-    def _nudge_later(self) -> None:
-        """Let every worker look once all that has happened is handled: first a new one begins."""
-        if not self._is_nudging:
-            self._is_nudging = True
-            self._poller.call_later(0.0, Handler(HandlerName.WORKER_STEP, self._nudge_now))
-
-    def _nudge_now(self) -> None:
-        self._is_nudging = False
-        self.nudge_all()
 
     def _give_up(self, process: WorkerProcess, error: Exception) -> None:
         """Tell that there is no process; if there is one all the same, its end is awaited."""

@@ -83,7 +83,7 @@ class Components:
         read_again: Callable[[], Config] | None,
         on_serving: Callable[[], object],
     ) -> Turn:
-        """Open what other processes know us by, and return the turn; to be closed by the stack.
+        """Open what other processes know us by, and return the turn; register cleanup on the stack.
 
         Args:
             opened: The stack.
