@@ -360,6 +360,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.admin.snapshots",
         "serving.admin.statuspage",
         "serving.admin.statusprocess",
+        "serving.admin.statusline",
         "serving.admin.statusservice",
         "serving.admin.admin",
     ],

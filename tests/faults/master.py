@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ngxloop.serving.admin.requestserver import CONNECTION_SECONDS
-from ngxloop.serving.admin.statusservice import HEARTBEAT_SECONDS
+from ngxloop.serving.admin.statusline import HEARTBEAT_SECONDS
 from tests.faults.injection import Board, Rule
 from tests.serving.support import (
     DEADLINE,

@@ -14,7 +14,6 @@ Rules.
 """
 
 import contextlib
-import functools
 import os
 import select
 import signal
@@ -26,11 +25,11 @@ from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.admin.requestserver import BACKLOG
 from ngxloop.serving.admin.snapshots import SnapshotMemory, pack_report
 from ngxloop.serving.admin.status import Status
+from ngxloop.serving.admin.statusline import HEARTBEAT_SECONDS, StatusLine
 from ngxloop.serving.admin.statusprocess import (
     HEARTBEAT,
     PAUSE,
     REOPEN,
-    REPORTED,
     RESUME,
     StatusProcess,
 )
@@ -41,8 +40,7 @@ from ngxloop.serving.config.config import Config
 from ngxloop.serving.fleet.workers import respawn_delay
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.options.binds import parse_bind
-from ngxloop.serving.process.channel import has_unread
-from ngxloop.serving.process.closing import close_unreceived, receive_data, refuse_descriptors
+from ngxloop.serving.process.closing import refuse_descriptors
 from ngxloop.serving.process.poller import Alarm, Handler, Poller
 from ngxloop.serving.process.privileges import NOBODY, Identity, drops_rights, find_identity
 from ngxloop.serving.process.process import exit_reason, fork_worker
@@ -50,12 +48,8 @@ from ngxloop.serving.sockets.inherited import STATUS, InheritedFd
 from ngxloop.serving.sockets.listeners import Listeners, describe_address
 from ngxloop.serving.sockets.opening import open_listeners
 
-HEARTBEAT_SECONDS = 1.0  # a report comes at least this often; a third of STALE_SECONDS
-GAP_SECONDS = 0.01  # between two reports that were asked for, at least
-_GAP_PER_REPORT = 9  # times what the report before has taken, with thousands of workers 20 ms
 HANG_BEATS = 5
 _END_SECONDS = 1.0  # for a process that was killed
-_REQUEST_BYTES = 1
 
 Adopt = Callable[[int, Callable[[int], None]], None]
 
@@ -91,7 +85,7 @@ class StatusService:
         self._board = board
         self._adopt = adopt
         self._memory = SnapshotMemory()
-        self._line: socket.socket | None = None  # to the process, while there is one
+        self._line = StatusLine(poller, self.report)
         self._pid = 0
         self._started_at = 0.0
         self._early_exits = 0
@@ -128,14 +122,14 @@ class StatusService:
     def pause(self) -> None:
         """Let another master answer; what is still asked here is answered from the last report."""
         self._is_answering = False
-        self._order(PAUSE)
+        self._line.order(self._pid, PAUSE)
 
     def resume(self) -> None:
         """Answer, from a report of now on."""
         if not self._is_answering:
             self._is_answering = True
             self.report()
-            self._order(RESUME)
+            self._line.order(self._pid, RESUME)
 
     def configure(self, config: Config) -> None:
         """Let a process with the user of another configuration serve, at the same address."""
@@ -147,22 +141,21 @@ class StatusService:
 
     def reopen_log(self) -> None:
         """Let the process write to the standard error of the master."""
-        self._order(REOPEN, [2])
+        self._line.order(self._pid, REOPEN, [2])
 
     def close(self, leave_files: bool = False) -> None:
         """Stop answering. The address is free when this returns."""
         self._is_closed = True
         if self._heartbeat is not None:
             self._heartbeat.cancel()
-        self._close_line()
+        self._line.close()
         if self._pid:
             _kill(self._pid)
         self.listeners.close(leave_files=leave_files)
 
     def close_in_worker(self) -> None:
         """Close a worker's copies."""
-        if self._line is not None:
-            self._line.close()
+        self._line.close_in_worker()
         self.listeners.close()
 
     # The process -------------------------------------------------------------------------------
@@ -178,13 +171,11 @@ class StatusService:
             except OSError:
                 ours.close()
                 raise
-        self._line = ours
         self._deaf_beats = 0
         self._is_replaced = False
         self._started_at = time.monotonic()
         self._adopt(self._pid, self._ended)
-        handler = Handler(HandlerName.STATUS_LINE, self._read_requests, self._close_line)
-        self._poller.add(ours.fileno(), handler)
+        self._line.open(ours)
         log.debug("the status is served by process %d", self._pid)
 
     def _fork(self, line: socket.socket) -> int:
@@ -201,7 +192,7 @@ class StatusService:
     def _ended(self, code: int) -> None:
         """The process was reaped."""
         pid, self._pid = self._pid, 0
-        self._close_line()
+        self._line.close()
         if self._is_closed:
             return
         if self._is_replaced:
@@ -216,7 +207,7 @@ class StatusService:
 
     def _not_started(self) -> None:
         if self._pid:  # it was forked, and cannot be heard: it ends with its line
-            self._close_line()
+            self._line.close()
             return
         self._early_exits += 1
         self._start_later(respawn_delay(self._early_exits))
@@ -229,23 +220,6 @@ class StatusService:
         if not self._is_closed and not self._pid:
             self._start()
 
-    def _close_line(self) -> None:
-        """The process ends when it reads the end of file."""
-        if self._line is not None:
-            self._poller.remove(self._line.fileno())
-            close_unreceived(self._line)
-            self._line = None
-
-    def _order(self, order: bytes, fds: tuple[int, ...] | list[int] = ()) -> None:
-        """Tell the process; one that does not read is replaced by one that begins right."""
-        if self._line is None:
-            return
-        try:
-            socket.send_fds(self._line, [order], fds)
-        except OSError:
-            if self._pid:
-                os.kill(self._pid, signal.SIGKILL)
-
     # Reports -----------------------------------------------------------------------------------
 
     def _beat(self) -> None:
@@ -254,23 +228,17 @@ class StatusService:
         self._heartbeat = self._poller.call_later(HEARTBEAT_SECONDS, handler)
         self._check_process()
         self.report()
-        self._tell(HEARTBEAT)
+        self._line.tell(HEARTBEAT)
 
     def _check_process(self) -> None:
         """Kill a process that does not read what it is sent, or has not ended without a line."""
         if not self._pid:
             return
-        is_deaf = self._line is None or has_unread(self._line)
+        is_deaf = self._line.is_deaf
         self._deaf_beats = self._deaf_beats + 1 if is_deaf else 0
         if self._deaf_beats >= HANG_BEATS:
             log.error("the status process (process %d) does not respond; killed", self._pid)
             os.kill(self._pid, signal.SIGKILL)
-
-    def _tell(self, word: bytes) -> None:
-        """Send what the process does without if it cannot be sent now."""
-        if self._line is not None:
-            with contextlib.suppress(OSError):  # it does not read, or is gone
-                self._line.send(word)
 
     def report(self) -> None:
         """Replace the report by one of now, unless another master answers.
@@ -281,39 +249,6 @@ class StatusService:
             return
         packed = pack_report(self._status.report())
         self._memory.write(packed)
-
-    def _read_requests(self) -> None:
-        """Report; not again for a moment, whatever the process sends."""
-        assert self._line is not None
-        try:
-            wish, _ = receive_data(self._line, _REQUEST_BYTES)
-        except BlockingIOError:
-            return
-        if not wish:  # the end of file: it is reaped next; or it has sent descriptors, and ends
-            self._close_line()
-            return
-        began = time.monotonic()
-        self.report()
-        gap = report_gap(time.monotonic() - began)
-        self._tell(REPORTED)
-        line = self._line
-        self._poller.remove(line.fileno())
-        listen = functools.partial(self._listen_again, line)
-        again = Handler(HandlerName.STATUS_LINE, listen, self._close_line)
-        self._poller.call_later(gap, again)
-
-    def _listen_again(self, line: socket.socket) -> None:
-        if line is self._line:
-            handler = Handler(HandlerName.STATUS_LINE, self._read_requests, self._close_line)
-            self._poller.add(line.fileno(), handler)
-
-
-def report_gap(seconds: float) -> float:
-    """Return how long to wait after a report that was asked for, and has taken some seconds.
-
-    No longer than until the next heartbeat, which reports as well.
-    """
-    return min(max(GAP_SECONDS, _GAP_PER_REPORT * seconds), HEARTBEAT_SECONDS)
 
 
 def _identity(config: Config) -> Identity | None:

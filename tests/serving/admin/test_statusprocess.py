@@ -16,8 +16,8 @@ import pytest
 
 from ngxloop.core.scoreboard import STARTING, Scoreboard
 from ngxloop.serving.admin.snapshots import SNAPSHOT_BYTES, SnapshotMemory, pack_report
+from ngxloop.serving.admin.statusline import report_gap
 from ngxloop.serving.admin.statuspage import STALE_SECONDS, StatusPage
-from ngxloop.serving.admin.statusservice import report_gap
 from ngxloop.serving.process.privileges import NOBODY
 from tests.serving.support import (
     can_refuse_descriptors,
