@@ -16,6 +16,7 @@ from ngxloop.serving.config.loading import Loaded, Loader, print_config
 from ngxloop.serving.logs.logs import complain, leave_standard_error, release_terminal
 from ngxloop.serving.logs.output import write
 from ngxloop.serving.options.application import MISSING, is_script
+from ngxloop.serving.process.children import note_starts
 from ngxloop.serving.process.daemon import become_daemon
 from ngxloop.serving.process.systemd import ALL
 from ngxloop.serving.sockets.inherited import is_inherited, is_strict_upgrade, is_upgrade
@@ -40,6 +41,7 @@ def parse_arguments(arguments: Sequence[str]) -> Config:
 
 
 def _serve(arguments: Sequence[str]) -> int:
+    note_starts()  # before the module of the hooks is run
     with _signals_held():
         loader = Loader(
             arguments,

@@ -23,6 +23,7 @@ from ngxloop.serving.fleet.service import Service, settings_of
 from ngxloop.serving.logs.logs import complain, log, set_up_logs
 from ngxloop.serving.master.components import Components
 from ngxloop.serving.master.reconfiguration import count_workers
+from ngxloop.serving.process.children import forget_starts, note_starts
 from ngxloop.serving.process.poller import Poller, do_nothing
 from ngxloop.serving.process.rlimits import raise_descriptor_limit
 from ngxloop.serving.process.signals import SignalPipe
@@ -81,6 +82,7 @@ class Master:
             raise RuntimeError("a Master runs once; make another one")
         self._was_run = True
         self._signals.is_process_ending = is_process_ending
+        note_starts()
         try:
             set_up_logs(self._config, owner_uid=self._config.start_plan.uid)
             with contextlib.ExitStack() as opened:
@@ -94,6 +96,7 @@ class Master:
         except StartError as error:
             self._fail(error)
         self._config.hook_functions.call("on_exit", self._exit_code)
+        forget_starts()
         remove_guard()  # the program that runs a Master may import what it likes
         if self._exit_code == ExitCode.OK:
             log.info("ended")

@@ -218,6 +218,7 @@ LAYERS: dict[int, list[str]] = {
     12: [
         "serving.process.affinity",
         "serving.process.signals",
+        "serving.process.children",
         "serving.process.closing",
         "serving.process.message",
         "serving.process.channel",

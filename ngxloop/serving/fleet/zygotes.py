@@ -8,8 +8,8 @@ from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.base.timing import GROUP_SIGNAL_SECONDS
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.process.channel import Channel
+from ngxloop.serving.process.children import is_child
 from ngxloop.serving.process.poller import Handler, Poller
-from ngxloop.serving.process.process import is_child
 from ngxloop.serving.worker.assignment import Assignment
 from ngxloop.serving.worker.preload import Zygote, adopt_orphans
 

@@ -30,6 +30,7 @@ import socket
 import struct
 from collections.abc import Iterable
 
+from ngxloop.serving.process.children import disown
 from ngxloop.serving.process.signals import signals_blocked
 
 _SO_PASSRIGHTS = 83  # Linux 6.16; include/uapi/asm-generic/socket.h
@@ -166,6 +167,7 @@ def _close_in_child(sock: socket.socket) -> None:
                 os.close(write_fd)
                 os.read(read_fd, 1)  # until the master has closed its copy
                 os._exit(0)
+            disown(pid)
             _children.append(_open_pidfd(pid))
             sock.close()
     finally:

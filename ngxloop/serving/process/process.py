@@ -29,6 +29,12 @@ from typing import NoReturn
 
 from ngxloop.serving.base.errors import ExitCode
 from ngxloop.serving.logs.logs import log
+from ngxloop.serving.process.children import (
+    disown,
+    ended_children,
+    foreign_children,
+    forget_starts,
+)
 from ngxloop.serving.process.signals import DUMP_SIGNAL, reset_in_worker, signals_blocked
 from ngxloop.serving.process.stacks import write_stacks_on
 
@@ -96,6 +102,7 @@ def fork_all(children: Iterable[Child]) -> list[int | OSError]:
                 continue
             if pid == 0:
                 _run_child(child)
+            disown(pid)
             outcomes.append(pid)
     return outcomes
 
@@ -120,22 +127,24 @@ def exit_code(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if found else None
 
 
-def is_child(pid: int) -> bool:
-    """Say whether a process is our child; while it is, its id cannot be another's."""
-    try:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
-
-
 def reap_orphans(ours: AbstractSet[int]) -> None:
-    """Reap what was never ours; one of ours that ends meanwhile has a SIGCHLD on its way."""
+    """Reap what nobody has started here; see children.py.
+
+    One of ours that ends meanwhile has a SIGCHLD on its way.
+    """
     peek = os.WEXITED | os.WNOHANG | os.WNOWAIT
-    with contextlib.suppress(ChildProcessError):  # no children are left
-        while (found := os.waitid(os.P_ALL, 0, peek)) and found.si_pid not in ours:
-            os.waitpid(found.si_pid, 0)
-            log.debug("reaped process %d, an orphan", found.si_pid)
+    with foreign_children() as others, contextlib.suppress(ChildProcessError):  # none is left
+        while (found := os.waitid(os.P_ALL, 0, peek)) and found.si_pid not in ours | others:
+            _reap_orphan(found.si_pid)
+        if found and found.si_pid in others:  # it stays the first until its starter waits for it
+            for pid in ended_children():
+                if pid not in ours | others:
+                    _reap_orphan(pid)
+
+
+def _reap_orphan(pid: int) -> None:
+    os.waitpid(pid, os.WNOHANG)
+    log.debug("reaped process %d, an orphan", pid)
 
 
 def wait_and_kill(pid: int, deadline: float, what: str) -> None:
@@ -169,6 +178,7 @@ def _run_child(child: Child) -> NoReturn:
     status: int = ExitCode.INTERNAL
     try:  # from its first moment: what rises out of here would go on as a second master
         _close_private_fds()
+        forget_starts()
         if not child.keeps_exit_functions:
             atexit._clear()
         write_stacks_on(DUMP_SIGNAL, child.stacks_fd)

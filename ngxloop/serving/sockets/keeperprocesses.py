@@ -22,10 +22,11 @@ from ngxloop.serving.base.limits import KEEPER_END_SECONDS, REPORT_SECONDS
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.process.channel import Channel, channel_pair
+from ngxloop.serving.process.children import is_child
 from ngxloop.serving.process.message import Kind, Speaker
 from ngxloop.serving.process.poller import Alarm, Handler, Poller
 from ngxloop.serving.process.privileges import Identity
-from ngxloop.serving.process.process import fork_worker, is_child, wait_and_kill
+from ngxloop.serving.process.process import fork_worker, wait_and_kill
 from ngxloop.serving.sockets.keeper import Inherited, run_keeper
 from ngxloop.serving.sockets.keeperrecord import KeeperRecord
 from ngxloop.serving.sockets.requester import Requester

@@ -37,9 +37,10 @@ from ngxloop.serving.config.config import Config
 from ngxloop.serving.logs.logformats import Writer
 from ngxloop.serving.logs.logs import log, reopen, restore, set_up_logs
 from ngxloop.serving.process.channel import Channel, channel_pair
+from ngxloop.serving.process.children import is_child
 from ngxloop.serving.process.message import MESSAGE_BYTES, MESSAGE_FDS, Kind, Message, Speaker
 from ngxloop.serving.process.parent import signal_on_parent_death
-from ngxloop.serving.process.process import fork_worker, is_child
+from ngxloop.serving.process.process import fork_worker
 from ngxloop.serving.process.titles import set_title
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.worker.assignment import Assignment
