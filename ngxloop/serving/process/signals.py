@@ -132,16 +132,27 @@ def signals_blocked() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def signals_deferred(numbers: Collection[signal.Signals]) -> Iterator[None]:
+def signals_deferred(
+    numbers: Collection[signal.Signals], on_signal: Callable[[], object]
+) -> Iterator[None]:
     """Let these signals have their effect after the block only; for the main thread.
 
     They are not blocked: a process that is started in the block would inherit that.
+
+    Args:
+        numbers: Which ones.
+        on_signal: Called in the block when one arrives.
     """
     arrived: list[int] = []
+
+    def defer(number: int, frame: FrameType | None) -> None:
+        arrived.append(number)
+        on_signal()
+
     old = {number: signal.getsignal(number) for number in numbers}
     try:
         for number in numbers:
-            signal.signal(number, lambda number, _: arrived.append(number))
+            signal.signal(number, defer)
         yield
     finally:
         for known, handler in old.items():

@@ -29,7 +29,12 @@ from ngxloop.serving.worker.nesting import mark_worker
 from ngxloop.serving.worker.program import run_script
 from ngxloop.serving.worker.programwatch import FIRST_LOOK_SECONDS, explain, next_interval
 from ngxloop.serving.worker.unseenlisteners import find_listener, listening_inodes
-from ngxloop.serving.worker.workercore import WorkerCore, make_loop_context, show_state
+from ngxloop.serving.worker.workercore import (
+    WorkerCore,
+    make_loop_context,
+    set_alarm_if_orphan,
+    show_state,
+)
 from ngxloop.serving.worker.workergate import defer_accept
 from ngxloop.serving.worker.workerloop import LoopContext, WorkerLoop, loop_class, provide_loops
 
@@ -37,6 +42,8 @@ from ngxloop.serving.worker.workerloop import LoopContext, WorkerLoop, loop_clas
 def run_worker(assignment: Assignment) -> int:
     """Serve until told to stop; return the exit status. Called in the forked process."""
     config = assignment.config
+    if not signal_on_parent_death(signal.SIGTERM, assignment.master_pid):
+        return ExitCode.OK
     assignment.board.claim(assignment.slot, os.getpid())
     show_state(assignment, State.STARTING)
     writer = Writer(assignment.name, assignment.number, assignment.generation)
@@ -56,7 +63,9 @@ def run_worker(assignment: Assignment) -> int:
         line = f"{assignment.name} failed: {type(error).__name__}: {error}"
         failure = StartError(ExitCode.INTERNAL, line, traceback.format_exc())
     finally:
-        with signals_deferred((signal.SIGTERM, signal.SIGINT)):
+        end = functools.partial(set_alarm_if_orphan, assignment, config.graceful_timeout)
+        with signals_deferred((signal.SIGTERM, signal.SIGINT), end):
+            end()
             hooks.call("worker_exit", assignment.number)
     assignment.channel.send(Kind.FAILED, failure.pack(MESSAGE_BYTES - 1))
     return failure.code

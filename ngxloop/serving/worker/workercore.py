@@ -83,10 +83,8 @@ class WorkerCore:
         return os.getppid() != self._assignment.master_pid
 
     def set_alarm_if_orphan(self, *_: object) -> None:
-        """Be the one who kills us; a second alarm is later than the first, and harmless."""
-        if self.is_orphan():
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(math.ceil(self.graceful_timeout + KILL_SECONDS))
+        """End this process by an alarm if it does not end in time, and its master is gone."""
+        set_alarm_if_orphan(self._assignment, self.graceful_timeout)
 
     # States ------------------------------------------------------------------------------------
 
@@ -171,6 +169,13 @@ class WorkerCore:
             log.warning("the master is gone; draining")
         self.set_alarm_if_orphan()
         self._drain()
+
+
+def set_alarm_if_orphan(assignment: Assignment, seconds: float) -> None:
+    """Let the kernel end this process after a time if its master is gone."""
+    if os.getppid() != assignment.master_pid:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(math.ceil(seconds + KILL_SECONDS))
 
 
 def make_loop_context(assignment: Assignment) -> LoopContext:

@@ -10,10 +10,12 @@ import time
 import pytest
 
 from tests.serving.support import (
+    APPS,
     DEADLINE,
     connect,
     connection_to,
     http_get,
+    kill_leftover,
     receive_line,
     wait_gone,
 )
@@ -217,6 +219,31 @@ def test_killed_master_ends_a_worker_that_is_still_starting(serve):
     pid = int(server.logged(r"worker 1\.0 started, process (\d+)").group(1))
     server.end(signal.SIGKILL)
     wait_gone(pid)
+
+
+@pytest.mark.parametrize("options", [[], ["--preload"]], ids=["", "preload"])
+@pytest.mark.parametrize("hook", ["post_fork", "worker_init", "worker_exit"])
+def test_killed_master_leaves_no_worker_in_a_hook_that_spins(serve, tmp_path, hook, options):
+    (tmp_path / "spinning.py").write_text(
+        "import os, sys\n"
+        f"sys.path.append({str(APPS)!r})\n"
+        f"def {hook}(slot):\n"
+        "    print('spins in', os.getpid(), file=sys.stderr, flush=True)\n"
+        "    while True:\n"
+        "        pass\n"
+    )
+    (tmp_path / "echo.py").write_text("from plain import Echo\n")
+    where = ["--hooks", "spinning", "--app-dir", str(tmp_path), "--graceful-timeout", "0.1"]
+    server = serve("echo:Echo", *where, *options)
+    if hook == "worker_exit":
+        server.serving()
+        os.kill(server.worker_pids(1)[0], signal.SIGTERM)
+    pid = int(server.logged(r"spins in (\d+)")[1])
+    server.end(signal.SIGKILL)
+    try:
+        wait_gone(pid)
+    finally:
+        kill_leftover(pid)
 
 
 @pytest.mark.complaint(15)
