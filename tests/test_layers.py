@@ -201,6 +201,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.options.binds",
         "serving.options.http",
         "serving.options.listening",
+        "serving.options.accessformat",
         "serving.options.logging",
         "serving.options.master",
         "serving.options.process",
@@ -272,9 +273,11 @@ LAYERS: dict[int, list[str]] = {
     ],
     # serving/worker/.
     15: [
+        "serving.worker.accessfields",
         "serving.worker.accesslines",
         "serving.worker.shutdownsignals",
         "serving.worker.adapters.base",
+        "serving.worker.adapters.asgi_records",
         "serving.worker.adapters.aiohttp",
         "serving.worker.adapters.asgi",
         "serving.worker.adapters.uvicorn_protocol",

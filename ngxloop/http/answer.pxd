@@ -18,6 +18,7 @@ cdef class Answer(Inbound):
     cdef HeadText head
     cdef HeadFacts facts
     cdef int status                  # 0 before the beginning
+    cdef list header_fields          # what the application gave, if there is an access log
     cdef int64_t remaining           # bytes of the body to come by its Content-Length; -1: unknown
     cdef int64_t body_bytes          # what the application has sent of the body
     cdef flag is_head                # the method is HEAD

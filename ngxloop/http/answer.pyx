@@ -117,7 +117,10 @@ cdef class Answer(Inbound):
         status = message["status"]
         if not isinstance(status, int) or not 200 <= status <= 999:
             raise RuntimeError(f"Invalid status of an answer: {status!r}")
-        head_write(&self.head, &self.facts, status, message_get(message, "headers", ()))
+        headers = message_get(message, "headers", ())
+        if self.link.engine.access_log is not None:
+            self.header_fields = headers = list(headers)
+        head_write(&self.head, &self.facts, status, headers)
         self.status = status
         self.awaits_trailers = message_get(message, "trailers", False)
         self.move(ANSWER_HELD)

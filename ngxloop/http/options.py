@@ -24,6 +24,9 @@ class AccessRecord(NamedTuple):
     status: int  # 499: the client left before an answer was complete
     body_bytes: int  # of the answer, as the application has sent them
     seconds: float  # since the first byte of the request
+    # Fields with their names in lower case; those of the answer as the application has given them.
+    request_headers: Sequence[tuple[bytes, bytes]] = ()
+    response_headers: Sequence[tuple[bytes, bytes]] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ cdef class Request(Answer):
     cdef object task                 # that of the application while it is suspended; else None
     cdef flag running                # the application has not returned
     cdef flag counted                # in the engine's active_count
-    cdef object line                 # (client, method, target, version) if there is an access log
+    cdef object line                 # what there is from its beginning for the access log, if any
     cdef int64_t start_ns            # when its first byte came, if there is an access log
 
     cdef int start(self, dict scope) except -1

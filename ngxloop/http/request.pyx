@@ -136,7 +136,8 @@ cdef class Request(Answer):
         query = scope["query_string"]
         target = scope["raw_path"] + (b"?" + query if query else b"")
         self.line = (
-            scope["client"], scope["method"], target.decode("ascii"), scope["http_version"]
+            scope["client"], scope["method"], target.decode("ascii"), scope["http_version"],
+            scope["headers"],
         )
         return 0
 
@@ -158,10 +159,11 @@ cdef class Request(Answer):
         engine.count_request()
         if self.line is None:
             return 0
-        client, method, target, version = self.line
+        client, method, target, version, headers = self.line
         seconds = (self.link.now_ns(engine.loop) - self.start_ns) / 1e9
         record = AccessRecord(
-            client, method, target, version, status, self.body_bytes, seconds
+            client, method, target, version, status, self.body_bytes, seconds,
+            headers, self.header_fields or (),
         )
         try:
             engine.access_log(record)

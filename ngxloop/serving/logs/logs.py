@@ -119,12 +119,6 @@ def restore() -> None:
             logger.setLevel(logging.INFO)
 
 
-def set_access_format(line: logging.Formatter) -> None:
-    """Let lines of the access log look as a formatter of the server makes them."""
-    if _state.access is not None:
-        _state.access.setFormatter(_access_formatter(line))
-
-
 def reopen() -> None:
     """Open the log files again: they were renamed. In the master before the workers."""
     for file in _files():

@@ -4,8 +4,9 @@ import dataclasses
 import logging
 from typing import Any, ClassVar
 
+from ngxloop.serving.options.accessformat import parse_access_format
 from ngxloop.serving.options.table import option
-from ngxloop.serving.options.values import FILE, FLAG, choice, text
+from ngxloop.serving.options.values import FILE, FLAG, Kind, choice
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
@@ -28,8 +29,15 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+def _check_format(value: object) -> None:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a format")
+    parse_access_format(value)
+
+
 _LOG_LEVEL = dataclasses.replace(choice("LEVEL", LOG_LEVELS), from_text=_lower, from_toml=_lower)
 _ERROR_LOG = dataclasses.replace(FILE, from_text=_file_or_none, from_toml=_file_or_none)
+_ACCESS_FORMAT = Kind("FORMAT", _check_format)
 _ACCESS_LOG = dataclasses.replace(FILE, from_text=_file_or_output, from_toml=_file_or_output)
 
 
@@ -59,10 +67,10 @@ class LogOptions:
     )
     access_log_format: str | None = option(
         None,
-        text("FORMAT", "a format"),
-        "format of an access log line: %a %r %s ... for aiohttp, %(client_addr)s %(request_line)s "
-        "%(status_code)s for ASGI; the interface asgi also has "
-        "%(method)s %(full_path)s %(http_version)s %(status)d %(body_bytes)d %(duration)f",
+        _ACCESS_FORMAT,
+        'format of an access log line, as in gunicorn: %(h)s "%(r)s" %(s)s %(b)s %(M)s '
+        "%({user-agent}i)s ..., in uvicorn: %(client_addr)s %(request_line)s %(status_code)s, "
+        'or in Apache and aiohttp: %a "%r" %s %{User-Agent}i ...',
     )
 
     @property

@@ -7,17 +7,19 @@ deadline, then they are cancelled, and on_cleanup ends it.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.web_log import AccessLogger
 
+from ngxloop.http.options import AccessRecord
 from ngxloop.serving.base.application import user_errors
 from ngxloop.serving.base.errors import ExitCode
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.sockets.listeners import ListeningSocket
+from ngxloop.serving.worker.accesslines import make_access_log, needs_records
 from ngxloop.serving.worker.adapters.base import Service, hung_named, wait_until
 
 # How long aiohttp waits for a request after our deadline before it cancels it, in two steps.
@@ -128,6 +130,44 @@ class _LoggingIdleTeller(AccessLogger):
         _mark_after(request, response)
 
 
+class _RecordingIdleTeller(AbstractAccessLogger):
+    """Writes the access log in the format of --access-log-format."""
+
+    tell: Callable[[AccessRecord], object]
+
+    def log(self, request: Any, response: Any, time: float) -> None:
+        """Take note of an answer."""
+        type(self).tell(make_record(request, response, time))
+        _mark_after(request, response)
+
+
+def make_record(
+    request: web.BaseRequest, response: web.StreamResponse, time: float
+) -> AccessRecord:
+    """Return what the access log says about a request.
+
+    aiohttp's own header fields are there, too. The size of a body without Content-Length is that of
+    the whole answer: aiohttp does not count the body alone.
+    """
+    length = response.content_length
+    body_bytes = response.body_length if length is None else length
+    peer = request.get_extra_info("peername")  # None if the client has left
+    port = peer[1] if isinstance(peer, tuple) else 0
+    client = (request.remote, port) if request.remote else None
+    version = f"{request.version.major}.{request.version.minor}"
+    return AccessRecord(
+        client,
+        request.method,
+        request.raw_path,
+        version,
+        response.status,
+        0 if request.method == "HEAD" else body_bytes,
+        time,
+        request.raw_headers,
+        [(name.encode(), value.encode()) for name, value in response.headers.items()],
+    )
+
+
 def _mark_after(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Let a keep-alive connection be closed for a new one until the next request arrives."""
     if response.keep_alive and "Upgrade" not in response.headers:
@@ -140,10 +180,10 @@ def _mark_idle(transport: Any, is_idle: bool) -> None:
 
 
 def _access_options(config: Config) -> dict[str, Any]:
-    """Return what aiohttp's runner takes for --access-log and its format."""
+    """Return what aiohttp's runner takes for the access log."""
     if config.access_log is None:
         return {"access_log_class": _IdleTeller}
-    options: dict[str, Any] = {"access_log_class": _LoggingIdleTeller}
-    if config.access_log_format is not None:  # what aiohttp does not know, it writes as it is
-        options["access_log_format"] = config.access_log_format
-    return options
+    if not needs_records(config):
+        return {"access_log_class": _LoggingIdleTeller}
+    tell = staticmethod(make_access_log(config, "aiohttp.access"))
+    return {"access_log_class": type("Teller", (_RecordingIdleTeller,), {"tell": tell})}

@@ -41,10 +41,12 @@ class Adapter:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._config = service.config
+        has_log = self._config.access_log is not None
+        access_log = make_access_log(self._config) if has_log else None
         self._server = HttpServer(
             service.application,
             lifespan=self._config.lifespan,
-            options=make_options(self._config, make_access_log(self._config)),
+            options=make_options(self._config, access_log),
         )
         self._listening: list[asyncio.Server] = []
 

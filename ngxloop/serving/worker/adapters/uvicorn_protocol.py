@@ -28,6 +28,16 @@ class HttpProtocol(AutoHTTPProtocol):
             self.transport.set_reusable(True)
 
 
-def protocol_class(count_request: Callable[[], object]) -> type[HttpProtocol]:
-    """Return the class of a worker's connections; the function is called for each answer."""
-    return type("HttpProtocol", (HttpProtocol,), {"count_request": staticmethod(count_request)})
+def protocol_class(
+    count_request: Callable[[], object], is_silent: bool = False
+) -> type[HttpProtocol]:
+    """Return the class of a worker's connections.
+
+    Args:
+        count_request: Called for each answer.
+        is_silent: uvicorn writes no access log of its own, whatever handlers its logger has.
+    """
+    names: dict[str, Any] = {"count_request": staticmethod(count_request)}
+    if is_silent:
+        names["access_log"] = property(lambda self: False, lambda self, is_wanted: None)
+    return type("HttpProtocol", (HttpProtocol,), names)
