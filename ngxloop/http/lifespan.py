@@ -1,8 +1,9 @@
 """Lifespan: the application's start-up and shutdown (ASGI's lifespan protocol).
 
-"on": the application must support it. "auto": one that raises at the beginning, or returns, does
-not support it, and is served without. "off": it is not asked. An application that reports
-startup.failed is not served in either mode.
+"on": the application must support it. "auto": one that raises before its start-up is complete, or
+returns, does not support it, and is served without. That is a warning if it has received the
+start-up event, as it may have failed in what it does then. "off": it is not asked. An application
+that reports startup.failed is not served in either mode.
 """
 
 import asyncio
@@ -46,6 +47,7 @@ class Lifespan:
         self._messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self._changed = asyncio.Event()
         self._failure = ""
+        self._has_received = False
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -114,7 +116,7 @@ class Lifespan:
         }
         failure: BaseException | None = None
         try:
-            await self._application(scope, self._messages.get, self._send)
+            await self._application(scope, self._receive, self._send)
         except asyncio.CancelledError:
             raise
         except (Exception, SystemExit) as exc:  # sys.exit("no database") is a way to refuse
@@ -125,11 +127,21 @@ class Lifespan:
         """The application has ended its lifespan, by an exception or without."""
         is_refusal = isinstance(failure, SystemExit)
         if self.state_name == "starting" and self._mode == "auto" and not is_refusal:
-            logger.info("the application does not support the lifespan protocol")
-            logger.debug("it has ended its lifespan at the beginning", exc_info=failure)
+            self._tell_unsupported(failure)
             self._move("unsupported")
         elif self.state_name in ("starting", "ready", "stopping"):
             self._ended(failure)
+
+    def _tell_unsupported(self, failure: BaseException | None) -> None:
+        if self._has_received and failure is not None:
+            logger.warning(
+                "the application raised %r in its lifespan start-up, and is served without it; "
+                "the lifespan mode 'on' makes that an error",
+                failure,
+            )
+        else:
+            logger.info("the application does not support the lifespan protocol")
+        logger.debug("it has ended its lifespan at the beginning", exc_info=failure)
 
     def _ended(self, failure: BaseException | None) -> None:
         """The application has ended its lifespan without saying that it is complete."""
@@ -141,6 +153,11 @@ class Lifespan:
             logger.error("Exception in the lifespan of the ASGI application", exc_info=failure)
             self._failure = f"the application raised {failure!r}"
         self._move("failed")
+
+    async def _receive(self) -> dict[str, str]:
+        message = await self._messages.get()
+        self._has_received = True
+        return message
 
     async def _send(self, message: dict[str, Any]) -> None:
         kind = message["type"]

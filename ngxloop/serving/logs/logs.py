@@ -24,6 +24,8 @@ _event_loggers = [log, logging.getLogger("ngxloop.http")]
 _access_loggers = [
     logging.getLogger(name) for name in ("ngxloop.access", "uvicorn.access", "aiohttp.access")
 ]
+# Which applications write to, as they were written for uvicorn.
+_LENT_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
 _ACCESS_LINE = logging.Formatter("%(asctime)s %(process)d %(message)s")
 _STANDARD_ERROR_FD = 2
 
@@ -46,6 +48,14 @@ class _EventHandler(logging.Handler):
     def write(self, text: str) -> None:
         """Write a line and its end."""
         show(text)
+
+
+class _LentHandler(_EventHandler):
+    """Ours for lines of the application, which it may handle itself at any time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if _state.events is not None and not _is_handled(record.name):
+            _state.events.emit(record)
 
 
 class _AccessHandler(_EventHandler):
@@ -102,21 +112,23 @@ def set_up_logs(options: LogOptions, writer: Writer = MASTER, owner_uid: int | N
         _state.access = _AccessHandler(_access_formatter(line), _state.access_file)
     if writer is not MASTER:
         release_terminal()
-    restore()
+    _restore()
 
 
 def restore() -> None:
-    """Put our handlers on their loggers, whatever somebody did to them."""
-    for logger in _event_loggers:
-        logger.disabled = False
-        if _state.events is not None and not _has_others(logger):
-            _put(logger, _state.events)
-            logger.setLevel(_state.options.log_threshold)
-    for logger in _access_loggers:
-        # to the standard output only if the application does not send them there, or elsewhere
-        if _state.access and (_state.access_file or not _has_others(logger)):
-            _put(logger, _state.access)
-            logger.setLevel(logging.INFO)
+    """Put our handlers on their loggers, whatever somebody did to them; where APP is loaded.
+
+    What the application writes to the loggers of uvicorn gets into our log, unless it has handlers
+    for it.
+    """
+    _restore()
+    for name in _LENT_LOGGERS:
+        logging.getLogger(name).disabled = False
+    logger = logging.getLogger(_LENT_LOGGERS[0])  # which the others pass their lines to
+    if not any(isinstance(one, _LentHandler) for one in logger.handlers):
+        logger.addHandler(_LentHandler(logging.Formatter()))
+    if logger.level == logging.NOTSET:
+        logger.setLevel(_state.options.log_threshold)
 
 
 def reopen() -> None:
@@ -160,8 +172,31 @@ def show(text: str) -> None:
 # Private -----------------------------------------------------------------------------------------
 
 
-def _has_others(logger: logging.Logger) -> bool:
+def _restore() -> None:
+    for logger in _event_loggers:
+        logger.disabled = False
+        if _state.events is not None and not _has_others(logger):
+            _put(logger, _state.events)
+            logger.setLevel(_state.options.log_threshold)
+    for logger in _access_loggers:
+        # to the standard output only if the application does not send them there, or elsewhere
+        if _state.access and (_state.access_file or not _has_others(logger)):
+            _put(logger, _state.access)
+            logger.setLevel(logging.INFO)
+
+
+def _is_handled(name: str) -> bool:
     """Say whether somebody else handles the lines of a logger."""
+    logger: logging.Logger | None = logging.getLogger(name)
+    while logger is not None:
+        if _has_others(logger):
+            return True
+        logger = logger.parent if logger.propagate else None
+    return False
+
+
+def _has_others(logger: logging.Logger) -> bool:
+    """Say whether a logger has a handler of somebody else."""
     return any(not isinstance(handler, _EventHandler) for handler in logger.handlers)
 
 

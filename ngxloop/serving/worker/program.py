@@ -53,6 +53,9 @@ def run_script(assignment: Assignment) -> int:
         return program.run()
     except KeyboardInterrupt as error:  # before the script began, or while it ended for another one
         return program.interrupted(error)
+    except StartError:
+        signal.signal(_ORDER_SIGNAL, signal.SIG_IGN)  # no answer to an order may follow FAILED
+        raise
 
 
 class _Program:

@@ -86,6 +86,7 @@ def _run_loop(assignment: Assignment) -> int:
     with asyncio.Runner(loop_factory=loop_class(loop_context)) as runner:
         loop: Any = runner.get_loop()
         asyncio.set_event_loop(loop)  # modules that ask for the loop while they are imported
+        restore()
         found = load_object(config.app, config.app_dir)
         restore()  # the logs, which the application may have configured away
         return runner.run(_Worker(assignment, found, loop, loop_context).run())

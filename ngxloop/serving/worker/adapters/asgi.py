@@ -21,7 +21,7 @@ from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.worker.accesslines import make_access_log
-from ngxloop.serving.worker.adapters.base import Service, hung_named
+from ngxloop.serving.worker.adapters.base import Service, hung_named, lifespan_refusal
 
 # How long requests that are cancelled at the deadline have for their clean-up. It is a part of
 # CANCEL_SECONDS, of which the lifespan's shutdown gets the rest.
@@ -58,7 +58,7 @@ class Adapter:
             try:
                 await self._server.start()
             except LifespanError as error:
-                raise _refusal(target, str(error)) from error
+                raise lifespan_refusal(target, str(error)) from error
         loop = asyncio.get_running_loop()
         for sock in sockets:
             self._listening.append(
@@ -120,11 +120,3 @@ def make_options(config: Config, access_log: Callable[[AccessRecord], object] | 
         forwarded_allow_ips=proxies,
         access_log=access_log,
     )
-
-
-def _refusal(target: str, reason: str) -> StartError:
-    """Say why the start-up failed; frameworks give a whole traceback as their reason."""
-    lines = reason.strip().splitlines() or [""]
-    traceback = reason.rstrip("\n") + "\n" if len(lines) > 1 else ""
-    line = f"the lifespan start-up of {target} failed: {lines[-1]}"
-    return StartError(ExitCode.START_FAILED, line, traceback)

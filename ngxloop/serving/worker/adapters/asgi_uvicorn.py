@@ -8,25 +8,35 @@ application: a layer there cost 3 us of CPU a request, of 30.
 
 Rule: of uvicorn only names without an underscore are used, by those versions that `ngxloop[serve]`
 allows: Server.serve, startup, capture_signals, servers, started, should_exit, server_state;
-Config.load, loaded_app, timeout_graceful_shutdown; what uvicorn_protocol.py needs of its protocols.
+Config.load, loaded_app, lifespan_class, timeout_graceful_shutdown; what uvicorn_protocol.py needs
+of its protocols.
 """
 
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import uvicorn
 
+from ngxloop.http.lifespan import Lifespan, LifespanError
 from ngxloop.serving.base.application import user_errors
-from ngxloop.serving.base.errors import ExitCode, StartError
+from ngxloop.serving.base.errors import ExitCode
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.worker.accesslines import make_access_log, needs_records
 from ngxloop.serving.worker.adapters.asgi_records import record_requests
-from ngxloop.serving.worker.adapters.base import Service, hung_named, wait_until
+from ngxloop.serving.worker.adapters.base import (
+    Service,
+    hung_named,
+    lifespan_refusal,
+    wait_until,
+)
 from ngxloop.serving.worker.adapters.uvicorn_protocol import HttpProtocol, protocol_class
 from ngxloop.serving.worker.keepalive import Closer, close_after_answer
+
+_UVICORN = os.path.join(os.path.dirname(os.path.abspath(uvicorn.__file__)), "")
 
 
 class Adapter:
@@ -40,7 +50,7 @@ class Adapter:
         self._connection_count = service.connection_count
         self._idle_grace = service.config.idle_grace
         self._config = _make_uvicorn_config(service)
-        self._server = _Server(self._config, self._target)
+        self._server = _Server(self._config)
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self, sockets: Sequence[ListeningSocket]) -> None:
@@ -48,12 +58,16 @@ class Adapter:
         with user_errors(ExitCode.START_FAILED, f"{self._target} raised {{}} while starting"):
             self._config.load()
             self._record_requests()
+            mode, target = self._options.lifespan, self._target
+            self._config.lifespan_class = cast(
+                Any, lambda config: _Lifespan(Lifespan(config.loaded_app, mode), target)
+            )
             self._serving = asyncio.create_task(self._server.serve(list(sockets)))
             started = asyncio.create_task(self._server.has_started.wait())
             try:
                 await asyncio.wait([self._serving, started], return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError:
-                self._silence(self._serving)
+                self._serving.add_done_callback(lambda task: task.cancelled() or task.exception())
                 raise
             finally:
                 started.cancel()
@@ -65,11 +79,6 @@ class Adapter:
         if needs_records(self._options):
             tell = make_access_log(self._options, "uvicorn.access")
             self._config.loaded_app = record_requests(self._config.loaded_app, tell)
-
-    def _silence(self, serving: asyncio.Task[None]) -> None:
-        """Log no failure of a start-up that is told to end: its cancellation makes it fail."""
-        logging.getLogger("uvicorn.error").disabled = True
-        serving.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def drain(self, deadline: float) -> None:
         """Tell clients to go, then let uvicorn shut down."""
@@ -101,18 +110,13 @@ class Adapter:
 class _Server(uvicorn.Server):
     """uvicorn's server as a part of a worker: signals are the worker's, failing is an exception."""
 
-    def __init__(self, config: uvicorn.Config, target: str) -> None:
+    def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self._target = target
         self.has_started = asyncio.Event()
 
     async def startup(self, sockets: Any = None) -> None:
-        """Start, and say so; or raise, where uvicorn would exit (new ones) or return (old ones)."""
-        with contextlib.suppress(SystemExit):
-            await super().startup(sockets)
-        if not self.started:
-            line = f"the lifespan start-up of {self._target} failed; see above"
-            raise StartError(ExitCode.START_FAILED, line)
+        """Start, and say so."""
+        await super().startup(sockets)
         self.has_started.set()
 
     @contextlib.contextmanager
@@ -121,16 +125,59 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Lifespan:
+    """Our lifespan, as uvicorn's server asks for it: a failure is an exception with its reason."""
+
+    should_exit = False
+
+    def __init__(self, lifespan: Lifespan, target: str) -> None:
+        self.state: dict[str, Any] = {}
+        self._lifespan = lifespan
+        self._target = target
+
+    async def startup(self) -> None:
+        """Run the application's start-up."""
+        try:
+            await self._lifespan.start()
+        except LifespanError as error:
+            raise lifespan_refusal(self._target, str(error)) from error
+        self.state = self._lifespan.state or {}
+
+    async def shutdown(self) -> None:
+        """Run the application's shutdown."""
+        await self._lifespan.stop()
+
+
+class _QuietFilter(logging.Filter):
+    """Drops what uvicorn says itself, and the launcher says better; not what applications say.
+
+    Its notes on every start and stop, and that it cancels requests at the deadline, with a
+    traceback for each: hung_named() has named them.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether a record is to be logged."""
+        if not record.pathname.startswith(_UVICORN):
+            return True
+        error = record.exc_info[1] if record.exc_info else None
+        is_cancelling = isinstance(error, asyncio.CancelledError) or str(record.msg).startswith(
+            "Cancel %s running task"
+        )
+        return record.levelno >= logging.WARNING and not is_cancelling
+
+
 def _make_uvicorn_config(service: Service) -> uvicorn.Config:
     config = service.config
-    if config.log_level != "debug":  # its notes on every start and stop are the launcher's to give
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    return uvicorn.Config(
+    logger = logging.getLogger("uvicorn.error")
+    if not any(isinstance(one, _QuietFilter) for one in logger.filters):
+        logger.addFilter(_QuietFilter())
+    is_silent = config.access_log is None or needs_records(config)
+    made = uvicorn.Config(
         service.application,
         loop="none",
-        lifespan=cast(Any, config.lifespan),  # one of its names
+        lifespan="off",  # see _Lifespan
         log_config=None,
-        http=protocol_class(service.count_request, is_silent=needs_records(config)),
+        http=protocol_class(service.count_request, is_silent=is_silent),
         access_log=config.access_log is not None,
         workers=1,  # and not the environment's WEB_CONCURRENCY
         backlog=config.backlog,
@@ -141,3 +188,5 @@ def _make_uvicorn_config(service: Service) -> uvicorn.Config:
         date_header=config.date_header,
         headers=config.header_fields,
     )
+    logging.getLogger("uvicorn.access").propagate = True  # for lines of the application
+    return made

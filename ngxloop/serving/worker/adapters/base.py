@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 from ngxloop.core.scoreboard import Scoreboard
+from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.base.timing import DRAIN_POLL_SECONDS
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.logs.logs import log
@@ -80,3 +81,11 @@ def hung_named(requests: AbstractSet[asyncio.Task[Any]], deadline: float) -> Ite
         yield
     finally:
         alarm.cancel()
+
+
+def lifespan_refusal(target: str, reason: str) -> StartError:
+    """Say why the start-up failed; frameworks give a whole traceback as their reason."""
+    lines = reason.strip().splitlines() or [""]
+    traceback = reason.rstrip("\n") + "\n" if len(lines) > 1 else ""
+    line = f"the lifespan start-up of {target} failed: {lines[-1]}"
+    return StartError(ExitCode.START_FAILED, line, traceback)

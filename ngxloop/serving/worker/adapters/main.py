@@ -39,6 +39,8 @@ class Adapter:
         listens = asyncio.Event()
         self._service.share_sockets(lambda: loop.call_soon_threadsafe(listens.set))
         self._task = asyncio.create_task(self._service.application(), name=self._config.app)
+        # told elsewhere, unless the worker is told to end meanwhile
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
         if self._config.ready_on == "listen":
             waiter = asyncio.create_task(listens.wait())
             await asyncio.wait([self._task, waiter], return_when=asyncio.FIRST_COMPLETED)
