@@ -29,7 +29,8 @@ from ngxloop.serving.process.rlimits import raise_descriptor_limit
 from ngxloop.serving.process.signals import SignalPipe
 from ngxloop.serving.sockets.inherited import LEADER, take_inherited
 from ngxloop.serving.sockets.listeners import Listeners
-from ngxloop.serving.sockets.opening import check_descriptors, open_listeners, queue_limit
+from ngxloop.serving.sockets.opening import check_descriptors, open_listeners
+from ngxloop.serving.sockets.queues import queue_limit
 from ngxloop.serving.sockets.reuseport import spread_listeners
 from ngxloop.serving.worker.libraries import share_libraries
 from ngxloop.serving.worker.nesting import refuse_nesting

@@ -6,7 +6,8 @@ from ngxloop.serving.base.errors import ConfigError, ExitCode, StartError, short
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.sockets.listeners import Listeners, describe_address
-from ngxloop.serving.sockets.opening import check_descriptors, open_listeners, queue_limit
+from ngxloop.serving.sockets.opening import check_descriptors, open_listeners
+from ngxloop.serving.sockets.queues import queue_limit
 from ngxloop.serving.sockets.reuseport import spread_listeners
 
 

@@ -2,16 +2,17 @@
 
 Rules. nginx: ngx_open_listening_sockets (core/ngx_connection.c).
 1. All are open before the first worker exists, or none stays open and serving does not begin.
-2. An address in use is tried again, all of them BIND_ATTEMPTS times: the old_master may be
-   on its way out.
+2. An address in use is tried again, all of them BIND_ATTEMPTS times: the old master may be
+   on its way out. Not at a reload, whose workers go on.
+3. [::] accepts IPv6 only if another process has the port for IPv4 at the last attempt.
 """
 
+import dataclasses
 import errno
 import os
 import socket
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.logs.logs import log
@@ -38,7 +39,6 @@ from ngxloop.serving.sockets.socketfiles import (
 BIND_ATTEMPTS = 5
 BIND_RETRY_SECONDS = 0.5
 _WILDCARDS = {ANY_IPV4, ANY_IPV6}
-_SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
 
 
 def open_listeners(
@@ -67,7 +67,8 @@ def open_listeners(
     binds = _without_dead_names(binds, known)
     try:
         for attempt in range(1, attempt_count + 1):
-            remaining = _open_what_is_free(listeners, binds, backlog, mode, known)
+            terms = _Terms(backlog, mode, known, is_last=attempt == attempt_count)
+            remaining = _open_what_is_free(listeners, binds, terms)
             if not remaining:
                 return _sorted(listeners, binds)
             if attempt < attempt_count:
@@ -110,17 +111,6 @@ def check_descriptors(binds: Sequence[Bind], known: Listeners | None = None) -> 
                 raise _bind_error(bind, OSError(errno.ENOTSOCK, "it is not a socket"))
 
 
-def queue_limit(backlog: int) -> int:
-    """Return the backlog that the kernel will really use; say so if it is less than asked for."""
-    try:
-        limit = int(_SOMAXCONN.read_text())
-    except OSError:  # hidden in some sandboxes; the kernel clips by itself
-        return backlog
-    if backlog > limit:
-        log.warning("backlog %d clipped to %d (net.core.somaxconn)", backlog, limit)
-    return min(backlog, limit)
-
-
 def listen_tcp(
     family: int, address: tuple[str, int], backlog: int, reuse_port: bool = False
 ) -> ListeningSocket:
@@ -159,14 +149,20 @@ def _is_dead_name(bind: UnixBind, known: Listeners) -> bool:
     return bind.is_abstract and not all(can_accept(one.sock) for one in known.find(str(bind)))
 
 
-def _open_what_is_free(
-    listeners: Listeners, binds: Sequence[Bind], backlog: int, mode: int, known: Listeners
-) -> list[Bind]:
+@dataclasses.dataclass(frozen=True)
+class _Terms:
+    """What is the same for all addresses of one attempt; see open_listeners()."""
+
+    backlog: int
+    mode: int
+    known: Listeners
+    is_last: bool  # no other attempt follows
+
+
+def _open_what_is_free(listeners: Listeners, binds: Sequence[Bind], terms: _Terms) -> list[Bind]:
     """Open every address that is not open yet; return those that are in use."""
     return [
-        bind
-        for bind in binds
-        if not listeners.find(str(bind)) and not _try(listeners, bind, backlog, mode, known)
+        bind for bind in binds if not listeners.find(str(bind)) and not _try(listeners, bind, terms)
     ]
 
 
@@ -185,10 +181,10 @@ def _sorted(listeners: Listeners, binds: Sequence[Bind]) -> Listeners:
     return listeners
 
 
-def _try(listeners: Listeners, bind: Bind, backlog: int, mode: int, known: Listeners) -> bool:
+def _try(listeners: Listeners, bind: Bind, terms: _Terms) -> bool:
     """Open one address; False if it is in use."""
     try:
-        opened = _take_over(bind, known) or _open(bind, backlog, mode, known)
+        opened = _take_over(bind, terms.known) or _open(bind, terms)
         if any(new.sock in listeners.sockets for new in opened):  # known by both names
             raise OSError(errno.EADDRINUSE, "address in use")
     except OSError as error:
@@ -197,8 +193,8 @@ def _try(listeners: Listeners, bind: Bind, backlog: int, mode: int, known: Liste
             return False
         raise _bind_error(bind, error) from error
     for new in opened:
-        if new.sock in known.sockets and not isinstance(bind, FdBind | SystemdBind):
-            new.sock.open_queue(backlog)  # the wanted length may be another one now
+        if new.sock in terms.known.sockets and not isinstance(bind, FdBind | SystemdBind):
+            new.sock.open_queue(terms.backlog)  # the wanted length may be another one now
     listeners.opened += opened
     return True
 
@@ -221,17 +217,17 @@ def _take_over(bind: Bind, known: Listeners) -> list[Opened]:
     return []
 
 
-def _open(bind: Bind, backlog: int, mode: int, known: Listeners) -> list[Opened]:
+def _open(bind: Bind, terms: _Terms) -> list[Opened]:
     match bind:
         case TcpBind():
-            return [Opened(str(bind), sock) for sock in _open_tcp(bind, backlog, known)]
+            return [Opened(str(bind), sock) for sock in _open_tcp(bind, terms)]
         case UnixBind():
-            return [_open_unix(bind, backlog, mode)]
+            return [_open_unix(bind, terms.backlog, terms.mode)]
         case FdBind():
-            return [Opened(str(bind), _open_fd(bind.fd, backlog))]
+            return [Opened(str(bind), _open_fd(bind.fd, terms.backlog))]
         case SystemdBind():
             fds = passed_fds(os.environ, bind.name)
-            return [Opened(str(bind), _open_fd(fd, backlog)) for fd in fds]
+            return [Opened(str(bind), _open_fd(fd, terms.backlog)) for fd in fds]
 
 
 def _refuse_own_clash(bind: Bind, listeners: Listeners) -> None:
@@ -281,43 +277,44 @@ def _advice(bind: Bind, error: OSError) -> str:
 # TCP -----------------------------------------------------------------------------------------
 
 
-def _open_tcp(bind: TcpBind, backlog: int, known: Listeners) -> list[ListeningSocket]:
+def _open_tcp(bind: TcpBind, terms: _Terms) -> list[ListeningSocket]:
     """Open every address that the host stands for; one that this machine lacks may be left out."""
     opened: list[ListeningSocket] = []
     missing: OSError | None = None
     try:
         for family, address in _resolve(bind):
             try:
-                ours = known.find_address(family, address)
-                opened.append(ours or listen_tcp(family, address, backlog))
+                ours = terms.known.find_address(family, address)
+                opened.append(ours or listen_tcp(family, address, terms.backlog))
             except OSError as error:
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     raise
                 missing = error
+        if bind.has_ipv4 and opened:
+            opened += _open_ipv4_too(bind, opened[0], terms)
     except BaseException:
         for sock in opened:
-            if sock not in known.sockets:
+            if sock not in terms.known.sockets:
                 sock.close()
         raise
     if missing is not None and not opened:
         raise missing
-    if bind.has_ipv4 and opened:
-        opened += _open_ipv4_too(bind, opened[0], backlog, known)
     return opened
 
 
-def _open_ipv4_too(
-    bind: TcpBind, ipv6: ListeningSocket, backlog: int, known: Listeners
-) -> list[ListeningSocket]:
+def _open_ipv4_too(bind: TcpBind, ipv6: ListeningSocket, terms: _Terms) -> list[ListeningSocket]:
     """Open one for IPv4 beside that of [::], which would show such clients as ::ffff:1.2.3.4.
 
-    One that another process has is left out: somebody may share a port between two servers so.
+    One that another process still has at the last attempt is left out: somebody may share a port
+    between two servers so.
     """
     address = (ANY_IPV4, ipv6.getsockname()[1])
-    ours = known.find_address(socket.AF_INET, address)
+    ours = terms.known.find_address(socket.AF_INET, address)
     try:
-        return [ours or listen_tcp(socket.AF_INET, address, backlog)]
+        return [ours or listen_tcp(socket.AF_INET, address, terms.backlog)]
     except OSError as error:
+        if error.errno == errno.EADDRINUSE and not terms.is_last:
+            raise
         holders = name_holders(socket.AF_INET, address) if error.errno == errno.EADDRINUSE else ""
         reason = f"in use by {holders}" if holders else error.strerror
         log.warning("%s accepts IPv6 only: %s:%d: %s", bind, *address, reason)

@@ -8,13 +8,26 @@ queue is full is dropped, and tried again by its client a second later.
 import socket
 import struct
 from collections.abc import Iterable
+from pathlib import Path
 
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.sockets.listeners import can_accept, describe_address
 
 _TCP_INFO = struct.Struct("8B 6I")  # eight bytes of flags, then words of 32 bits
+_SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
 _UNACKED, _SACKED = -2, -1
 _HIGH, _LOW = 0.75, 0.5  # parts of the limit: warned above the one, calm again below the other
+
+
+def queue_limit(backlog: int) -> int:
+    """Return the backlog that the kernel will really use; say so if it is less than asked for."""
+    try:
+        limit = int(_SOMAXCONN.read_text())
+    except OSError:  # hidden in some sandboxes; the kernel clips by itself
+        return backlog
+    if backlog > limit:
+        log.warning("backlog %d clipped to %d (net.core.somaxconn)", backlog, limit)
+    return min(backlog, limit)
 
 
 def read_queue(sock: socket.socket) -> tuple[int, int] | None:

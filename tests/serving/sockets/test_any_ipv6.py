@@ -46,6 +46,19 @@ def test_any_ipv6_address_is_served_though_another_process_has_the_port_for_ipv4
 
 
 @needs_ipv6
+def test_any_ipv6_address_waits_for_the_port_of_ipv4(serve):
+    port = wildcard_port()
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", port))
+        sock.listen()
+        server = serve("plain:Echo", "--bind", f"[::]:{port}")
+        server.logged(rf"\[::\]:{port} is in use; trying again")
+    server.serving()
+    assert server.addresses == [f"[::]:{port}", f"0.0.0.0:{port}"]
+    assert "accepts IPv6 only" not in server.log
+
+
+@needs_ipv6
 @pytest.mark.parametrize("other", ["0.0.0.0", "127.0.0.1"])
 def test_reload_adds_and_removes_another_address_with_its_port(serve, tmp_path, other):
     port, file = wildcard_port(), tmp_path / "ngxloop.toml"
