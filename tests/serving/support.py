@@ -37,6 +37,7 @@ def environment(root: Path = _ROOT) -> dict[str, str]:
     """Return ours, so that the program finds the ngxloop in `root` and leaves no .pyc files."""
     path = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
     own = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    own["NGXLOOP_RUNTIME_DIR"] = os.environ.get("NGXLOOP_RUNTIME_DIR", RUNTIME_FOLDER)
     if root != _ROOT:
         own["PYTHONSAFEPATH"] = "1"  # not the ngxloop in the current folder
     return {**os.environ, **own}
