@@ -32,6 +32,8 @@ cdef class Closing(Unparsed):
     cdef int close(self) except -1
     cdef int linger(self, int64_t bytes_max=*) except -1
     cdef int abort(self) except -1
+    cdef int leave(self) except -1
+    cdef int abandon(self, Request request) except -1
     cdef int refuse(self, int status) except -1
     cdef int send_refusal(self, int status) except -1
     cdef int log_refusal(self, int status) except -1

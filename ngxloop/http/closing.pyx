@@ -114,6 +114,18 @@ cdef class Closing(Unparsed):
         self.transport().abort()
         return 0
 
+    cdef int leave(self) except -1:
+        """The client is gone, and what is written from now on is lost: tell the application."""
+        self.abandon(self.request)
+        return self.close()
+
+    cdef int abandon(self, Request request) except -1:
+        """A request, if any, gets no answer, or not all of it, as its client is gone."""
+        if request is None or request.state == ANSWER_DONE:
+            return 0
+        request.finished(CLIENT_LEFT)
+        return request.leave()
+
     cdef int last_output(self) except -1:
         """Only what is sent already has a deadline now."""
         self.forget_deadlines()

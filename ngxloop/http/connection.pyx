@@ -99,7 +99,7 @@ cdef class HttpConnection(Closing):
     def eof_received(self):
         """The client has ended its half: keep the other one if an answer is under way."""
         self.client_left()
-        return self.state == HTTP_HANDLING or self.state == HTTP_SENDING
+        return self.tls is None and (self.state == HTTP_HANDLING or self.state == HTTP_SENDING)
 
     def resume_writing(self):
         """The client takes more again."""
@@ -121,9 +121,7 @@ cdef class HttpConnection(Closing):
         if self.go_on.posted:
             event_unpost(&self.go_on)
         self.input_drop()
-        if request is not None and request.state != ANSWER_DONE:
-            request.finished(CLIENT_LEFT)
-            request.leave()
+        self.abandon(request)
         self.stream = self.tls = None
 
     def end(self):
@@ -295,8 +293,13 @@ cdef class HttpConnection(Closing):
         return request.wake_waiters()
 
     cdef int client_left(self) except -1:
-        """The client has ended its half, or has reset the connection: an answer is still tried."""
+        """The client has ended its half, or has reset the connection: an answer is still tried.
+
+        Not over TLS, where our half ends with the client's.
+        """
         self.left = True
+        if self.tls is not None:
+            return self.leave()
         return self.request.wake_waiters() if self.request is not None else 0
 
     # ---- what a request wants done
