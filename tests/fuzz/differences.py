@@ -108,6 +108,7 @@ HTTPTOOLS_LAXER = {
     "Invalid method encountered": LATER_METHOD,
     "Invalid character in chunk extensions": LATER_EXTENSION,
     "Invalid character in chunk extensions name": LATER_EXTENSION,
+    "Invalid character in chunk extensions quoted value": LATER_EXTENSION,
     "Invalid character in chunk extensions value": LATER_EXTENSION,
     "Request has invalid `Transfer-Encoding`": LATER_BLANK,
     "Unexpected char in url schema": LATER_URL,
