@@ -29,6 +29,7 @@ cdef class Closing(Unparsed):
     cdef Py_ssize_t unsent_bytes     # what waited when send_ns was set
 
     cdef int move(self, ConnectionState state) except -1
+    cdef int wait_first(self) except -1
     cdef int close(self) except -1
     cdef int linger(self, int64_t bytes_max=*) except -1
     cdef int abort(self) except -1

@@ -78,15 +78,33 @@ cdef class Closing(Unparsed):
         self.state = state
         return 0
 
+    cdef int wait_first(self) except -1:
+        """Wait for the first request: in a drain not longer than connections that were idle.
+
+        A TLS handshake may end late.
+        """
+        cdef Engine engine = self.engine
+        engine.waiting.add(self)
+        if engine.over:
+            return self.close()
+        if engine.closes_idle:
+            self.state_ns = self.now_ns(self.loop) + engine.grace_ns
+        return self.set_deadlines()
+
     # ---- the end
 
     cdef int close(self) except -1:
-        """Close behind what is sent already; nothing of the client's is unread."""
+        """Close behind what is sent already; nothing of the client's is unread.
+
+        TLS does not wait for the client's close_notify, which some send when they ask again.
+        """
         if self.lost or self.state == HTTP_CLOSED:
             return 0
         self.move(HTTP_CLOSED)
         self.last_output()
-        self.transport().close()
+        if self.tls is not None:
+            return self.tls.layer.linger(0.0, 0.0, 0)
+        self.stream.close()
         return 0
 
     cdef int linger(self, int64_t bytes_max=0) except -1:

@@ -85,9 +85,7 @@ cdef class HttpConnection(Closing):
     def connection_made(self, transport):
         """Wait for the first request."""
         Closing.connection_made(self, transport)
-        self.engine.waiting.add(self)
-        if self.engine.over:
-            self.close()
+        self.wait_first()
 
     cdef int receive(self, const char* data, Py_ssize_t size) except -1:
         self.input_add(data, size)

@@ -45,6 +45,7 @@ cdef class Engine:
     cdef readonly set tasks          # of requests that were suspended; hung ones are named
     cdef readonly bint draining      # answers say `Connection: close`
     cdef bint closes_idle            # connections close when they become idle
+    cdef int64_t grace_ns            # how long those may wait that begin then
     cdef readonly bint over          # applications are told that their clients have left
     cdef readonly uint64_t request_count     # requests that were begun
     cdef readonly uint64_t active_count      # those without a complete answer

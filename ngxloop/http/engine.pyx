@@ -159,12 +159,16 @@ cdef class Engine:
         """Let every answer say that its connection closes, and close connections after it."""
         self.draining = True
 
-    def close_idle(self):
+    def close_idle(self, double grace=0.0):
         """Close connections without a request; in a drain, later ones as soon as they have none.
 
         An answer that began before the drain has not said that its connection closes.
+
+        Args:
+            grace: for how many seconds a connection that begins later may wait for a request.
         """
         self.closes_idle = self.draining
+        self.grace_ns = ns_from_seconds(grace)
         for connection in self.waiting.members() + self.idle.members():
             connection.close_idle()
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl as ssl_module
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -95,7 +96,7 @@ class HttpServer:
         await self._until(
             lambda: not self._connection_count(), start + min(idle_grace, max(0.0, seconds))
         )
-        self.engine.close_idle()
+        self.engine.close_idle(idle_grace)
         end = start + max(0.0, seconds - min(_END_SECONDS, seconds / 4))
         await self._until(self._is_done, end)
         self.engine.end()
@@ -164,7 +165,15 @@ async def serve(
         finally:
             sockets.close()
             await server.drain(shutdown_timeout)
-            with contextlib.suppress(asyncio.CancelledError):
-                await sockets.wait_closed()
+            await _close(sockets)
     finally:
         await server.stop()
+
+
+async def _close(sockets: asyncio.Server) -> None:
+    """Wait until connections are lost; those in a TLS handshake, which no drain knows, as well."""
+    if sys.version_info >= (3, 13):
+        sockets.abort_clients()
+    with contextlib.suppress(asyncio.CancelledError, TimeoutError):
+        async with asyncio.timeout(_END_SECONDS):
+            await sockets.wait_closed()

@@ -164,15 +164,14 @@ async def test_over_tls_the_application_hears_that_its_client_is_gone(end, behin
             heard.append(type(exc))
             raise
 
-    async with serving(application, tls=True, **LONG) as served:
-        async with client(served, tls=True) as peer:
-            peer.send(GET)
-            await begun.wait()
-            peer.send(behind)
-            await turns(5)
-            end_half(peer, end)
-            await wait_until(lambda: not served.server.engine.connections, "the end")
-            await wait_until(lambda: not served.server.engine.tasks)
+    async with serving(application, tls=True, **LONG) as served, client(served, tls=True) as peer:
+        peer.send(GET)
+        await begun.wait()
+        peer.send(behind)
+        await turns(5)
+        end_half(peer, end)
+        await wait_until(lambda: not served.server.engine.connections, "the end")
+        await wait_until(lambda: not served.server.engine.tasks)
     assert heard == ["http.disconnect", ClientDisconnected]
     assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
 
@@ -191,35 +190,32 @@ async def test_over_tls_an_answer_without_end_ends_behind_a_request_that_waits(e
         except OSError as exc:
             raised.append(type(exc))
 
-    async with serving(application, tls=True, **LONG) as served:
-        async with client(served, tls=True) as peer:
-            peer.send(GET + PART)
-            await peer.reader.readuntil(b"event")
-            end_half(peer, end)
-            if end == "notify":
-                peer.writer.transport.abort()
-            await wait_until(lambda: raised, "send() to raise")
-            await wait_until(lambda: not served.server.engine.connections, "the end")
+    async with serving(application, tls=True, **LONG) as served, client(served, tls=True) as peer:
+        peer.send(GET + PART)
+        await peer.reader.readuntil(b"event")
+        end_half(peer, end)
+        if end == "notify":
+            peer.writer.transport.abort()
+        await wait_until(lambda: raised, "send() to raise")
+        await wait_until(lambda: not served.server.engine.connections, "the end")
     assert raised == [ClientDisconnected]
 
 
 @ENDS
 async def test_over_tls_requests_that_are_not_begun_are_not_answered_to_nobody(end, caplog):
-    async with serving(hello, tls=True, **LONG) as served:
-        async with client(served, tls=True) as peer:
-            peer.send(GET * 40)
-            end_half(peer, end)
-            await wait_until(lambda: not served.server.engine.connections, "the end")
-            await wait_until(lambda: not served.server.engine.tasks)
+    async with serving(hello, tls=True, **LONG) as served, client(served, tls=True) as peer:
+        peer.send(GET * 40)
+        end_half(peer, end)
+        await wait_until(lambda: not served.server.engine.connections, "the end")
+        await wait_until(lambda: not served.server.engine.tasks)
     assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
 
 
 async def test_over_tls_an_answer_that_waits_for_the_client_is_sent_to_its_end():
     application = Application()
-    async with serving(application, tls=True, **LONG) as served:
-        async with client(served, tls=True) as peer:
-            peer.send(get("large"))
-            await wait_until(lambda: states(served) == ["sending"])
-            end_half(peer, "stream")
-            await wait_until(lambda: states(served) == ["closed"])
-            assert (await peer.rest()).endswith(b"\r\n\r\n" + LARGE)
+    async with serving(application, tls=True, **LONG) as served, client(served, tls=True) as peer:
+        peer.send(get("large"))
+        await wait_until(lambda: states(served) == ["sending"])
+        end_half(peer, "stream")
+        await wait_until(lambda: states(served) == ["closed"])
+        assert (await peer.rest()).endswith(b"\r\n\r\n" + LARGE)
