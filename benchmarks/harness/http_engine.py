@@ -6,6 +6,7 @@ the others ask their application for: it shows what the machine allows.
 
 import argparse
 import asyncio
+import contextlib
 import importlib
 import shutil
 from collections.abc import Sequence
@@ -19,8 +20,14 @@ from benchmarks.harness.load import BUILD, WARMUP_SHARE, load_program
 from benchmarks.harness.prefork_http import METRICS, ServersQuestion
 from benchmarks.harness.process import MeasuredProcess
 from benchmarks.harness.processes import cpu_seconds_between, cpu_times, settled_cpu_times
-from benchmarks.harness.question import Case, CaseFailedError, Effort, Sample
-from benchmarks.harness.servers import SERVERS, Server, running_http, server_versions
+from benchmarks.harness.question import Case, CaseFailedError, Effort, Metric, Sample
+from benchmarks.harness.servers import (
+    NGXLOOP_ARGUMENTS,
+    SERVERS,
+    Server,
+    running_http,
+    server_versions,
+)
 
 CONNECTION_COUNT = 64
 KEEPALIVE_REQUESTS = 1_000_000_000  # nobody closes connections meanwhile
@@ -77,6 +84,13 @@ ENGINE = Server(
     module="benchmarks.harness.http_engine",
     arguments="--host {host} --port {port}",
 )
+WORKER = Server(
+    "ngxloop asgi",
+    role="subject",
+    loop="ngxloop",
+    module="ngxloop.cli",
+    arguments=f"{NGXLOOP_ARGUMENTS} --interface asgi --keepalive-requests {KEEPALIVE_REQUESTS}",
+)
 NGINX = Nginx("nginx", role="limit")
 PEERS = ("uvicorn asyncio", "uvicorn", "granian", "hypercorn")
 
@@ -85,12 +99,14 @@ class EngineQuestion(ServersQuestion):
     """What a request costs one process."""
 
     metrics = METRICS
+    peers: Sequence[str] = PEERS
 
     def contenders(self, loops: Sequence[Contender]) -> Sequence[Contender]:
         chosen = {loop.name for loop in loops}
-        peers = [server for server in SERVERS if server.name in PEERS and server.loop in chosen]
+        servers = [server for server in SERVERS if server.name in self.peers]
         limit = [NGINX] if shutil.which("nginx") else []
-        return [*peers, *limit, *([ENGINE] if ENGINE.loop in chosen else [])]
+        subjects = [server for server in (ENGINE, WORKER) if server.loop in chosen]
+        return [*(server for server in servers if server.loop in chosen), *limit, *subjects]
 
     def versions(self, contenders: Sequence[Contender]) -> dict[str, str]:
         return server_versions([one for one in contenders if one not in (ENGINE, NGINX)])
@@ -108,9 +124,60 @@ class EngineQuestion(ServersQuestion):
         }
 
 
-def _load(port: int, case: Case, effort: Effort) -> Sample:
+class LatencyQuestion(EngineQuestion):
+    """How long a request takes at a rate that no server finds hard: the same for all."""
+
+    metrics = (
+        Metric("rate", "req/s", "higher", digits=0),
+        Metric("p50_us", "p50 us", "lower", digits=0, compared=True),
+        Metric("p99_us", "p99 us", "lower", digits=0, compared=True),
+        Metric("p999_us", "p99.9 us", "lower", digits=0),
+        Metric("cpu_us", "cpu us", "lower", digits=1),
+        Metric("late", "late", "lower", digits=0),
+        Metric("lost", "lost", "lower", digits=0),
+    )
+    peers = ("granian",)
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        super().__init__(cases)
+        self._contenders: Sequence[Contender] = ()
+        self._rates: dict[str, int] = {}
+
+    def contenders(self, loops: Sequence[Contender]) -> Sequence[Contender]:
+        self._contenders = super().contenders(loops)
+        return self._contenders
+
+    def measure(self, contender: Contender, case: Case, effort: Effort) -> Sample:
+        rate = self._rate(case, effort)
+        assert isinstance(contender, Server)
+        with running_http(contender, "paths", effort) as server:
+            before = settled_cpu_times(server.pid)
+            with server.process.blamed():
+                figures = _load(server.port, case, effort, rate)
+            used = cpu_seconds_between(before, cpu_times(server.pid))
+        names = ("rate", "p50_us", "p99_us", "p999_us", "late", "lost")
+        return {
+            **{name: figures[name] for name in names},
+            "cpu_us": used / figures["all_requests"] * 1e6,
+        }
+
+    def _rate(self, case: Case, effort: Effort) -> int:
+        """Return half of what the slowest contender answers in a closed loop; found out once."""
+        if case.name not in self._rates:
+            rates = []
+            for contender in self._contenders:
+                with contextlib.suppress(CaseFailedError):  # it fails again when it is measured
+                    rates.append(super().measure(contender, case, effort)["rate"])
+            if not rates:
+                raise CaseFailedError("no server answers")
+            self._rates[case.name] = int(min(rates) / 2)
+        return self._rates[case.name]
+
+
+def _load(port: int, case: Case, effort: Effort, rate: int | None = None) -> Sample:
     numbers = (port, CONNECTION_COUNT, effort.seconds, effort.seconds * WARMUP_SHARE)
-    kind = (str(case.parameters["kind"]), str(case.parameters.get("depth", 1)))
+    kind = [str(case.parameters["kind"]), str(case.parameters.get("depth", 1))]
+    kind += [] if rate is None else [str(rate)]
     command = [load_program("http_generator"), HOST, *map(str, numbers), *kind]
     with MeasuredProcess(command, load_core(), effort.limit_seconds) as process:
         return dict(process.receive())
