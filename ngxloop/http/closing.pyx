@@ -89,7 +89,17 @@ cdef class Closing(Unparsed):
             return self.close()
         if engine.closes_idle:
             self.state_ns = self.now_ns(self.loop) + engine.grace_ns
-        return self.set_deadlines()
+            self.set_deadlines()
+        return self.make_reusable()
+
+    cdef int make_reusable(self) except -1:
+        """Let a connection that has asked nothing yet be closed when there is little room.
+
+        Not when there is none: that would close those that have just come, and for nobody.
+        """
+        if self.stream.connection != NULL:
+            self.loop.pool.set_reusable(self.stream.connection, True)
+        return 0
 
     # ---- the end
 

@@ -381,7 +381,7 @@ cdef class HttpConnection(Closing):
         if engine.over or (engine.closes_idle and not self.has_unread()):
             return self.close()
         if self.state == HTTP_WAITING:
-            return 0
+            return self.make_reusable()
         if self.expiries is not engine.idle:
             engine.idle.add(self)
             self.set_deadlines()

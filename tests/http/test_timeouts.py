@@ -7,7 +7,6 @@ import pytest
 
 from tests.http.serving import (
     GET,
-    answering,
     body,
     client,
     hello,
@@ -231,14 +230,6 @@ async def test_idle_connections_cost_no_timer_for_each_request():
             peer.send(GET)
             await peer.answer()
         assert probe.timer_count <= before
-
-
-async def test_idle_connections_are_marked_as_reusable():
-    async with serving(answering(start(), body())) as served, client(served) as peer:
-        peer.send(GET)
-        await peer.answer()
-        (connection,) = served.server.engine.connections
-        assert connection.state_name == "idle"
 
 
 async def test_tls_on_a_plain_port_is_refused_and_logged(caplog):

@@ -188,16 +188,29 @@ def test_idle_keep_alive_connections_are_closed_for_new_ones(serve, options):
 def test_connections_that_become_idle_in_a_full_worker_are_closed_for_new_ones(serve, options):
     server = serve(*options, "--workers", "1", "--worker-connections", "8").serving()
     with contextlib.ExitStack() as stack:
-        busy = [stack.enter_context(connect(server.address)) for _ in range(8)]
-        for sock in busy:
-            sock.sendall(b"POST /slow HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\n")
-            assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+        busy = []
+        for _ in range(8):
+            busy.append(stack.enter_context(connect(server.address)))
+            busy[-1].sendall(b"POST /slow HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\n")
+            assert busy[-1].recv(65536).startswith(b"HTTP/1.1 200")
         waiting = stack.enter_context(connect(server.address))
         waiting.sendall(REQUEST)
         assert not select.select([waiting], [], [], 0.2)[0]  # nothing can come: it is full
         for sock in busy:
             sock.sendall(b"x")
         assert waiting.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_connections_that_ask_nothing_are_closed_for_new_ones(serve):
+    options = ["--interface", "asgi", "--workers", "1", "--worker-connections", "16"]
+    server = serve("web_asgi:app", *options).serving()
+    with contextlib.ExitStack() as stack:
+        for _ in range(32):
+            stack.enter_context(connect(server.address))
+        for _ in range(4):
+            sock = stack.enter_context(connect(server.address))
+            sock.sendall(REQUEST)
+            assert sock.recv(65536).startswith(b"HTTP/1.1 200")
 
 
 def test_multi_accept_lets_one_worker_take_what_waits(serve):
