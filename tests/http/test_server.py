@@ -18,6 +18,8 @@ from tests.http.serving import (
     body,
     client,
     hello,
+    post,
+    read_body,
     serving,
     start,
 )
@@ -191,6 +193,45 @@ async def test_the_access_log_has_a_line_for_every_request_once():
     assert first[:6] == (local, "GET", "/a%20b?c", "1.1", 200, 5)
     assert 0 <= first.seconds < 30
     assert [record.status for record in records] == [200, 400, 499]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (GET[:-2], 408),
+        (post(b"hello")[:-1], 408),
+        (GET.replace(b"/", b"/" + bytes(b"a" * 9000), 1), 414),
+        (GET[:-2] + b"Expect: tea\r\n\r\n", 417),
+        (GET.replace(b"1.1", b"2.0"), 505),
+        (post(bytes(2000)), 413),
+        (post(b"x").replace(b"Content-Length: 1", b"Transfer-Encoding: gzip"), 501),
+    ],
+    ids=str,
+)
+async def test_the_access_log_has_one_line_for_what_is_refused(sent, status):
+    records = []
+
+    async def application(scope, receive, send):
+        await read_body(receive)
+        await hello(scope, receive, send)
+
+    options = {"client_header_timeout": 0.2, "client_body_timeout": 0.2}
+    options |= {"client_max_body_size": 1000, "access_log": records.append}
+    async with serving(application, **options) as served, client(served) as peer:
+        peer.send(sent)
+        assert (await peer.answer()).status == status
+        assert await peer.is_closed()
+        await wait_until(lambda: not served.server.engine.tasks)
+    assert [record.status for record in records] == [status]
+
+
+def test_times_and_limits_are_those_of_nginx_unless_they_are_set():
+    options = Options()
+    assert (options.client_header_timeout, options.client_body_timeout) == (60.0, 60.0)
+    assert (options.send_timeout, options.timeout_keep_alive) == (60.0, 75.0)
+    assert (options.lingering_time, options.lingering_timeout) == (30.0, 5.0)
+    assert (options.keepalive_requests, options.limit_field_count) == (1000, 1000)
+    assert (options.limit_field_line_bytes, options.limit_fields_bytes) == (8192, 4 * 8192)
 
 
 async def test_an_access_log_that_fails_harms_no_request(caplog):

@@ -1,7 +1,9 @@
 """Limits and time-outs, as a client sees them."""
 
 import asyncio
+import contextlib
 import http.client
+import logging
 
 import pytest
 
@@ -16,6 +18,7 @@ from tests.http.serving import (
     start,
 )
 from tests.probes.reactor import ReactorProbe
+from tests.support.tls import client_context
 from tests.support.waiting import DEADLINE, turns, wait_until
 
 SHORT = 0.15
@@ -198,19 +201,48 @@ async def test_a_chunked_body_above_the_limit_is_refused_in_the_middle():
         assert await peer.is_closed()
 
 
-async def test_a_refusal_reaches_a_client_that_is_uploading():
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["by length", "after 1 KiB"])
+async def test_a_refusal_reaches_a_client_that_is_uploading(tls, chunked):
     """http.client sends the whole body before it reads."""
+
+    async def application(scope, receive, send):
+        await read_body(receive)
 
     def upload(address):
         connection = http.client.HTTPConnection(*address, timeout=DEADLINE)
-        connection.request("POST", "/", bytes(20 << 20))
+        if tls:
+            connection.connect()
+            connection.sock = client_context().wrap_socket(
+                connection.sock, server_hostname="localhost"
+            )
+        content = iter([bytes(512)] * 4 + [bytes(1 << 20)] * 20) if chunked else bytes(20 << 20)
+        connection.request("POST", "/", content, encode_chunked=chunked)
         response = connection.getresponse()
-        return response.status, response.read()
+        with contextlib.closing(connection):
+            return response.status, response.read()
 
-    async with serving(hello, client_max_body_size=1024) as served:
+    async with serving(application, tls=tls, client_max_body_size=1024) as served:
         status, content = await asyncio.to_thread(upload, served.address)
     assert status == 413
     assert b"413" in content
+
+
+@pytest.mark.parametrize("request_bytes", [b"", GET], ids=["waiting", "idle"])
+async def test_a_client_that_resets_a_connection_without_a_request_is_no_line_of_the_log(
+    request_bytes, caplog
+):
+    caplog.set_level(logging.INFO)
+    async with serving(hello) as served:
+        engine = served.server.engine
+        async with client(served) as peer:
+            peer.send(request_bytes)
+            if request_bytes:
+                await peer.answer()
+            await wait_until(lambda: engine.connections)
+            peer.reset()
+        await wait_until(lambda: not engine.connections)
+    assert caplog.records == []
 
 
 async def test_an_unread_body_that_never_comes_does_not_hold_the_connection():
