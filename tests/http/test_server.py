@@ -11,6 +11,7 @@ import ngxloop
 from ngxloop.http import HttpServer, LifespanError, Options, serve
 from ngxloop.http.answer import TRANSITIONS as ANSWER_TRANSITIONS
 from ngxloop.http.closing import TRANSITIONS as CONNECTION_TRANSITIONS
+from ngxloop.http.lifespan import TRANSITIONS as LIFESPAN_TRANSITIONS
 from ngxloop.http.proxies import TrustedProxies
 from tests.http.serving import (
     GET,
@@ -296,13 +297,15 @@ def test_options_are_checked(options):
         Options(**options)
 
 
-@pytest.mark.parametrize("table", [CONNECTION_TRANSITIONS, ANSWER_TRANSITIONS])
+@pytest.mark.parametrize(
+    "table", [CONNECTION_TRANSITIONS, ANSWER_TRANSITIONS, LIFESPAN_TRANSITIONS]
+)
 def test_every_state_can_be_reached_and_left(table):
     first = next(iter(table))
     reached = {first}.union(*table.values())
     assert reached == set(table)
     ends = {name for name, followers in table.items() if not followers}
-    assert ends <= {"closed", "done", "gone"}
+    assert ends <= {"closed", "done", "gone", "unsupported", "stopped", "failed"}
 
 
 async def test_an_answer_is_not_lost_among_many_connections():
