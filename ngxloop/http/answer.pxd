@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t
 from ngxloop.core.flag cimport flag
 from ngxloop.http.answerhead cimport HeadFacts, HeadText
 from ngxloop.http.inbound cimport Inbound
+from ngxloop.http.messages cimport Message
 
 cdef enum AnswerState:
     ANSWER_NEW = 0           # nothing yet
@@ -33,8 +34,8 @@ cdef class Answer(Inbound):
     cdef flag persists               # it does: the head said so
 
     cdef int move(self, AnswerState state) except -1
-    cdef int begin(self, message) except -1
-    cdef int send_body(self, message) except -1
+    cdef int begin(self, const Message* fields) except -1
+    cdef int send_body(self, const Message* fields) except -1
     cdef int add_body(self, bytes body, bint more) except -1
     cdef int end_head(self, Py_ssize_t size, bint more) except -1
     cdef int add_framing(self, Py_ssize_t size, bint more) except -1

@@ -36,7 +36,7 @@ from ngxloop.http.awaitables cimport (
 from ngxloop.http.engine cimport Engine
 from ngxloop.http.inbound cimport Inbound
 from ngxloop.http.lines cimport DATE_LINE_BYTES, date_line
-from ngxloop.http.messages cimport is_text, message_get
+from ngxloop.http.messages cimport Message, is_text, message_read, value_or
 
 from ngxloop.http.errors import ClientDisconnected
 from ngxloop.http.pathsend import send_path
@@ -79,15 +79,17 @@ cdef class Answer(Inbound):
             ClientDisconnected: the client is gone.
             RuntimeError: the message is out of order, or invalid.
         """
-        cdef object kind = message["type"]
+        cdef Message fields
+        cdef dict items = message_read(&fields, message)
+        cdef object kind = <object>fields.type
         if self.state == ANSWER_GONE:
             raise ClientDisconnected("the client has left")
         if is_text(kind, b"http.response.body", 18):
-            self.send_body(message)
+            self.send_body(&fields)
         elif is_text(kind, b"http.response.start", 19):
-            self.begin(message)
+            self.begin(&fields)
         else:
-            return self.send_other(kind, message)
+            return self.send_other(kind, items)
         if self.link.writing_paused and self.state == ANSWER_STREAMING:
             return waiting_new(self, WANT_ROOM)
         return COMPLETED
@@ -110,30 +112,32 @@ cdef class Answer(Inbound):
 
     # ---- the beginning
 
-    cdef int begin(self, message) except -1:
+    cdef int begin(self, const Message* fields) except -1:
         """Take http.response.start."""
+        cdef object headers = value_or(fields.headers, ())
+        cdef object trailers = value_or(fields.trailers, False)
+        cdef int status
         if self.state != ANSWER_NEW:
-            refuse_message(self.state, message["type"])
-        status = message["status"]
-        if not isinstance(status, int) or not 200 <= status <= 999:
-            raise RuntimeError(f"Invalid status of an answer: {status!r}")
-        headers = message_get(message, "headers", ())
+            refuse_message(self.state, <object>fields.type)
+        if fields.status == NULL:
+            raise KeyError("status")
+        status = status_of(<object>fields.status)
         if self.link.engine.access_log is not None:
             self.header_fields = headers = list(headers)
         head_write(&self.head, &self.facts, status, headers)
         self.status = status
-        self.awaits_trailers = message_get(message, "trailers", False)
+        self.awaits_trailers = trailers
         self.move(ANSWER_HELD)
         return self.link.answer_held()
 
     # ---- the body
 
-    cdef int send_body(self, message) except -1:
+    cdef int send_body(self, const Message* fields) except -1:
         """Take http.response.body."""
-        cdef object body = message_get(message, "body", b"")
-        cdef bint more = message_get(message, "more_body", False)
+        cdef object body = value_or(fields.body, b"")
+        cdef bint more = value_or(fields.more_body, False)
         if self.state == ANSWER_NEW or self.state == ANSWER_DONE or self.body_done:
-            refuse_message(self.state, message["type"])
+            refuse_message(self.state, <object>fields.type)
         if type(body) is not bytes:
             if not isinstance(body, (bytes, bytearray, memoryview)):
                 raise TypeError(f"the body of an answer must be bytes, not {type(body).__name__}")
@@ -354,6 +358,13 @@ cdef class Answer(Inbound):
             self.move(ANSWER_DONE)
             self.link.answer_ended(False)
             raise RuntimeError("Response content shorter than Content-Length")
+
+
+cdef int status_of(status) except -1:
+    """Return the status that an application gives, checked."""
+    if not isinstance(status, int) or not 200 <= status <= 999:
+        raise RuntimeError(f"Invalid status of an answer: {status!r}")
+    return status
 
 
 cdef int refuse_message(AnswerState state, kind) except -1:

@@ -31,6 +31,7 @@ import ngxloop.http.inbound
 import ngxloop.http.lines
 import ngxloop.http.link
 import ngxloop.http.lists
+import ngxloop.http.messages
 import ngxloop.http.names
 import ngxloop.http.refusals
 import ngxloop.http.request

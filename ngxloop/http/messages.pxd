@@ -1,23 +1,29 @@
-"""Reading the messages of an application: dicts, in nearly every case, which are asked directly."""
+"""Reading the messages of an application."""
 
-from cpython.dict cimport PyDict_CheckExact
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.string cimport memcmp
 
 cdef extern from "Python.h":
-    PyObject* PyDict_GetItemWithError(object items, object key) except? NULL  # BORROWED
     bint PyUnicode_IS_COMPACT_ASCII(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
     void* PyUnicode_DATA(object text)
 
+# What the engine reads of a message. BORROWS from the dict that message_read() returns, as long as
+# no code of the application runs; NULL: it is not in the message.
+cdef struct Message:
+    PyObject* type
+    PyObject* status
+    PyObject* headers
+    PyObject* trailers
+    PyObject* body
+    PyObject* more_body
 
-cdef inline object message_get(message, str key, default):
-    """Return what message.get(key, default) returns."""
-    cdef PyObject* value
-    if not PyDict_CheckExact(message):
-        return message.get(key, default)
-    value = PyDict_GetItemWithError(message, key)
+cdef dict message_read(Message* fields, message)
+
+
+cdef inline object value_or(PyObject* value, default):
+    """Return a value of a message, or a default if there is none."""
     return default if value == NULL else <object>value
 
 
