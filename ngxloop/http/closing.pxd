@@ -31,6 +31,7 @@ cdef class Closing(Unparsed):
     cdef int move(self, ConnectionState state) except -1
     cdef int wait_first(self) except -1
     cdef int make_reusable(self) except -1
+    cdef int stand_busy(self) except -1
     cdef int close(self) except -1
     cdef int linger(self, int64_t bytes_max=*) except -1
     cdef int abort(self) except -1

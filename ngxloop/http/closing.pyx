@@ -73,9 +73,16 @@ cdef class Closing(Unparsed):
                 f"an HTTP connection that is {STATE_NAMES[<int>self.state]} cannot become "
                 f"{STATE_NAMES[<int>state]}"
             )
-        if self.state == HTTP_WAITING or self.state == HTTP_IDLE:
-            self.engine.busy.add(self)
         self.state = state
+        return 0 if state == HTTP_HANDLING or state == HTTP_IDLE else self.stand_busy()
+
+    cdef int stand_busy(self) except -1:
+        """Leave the list of those that wait for a request.
+
+        What is answered by the application's first step has not left it: most requests are.
+        """
+        if self.expiries is not self.engine.busy and not self.lost:
+            self.engine.busy.add(self)
         return 0
 
     cdef int wait_first(self) except -1:
@@ -258,6 +265,8 @@ cdef class Closing(Unparsed):
         return self.set_deadlines()
 
     cdef int expired(self) except -1:
+        if self.state == HTTP_HANDLING:  # an application's first step turns the loop
+            return self.stand_busy()
         return self.state_deadline_passed()
 
     cdef int state_deadline_passed(self) except -1:

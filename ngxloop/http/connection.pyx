@@ -132,7 +132,9 @@ cdef class HttpConnection(Closing):
 
     def close_idle(self):
         """Close, if no request has begun and none waits to be read."""
-        if (self.state == HTTP_WAITING or self.state == HTTP_IDLE) and not self.has_unread():
+        if self.input_size or (self.state != HTTP_WAITING and self.state != HTTP_IDLE):
+            return
+        if not self.has_unread():
             self.close()
 
     def abort_now(self):
@@ -270,6 +272,8 @@ cdef class HttpConnection(Closing):
         finally:
             self.gathers = self.starting = False
             self.running = True
+        if self.state == HTTP_HANDLING:
+            self.stand_busy()
         return self.answer_held() if request.state == ANSWER_HELD else 0
 
     cdef int parse_body(self) except -1:
@@ -366,7 +370,9 @@ cdef class HttpConnection(Closing):
         """Wait for the next request, or go on with what is here of it."""
         self.request = None
         self.move(HTTP_IDLE)
+        self.engine.idle.add(self)
         self.state_ns = 0
+        self.set_deadlines()
         if self.input_size:
             if not self.running and not self.starting:
                 self.loop.post(&self.go_on)
@@ -382,9 +388,6 @@ cdef class HttpConnection(Closing):
             return self.close()
         if self.state == HTTP_WAITING:
             return self.make_reusable()
-        if self.expiries is not engine.idle:
-            engine.idle.add(self)
-            self.set_deadlines()
         if not self.running and not self.starting:
             self.settle_reading()
         return idle_add(self.loop, self.stream.connection)

@@ -22,6 +22,7 @@ cdef class Expiries(Timed):
     cdef int64_t delay_ns            # how long each may wait; 0: any time
 
     cdef int add(self, Expiring member) except -1
+    cdef int append(self, Expiring member) except -1
     cdef int remove(self, Expiring member) except -1
     cdef list members(self)
 

@@ -31,8 +31,18 @@ cdef class Expiries(Timed):
 
     cdef int add(self, Expiring member) except -1:
         """Let a member wait from now on, here and nowhere else."""
-        if member.expiries is not None:
-            member.expiries.remove(member)
+        if self.last is not member:
+            if member.expiries is not None:
+                member.expiries.remove(member)
+            self.append(member)
+        if self.delay_ns:
+            member.expiry_ns = self.now_ns(self.loop) + self.delay_ns
+            if self.deadline_ns == 0:
+                self.deadline_set(self.loop, member.expiry_ns)
+        return 0
+
+    cdef int append(self, Expiring member) except -1:
+        """Put a member that stands nowhere at the end."""
         member.expiries = self
         member.earlier = self.last
         if self.last is None:
@@ -41,10 +51,6 @@ cdef class Expiries(Timed):
             self.last.later = member
         self.last = member
         self.count += 1
-        if self.delay_ns:
-            member.expiry_ns = self.now_ns(self.loop) + self.delay_ns
-            if self.deadline_ns == 0:
-                self.deadline_set(self.loop, member.expiry_ns)
         return 0
 
     cdef int remove(self, Expiring member) except -1:
