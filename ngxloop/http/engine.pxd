@@ -19,6 +19,10 @@ cdef class Engine:
     cdef Field* fields               # OWNS: limits.field_count_max entries, for every parser
     cdef FieldTable field_table
     cdef dict scope                  # what every scope begins as
+    cdef dict asgi                   # its dicts, which belong to the last request as well;
+    cdef dict asgi_items             # and what is in them as long as nobody changes it
+    cdef dict extensions
+    cdef dict extension_items
     cdef object local                # our address of the connection that asked for it last
     cdef tuple server                # the same as in a scope
     cdef readonly dict state         # the lifespan's state; None without a lifespan

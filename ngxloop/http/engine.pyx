@@ -68,6 +68,7 @@ cdef class Engine:
             "scheme": "http", "method": "GET", "root_path": self.root_path, "path": "",
             "raw_path": b"", "query_string": b"", "headers": None, "extensions": None,
         }
+        self.asgi, self.asgi_items, self.extensions, self.extension_items = {}, {}, {}, {}
         self.take_limits(options)
         self.fields = <Field*>PyMem_Malloc(self.limits.field_count_max * sizeof(Field))
         if self.fields == NULL:
