@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from ngxloop.core.event cimport Event
 from ngxloop.http.closing cimport Closing
+from ngxloop.http.request cimport Request
 
 cdef class HttpConnection(Closing):
     cdef uint64_t request_count
@@ -17,7 +18,7 @@ cdef class HttpConnection(Closing):
     cdef bint wants_input(self) noexcept
     cdef bint parse_head(self) except -1
     cdef int begin_request(self) except -1
-    cdef int start_application(self, dict scope) except -1
+    cdef int start_application(self, Request request, dict scope, receive, send) except -1
     cdef int parse_body(self) except -1
     cdef int client_left(self) except -1
     cdef int finish(self) except -1

@@ -43,7 +43,7 @@ from ngxloop.http.head cimport (
 )
 from ngxloop.http.headparser cimport head_parse
 from ngxloop.http.refusals cimport BAD_TLS_HELLO, refusal_status
-from ngxloop.http.request cimport Request, request_new
+from ngxloop.http.request cimport Request, kit_give, kit_take, request_begin
 from ngxloop.http.scope cimport scope_new
 from ngxloop.transports.idling cimport idle_add
 
@@ -241,8 +241,11 @@ cdef class HttpConnection(Closing):
     cdef int begin_request(self) except -1:
         """Make a request of the engine's head, take what is here of its body, and start it."""
         cdef Engine engine = self.engine
-        cdef Request request = request_new(self, &engine.head)
-        cdef dict scope = scope_new(self, &engine.head, self.input)
+        cdef tuple kit = kit_take(engine)
+        cdef Request request = <Request>kit[0]
+        cdef dict scope
+        request_begin(request, self, &engine.head)
+        scope = scope_new(self, &engine.head, self.input)
         if engine.access_log is not None:
             request.start_ns = self.begin_ns if self.begin_ns else self.now_ns(self.loop)
             request.note_line(scope)
@@ -256,11 +259,12 @@ cdef class HttpConnection(Closing):
             return self.refuse(OVERLOADED)
         while self.input_size and not request.body_ended and self.state == HTTP_HANDLING:
             self.parse_body()
-        return self.start_application(scope) if self.state == HTTP_HANDLING else 0
+        if self.state == HTTP_HANDLING:
+            self.start_application(request, scope, kit[1], kit[2])
+        return kit_give(engine, kit, request)
 
-    cdef int start_application(self, dict scope) except -1:
+    cdef int start_application(self, Request request, dict scope, receive, send) except -1:
         """Run the application's first step; nothing is in the memory of receive() meanwhile."""
-        cdef Request request = self.request
         if self.input_size or self.kept != NULL:
             self.input_keep()
         self.deadline_ns = 0
@@ -268,7 +272,7 @@ cdef class HttpConnection(Closing):
         self.starting = True
         self.running = False  # a nested turn may bring more of the body
         try:
-            request.start(scope)
+            request.start(scope, receive, send)
         finally:
             self.gathers = self.starting = False
             self.running = True

@@ -18,6 +18,7 @@ cdef class Engine:
     cdef Head head                   # of the request that is being parsed; for those in one piece
     cdef Field* fields               # OWNS: limits.field_count_max entries, for every parser
     cdef FieldTable field_table
+    cdef tuple kit                   # a Request, receive and send for the next one; or None
     cdef dict scope                  # what every scope begins as
     cdef dict asgi                   # its dicts, which belong to the last request as well;
     cdef dict asgi_items             # and what is in them as long as nobody changes it

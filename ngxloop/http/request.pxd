@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 
 from ngxloop.core.flag cimport flag
 from ngxloop.http.answer cimport Answer
+from ngxloop.http.engine cimport Engine
 from ngxloop.http.head cimport Head
 from ngxloop.http.link cimport Link
 
@@ -14,7 +15,7 @@ cdef class Request(Answer):
     cdef object line                 # what there is from its beginning for the access log, if any
     cdef int64_t start_ns            # when its first byte came, if there is an access log
 
-    cdef int start(self, dict scope) except -1
+    cdef int start(self, dict scope, receive, send) except -1
     cdef int task_done(self, task) except -1
     cdef int failed(self, exc) except -1
     cdef int settle(self, bint is_explained) except -1
@@ -23,4 +24,6 @@ cdef class Request(Answer):
     cdef int begun(self) except -1
     cdef int finished(self, int status) except -1
 
-cdef Request request_new(Link link, const Head* head)
+cdef tuple kit_take(Engine engine)
+cdef int kit_give(Engine engine, tuple kit, Request request) except -1
+cdef int request_begin(Request request, Link link, const Head* head) except -1

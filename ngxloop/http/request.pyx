@@ -6,11 +6,16 @@ raises is logged once, with its traceback, and is answered with status 500 if no
 the connection is closed, so that the client sees an incomplete answer. What it raises because
 send() told it that the client has left is not logged. No exception is kept: its frames would keep
 the application's objects alive, and generators would end late.
+
+A request that the application has answered and forgotten is used again for the next one, with its
+methods: so are nearly all of those that are answered in their first step. That saves 1,700
+instructions of 25,000.
 """
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.contextvars cimport PyContext_Copy
+from cpython.object cimport PyObject
 
 import asyncio
 import logging
@@ -34,9 +39,19 @@ from ngxloop.http.options import AccessRecord
 from ngxloop.http.running import run_application
 
 cdef extern from "Python.h":
+    ctypedef struct Function "PyCFunctionObject":
+        PyObject* m_weakreflist
+
+    Py_ssize_t Py_REFCNT(PyObject* owner)
+    PyObject* PyTuple_GET_ITEM(object items, Py_ssize_t i)  # BORROWED
     object PyCFunction_New(PyMethodDef* method, object owner)
 
 logger = logging.getLogger("ngxloop.http")
+
+cdef enum:
+    # A request that had more memory than this for its answer is not used again: what a small answer
+    # is joined in, and its head.
+    KEPT_HEAD_BYTES = 16384
 
 # What is bound to each request without looking it up by its name.
 cdef PyMethodDef* RECEIVE = definition_of(Answer, "receive")
@@ -47,12 +62,10 @@ cdef PyMethodDef* SEND = definition_of(Answer, "send")
 cdef class Request(Answer):
     """One request; see the file header."""
 
-    cdef int start(self, dict scope) except -1:
+    cdef int start(self, dict scope, receive, send) except -1:
         """Run the application up to its first suspension."""
         cdef Engine engine = self.link.engine
         cdef object context = PyContext_Copy(self.link.stream.context)
-        cdef object receive = PyCFunction_New(RECEIVE, self)
-        cdef object send = PyCFunction_New(SEND, self)
         self.running = True
         try:
             if engine.is_async:
@@ -172,19 +185,69 @@ cdef class Request(Answer):
         return 0
 
 
-cdef Request request_new(Link link, const Head* head):
-    """Return a request with this head, without its body; it counts from begun() on."""
-    cdef Request request = Request.__new__(Request)
+cdef tuple kit_take(Engine engine):
+    """Return a request and its methods receive and send, those of an earlier one if they are free.
+    """
+    cdef tuple kit = engine.kit
+    cdef Request request
+    if kit is not None:
+        engine.kit = None  # what turns the loop may begin another request
+        return kit
+    request = Request.__new__(Request)
+    return (request, PyCFunction_New(RECEIVE, request), PyCFunction_New(SEND, request))
+
+
+cdef int kit_give(Engine engine, tuple kit, Request request) except -1:
+    """Keep a request and its methods for the next one, if it is over and nobody else has them.
+
+    The caller has one reference to the request; the kit has one to each, the methods one more to
+    the request.
+    """
+    cdef PyObject* receive = PyTuple_GET_ITEM(kit, 1)
+    cdef PyObject* send = PyTuple_GET_ITEM(kit, 2)
+    if (
+        request.state != ANSWER_DONE
+        or Py_REFCNT(<PyObject*>request) != 4
+        or not is_free(receive)
+        or not is_free(send)
+        or request.head.capacity > KEPT_HEAD_BYTES
+    ):
+        return 0
+    request.link = None
+    request.pieces = request.trailers = request.line = None
+    engine.kit = kit
+    return 0
+
+
+cdef inline bint is_free(PyObject* method) noexcept:
+    """Return whether only its kit refers to a method."""
+    return Py_REFCNT(method) == 1 and (<Function*>method).m_weakreflist == NULL
+
+
+cdef int request_begin(Request request, Link link, const Head* head) except -1:
+    """Make a request, which may have been another one, one with this head, without its body.
+
+    It counts from begun() on. What is not set here is set before it is read.
+    """
     request.link = link
     body_init(&request.body, head)
+    request.piece_bytes = 0
+    request.held_ns = request.body_ns = 0
     request.body_ended = head.content_length <= 0 and not head.is_chunked
+    request.end_taken = request.over = False
     request.awaits_continue = head.expects_continue and not request.body_ended
+    request.state = ANSWER_NEW
+    request.status = 0
+    request.remaining = -1
+    request.body_bytes = 0
     request.is_head = head.method_id == METHOD_HEAD
     request.is_1_0 = head.minor_version == 0
     request.takes_trailers = head.takes_trailers
+    request.chunked = request.bodiless = False
+    request.awaits_trailers = request.body_done = False
     request.keeps_alive = head.keeps_alive
-    request.remaining = -1
-    return request
+    request.persists = request.running = request.counted = False
+    return 0
 
 
 cdef bint is_disconnect(exc) except -1:
