@@ -91,6 +91,7 @@ cdef class WaitedFor:
         return 0
 
 
+@cython.freelist(16)
 @cython.final
 cdef class Waiting:
     """An awaitable that is done when its owner has the outcome; see the file header."""

@@ -357,8 +357,7 @@ cdef class HttpConnection(Closing):
         if request.body_ended:
             return self.next_request()
         self.move(HTTP_DISCARDING)
-        request.pieces = None
-        request.piece_bytes = 0
+        request.drop_pieces()
         request.end_ns = self.now_ns(self.loop) + self.engine.lingering_ns
         self.discard()
         return 0 if self.running else self.run_guarded()

@@ -10,8 +10,9 @@ from ngxloop.http.link cimport Link
 cdef class Inbound(WaitedFor):
     cdef Link link
     cdef Body body                   # the parser
-    cdef list pieces                 # bytes that were received and not taken; None without any
-    cdef Py_ssize_t piece_bytes
+    cdef bytes piece                 # what was received and not taken; None without any
+    cdef list pieces                 # the same, and what came behind it; None without more
+    cdef Py_ssize_t piece_bytes      # of all of it
     # deadlines of its connection; 0: none
     cdef int64_t held_ns             # a head that is held back leaves
     cdef int64_t body_ns             # some of the body must have come
@@ -22,5 +23,6 @@ cdef class Inbound(WaitedFor):
     cdef flag over                   # receive() has http.disconnect: answered, or the client left
 
     cdef int add_piece(self, const char* data, Py_ssize_t size) except -1
+    cdef int drop_pieces(self) except -1
     cdef object message(self)
     cdef object take_body(self)

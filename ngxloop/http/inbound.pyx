@@ -8,8 +8,13 @@ body is delivered first.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.dict cimport PyDict_Copy
 
 from ngxloop.http.awaitables cimport NOT_YET, WANT_MESSAGE, WaitedFor, BindRequest, waiting_new
+
+# What the messages of receive() are copies of.
+cdef dict MESSAGE = {"type": "http.request", "body": b"", "more_body": True}
+cdef dict LAST_MESSAGE = {"type": "http.request", "body": b"", "more_body": False}
 
 
 cdef class Inbound(WaitedFor):
@@ -27,10 +32,21 @@ cdef class Inbound(WaitedFor):
 
     cdef int add_piece(self, const char* data, Py_ssize_t size) except -1:
         """Keep a piece of the body, which is copied."""
-        if self.pieces is None:
-            self.pieces = []
-        self.pieces.append(PyBytes_FromStringAndSize(data, size))
+        cdef bytes piece = PyBytes_FromStringAndSize(data, size)
+        if self.piece_bytes == 0:
+            self.piece = piece
+        elif self.pieces is None:
+            self.pieces = [self.piece, piece]
+        else:
+            self.pieces.append(piece)
         self.piece_bytes += size
+        return 0
+
+    cdef int drop_pieces(self) except -1:
+        """Forget what was received and not taken."""
+        self.piece = None
+        self.pieces = None
+        self.piece_bytes = 0
         return 0
 
     cdef object message(self):
@@ -47,14 +63,12 @@ cdef class Inbound(WaitedFor):
 
     cdef object take_body(self):
         """Return all of the body that is here as a message, and let more come."""
-        cdef list pieces = self.pieces
-        cdef object body = b""
-        if pieces is not None:
-            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            self.pieces = None
-            self.piece_bytes = 0
+        cdef dict message = PyDict_Copy(LAST_MESSAGE if self.body_ended else MESSAGE)
+        if self.piece_bytes:
+            message["body"] = self.piece if self.pieces is None else b"".join(self.pieces)
+            self.drop_pieces()
         if self.body_ended:
             self.end_taken = True
         else:
             self.link.body_taken()
-        return {"type": "http.request", "body": body, "more_body": not self.body_ended}
+        return message

@@ -214,7 +214,8 @@ cdef int kit_give(Engine engine, tuple kit, Request request) except -1:
     ):
         return 0
     request.link = None
-    request.pieces = request.trailers = request.line = None
+    request.trailers = request.line = None
+    request.drop_pieces()
     engine.kit = kit
     return 0
 
@@ -231,7 +232,6 @@ cdef int request_begin(Request request, Link link, const Head* head) except -1:
     """
     request.link = link
     body_init(&request.body, head)
-    request.piece_bytes = 0
     request.held_ns = request.body_ns = 0
     request.body_ended = head.content_length <= 0 and not head.is_chunked
     request.end_taken = request.over = False
