@@ -9,16 +9,20 @@ so that all its code runs in the task.
 """
 
 cimport cython
+from cpython.contextvars cimport PyContext_CopyCurrent
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from cpython.object cimport PyObject_Call
+from cpython.object cimport PyObject, PyObject_Call
+from cpython.ref cimport Py_DECREF
 
 import asyncio
 import inspect
 import logging
 import os
 import sys
+from types import MethodDescriptorType
 
 from ngxloop.core.clock cimport ns_from_seconds
+from ngxloop.core.methods cimport PyMethodDef, definition_of
 from ngxloop.core.scoreboard cimport Scoreboard
 from ngxloop.core.scheduling cimport Scheduling
 from ngxloop.http.expiry cimport Expiring, expiries_new
@@ -28,10 +32,17 @@ from ngxloop.http.headparser cimport head_limits_init
 
 from ngxloop.http.proxies import TrustedProxies
 
+# A method as the interpreter calls it, with METH_NOARGS.
+ctypedef PyObject* (*NoArguments)(PyObject* self, PyObject* unused) except NULL
+
+cdef extern from "Python.h":
+    int METH_NOARGS
+    PyObject* Py_True
+
 logger = logging.getLogger("ngxloop.http")
 
 cdef object TASK = asyncio.Task
-cdef object TASK_DONE = asyncio.Task.done
+cdef PyMethodDef* TASK_DONE = done_definition()
 cdef object TASK_EXCEPTION = asyncio.Task.exception
 cdef bint HAS_EAGER_START = sys.version_info >= (3, 12)
 
@@ -56,7 +67,7 @@ cdef class Engine:
         self.application = application
         self.options = options
         self.loop = loop
-        self.task_options = {"loop": loop, "eager_start": True, "context": None}
+        self.task_options = {"loop": loop, "eager_start": True}
         self.is_async = inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(
             getattr(type(application), "__call__", None)
         )
@@ -220,23 +231,40 @@ cdef class Engine:
         return 0
 
     cdef object new_task(self, coroutine, context):
-        """Return the task that runs a coroutine: done already, or under way, or about to begin."""
-        cdef dict options = self.task_options
+        """Return the task that runs a coroutine: done already, or under way, or about to begin.
+
+        Args:
+            context: its context; None: a copy of the one that we are in.
+        """
         if not HAS_EAGER_START or self.loop._task_factory is not None:
+            if context is None:
+                context = PyContext_CopyCurrent()
             return self.loop.create_task(coroutine, context=context)
-        options["context"] = context  # the constructor has taken it when the coroutine begins
-        try:
-            return PyObject_Call(TASK, (coroutine,), options)
-        finally:
-            options["context"] = None
+        if context is None:
+            return PyObject_Call(TASK, (coroutine,), self.task_options)
+        return TASK(coroutine, loop=self.loop, eager_start=True, context=context)
 
     cdef bint task_is_done(self, task) except -1:
         """Return task.done(); the method of asyncio's own tasks is not looked up."""
-        return TASK_DONE(task) if type(task) is TASK else task.done()
+        cdef PyObject* result
+        if type(task) is not TASK or TASK_DONE == NULL:
+            return task.done()
+        result = (<NoArguments>TASK_DONE.ml_meth)(<PyObject*>task, NULL)
+        Py_DECREF(<object>result)
+        return result == Py_True
 
     cdef object task_exception(self, task):
         """Return task.exception()."""
         return TASK_EXCEPTION(task) if type(task) is TASK else task.exception()
+
+
+cdef PyMethodDef* done_definition() except? NULL:
+    """Return how asyncio's own tasks are asked whether they are done; NULL: in the general way."""
+    cdef PyMethodDef* definition
+    if type(TASK.done) is not MethodDescriptorType:
+        return NULL
+    definition = definition_of(TASK, "done")
+    return definition if definition.ml_flags == METH_NOARGS else NULL
 
 
 cdef bint has_same_content(context, other) except -1:

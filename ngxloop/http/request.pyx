@@ -65,7 +65,9 @@ cdef class Request(Answer):
     cdef int start(self, dict scope, receive, send) except -1:
         """Run the application up to its first suspension."""
         cdef Engine engine = self.link.engine
-        cdef object context = PyContext_Copy(self.link.stream.context)
+        cdef object context = None
+        if not self.link.stream.inside:
+            context = PyContext_Copy(self.link.stream.context)
         self.running = True
         try:
             if engine.is_async:
@@ -83,7 +85,7 @@ cdef class Request(Answer):
             return self.task_done(task)
         self.task = task
         engine.tasks.add(task)
-        task.add_done_callback(self._task_ended, context=context)
+        task.add_done_callback(self._task_ended)
         return 0
 
     def _task_ended(self, task):

@@ -6,6 +6,7 @@ from ngxloop.transports.socket_transport cimport SocketTransport
 cdef class ReadingTransport(SocketTransport):
     cdef Py_ssize_t last_bytes       # what the last receive returned
     cdef flag raw                    # the protocol is a Receiver
+    cdef flag inside                 # a Receiver is called, straight in the context of this
     cdef flag buffered               # the protocol is a BufferedProtocol
     cdef flag feeds_reader           # the protocol is a StreamReaderProtocol
     cdef flag end_told               # the Receiver knows that the peer has left: peer_left()

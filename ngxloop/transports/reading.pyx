@@ -335,7 +335,7 @@ cdef int call_receiver(ReadingTransport transport, bint has_left) except -1:
     cdef bint entered
     if count == 0 and not has_left:
         return 0
-    entered = context_enter(context)
+    transport.inside = entered = context_enter(context)
     try:
         if has_left:
             receiver.peer_left()
@@ -346,6 +346,7 @@ cdef int call_receiver(ReadingTransport transport, bint has_left) except -1:
     except BaseException as exc:
         transport.fatal_error(exc, "Fatal error: protocol.receive() call failed.")
     finally:
+        transport.inside = False
         if entered:
             PyContext_Exit(context)
     return 0
