@@ -1,5 +1,6 @@
 """Engine: what all connections of one server share."""
 
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
 from ngxloop.core.scoreboard cimport Scoreboard, Slot
@@ -7,6 +8,14 @@ from ngxloop.core.scheduling cimport Scheduling
 from ngxloop.http.expiry cimport Expiries, Expiring
 from ngxloop.http.fieldtable cimport FieldTable
 from ngxloop.http.head cimport Field, Head, HeadLimits
+
+cdef enum:
+    SHARED_COUNT = 2         # the items of the dicts `asgi` and `extensions` of a scope
+
+# An item of a dict, which keeps both alive: BORROWED.
+cdef struct Item:
+    PyObject* key
+    PyObject* value
 
 cdef class Engine:
     cdef readonly object application
@@ -20,10 +29,11 @@ cdef class Engine:
     cdef FieldTable field_table
     cdef tuple kit                   # a Request, receive and send for the next one; or None
     cdef dict scope                  # what every scope begins as
-    cdef dict asgi                   # its dicts, which belong to the last request as well;
-    cdef dict asgi_items             # and what is in them as long as nobody changes it
+    cdef dict asgi                   # its dicts, which the last request has, too
     cdef dict extensions
-    cdef dict extension_items
+    cdef dict extension_items        # keeps alive what was put into extensions
+    cdef Item[SHARED_COUNT] asgi_content     # what is in them as long as nobody changes it
+    cdef Item[SHARED_COUNT] extension_content
     cdef object local                # our address of the connection that asked for it last
     cdef tuple server                # the same as in a scope
     cdef readonly dict state         # the lifespan's state; None without a lifespan
@@ -69,5 +79,6 @@ cdef class Engine:
     cdef int take_limits(self, options) except -1
     cdef object new_task(self, coroutine, context)
     cdef bint task_is_done(self, task) except -1
+    cdef bint task_has_returned(self, task) except -1
     cdef object task_exception(self, task)
     cdef int warn_of_tls(self) except -1

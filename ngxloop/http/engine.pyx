@@ -11,18 +11,16 @@ so that all its code runs in the task.
 cimport cython
 from cpython.contextvars cimport PyContext_CopyCurrent
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from cpython.object cimport PyObject, PyObject_Call
-from cpython.ref cimport Py_DECREF
+from cpython.object cimport PyObject_Call
 
 import asyncio
 import inspect
 import logging
 import os
 import sys
-from types import MethodDescriptorType
+from types import GetSetDescriptorType
 
 from ngxloop.core.clock cimport ns_from_seconds
-from ngxloop.core.methods cimport PyMethodDef, definition_of
 from ngxloop.core.scoreboard cimport Scoreboard
 from ngxloop.core.scheduling cimport Scheduling
 from ngxloop.http.expiry cimport Expiring, expiries_new
@@ -32,18 +30,23 @@ from ngxloop.http.headparser cimport head_limits_init
 
 from ngxloop.http.proxies import TrustedProxies
 
-# A method as the interpreter calls it, with METH_NOARGS.
-ctypedef PyObject* (*NoArguments)(PyObject* self, PyObject* unused) except NULL
-
 cdef extern from "Python.h":
-    int METH_NOARGS
-    PyObject* Py_True
+    ctypedef struct Getter "PyGetSetDef":
+        object (*get)(object owner, void* closure)
+        void* closure
+
+    ctypedef struct GetSetDescriptor "PyGetSetDescrObject":
+        Getter* d_getset
 
 logger = logging.getLogger("ngxloop.http")
 
 cdef object TASK = asyncio.Task
-cdef PyMethodDef* TASK_DONE = done_definition()
+cdef object TASK_DONE = asyncio.Task.done
 cdef object TASK_EXCEPTION = asyncio.Task.exception
+cdef str FINISHED = "FINISHED"   # interned, as that of asyncio is
+cdef Getter GET_STATE
+cdef Getter GET_EXCEPTION
+cdef bint HAS_GETTERS = find_getters()
 cdef bint HAS_EAGER_START = sys.version_info >= (3, 12)
 
 
@@ -79,7 +82,7 @@ cdef class Engine:
             "scheme": "http", "method": "GET", "root_path": self.root_path, "path": "",
             "raw_path": b"", "query_string": b"", "headers": None, "extensions": None,
         }
-        self.asgi, self.asgi_items, self.extensions, self.extension_items = {}, {}, {}, {}
+        self.asgi, self.extensions = {}, {}  # not those that a scope has
         self.take_limits(options)
         self.fields = <Field*>PyMem_Malloc(self.limits.field_count_max * sizeof(Field))
         if self.fields == NULL:
@@ -246,25 +249,37 @@ cdef class Engine:
 
     cdef bint task_is_done(self, task) except -1:
         """Return task.done(); the method of asyncio's own tasks is not looked up."""
-        cdef PyObject* result
-        if type(task) is not TASK or TASK_DONE == NULL:
-            return task.done()
-        result = (<NoArguments>TASK_DONE.ml_meth)(<PyObject*>task, NULL)
-        Py_DECREF(<object>result)
-        return result == Py_True
+        return TASK_DONE(task) if type(task) is TASK else task.done()
+
+    cdef bint task_has_returned(self, task) except -1:
+        """Return whether a task is known to be done, and not by an exception or cancellation."""
+        return (
+            HAS_GETTERS
+            and type(task) is TASK
+            and attribute_is(task, &GET_STATE, FINISHED)
+            and attribute_is(task, &GET_EXCEPTION, None)
+        )
 
     cdef object task_exception(self, task):
         """Return task.exception()."""
         return TASK_EXCEPTION(task) if type(task) is TASK else task.exception()
 
 
-cdef PyMethodDef* done_definition() except? NULL:
-    """Return how asyncio's own tasks are asked whether they are done; NULL: in the general way."""
-    cdef PyMethodDef* definition
-    if type(TASK.done) is not MethodDescriptorType:
-        return NULL
-    definition = definition_of(TASK, "done")
-    return definition if definition.ml_flags == METH_NOARGS else NULL
+cdef inline bint attribute_is(owner, const Getter* attribute, value) except -1:
+    """Return whether an attribute is this very object, without looking the attribute up."""
+    cdef object current = attribute.get(owner, attribute.closure)
+    return current is value
+
+
+cdef bint find_getters() except -1:
+    """Find the getters of asyncio's own tasks; False if they are written in Python."""
+    global GET_STATE, GET_EXCEPTION
+    state, exception = TASK._state, TASK._exception
+    if type(state) is not GetSetDescriptorType or type(exception) is not GetSetDescriptorType:
+        return False
+    GET_STATE = (<GetSetDescriptor*>state).d_getset[0]
+    GET_EXCEPTION = (<GetSetDescriptor*>exception).d_getset[0]
+    return True
 
 
 cdef bint has_same_content(context, other) except -1:

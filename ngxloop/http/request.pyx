@@ -81,6 +81,9 @@ cdef class Request(Answer):
             self.running = False
             self.failed(exc)
             return self.settle(True)
+        if engine.task_has_returned(task):
+            self.running = False
+            return self.settle(False)
         if engine.task_is_done(task):
             return self.task_done(task)
         self.task = task

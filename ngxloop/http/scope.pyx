@@ -23,7 +23,7 @@ cdef extern from "Python.h":
 
 from urllib.parse import unquote_to_bytes
 
-from ngxloop.http.engine cimport Engine
+from ngxloop.http.engine cimport SHARED_COUNT, Engine, Item
 from ngxloop.http.fieldtable cimport FieldTable
 from ngxloop.http.head cimport METHOD_GET, Field, Head, Span
 from ngxloop.http.link cimport Link
@@ -78,40 +78,49 @@ cdef dict template_of(Engine engine):
     Its dicts are those of the last request if nobody else has them any more, and they are as they
     were: so it is after nearly every request. To make them anew takes 1,300 instructions.
     """
-    if not is_untouched(<PyObject*>engine.asgi, <PyObject*>engine.asgi_items):
+    if not is_untouched(<PyObject*>engine.asgi, engine.asgi_content):
         engine.asgi = engine.scope["asgi"] = PyDict_Copy(ASGI)
-        engine.asgi_items = ASGI
-    if not are_untouched(<PyObject*>engine.extensions, <PyObject*>engine.extension_items):
+        note_content(engine.asgi_content, ASGI)
+    if not are_untouched(<PyObject*>engine.extensions, engine.extension_content):
         engine.extensions = engine.scope["extensions"] = extensions_new(True, False)
         engine.extension_items = PyDict_Copy(engine.extensions)
+        note_content(engine.extension_content, engine.extension_items)
     return engine.scope
 
 
-cdef bint is_untouched(PyObject* shared, PyObject* items) noexcept:
-    """Return whether only the engine and its template have a dict, and it has these items."""
+cdef int note_content(Item* content, dict items) except -1:
+    """Write down the keys and values of a dict, which keeps them alive."""
     cdef Py_ssize_t position = 0
-    cdef Py_ssize_t place = 0
+    cdef int i
+    assert len(items) == SHARED_COUNT
+    for i in range(SHARED_COUNT):
+        PyDict_Next(<PyObject*>items, &position, &content[i].key, &content[i].value)
+    return 0
+
+
+cdef bint is_untouched(PyObject* shared, Item* content) noexcept:
+    """Return whether only the engine and its template have a dict, and this is in it."""
+    cdef Py_ssize_t position = 0
     cdef PyObject* key = NULL
     cdef PyObject* value = NULL
-    cdef PyObject* other_key = NULL
-    cdef PyObject* other_value = NULL
-    if Py_REFCNT(shared) != 2 or PyDict_GET_SIZE(shared) != PyDict_GET_SIZE(items):
+    cdef int i
+    if Py_REFCNT(shared) != 2 or PyDict_GET_SIZE(shared) != SHARED_COUNT:
         return False
-    while PyDict_Next(shared, &position, &key, &value):
-        PyDict_Next(items, &place, &other_key, &other_value)
-        if key != other_key or value != other_value:
+    for i in range(SHARED_COUNT):
+        PyDict_Next(shared, &position, &key, &value)
+        if key != content[i].key or value != content[i].value:
             return False
     return True
 
 
-cdef bint are_untouched(PyObject* shared, PyObject* items) noexcept:
-    """Return the same for a dict of empty dicts: those, too, are in the two dicts alone."""
-    cdef Py_ssize_t position = 0
-    cdef PyObject* value = NULL
-    if not is_untouched(shared, items):
+cdef bint are_untouched(PyObject* shared, Item* content) noexcept:
+    """Return the same for a dict of empty dicts: those, too, are in no other hands."""
+    cdef int i
+    if not is_untouched(shared, content):
         return False
-    while PyDict_Next(items, &position, NULL, &value):
-        if Py_REFCNT(value) != 2 or PyDict_GET_SIZE(value):
+    for i in range(SHARED_COUNT):
+        # in the dict, and in that which keeps them alive
+        if Py_REFCNT(content[i].value) != 2 or PyDict_GET_SIZE(content[i].value):
             return False
     return True
 
