@@ -243,9 +243,8 @@ cdef class HttpConnection(Closing):
         cdef Engine engine = self.engine
         cdef tuple kit = kit_take(engine)
         cdef Request request = <Request>kit[0]
-        cdef dict scope
+        cdef dict scope = scope_new(self, &engine.head, self.input)
         request_begin(request, self, &engine.head)
-        scope = scope_new(self, &engine.head, self.input)
         if engine.access_log is not None:
             request.start_ns = self.begin_ns if self.begin_ns else self.now_ns(self.loop)
             request.note_line(scope)
