@@ -50,6 +50,22 @@ class TlsHooks(LoopBase):
         )
         return transport
 
+    def set_handshake_refusal(
+        self, refusal: Callable[[Any, ssl.SSLError, bytes], bytes | None]
+    ) -> None:
+        """Have a function called for every handshake with a client that fails in OpenSSL.
+
+        Args:
+            refusal: Takes the transport below TLS, the error and the first bytes that the client
+                has sent; returns bytes to answer with instead of OpenSSL's alert, or None.
+        """
+        tls_memory(self).set_refusal(refusal)
+
+    def abort_handshakes(self) -> None:
+        """Close the connections of all clients that have not ended their TLS handshake."""
+        if self._tls_memory is not None:
+            self._tls_memory.abort_handshakes()
+
     async def start_tls(
         self,
         transport: Any,
@@ -116,6 +132,13 @@ class TlsHooks(LoopBase):
         return layer._app_transport
 
 
+def tls_memory(loop: LoopBase) -> TlsMemory:
+    """Return what all TLS connections of a loop share."""
+    if loop._tls_memory is None:
+        loop._tls_memory = TlsMemory()
+    return loop._tls_memory
+
+
 def tls_protocol_factory(
     loop: LoopBase,
     protocol_factory: Callable[[], asyncio.BaseProtocol],
@@ -165,11 +188,9 @@ def _new_tls_transport(
     )
     if not sslcontext:  # ssl=True
         sslcontext = sslproto._create_transport_context(server_side, server_hostname)
-    if loop._tls_memory is None:
-        loop._tls_memory = TlsMemory()
     return open_tls(
         loop,
-        loop._tls_memory,
+        tls_memory(loop),
         protocol,
         sslcontext,
         waiter,

@@ -253,6 +253,7 @@ def open_tls(
     layer.shutdown_timeout = shutdown_timeout
     layer._sslcontext = sslcontext
     layer._server_side = server_side
+    layer.first = b""
     layer.app_state = APP_NEW if call_connection_made else APP_MADE
     transport.layer = layer
     transport.context = PyContext_CopyCurrent()

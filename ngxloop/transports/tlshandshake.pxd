@@ -16,9 +16,12 @@ cdef class TlsHandshake(TlsFlow):
     cdef object handshake_start      # loop time, in debug mode
     cdef AppState app_state
     cdef bint handshaken             # get_extra_info() can answer
+    cdef readonly bint _server_side
+    cdef bytes first                 # the beginning of what a client has sent; for the refusal
 
     cdef int start_handshake(self) except -1
     cdef int go_on_with_handshake(self) except -1
+    cdef int note_first(self, const char* data, Py_ssize_t size) except -1
     cdef int handshake_done(self) except -1
     cdef int handshake_failed(self, exc) except -1
     cdef int start_timer(self, seconds, callback) except -1

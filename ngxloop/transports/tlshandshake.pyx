@@ -5,6 +5,8 @@ When a handshake fails, OpenSSL's alert is sent if the kernel takes it at once; 
 and the peer sees a reset. TlsLayer, the subclass, is the rest of a connection's life.
 """
 
+from cpython.bytes cimport PyBytes_GET_SIZE
+
 import logging
 import ssl
 
@@ -13,6 +15,15 @@ from ngxloop.transports.tlsengine cimport TLS_CLOSED, TLS_HANDSHAKE, TLS_WRAPPED
 from ngxloop.transports.tlsflow cimport TlsFlow
 
 logger = logging.getLogger("asyncio")
+
+cdef enum:
+    # Of what a client sends: a request line shows what it is.
+    FIRST_BYTES = 16
+    # A client that gets an answer in plain text may go on sending so much, and so long.
+    REFUSED_BYTES = 65536
+
+cdef double QUIET_SECONDS = 1.0
+cdef double TOTAL_SECONDS = 5.0
 
 
 cdef class TlsHandshake(TlsFlow):
@@ -23,6 +34,8 @@ cdef class TlsHandshake(TlsFlow):
             logger.debug("%r starts SSL handshake", self)
             self.handshake_start = self.loop.time()
         self.engine.move(TLS_HANDSHAKE)
+        if self._server_side:
+            self.engine.memory.handshakes.add(self)
         self.start_timer(self.handshake_timeout, self._check_handshake_timeout)
         return self.go_on_with_handshake()
 
@@ -47,9 +60,17 @@ cdef class TlsHandshake(TlsFlow):
             return self.handshake_done()
         return self.flush()
 
+    cdef int note_first(self, const char* data, Py_ssize_t size) except -1:
+        """Keep the beginning of what a client sends, if somebody asks for it when it fails."""
+        if self._server_side and self.engine.memory.refusal is not None:
+            if PyBytes_GET_SIZE(self.first) < FIRST_BYTES:
+                self.first += data[:min(size, FIRST_BYTES)]
+        return 0
+
     cdef int handshake_done(self) except -1:
         """Call connection_made(), and read: both ends may have sent data already."""
         self.stop_timer()
+        self.engine.memory.handshakes.discard(self)
         self.engine.move(TLS_WRAPPED)
         self.handshaken = True
         if self.handshake_start is not None:
@@ -69,13 +90,23 @@ cdef class TlsHandshake(TlsFlow):
         if isinstance(exc, ssl.CertificateError):
             message = "SSL handshake failed on verifying the certificate"
         self.stop_timer()
+        self.engine.memory.handshakes.discard(self)
         alert = self.engine.take_output()
+        answer = None
+        if self._server_side and self.engine.memory.refusal is not None:
+            if isinstance(exc, ssl.SSLError):
+                answer = self.engine.memory.refusal(self.lower, exc, self.first)
+        if answer is not None:
+            alert = answer
         if alert:
             self.send(alert)
             if self.stream is not None:
                 self.stream.flush()
         self.engine.move(TLS_CLOSED)
-        self.fatal_error(exc, message)
+        if answer is None or self.stream is None:
+            self.fatal_error(exc, message)
+        else:  # the client may still be sending: a reset would destroy the answer
+            self.stream.linger(QUIET_SECONDS, TOTAL_SECONDS, REFUSED_BYTES)
         return self.wake(exc)
 
     # ---- timers and the waiter

@@ -7,7 +7,6 @@ from ngxloop.transports.tlshandshake cimport TlsHandshake
 cdef class TlsLayer(TlsHandshake):
     cdef object shutdown_timeout     # seconds, as they were given
     cdef readonly object _sslcontext
-    cdef readonly bint _server_side
     cdef bint ended                  # the transport below has received the end of the stream
 
     cdef int end_of_stream(self) except -1

@@ -10,7 +10,6 @@ from ngxloop.transports.tlshandshake import TlsHandshake
 @final
 class TlsLayer(TlsHandshake, asyncio.Protocol):
     _sslcontext: ssl.SSLContext
-    _server_side: bool
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...  # TypeError: it is not for users
     @property
     def _loop(self) -> Reactor: ...

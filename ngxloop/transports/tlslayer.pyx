@@ -146,6 +146,7 @@ cdef class TlsLayer(TlsHandshake):
         self.lost_count += 1
         self.closed = True
         self.engine.move(TLS_CLOSED)
+        self.engine.memory.handshakes.discard(self)
         self.stop_timer()
         self.app.protocol = None
         self.app = None
@@ -158,6 +159,8 @@ cdef class TlsLayer(TlsHandshake):
         if self.engine.state == TLS_FLUSHING:
             self.read(data, size)
             return self.finish()
+        if self.engine.state == TLS_HANDSHAKE:
+            self.note_first(data, size)
         self.engine.feed(data, size)
         if not self.engine.readable():
             return 0

@@ -7,5 +7,7 @@ cdef class TlsMemory:
     cdef tuple read_arguments        # (size, window): the arguments of every SSLObject.read()
     cdef char* plain_buffer          # OWNS: TLS_PLAIN_BYTES; made when needed
     cdef bint lent                   # an engine reads or writes plain_buffer, without the GIL
+    cdef set handshakes              # the layers of clients that have not ended their handshake
+    cdef object refusal              # called when such a handshake fails, or None
 
     cdef char* plain(self) except NULL

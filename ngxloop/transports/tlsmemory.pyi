@@ -1,4 +1,8 @@
-from typing import final
+import ssl
+from collections.abc import Callable
+from typing import Any, final
 
 @final
-class TlsMemory: ...
+class TlsMemory:
+    def set_refusal(self, refusal: Callable[[Any, ssl.SSLError, bytes], bytes | None]) -> None: ...
+    def abort_handshakes(self) -> None: ...

@@ -21,9 +21,24 @@ cdef class TlsMemory:
     def __cinit__(self):
         self.window = TlsWindow.__new__(TlsWindow)
         self.read_arguments = (TLS_PLAIN_BYTES, self.window)
+        self.handshakes = set()
 
     def __dealloc__(self):
         PyMem_Free(self.plain_buffer)
+
+    def set_refusal(self, refusal):
+        """Have a function called when a handshake with a client fails.
+
+        Args:
+            refusal: takes the transport below, the ssl.SSLError and the beginning of what the
+                client has sent; returns what it is answered instead of OpenSSL's alert, or None.
+        """
+        self.refusal = refusal
+
+    def abort_handshakes(self):
+        """Close the connections of clients that have not ended their handshake."""
+        for layer in list(self.handshakes):
+            layer._app_transport.abort()
 
     cdef char* plain(self) except NULL:
         """Return TLS_PLAIN_BYTES of memory, valid until Python code runs that is not OpenSSL's."""
