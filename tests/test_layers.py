@@ -138,6 +138,7 @@ LAYERS: dict[int, list[str]] = {
         "http.running",
         "http.lifespan",
         "http.pathsend",
+        "http.tlsextension",
         "http.lines",
         "http.messages",
         "http.answerhead",

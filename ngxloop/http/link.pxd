@@ -13,6 +13,7 @@ cdef class Link(Expiring):
     cdef Reactor loop
     cdef StreamTransport stream      # the transport, or that below TLS; None once it is lost
     cdef TlsTransport tls            # None without TLS
+    cdef dict tls_facts              # the ASGI extension tls; None until a request asks
     cdef tuple client                # as in a scope; None until a request asks
     cdef tuple server
     cdef flag has_addresses
@@ -25,6 +26,7 @@ cdef class Link(Expiring):
 
     cdef object transport(self)
     cdef int use_addresses(self) except -1
+    cdef dict tls_extension(self)
     cdef bint has_unread(self) noexcept
     cdef int write(self, const char* data, Py_ssize_t size) except -1
     cdef int write_last(self, const char* data, Py_ssize_t size) except -1

@@ -6,10 +6,12 @@ or TLS of ours over one: no other has the methods that are called here.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.dict cimport PyDict_Copy
 
 from ngxloop.core.linux cimport MSG_DONTWAIT, MSG_PEEK, iovec, recv
 from ngxloop.http.engine cimport Engine
 from ngxloop.http.expiry cimport Expiring
+from ngxloop.http.tlsextension import describe_tls
 from ngxloop.transports.stream cimport StreamTransport
 from ngxloop.transports.tls cimport TlsTransport
 
@@ -56,6 +58,12 @@ cdef class Link(Expiring):
             engine.use_local(local, server_of(local))
         self.server = engine.server
         return 0
+
+    cdef dict tls_extension(self):
+        """Return what a scope says of TLS; the caller may change it."""
+        if self.tls_facts is None:
+            self.tls_facts = describe_tls(self.tls.layer.engine.ssl_object)
+        return PyDict_Copy(self.tls_facts)
 
     cdef bint has_unread(self) noexcept:
         """Return whether the kernel has something for us; a system call."""

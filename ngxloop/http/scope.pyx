@@ -62,9 +62,8 @@ cdef dict scope_new(Link link, const Head* head, const char* data):
     scope["headers"] = headers_of(engine.field_table, head, data)
     if head.minor_version == 0:
         scope["http_version"] = "1.0"
-        scope["extensions"] = extensions_new(False, False)
-    elif head.takes_trailers:
-        scope["extensions"] = extensions_new(True, True)
+    if head.minor_version == 0 or head.takes_trailers or link.tls is not None:
+        scope["extensions"] = extensions_of(link, head)
     if engine.state is not None:
         scope["state"] = engine.state.copy()
     if engine.proxies is not None and is_forwarded(head):
@@ -187,6 +186,15 @@ cdef list headers_of(FieldTable table, const Head* head, const char* data):
     if head.authority.size and not has_host:
         headers.insert(0, (b"host", bytes_of(&head.authority, data)))
     return headers
+
+
+cdef dict extensions_of(Link link, const Head* head):
+    """Return what this request allows, where the template does not say it."""
+    cdef bint is_old = head.minor_version == 0
+    cdef dict extensions = extensions_new(not is_old, head.takes_trailers and not is_old)
+    if link.tls is not None:
+        extensions["tls"] = link.tls_extension()
+    return extensions
 
 
 cdef dict extensions_new(bint has_hints, bint has_trailers):
