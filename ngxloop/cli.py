@@ -12,6 +12,7 @@ from ngxloop.serving.admin.ctl import control
 from ngxloop.serving.base.errors import ConfigError, ExitCode, StartError
 from ngxloop.serving.config.command_line import UsageError
 from ngxloop.serving.config.config import Config
+from ngxloop.serving.config.keypasswords import asking, take_passwords
 from ngxloop.serving.config.loading import Loaded, Loader, print_config
 from ngxloop.serving.logs.logs import complain, leave_standard_error, release_terminal
 from ngxloop.serving.logs.output import write
@@ -19,7 +20,13 @@ from ngxloop.serving.options.application import MISSING, is_script
 from ngxloop.serving.process.children import note_starts
 from ngxloop.serving.process.daemon import become_daemon
 from ngxloop.serving.process.systemd import ALL
-from ngxloop.serving.sockets.inherited import is_inherited, is_strict_upgrade, is_upgrade
+from ngxloop.serving.sockets.inherited import (
+    PASSWORDS,
+    find_descriptor,
+    is_inherited,
+    is_strict_upgrade,
+    is_upgrade,
+)
 from ngxloop.serving.worker.check import check
 
 
@@ -43,6 +50,9 @@ def parse_arguments(arguments: Sequence[str]) -> Config:
 def _serve(arguments: Sequence[str]) -> int:
     note_starts()  # before the module of the hooks is run
     with _signals_held():
+        passwords = find_descriptor(os.environ, PASSWORDS)
+        if passwords is not None:
+            take_passwords(passwords)
         loader = Loader(
             arguments,
             is_strict=is_strict_upgrade(os.environ),
@@ -87,7 +97,10 @@ def _signals_held() -> Iterator[None]:
 def _check(arguments: Sequence[str]) -> int:
     """Say whether serving would begin: ngxloop-serve check APP [options]."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    config = _load(Loader(arguments)).config
+    loaded = _load(Loader(arguments))
+    config = loaded.config
+    for line in loaded.warnings:
+        complain(line)
     try:
         kind = check(config)
     except StartError as error:
@@ -101,7 +114,8 @@ def _check(arguments: Sequence[str]) -> int:
 def _load(loader: Loader) -> Loaded:
     """Return the configuration; ends the program if there is none, or if it is to be printed."""
     try:
-        loaded = loader.load()
+        with asking():
+            loaded = loader.load()
     except (ConfigError, UsageError) as error:
         complain(f"{error} (see ngxloop-serve --help)")
         sys.exit(ExitCode.USAGE)

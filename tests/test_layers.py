@@ -207,11 +207,13 @@ LAYERS: dict[int, list[str]] = {
         "serving.options.master",
         "serving.options.process",
         "serving.options.running",
+        "serving.options.tls",
         "serving.options.workers",
     ],
     # serving/logs/.
     11: [
         "serving.logs.logfiles",
+        "serving.logs.limitedlines",
         "serving.logs.logformats",
         "serving.logs.logs",
         "serving.logs.output",
@@ -246,6 +248,10 @@ LAYERS: dict[int, list[str]] = {
     13: [
         "serving.config.command_line",
         "serving.config.hooks",
+        "serving.config.pemfiles",
+        "serving.config.keypasswords",
+        "serving.config.certificates",
+        "serving.config.tls",
         "serving.config.config",
         "serving.config.config_file",
         "serving.config.environment",
@@ -298,6 +304,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.worker.workerloop",
         "serving.worker.foreignloop",
         "serving.worker.libraries",
+        "serving.worker.tlsrefusals",
         "serving.worker.unseenlisteners",
         "serving.worker.programwatch",
         "serving.worker.workergate",

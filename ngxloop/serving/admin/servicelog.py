@@ -1,24 +1,18 @@
 """What the log says of a generation that serves: what is served and where, and where nothing is."""
 
-from ngxloop.serving.fleet.service import Service
+from ngxloop.serving.fleet.service import Service, service_address
 from ngxloop.serving.logs.logs import log
-from ngxloop.serving.options.application import (
-    HTTP_INTERFACES,
-    MISSING,
-    PROGRAM_INTERFACES,
-)
+from ngxloop.serving.options.application import MISSING, PROGRAM_INTERFACES
 from ngxloop.serving.sockets.keepers import Keepers
 
 
 def log_service(service: Service, count: int, keepers: Keepers) -> None:
     """Say what is served, and where: what to open in a browser, if a browser can open it."""
-    is_http = service.interface in HTTP_INTERFACES
-    where = [
-        address if address.startswith("unix:") or not is_http else f"http://{address}"
-        for address in service.listeners.describe() + keepers.describe()
-    ]
+    interface, is_tls = service.interface, bool(service.config.ssl_certfile)
+    where = service.describe()
+    where += [service_address(one, interface, is_tls=is_tls) for one in keepers.describe()]
     workers = "1 worker" if count == 1 else f"{count} workers"
-    app, interface = service.config.app, service.interface
+    app = service.config.app
     log.info("serving %s (%s) with %s: %s", app, interface, workers, " ".join(where))
     if interface in MISSING:
         log.info("%s", MISSING[interface])

@@ -39,8 +39,26 @@ class Text(NamedTuple):
     fault: str
 
 
+class Content(NamedTuple):
+    """The same of a file that is no text."""
+
+    data: bytes
+    fault: str
+
+
 def read_text(path: str | os.PathLike[str], *, is_regular: bool = False) -> Text:
-    """Read a file in UTF-8, once; see find_fault().
+    """Read a file in UTF-8, once; see read_content().
+
+    Raises:
+        OSError: It cannot be read, or has more than MAX_BYTES.
+        UnicodeDecodeError: It is not UTF-8.
+    """
+    content = read_content(path, is_regular=is_regular)
+    return Text(content.data.decode("utf-8"), content.fault)
+
+
+def read_content(path: str | os.PathLike[str], *, is_regular: bool = False) -> Content:
+    """Read a file, once; see find_fault().
 
     Args:
         path: Of the file.
@@ -48,7 +66,6 @@ def read_text(path: str | os.PathLike[str], *, is_regular: bool = False) -> Text
 
     Raises:
         OSError: It cannot be read, or has more than MAX_BYTES.
-        UnicodeDecodeError: It is not UTF-8.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | (os.O_NONBLOCK if is_regular else 0)
     with open(os.open(path, flags), "rb") as file:
@@ -58,7 +75,7 @@ def read_text(path: str | os.PathLike[str], *, is_regular: bool = False) -> Text
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise OSError(errno.EFBIG, f"more than {MAX_BYTES} bytes")
-    return Text(data.decode("utf-8"), _fault_of_opened(path, found))
+    return Content(data, _fault_of_opened(path, found))
 
 
 def find_fault(path: str | os.PathLike[str], *, is_searched: bool = False) -> str:

@@ -3,6 +3,7 @@
 The options themselves stand in serving/options/, one file a group.
 """
 
+import copy
 import dataclasses
 import functools
 import os
@@ -13,6 +14,7 @@ from ngxloop.serving.base.errors import ConfigError
 from ngxloop.serving.base.guard import import_fault, set_guard
 from ngxloop.serving.base.trust import find_fault, refusal
 from ngxloop.serving.config.hooks import Hooks, load_hooks
+from ngxloop.serving.config.tls import Tls, check_tls, load_tls
 from ngxloop.serving.options.application import (
     PROGRAM_INTERFACES,
     ApplicationOptions,
@@ -27,6 +29,7 @@ from ngxloop.serving.options.master import NO_SOCKET, MasterOptions
 from ngxloop.serving.options.process import ProcessOptions
 from ngxloop.serving.options.running import RunOptions
 from ngxloop.serving.options.table import options_of
+from ngxloop.serving.options.tls import TlsOptions
 from ngxloop.serving.options.values import AUTO
 from ngxloop.serving.options.workers import WorkerOptions
 from ngxloop.serving.process.cpus import usable_cpus
@@ -40,6 +43,7 @@ class Config(
     ApplicationOptions,
     ListeningOptions,
     HttpOptions,
+    TlsOptions,
     WorkerOptions,
     MasterOptions,
     ProcessOptions,
@@ -71,6 +75,7 @@ class Config(
             raise ConfigError(
                 "arguments", f"only a script takes arguments, and {self.app} is not a script"
             )
+        check_tls(self, [parse_bind(text) for text in self.bind or ()])
         if is_script(self.app):
             self.check_interface("script")
         elif self.interface != AUTO:
@@ -100,6 +105,30 @@ class Config(
         """What a worker does first; see prepare()."""
         return plan(self, self)
 
+    @functools.cached_property
+    def tls(self) -> Tls | None:
+        """The certificates, read once for each configuration, see prepare(); None without any."""
+        return load_tls(self, is_strict=self.drops_rights) if self.ssl_certfile else None
+
+    def with_new_certificates(self) -> "Config":
+        """Return the same configuration with the certificates as they are in the files now.
+
+        Raises:
+            ConfigError: They cannot be used.
+        """
+        if self.tls is None:
+            return self
+        fresh = copy.copy(self)
+        vars(fresh)["tls"] = load_tls(self, is_strict=self.drops_rights)
+        return fresh
+
+    def speaks_tls(self, key: str) -> bool:
+        """Say whether connections of an address speak TLS, given the address as the sockets do."""
+        default = bool(self.ssl_certfile)
+        named = {str(bind): bind.is_tls for bind in map(parse_bind, self.bind or ())}
+        is_tls = named.get(key)
+        return default if is_tls is None else is_tls
+
     def prepare(self) -> Sequence[str]:
         """Look everything up, in the master before it binds or forks; return warnings.
 
@@ -118,8 +147,9 @@ class Config(
             check_watching(self.watched)
         _ = self.binds  # which looks up their owner
         warnings = self.start_plan.warnings
+        tls_warnings = self.tls.warnings if self.tls is not None else ()
         self.hook_functions.require("on_config", self)
-        return warnings
+        return [*warnings, *tls_warnings]
 
     def _refuse_bare_name(self) -> None:
         """Refuse a word that is no program: who forgets :NAME is told so at once."""

@@ -147,6 +147,7 @@ class Launcher:
             channel=channel,
             line=line,
             sockets=service.listeners.sockets_for(process.number),
+            plain=service.plain_numbers(process.number),
             master_pid=os.getpid(),
             stacks_fd=stacks_fd,
         )

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.fleet.settings import Settings
-from ngxloop.serving.options.application import start_advice
-from ngxloop.serving.sockets.listeners import Listeners, Opened
+from ngxloop.serving.options.application import HTTP_INTERFACES, start_advice
+from ngxloop.serving.sockets.listeners import Listeners, Opened, describe_address
 
 
 @dataclasses.dataclass(eq=False)
@@ -18,6 +18,19 @@ class Service:
     listeners: Listeners
     interface: str = ""  # what its workers serve, known once one is ready
     bound: set[str] = dataclasses.field(default_factory=set)  # of --bind, bound by programs
+
+    def plain_numbers(self, number: int) -> list[int]:
+        """Return which sockets of the worker of that number do not speak TLS, by their index."""
+        opened = self.listeners.opened_for(number)
+        return [index for index, one in enumerate(opened) if not self.config.speaks_tls(one.key)]
+
+    def describe(self) -> list[str]:
+        """Return each address as clients name it: https:// if it speaks TLS."""
+        lines = []
+        for one in self.listeners.opened:
+            is_tls = self.config.speaks_tls(one.key)
+            lines.append(service_address(describe_address(one.sock), self.interface, is_tls=is_tls))
+        return list(dict.fromkeys(lines))
 
     def note_bound(self, address: str) -> bool:
         """A program has bound an address of --bind; False if there is no such address."""
@@ -88,6 +101,14 @@ class Services:
                 service.listeners.close(keep, leave_files=True)
         if mine is not None:
             mine.listeners.keep_own(number)
+
+
+def service_address(address: str, interface: str, *, is_tls: bool) -> str:
+    """Return an address with its scheme, as far as a browser can open it; and with TLS, always."""
+    is_http = interface in HTTP_INTERFACES and not address.startswith("unix:")
+    if is_tls:
+        return f"https://{address}" if is_http else f"tls://{address}"
+    return f"http://{address}" if is_http else address
 
 
 def settings_of(config: Config) -> Settings:

@@ -10,6 +10,7 @@ from ngxloop.serving.base.errors import StartError
 from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.base.timing import UNSERVED_SECONDS
 from ngxloop.serving.config.config import Config
+from ngxloop.serving.config.keypasswords import left_passwords
 from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.executor import Do, Executor
 from ngxloop.serving.fleet.observer import Observer
@@ -19,6 +20,7 @@ from ngxloop.serving.handover.handover import Handover
 from ngxloop.serving.logs.logs import log, reopen, set_up_logs
 from ngxloop.serving.master.reconfiguration import Reconfiguration
 from ngxloop.serving.process.poller import Handler, Poller, do_nothing
+from ngxloop.serving.sockets.inherited import PASSWORDS, InheritedFd
 from ngxloop.serving.sockets.listeners import Listeners
 from ngxloop.serving.sockets.reuseport import spread_listeners
 from ngxloop.serving.worker.libraries import share_libraries
@@ -184,4 +186,6 @@ class ActionHandlers:
         service.config.hook_functions.call(action.name, *action.arguments)
 
     def _start_successor(self) -> None:
-        self._handover.start(self._listening(), self._admin.hand_over())
+        with left_passwords() as fd:
+            passwords = [InheritedFd(PASSWORDS, "", fd)] if fd is not None else []
+            self._handover.start(self._listening(), [*self._admin.hand_over(), *passwords])

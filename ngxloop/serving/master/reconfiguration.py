@@ -15,7 +15,7 @@ class Reconfiguration:
     """Prepares reloads.
 
     Args:
-        read_again: Returns the configuration of now; without it, it never changes.
+        read_again: Returns the configuration of now; without it, only certificates change.
         most_workers: How many there is room for.
     """
 
@@ -33,6 +33,8 @@ class Reconfiguration:
             StartError: They cannot be had; nothing has changed.
         """
         fresh = self._read(config)
+        for line in fresh.tls.warnings if fresh.tls is not None else ():
+            log.warning("%s", line)
         count = self._next_count(config, fresh, count)
         check_descriptors(fresh.binds, current)
         backlog = queue_limit(fresh.backlog)
@@ -49,9 +51,9 @@ class Reconfiguration:
         return fresh, count, listeners
 
     def _read(self, config: Config) -> Config:
-        if self._read_again is None:
-            return config
         try:
+            if self._read_again is None:
+                return config.with_new_certificates()
             return self._read_again()
         except ConfigError as error:
             raise StartError(ExitCode.USAGE, str(error)) from error

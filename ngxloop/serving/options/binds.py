@@ -10,10 +10,20 @@ ANY_IPV4, ANY_IPV6 = "0.0.0.0", "::"
 _MAX_PORT = 65535
 _MAX_FD = 2**31 - 1  # an int of C
 _FORMS = "give HOST:PORT, [IPV6]:PORT, unix:PATH, fd://N or systemd:NAME"
+# What may stand before an address, and whether connections there speak TLS then. Without it, they
+# do if there is a certificate.
+SCHEMES = {"http": False, "tcp": False, "https": True, "tls": True}
 
 
 @dataclasses.dataclass(frozen=True)
-class TcpBind:
+class _AnyBind:
+    """What all addresses have; the same address is the same socket, with TLS or without."""
+
+    is_tls: bool | None = dataclasses.field(default=None, compare=False, kw_only=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class TcpBind(_AnyBind):
     """A host, by name or number (empty: every IPv4 address), and a port (0: any free one)."""
 
     host: str
@@ -26,7 +36,7 @@ class TcpBind:
 
 
 @dataclasses.dataclass(frozen=True)
-class UnixBind:
+class UnixBind(_AnyBind):
     """A socket in the file system, or in the abstract namespace if the path begins with @."""
 
     path: str
@@ -48,7 +58,7 @@ class UnixBind:
 
 
 @dataclasses.dataclass(frozen=True)
-class FdBind:
+class FdBind(_AnyBind):
     """A socket that was opened by whoever started us, by its number."""
 
     fd: int
@@ -58,7 +68,7 @@ class FdBind:
 
 
 @dataclasses.dataclass(frozen=True)
-class SystemdBind:
+class SystemdBind(_AnyBind):
     """The sockets that systemd has opened for us: all, or those of one name."""
 
     name: str
@@ -76,13 +86,10 @@ def parse_bind(text: str) -> Bind:
     Raises:
         ValueError: it names none; the message says what is wrong and which forms there are.
     """
-    if text.startswith("unix:"):
-        return _parse_unix(text)
-    if text.startswith("fd://"):
-        return _parse_fd(text)
-    if text.startswith("systemd:"):
-        return SystemdBind(text.removeprefix("systemd:"))
-    return _parse_tcp(text)
+    scheme, separator, address = text.partition("://")
+    if separator and scheme in SCHEMES:
+        return dataclasses.replace(_parse(address), is_tls=SCHEMES[scheme])
+    return _parse(text)
 
 
 def complete_binds(binds: Iterable[Bind]) -> list[Bind]:
@@ -95,6 +102,16 @@ def complete_binds(binds: Iterable[Bind]) -> list[Bind]:
         else bind
         for bind in once
     ]
+
+
+def _parse(text: str) -> Bind:
+    if text.startswith("unix:"):
+        return _parse_unix(text)
+    if text.startswith("fd://"):
+        return _parse_fd(text)
+    if text.startswith("systemd:"):
+        return SystemdBind(text.removeprefix("systemd:"))
+    return _parse_tcp(text)
 
 
 def _parse_unix(text: str) -> UnixBind:

@@ -12,8 +12,11 @@ SIGNAL_MAPS = ("default", "nginx")
 
 
 def _check_status_bind(value: object) -> None:
-    if isinstance(parse_bind(value if isinstance(value, str) else repr(value)), FdBind):
+    bind = parse_bind(value if isinstance(value, str) else repr(value))
+    if isinstance(bind, FdBind):
         raise ValueError(f"{value!r} is an inherited socket; give HOST:PORT or unix:PATH")
+    if bind.is_tls:
+        raise ValueError(f"{value!r}: the status is told without TLS; give HOST:PORT or unix:PATH")
 
 
 def _check_name(value: object) -> None:

@@ -27,6 +27,7 @@ BIND = "bind"
 SHARED = "shared"  # of a program, from a master of format 1
 KEEPER = "keeper"  # a line: the keeper at its other end sends the sockets of programs
 STATUS = "status"
+PASSWORDS = "passwords"  # no socket either, see keypasswords.py
 LEADER = "leader"  # no socket but the file with the lock, see leader.py
 # What a successor says through its pipe, a byte each.
 SERVES = b"1"
@@ -80,6 +81,14 @@ def is_inherited(environment: Mapping[str, str], key: str) -> bool:
     if not is_upgrade(environment):
         return False
     return any(InheritedFd(*one).key == key for one in json.loads(environment[VARIABLE])["sockets"])
+
+
+def find_descriptor(environment: Mapping[str, str], kind: str) -> int | None:
+    """Return the descriptor of a kind that another master leaves us, if there is one."""
+    if not is_upgrade(environment):
+        return None
+    found = (InheritedFd(*one) for one in json.loads(environment[VARIABLE])["sockets"])
+    return next((one.fd for one in found if one.kind == kind), None)
 
 
 class OldMaster:
@@ -142,9 +151,12 @@ def take_inherited(environment: MutableMapping[str, str]) -> OldMaster | None:
     if value is None or not is_ours:
         return None
     fields = json.loads(value)
-    return OldMaster(
-        fields["pid"], fields["ready_fd"], [InheritedFd(*one) for one in fields["sockets"]]
-    )
+    inherited = [InheritedFd(*one) for one in fields["sockets"]]
+    for one in inherited:
+        if one.kind == PASSWORDS:  # already read, see find_descriptor()
+            os.close(one.fd)
+    others = [one for one in inherited if one.kind != PASSWORDS]
+    return OldMaster(fields["pid"], fields["ready_fd"], others)
 
 
 def _opened(inherited: InheritedFd) -> Opened:

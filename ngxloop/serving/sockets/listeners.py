@@ -52,9 +52,13 @@ class Listeners:
         """Return the sockets, in the order of the addresses."""
         return [opened.sock for opened in self.opened]
 
+    def opened_for(self, number: int) -> list[Opened]:
+        """Return what the worker of that number has: in mode reuseport some is its own."""
+        return [opened for opened in self.opened if opened.copy in (None, self._copy(number))]
+
     def sockets_for(self, number: int) -> list[ListeningSocket]:
-        """Return the sockets for the worker of that number: in mode reuseport some are its own."""
-        return [opened.sock for opened in self.opened if opened.copy in (None, self._copy(number))]
+        """Return the sockets for the worker of that number."""
+        return [opened.sock for opened in self.opened_for(number)]
 
     def keep_own(self, number: int) -> None:
         """Close, in the worker of that number, the sockets of the others."""

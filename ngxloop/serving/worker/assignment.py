@@ -24,6 +24,7 @@ class Assignment:
     sockets: Sequence[ListeningSocket]
     master_pid: int
     line: Channel | None = None  # to the keeper, if the worker may ask it for sockets
+    plain: Sequence[int] = ()  # which of the sockets speak no TLS, by their place
     number: int = 0  # among the workers of its generation, from 0
     generation: int = 1
     request_limit: int = 0  # after so many it asks to be replaced; 0: never

@@ -28,6 +28,7 @@ from ngxloop.serving.worker.libraries import take_libraries
 from ngxloop.serving.worker.nesting import mark_worker
 from ngxloop.serving.worker.program import run_script
 from ngxloop.serving.worker.programwatch import FIRST_LOOK_SECONDS, explain, next_interval
+from ngxloop.serving.worker.tlsrefusals import HandshakeRefusals
 from ngxloop.serving.worker.unseenlisteners import find_listener, listening_inodes
 from ngxloop.serving.worker.workercore import (
     WorkerCore,
@@ -113,6 +114,10 @@ class _Worker:
         """Serve until told to drain, and drain; return the exit status."""
         self._task = asyncio.current_task()
         self._listen_to_orders()
+        if self._config.tls is not None:
+            refusals = HandshakeRefusals()
+            refusals.watch_names()
+            self._loop.set_handshake_refusal(refusals)
         try:
             adapter = await self._start()
             await self._drain_asked.wait()
@@ -183,6 +188,7 @@ class _Worker:
                 slot=self._assignment.slot,
                 on_request=self._count_request if self._assignment.request_limit else None,
                 share_sockets=self._share_sockets,
+                tls_options=self._tls_options,
                 end=self._end,
             )
         )
@@ -192,6 +198,13 @@ class _Worker:
         if self._assignment.sockets or adapter.name == "main":
             return self._assignment.sockets
         return [await open_default(self._loop_context.client, self._config.backlog)]
+
+    def _tls_options(self, sock: ListeningSocket) -> dict[str, Any]:
+        """Return what asyncio takes for TLS at a socket, which may be the default one."""
+        tls, sockets = self._config.tls, self._assignment.sockets
+        if tls is None or (sock in sockets and sockets.index(sock) in self._assignment.plain):
+            return {}
+        return {"ssl": tls.context, "ssl_handshake_timeout": self._config.ssl_handshake_timeout}
 
     def _share_sockets(self, on_listen: Callable[[], object]) -> None:
         """Let a program that binds by itself share; see sharedbind.py."""
@@ -229,6 +242,7 @@ class _Worker:
         if self._loop_context.connections is not None:
             self._loop_context.connections.end()
         deadline = self._loop.time() + self._core.graceful_timeout
+        self._loop.call_later(self._config.idle_grace, self._loop.abort_handshakes)
         limit = asyncio.timeout_at(deadline + CANCEL_SECONDS)
         try:
             async with limit:

@@ -7,23 +7,31 @@ deadline, then they are cancelled, and on_cleanup ends it.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
+from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.log import server_logger
 from aiohttp.web_log import AccessLogger
 
 from ngxloop.http.options import AccessRecord
 from ngxloop.serving.base.application import user_errors
 from ngxloop.serving.base.errors import ExitCode
 from ngxloop.serving.config.config import Config
+from ngxloop.serving.logs.limitedlines import LimitedLines
+from ngxloop.serving.logs.logs import log
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.worker.accesslines import make_access_log, needs_records
-from ngxloop.serving.worker.adapters.base import Service, hung_named, wait_until
+from ngxloop.serving.worker.adapters.base import ALPN, Service, hung_named, wait_until
 
 # How long aiohttp waits for a request after our deadline before it cancels it, in two steps.
 _CANCEL_STEP_SECONDS = 0.2
+# What aiohttp says of the beginning of a TLS connection; older releases show its bytes.
+_TLS_HELLO = ("HTTPS traffic", r"\x16\x03")
+_HELLO_LINE = "a client began a TLS handshake on a port without TLS; refused with 400"
 
 
 class Adapter:
@@ -32,6 +40,7 @@ class Adapter:
     name = "aiohttp"
 
     def __init__(self, service: Service) -> None:
+        self._service = service
         self._config = service.config
         self._count_request = service.count_request
         self._connection_count = service.connection_count
@@ -41,6 +50,7 @@ class Adapter:
         self._runner = _Runner(
             self._application,
             handle_signals=False,
+            logger=_ServerLogger(),
             **_access_options(service.config),
         )
 
@@ -50,8 +60,11 @@ class Adapter:
         self._application.middlewares.insert(0, self._note_request)
         with user_errors(ExitCode.START_FAILED, f"{self._config.app} raised {{}} while starting"):
             await self._runner.setup()
+        if self._config.tls is not None:
+            self._config.tls.offer(ALPN)
         for sock in sockets:
-            await web.SockSite(self._runner, sock, backlog=self._config.backlog).start()
+            tls = self._service.tls_options(sock)
+            await _Site(self._runner, sock, backlog=self._config.backlog, tls=tls).start()
 
     async def drain(self, deadline: float) -> None:
         """Tell clients to go, then let aiohttp clean up."""
@@ -85,6 +98,31 @@ class Adapter:
         if self._is_closing and "Upgrade" not in response.headers:
             response.force_close()
             response.headers["Connection"] = "close"
+
+
+class _Site(web.SockSite):
+    """aiohttp's site, with a time-out for handshakes."""
+
+    __slots__ = ("_tls",)
+
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        sock: ListeningSocket,
+        *,
+        backlog: int,
+        tls: dict[str, Any],
+    ) -> None:
+        super().__init__(runner, sock, ssl_context=tls.get("ssl"), backlog=backlog)
+        self._tls = tls
+
+    async def start(self) -> None:
+        """Accept connections."""
+        await web.BaseSite.start(self)
+        loop, server = asyncio.get_running_loop(), self._runner.server
+        assert server is not None
+        options = {"backlog": self._backlog, **self._tls}
+        self._server = await loop.create_server(server, sock=self._sock, **options)
 
 
 class _Runner(web.AppRunner):
@@ -166,6 +204,25 @@ def make_record(
         request.raw_headers,
         [(name.encode(), value.encode()) for name, value in response.headers.items()],
     )
+
+
+class _ServerLogger(logging.LoggerAdapter[logging.Logger]):
+    """aiohttp's logger, with a line for clients that speak TLS where it is not spoken.
+
+    aiohttp refuses them as anything that is not HTTP, and tells it with a traceback, for debugging.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(server_logger, {})
+        self._hellos = LimitedLines(log.warning)
+
+    def log(self, level: int, msg: object, *args: Any, **options: Any) -> None:
+        """Take note of a line."""
+        error = options.get("exc_info")
+        if isinstance(error, BadHttpMessage) and any(one in str(error) for one in _TLS_HELLO):
+            self._hellos.add(_HELLO_LINE)
+        else:
+            super().log(level, msg, *args, **options)
 
 
 def _mark_after(request: web.BaseRequest, response: web.StreamResponse) -> None:

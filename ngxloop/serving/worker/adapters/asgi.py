@@ -21,7 +21,7 @@ from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.worker.accesslines import make_access_log
-from ngxloop.serving.worker.adapters.base import Service, hung_named, lifespan_refusal
+from ngxloop.serving.worker.adapters.base import ALPN, Service, hung_named, lifespan_refusal
 
 # How long requests that are cancelled at the deadline have for their clean-up. It is a part of
 # CANCEL_SECONDS, of which the lifespan's shutdown gets the rest.
@@ -59,13 +59,13 @@ class Adapter:
                 await self._server.start()
             except LifespanError as error:
                 raise lifespan_refusal(target, str(error)) from error
+        if self._config.tls is not None:
+            self._config.tls.offer(ALPN)
         loop = asyncio.get_running_loop()
         for sock in sockets:
-            self._listening.append(
-                await loop.create_server(
-                    self._server.protocol, sock=sock, backlog=self._config.backlog
-                )
-            )
+            options = {"backlog": self._config.backlog, **self._service.tls_options(sock)}
+            listening = await loop.create_server(self._server.protocol, sock=sock, **options)
+            self._listening.append(listening)
 
     async def drain(self, deadline: float) -> None:
         """Tell clients to go, finish requests, and shut the application down."""

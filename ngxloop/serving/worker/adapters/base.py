@@ -15,6 +15,8 @@ from ngxloop.serving.logs.logs import log
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.worker.shutdownsignals import describe_some
 
+ALPN = ("http/1.1",)  # what servers of HTTP speak behind TLS
+
 
 @dataclasses.dataclass(frozen=True)
 class Service:
@@ -28,6 +30,8 @@ class Service:
     slot: int
     on_request: Callable[[], object] | None  # what such a one calls instead, if they are limited
     share_sockets: Callable[[Callable[[], object]], None]  # of the program; tells when it listens
+    # what loop.create_server() and the like take for TLS at a socket: nothing if it speaks none
+    tls_options: Callable[[ListeningSocket], dict[str, Any]]
     end: Callable[[int], None]  # the application has ended by itself, with an exit status
 
 

@@ -27,7 +27,8 @@ class Adapter:
         backlog = self._service.config.backlog
         for sock in sockets:
             make = self._service.application
-            self._servers.append(await loop.create_server(make, sock=sock, backlog=backlog))
+            options = {"backlog": backlog, **self._service.tls_options(sock)}
+            self._servers.append(await loop.create_server(make, sock=sock, **options))
 
     async def drain(self, deadline: float) -> None:
         """Wait for the connections to end; abort them at the deadline."""

@@ -22,6 +22,7 @@ class Adapter:
     name = "streams"
 
     def __init__(self, service: Service) -> None:
+        self._service = service
         self._handle = service.application
         self._config = service.config
         self._connection_count = service.connection_count
@@ -31,9 +32,8 @@ class Adapter:
     async def start(self, sockets: Sequence[ListeningSocket]) -> None:
         """Accept connections."""
         for sock in sockets:
-            server = await asyncio.start_server(
-                self._run_handler, sock=sock, backlog=self._config.backlog
-            )
+            options = {"backlog": self._config.backlog, **self._service.tls_options(sock)}
+            server = await asyncio.start_server(self._run_handler, sock=sock, **options)
             self._servers.append(server)
 
     async def drain(self, deadline: float) -> None:

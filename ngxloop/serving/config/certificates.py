@@ -1,0 +1,179 @@
+"""Certificates of the server with their keys: read, checked, and put into a context each.
+
+Rules.
+1. Every mistake is one line that names the file. OpenSSL never asks for a password by itself.
+2. The first certificate of a file is the server's; its names are those of subjectAltName, or the
+   common name if there are none.
+"""
+
+import _ssl
+import dataclasses
+import re
+import ssl
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ngxloop.serving.base.errors import ConfigError
+from ngxloop.serving.config.keypasswords import forget_password, typed_password
+from ngxloop.serving.config.pemfiles import named, read_pem
+
+_CERTIFICATE = re.compile(
+    rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL | re.ASCII
+)
+_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----", re.ASCII)
+_ENCRYPTED = re.compile(
+    rb"^(-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED)", re.MULTILINE
+)
+# What OpenSSL says of a key of another certificate; the last if it is of another algorithm.
+_NO_PAIR = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
+
+
+class ServerContext(ssl.SSLContext):
+    """A context with one certificate, which it can show in PEM."""
+
+    certificate_pem: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """One certificate with its chain and key, as files have it."""
+
+    path: str
+    content: bytes
+    key_path: str
+    key: bytes
+    names: Sequence[str]  # for which it is, in lower case; may begin with *.
+    begins: float
+    expires: float
+
+    @property
+    def warnings(self) -> Iterator[str]:
+        """Yield what clients will not like."""
+        now, remedy = time.time(), "renew it, then reload (HUP)"
+        if now >= self.expires:
+            yield f"the certificate in {self.path} has expired on {_date(self.expires)}; {remedy}"
+        elif now < self.begins:
+            yield f"the certificate in {self.path} is not valid before {_date(self.begins)}"
+
+    def load(self, context: ServerContext, password: str | None) -> None:
+        """Put it into a context.
+
+        Args:
+            context: For this certificate alone.
+            password: Of the key, if it is encrypted; None: the one that was typed.
+
+        Raises:
+            ConfigError: The key is not of this certificate, or cannot be decrypted; or OpenSSL's
+                policy refuses one of them.
+        """
+        is_typed = password is None and bool(_ENCRYPTED.search(self.key))
+        if is_typed:
+            password = self._ask()
+        try:
+            with named(self.content) as certificate, named(self.key) as key:
+                context.load_cert_chain(certificate, key, lambda: password or "")
+        except (ssl.SSLError, ValueError) as error:  # ValueError: a password that is too long
+            if is_typed:
+                forget_password(self.key_path)
+            raise self._explain(error, is_typed=is_typed) from None
+        context.certificate_pem = _first(self.content).decode("ascii", "replace") + "\n"
+
+    def _ask(self) -> str:
+        try:
+            password = typed_password(self.key_path)
+        except (KeyboardInterrupt, EOFError):
+            raise ConfigError("ssl-keyfile", f"no password given for {self.key_path}") from None
+        if password is None:
+            problem = f"the key in {self.key_path} is encrypted, and there is no terminal to ask at"
+            remedy = "set NGXLOOP_SSL_KEYFILE_PASSWORD, or decrypt it (openssl pkey)"
+            raise ConfigError("ssl-keyfile", f"{problem}; {remedy}")
+        return password
+
+    def _explain(self, error: Exception, *, is_typed: bool) -> ConfigError:
+        reason = getattr(error, "reason", None) or str(error)
+        if reason in _NO_PAIR:
+            problem = f"the key in {self.key_path} is not that of the certificate in {self.path}"
+            return ConfigError("ssl-keyfile", f"{problem}; give the file of its own key")
+        if _ENCRYPTED.search(self.key) and not reason.startswith(("EE_", "CA_")):
+            option = "ssl-keyfile" if is_typed else "ssl-keyfile-password"
+            return ConfigError(option, f"wrong password for the key in {self.key_path}")
+        problem = f"OpenSSL refuses {self.path} with the key in {self.key_path}: {reason}"
+        return ConfigError("ssl-certfile", f"{problem}; have it issued anew, or check the files")
+
+
+def read_certificate(path: str, key_path: str | None, *, is_strict: bool) -> Certificate:
+    """Read a certificate and its key.
+
+    Args:
+        path: The file of the certificate, followed by those that lead to the authority.
+        key_path: The file of the key; None: the same.
+        is_strict: Refuse files that others than root could have written.
+
+    Raises:
+        ConfigError: A file cannot be read, or holds something else.
+    """
+    content = read_pem("ssl-certfile", path, is_strict=is_strict)
+    facts = _facts(path, content)
+    option = "ssl-certfile" if key_path is None else "ssl-keyfile"
+    key = content if key_path is None else read_pem(option, key_path, is_strict=is_strict)
+    if not _PRIVATE_KEY.search(key):
+        problem = f"there is no private key in PEM in {key_path or path}"
+        remedy = "give its file with --ssl-keyfile" if key_path is None else "give the file of it"
+        raise ConfigError(option, f"{problem}; {remedy}")
+    return Certificate(
+        path,
+        content,
+        key_path or path,
+        key,
+        _names(facts),
+        ssl.cert_time_to_seconds(facts["notBefore"]),
+        ssl.cert_time_to_seconds(facts["notAfter"]),
+    )
+
+
+def load_authorities(context: ssl.SSLContext, path: str, content: bytes) -> None:
+    """Let a context check client certificates.
+
+    Raises:
+        ConfigError: There are no certificates in the file.
+    """
+    try:
+        with named(content) as place:
+            context.load_verify_locations(place)
+    except ssl.SSLError:
+        problem = f"there is no certificate in PEM in {path}, or one cannot be read"
+        raise ConfigError("ssl-ca-certs", f"{problem}; give those of the authorities") from None
+
+
+# Private -----------------------------------------------------------------------------------------
+
+
+def _facts(path: str, content: bytes) -> Mapping[str, Any]:
+    """Return what SSLSocket.getpeercert() would of the first certificate.
+
+    The function is that of the ssl module's own tests. Everything public needs a connection, and a
+    certificate that is valid today.
+    """
+    try:
+        with named(_first(content)) as place:
+            facts: Mapping[str, Any] = _ssl._test_decode_cert(place)  # type: ignore[attr-defined]
+    except (ssl.SSLError, ValueError):
+        problem = f"there is no certificate in PEM in {path}, or it cannot be read"
+        raise ConfigError("ssl-certfile", f"{problem}; give the file of one") from None
+    return facts
+
+
+def _first(content: bytes) -> bytes:
+    found = _CERTIFICATE.search(content)
+    return found[0] if found else b""
+
+
+def _names(facts: Mapping[str, Any]) -> Sequence[str]:
+    alternatives = [value for kind, value in facts.get("subjectAltName", ()) if kind == "DNS"]
+    common = [value for part in facts["subject"] for kind, value in part if kind == "commonName"]
+    return [name.lower() for name in alternatives or common]
+
+
+def _date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))

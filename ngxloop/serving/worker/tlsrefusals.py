@@ -1,0 +1,74 @@
+"""What is said of clients that do not speak TLS where it is spoken, or cannot agree on it.
+
+Rule. Lines are limited, each kind by itself: anybody can connect, at any rate.
+
+The trap: a server name that is not ASCII never reaches a callback of ours. The ssl module ends the
+handshake and reports the error to sys.unraisablehook, with a traceback each time.
+"""
+
+import re
+import sys
+from typing import Any
+
+from ngxloop.serving.base.plaintext import one_line
+from ngxloop.serving.logs.limitedlines import LimitedLines
+from ngxloop.serving.logs.logs import log
+
+# The beginning of a request line. OpenSSL itself knows a few methods only.
+_HTTP = re.compile(rb"[A-Z]{3,12} ")
+_BODY = b"The plain HTTP request was sent to an HTTPS port.\n"
+# nginx answers so, with 497 in its log.
+PLAIN_ANSWER = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(_BODY), _BODY)
+)
+_PLAIN_LINE = "plain HTTP request on a TLS port, from %s; answered with 400"
+_FAILED_LINE = "TLS handshake with %s failed: %s"
+_NAME_LINE = "TLS handshake failed: the client asks for a server name that is not ASCII"
+
+
+class HandshakeRefusals:
+    """Called by the loop for every handshake of a client that fails."""
+
+    def __init__(self) -> None:
+        self._plain = LimitedLines(log.warning)
+        self._failed = LimitedLines(log.info)
+        self._names = LimitedLines(log.info)
+
+    def __call__(self, transport: Any, error: Exception, first: bytes) -> bytes | None:
+        """Log it; return what the client is answered instead of OpenSSL's alert, if anything.
+
+        Args:
+            transport: Of the connection, below TLS.
+            error: OpenSSL's.
+            first: The beginning of what the client has sent.
+        """
+        client = _name(transport.get_extra_info("peername"))
+        if _HTTP.match(first):
+            self._plain.add(_PLAIN_LINE, client)
+            return PLAIN_ANSWER
+        self._failed.add(_FAILED_LINE, client, _reason(error))
+        return None
+
+    def watch_names(self) -> None:
+        """Take the reports about server names that are not ASCII."""
+        report = sys.unraisablehook
+
+        def hook(unraisable: Any) -> None:
+            is_name = isinstance(unraisable.exc_value, UnicodeDecodeError)
+            if is_name and type(unraisable.object) is bytes:
+                self._names.add(_NAME_LINE)
+            else:
+                report(unraisable)
+
+        sys.unraisablehook = hook
+
+
+def _name(peer: Any) -> str:
+    return f"{peer[0]}" if isinstance(peer, tuple) and peer else "a Unix socket"
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", None)
+    text = reason.replace("_", " ").lower() if isinstance(reason, str) else str(error)
+    return one_line(text)
