@@ -33,7 +33,7 @@ def ask_tls(
         return ask(sock, request)
 
 
-def shown_certificate(server: Server, name: str) -> str:
+def shown_certificate(server: Server | tuple[str, int], name: str) -> str:
     """Return the certificate, in PEM, that a client gets that asks for a server name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

@@ -16,6 +16,7 @@ from ngxloop.serving.logs.logs import log
 
 # The beginning of a request line. OpenSSL itself knows a few methods only.
 _HTTP = re.compile(rb"[A-Z]{3,12} ")
+_PROXY = b"PROXY "  # of the PROXY protocol, which a load balancer was told to speak
 _BODY = b"The plain HTTP request was sent to an HTTPS port.\n"
 # nginx answers so, with 497 in its log.
 PLAIN_ANSWER = (
@@ -44,10 +45,10 @@ class HandshakeRefusals:
             first: The beginning of what the client has sent.
         """
         client = _name(transport.get_extra_info("peername"))
-        if _HTTP.match(first):
+        if _HTTP.match(first) and not first.startswith(_PROXY):
             self._plain.add(_PLAIN_LINE, client)
             return PLAIN_ANSWER
-        self._failed.add(_FAILED_LINE, client, _reason(error))
+        self._failed.add(_FAILED_LINE, client, _reason(error, first))
         return None
 
     def watch_names(self) -> None:
@@ -68,7 +69,9 @@ def _name(peer: Any) -> str:
     return f"{peer[0]}" if isinstance(peer, tuple) and peer else "a Unix socket"
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, first: bytes) -> str:
+    if first.startswith(_PROXY):
+        return "it speaks the PROXY protocol, which is not supported"
     reason = getattr(error, "reason", None)
     text = reason.replace("_", " ").lower() if isinstance(reason, str) else str(error)
     return one_line(text)

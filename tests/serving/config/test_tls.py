@@ -1,8 +1,6 @@
 """TLS options: each mistake is one line that says what is wrong, where, and what to do."""
 
 import os
-import pty
-import select
 import ssl
 
 import pytest
@@ -12,7 +10,8 @@ from ngxloop.serving.base.errors import ConfigError, ExitCode
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.config.loading import Loader, print_config
 from ngxloop.serving.config.tls import load_tls
-from tests.serving.support import APPS, DEADLINE, command, environment, run_to_end
+from tests.serving.support import APPS, command, run_to_end
+from tests.serving.terminal_support import AtTerminal
 from tests.support.authority import Authority, key_pem
 
 CHECK = ("check", "web_tls:app", "--interface", "asgi", "--app-dir", str(APPS))
@@ -250,30 +249,6 @@ def test_password_is_never_printed(authority):
     assert "# ssl-keyfile-password is not shown; --ssl-keyfile-password" in text
 
 
-def run_at_terminal(arguments, typed):
-    """Run a command at a terminal of its own; return its exit code and what the terminal shows."""
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execvpe(arguments[0], arguments, environment())
-    shown, sent = b"", False
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    try:
-        while poll.poll(DEADLINE * 1000):
-            try:
-                data = os.read(fd, 4096)
-            except OSError:  # EIO: the other end is closed
-                break
-            shown += data
-            if b"password of" in shown and not sent:
-                sent = True
-                os.write(fd, typed)
-    finally:
-        os.close(fd)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status), shown.decode()
-
-
 @pytest.mark.parametrize(
     ("typed", "code", "line"),
     [
@@ -286,12 +261,14 @@ def run_at_terminal(arguments, typed):
 )
 def test_password_is_asked_for_at_the_terminal(authority, typed, code, line):
     pair = authority.issue("secret.test", password="open sesame")
-    found, shown = run_at_terminal(command(*CHECK, *pair.options), typed)
-    assert line in shown
-    assert shown.count("password of") == 1
-    assert "sesame" not in shown
-    assert "Traceback" not in shown
-    assert found == code
+    with AtTerminal(command(*CHECK, *pair.options)) as program:
+        program.shown(r"password of \S+: ")
+        program.type(typed)
+        program.shown(line)
+        assert program.ended() == code
+        assert program.text.count("password of") == 1
+        assert "sesame" not in program.text
+        assert "Traceback" not in program.text
 
 
 # ---- check

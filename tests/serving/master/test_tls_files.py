@@ -1,6 +1,7 @@
 """Certificates of a running master: reloads, upgrades, keys that only root can read, passwords."""
 
 import os
+import re
 import signal
 import stat
 
@@ -10,9 +11,11 @@ from ngxloop.serving.base.errors import ConfigError
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.config.tls import load_tls
 from tests.serving.http_support import ask
-from tests.serving.support import wait_gone
+from tests.serving.support import APPS, command, connect, wait_gone
+from tests.serving.terminal_support import AtTerminal
 from tests.serving.tls_support import ask_tls, shown_certificate, tls_connection
 from tests.serving.untrusted import NOBODY
+from tests.support.addresses import free_address
 from tests.support.authority import Authority
 
 ASGI = ("web_tls:app", "--interface", "asgi")
@@ -106,6 +109,21 @@ def test_program_with_a_master_of_its_own_gets_new_certificates_at_a_reload(auth
     assert fresh.tls.context.certificate_pem == new
 
 
+def test_reload_takes_an_address_from_plain_to_tls_and_back(serve, authority, pair, tmp_path):
+    file = tmp_path / "options.toml"
+    file.write_text("")
+    server = serve(*ASGI, "--config", str(file)).serving()
+    names = f"ssl-certfile = {str(pair.certificate)!r}\nssl-keyfile = {str(pair.key)!r}\n"
+    for generation, text in ((2, names), (3, "")):
+        file.write_text(text)
+        reload(server, generation)
+        if text:
+            assert ask_tls(server, authority).status == 200
+        else:
+            with connect(server.address) as sock:
+                assert ask(sock).status == 200
+
+
 # ---- USR2
 
 
@@ -197,3 +215,29 @@ def test_password_opens_the_key_at_the_start_and_at_a_reload(serve, authority, m
     server.logged(rf"ERROR .*wrong password for the key in {pair.key}")
     assert shown_certificate(server, "localhost") == new
     assert "sesame" not in server.log
+
+
+def test_password_that_was_typed_serves_reloads_and_upgrades(authority):
+    pair = authority.issue("localhost", password="open sesame")
+    host, port = free_address()
+    address = ("--bind", f"{host}:{port}", "--app-dir", str(APPS))
+    with AtTerminal(command(*ASGI, *pair.options, *address)) as server:
+        server.shown(r"password of \S+: ")
+        server.type(b"open sesame\n")
+        server.shown(r"master\[\d+\] serving ")
+        (old,) = re.findall(r"worker 1\.0 ready \(process (\d+)\)", server.text)
+        os.kill(server.pid, signal.SIGHUP)
+        server.shown(r"reloaded: generation 2 serves")
+        wait_gone(int(old))
+        new = authority.issue("localhost", password="open sesame").pem
+        os.kill(server.pid, signal.SIGUSR2)
+        pid = int(server.shown(r"the new master \(process (\d+)\) serves")[1])
+        os.kill(server.pid, signal.SIGQUIT)
+        server.shown(r"ended\r\n")
+        assert shown_certificate((host, port), "localhost") == new
+        links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        assert not [link for link in links if "memfd:passwords" in link]
+        os.kill(pid, signal.SIGQUIT)
+        wait_gone(pid)
+        assert server.text.count("password of") == 1
+        assert "sesame" not in server.text

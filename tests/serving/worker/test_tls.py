@@ -325,6 +325,16 @@ def test_noise_is_one_line_without_a_traceback(serve, authority, pair):
     assert "Traceback" not in server.log
 
 
+def test_proxy_protocol_is_named(serve, pair):
+    server = serve(*ASGI, *pair.options).serving()
+    with connect(server.address) as sock:
+        sock.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 4000 443\r\n")
+        with contextlib.suppress(ConnectionError):
+            while sock.recv(1000):
+                pass
+    server.logged(r"TLS handshake with 127\.\S+ failed: it speaks the PROXY protocol, which is not")
+
+
 @HTTP
 def test_tls_on_a_plain_port_gets_400_and_one_line(serve, authority, app):
     server = serve(*app).serving()
