@@ -73,6 +73,7 @@ cdef class TlsHandshake(TlsFlow):
         self.engine.memory.handshakes.discard(self)
         self.engine.move(TLS_WRAPPED)
         self.handshaken = True
+        self.first = b""
         if self.handshake_start is not None:
             seconds = self.loop.time() - self.handshake_start
             logger.debug("%r: SSL handshake took %.1f ms", self, seconds * 1e3)

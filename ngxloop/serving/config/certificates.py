@@ -119,7 +119,7 @@ def read_certificate(path: str, key_path: str | None, *, is_strict: bool) -> Cer
     key = content if key_path is None else read_pem(option, key_path, is_strict=is_strict)
     if not _PRIVATE_KEY.search(key):
         problem = f"there is no private key in PEM in {key_path or path}"
-        remedy = "give its file with --ssl-keyfile" if key_path is None else "give the file of it"
+        remedy = "give its file with --ssl-keyfile" if key_path is None else "give the file that has it"
         raise ConfigError(option, f"{problem}; {remedy}")
     return Certificate(
         path,

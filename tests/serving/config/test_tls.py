@@ -146,7 +146,7 @@ def test_file_without_a_key_is_named(pair):
     option, line = problem_of(**files)
     assert (option, line) == (
         "ssl-keyfile",
-        f"there is no private key in PEM in {pair.certificate}; give the file of it",
+        f"there is no private key in PEM in {pair.certificate}; give the file that has it",
     )
 
 
