@@ -1,7 +1,7 @@
-"""Certificates of the server with their keys: read, checked, and put into a context each.
+"""Certificates of the server with their keys: read, checked, and loaded into one context each.
 
 Rules.
-1. Every mistake is one line that names the file. OpenSSL never asks for a password by itself.
+1. Every error is one line that names the file. OpenSSL never asks for a password by itself.
 2. The first certificate of a file is the server's; its names are those of subjectAltName, or the
    common name if there are none.
 """
@@ -25,19 +25,19 @@ _PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----", re.ASCII)
 _ENCRYPTED = re.compile(
     rb"^(-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED)", re.MULTILINE
 )
-# What OpenSSL says of a key of another certificate; the last if it is of another algorithm.
+# OpenSSL's reasons for a key of another certificate; the last one for another algorithm.
 _NO_PAIR = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 
 
 class ServerContext(ssl.SSLContext):
-    """A context with one certificate, which it can show in PEM."""
+    """A context with one certificate, which is also kept as PEM text."""
 
     certificate_pem: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Certificate:
-    """One certificate with its chain and key, as files have it."""
+    """One certificate with its chain and key, as read from the files."""
 
     path: str
     content: bytes
@@ -49,7 +49,7 @@ class Certificate:
 
     @property
     def warnings(self) -> Iterator[str]:
-        """Yield what clients will not like."""
+        """Yield a line if clients will reject the certificate."""
         now, remedy = time.time(), "renew it, then reload (HUP)"
         if now >= self.expires:
             yield f"the certificate in {self.path} has expired on {_date(self.expires)}; {remedy}"
@@ -57,15 +57,15 @@ class Certificate:
             yield f"the certificate in {self.path} is not valid before {_date(self.begins)}"
 
     def load(self, context: ServerContext, password: str | None) -> None:
-        """Put it into a context.
+        """Load the certificate and its key into a context.
 
         Args:
-            context: For this certificate alone.
-            password: Of the key, if it is encrypted; None: the one that was typed.
+            context: A context without a certificate.
+            password: Of the key, if it is encrypted; None: the typed one.
 
         Raises:
-            ConfigError: The key is not of this certificate, or cannot be decrypted; or OpenSSL's
-                policy refuses one of them.
+            ConfigError: The key does not match the certificate, or cannot be decrypted; or
+                OpenSSL's policy rejects one of them.
         """
         is_typed = password is None and bool(_ENCRYPTED.search(self.key))
         if is_typed:
@@ -73,6 +73,8 @@ class Certificate:
         try:
             with named(self.content) as certificate, named(self.key) as key:
                 context.load_cert_chain(certificate, key, lambda: password or "")
+        except ConfigError:
+            raise
         except (ssl.SSLError, ValueError) as error:  # ValueError: a password that is too long
             if is_typed:
                 forget_password(self.key_path)
@@ -85,7 +87,7 @@ class Certificate:
         except (KeyboardInterrupt, EOFError):
             raise ConfigError("ssl-keyfile", f"no password given for {self.key_path}") from None
         if password is None:
-            problem = f"the key in {self.key_path} is encrypted, and there is no terminal to ask at"
+            problem = f"the key in {self.key_path} is encrypted, and there is no terminal to ask on"
             remedy = "set NGXLOOP_SSL_KEYFILE_PASSWORD, or decrypt it (openssl pkey)"
             raise ConfigError("ssl-keyfile", f"{problem}; {remedy}")
         return password
@@ -93,13 +95,13 @@ class Certificate:
     def _explain(self, error: Exception, *, is_typed: bool) -> ConfigError:
         reason = getattr(error, "reason", None) or str(error)
         if reason in _NO_PAIR:
-            problem = f"the key in {self.key_path} is not that of the certificate in {self.path}"
-            return ConfigError("ssl-keyfile", f"{problem}; give the file of its own key")
+            problem = f"the key in {self.key_path} does not match the certificate in {self.path}"
+            return ConfigError("ssl-keyfile", f"{problem}; give the file with its key")
         if _ENCRYPTED.search(self.key) and not reason.startswith(("EE_", "CA_")):
             option = "ssl-keyfile" if is_typed else "ssl-keyfile-password"
             return ConfigError(option, f"wrong password for the key in {self.key_path}")
-        problem = f"OpenSSL refuses {self.path} with the key in {self.key_path}: {reason}"
-        return ConfigError("ssl-certfile", f"{problem}; have it issued anew, or check the files")
+        problem = f"OpenSSL rejects {self.path} with the key in {self.key_path}: {reason}"
+        return ConfigError("ssl-certfile", f"{problem}; check both files")
 
 
 def read_certificate(path: str, key_path: str | None, *, is_strict: bool) -> Certificate:
@@ -107,7 +109,7 @@ def read_certificate(path: str, key_path: str | None, *, is_strict: bool) -> Cer
 
     Args:
         path: The file of the certificate, followed by those that lead to the authority.
-        key_path: The file of the key; None: the same.
+        key_path: The file of the key; None: the same file.
         is_strict: Refuse files that others than root could have written.
 
     Raises:
@@ -118,8 +120,8 @@ def read_certificate(path: str, key_path: str | None, *, is_strict: bool) -> Cer
     option = "ssl-certfile" if key_path is None else "ssl-keyfile"
     key = content if key_path is None else read_pem(option, key_path, is_strict=is_strict)
     if not _PRIVATE_KEY.search(key):
-        problem = f"there is no private key in PEM in {key_path or path}"
-        remedy = "give its file with --ssl-keyfile" if key_path is None else "give the file that has it"
+        problem = f"{key_path or path} contains no private keys in PEM"
+        remedy = "give --ssl-keyfile too" if key_path is None else "give the file with the key"
         raise ConfigError(option, f"{problem}; {remedy}")
     return Certificate(
         path,
@@ -133,7 +135,7 @@ def read_certificate(path: str, key_path: str | None, *, is_strict: bool) -> Cer
 
 
 def load_authorities(context: ssl.SSLContext, path: str, content: bytes) -> None:
-    """Let a context check client certificates.
+    """Let a context verify client certificates.
 
     Raises:
         ConfigError: There are no certificates in the file.
@@ -142,25 +144,25 @@ def load_authorities(context: ssl.SSLContext, path: str, content: bytes) -> None
         with named(content) as place:
             context.load_verify_locations(place)
     except ssl.SSLError:
-        problem = f"there is no certificate in PEM in {path}, or one cannot be read"
-        raise ConfigError("ssl-ca-certs", f"{problem}; give those of the authorities") from None
+        problem = f"{path} contains no certificates in PEM, or a damaged one"
+        raise ConfigError("ssl-ca-certs", f"{problem}; give the file of the CA") from None
 
 
 # Private -----------------------------------------------------------------------------------------
 
 
 def _facts(path: str, content: bytes) -> Mapping[str, Any]:
-    """Return what SSLSocket.getpeercert() would of the first certificate.
+    """Return the first certificate as SSLSocket.getpeercert() would.
 
-    The function is that of the ssl module's own tests. Everything public needs a connection, and a
-    certificate that is valid today.
+    The function is the one that the ssl module's own tests use. The public ones need a connection
+    and a certificate that is valid today.
     """
     try:
         with named(_first(content)) as place:
             facts: Mapping[str, Any] = _ssl._test_decode_cert(place)  # type: ignore[attr-defined]
-    except (ssl.SSLError, ValueError):
-        problem = f"there is no certificate in PEM in {path}, or it cannot be read"
-        raise ConfigError("ssl-certfile", f"{problem}; give the file of one") from None
+    except ssl.SSLError:
+        problem = f"{path} contains no certificates in PEM, or a damaged one"
+        raise ConfigError("ssl-certfile", f"{problem}; give the certificate file") from None
     return facts
 
 

@@ -1,7 +1,7 @@
 """Passwords of private keys that were typed at the terminal: asked for once, kept for reloads.
 
-Only the command asks, before it serves: a master that waits for a person serves nobody meanwhile.
-A new master after USR2 gets what was typed from the old one.
+Only the command asks, before it serves: a running master must not wait for input. After USR2 the
+new master gets the passwords from the old one.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ _TERMINAL = "/dev/tty"
 
 @dataclasses.dataclass
 class _State:
-    """What this process knows."""
+    """The passwords of this process; see the file header."""
 
     typed: dict[str, str] = dataclasses.field(default_factory=dict)  # by the file of the key
     is_asking: bool = False
@@ -28,7 +28,7 @@ _state = _State()
 
 @contextlib.contextmanager
 def asking() -> Iterator[None]:
-    """Ask for passwords that are missing meanwhile, if there is a terminal."""
+    """Inside this block, ask for missing passwords if there is a terminal."""
     _state.is_asking = True
     try:
         yield
@@ -37,10 +37,10 @@ def asking() -> Iterator[None]:
 
 
 def typed_password(path: str) -> str | None:
-    """Return the password of an encrypted key, asked for now or before; None if nobody says it.
+    """Return the password of an encrypted key, asked for now or before; None if it is unknown.
 
     Raises:
-        KeyboardInterrupt, EOFError: The person at the terminal wants to end.
+        KeyboardInterrupt, EOFError: Ctrl-C or Ctrl-D was typed.
     """
     path = os.path.abspath(path)
     if path not in _state.typed and _state.is_asking and _is_at_terminal():
@@ -50,13 +50,13 @@ def typed_password(path: str) -> str | None:
 
 
 def forget_password(path: str) -> None:
-    """Ask again next time: it was wrong."""
+    """Forget a wrong password, so that the next start asks again."""
     _state.typed.pop(os.path.abspath(path), None)
 
 
 @contextlib.contextmanager
 def left_passwords() -> Iterator[int | None]:
-    """Give the descriptor of a file with what was typed; None if nothing was."""
+    """Provide the descriptor of a file with all typed passwords; None if there are none."""
     if not _state.typed:
         yield None
         return
@@ -67,14 +67,14 @@ def left_passwords() -> Iterator[int | None]:
 
 
 def take_passwords(fd: int) -> None:
-    """Know what another process has left in such a file; the descriptor stays open."""
+    """Read the passwords from the file of left_passwords(); the descriptor stays open."""
     found = json.loads(os.pread(fd, os.fstat(fd).st_size, 0))
     if isinstance(found, Mapping):
         _state.typed.update(found)
 
 
 def _is_at_terminal() -> bool:
-    """Say whether this process may read from the terminal now: in the background it is stopped."""
+    """Return whether this process is in the foreground of a terminal, so that reading works."""
     try:
         fd = os.open(_TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
@@ -89,7 +89,7 @@ def _is_at_terminal() -> bool:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end the wait, which leaves the terminal as it was."""
+    """Let Ctrl-C raise KeyboardInterrupt, so that getpass restores the terminal."""
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:

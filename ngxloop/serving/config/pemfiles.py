@@ -1,21 +1,23 @@
-"""Files with certificates and keys: read once, judged, and given to OpenSSL from memory.
+"""Files with certificates and keys: read once, checked, and passed to OpenSSL from memory.
 
-OpenSSL opens files itself, by name. Then another file could be used than the one that was judged,
-and its errors do not say which file they are about.
+OpenSSL opens files by name. Between the check and that open a file could be replaced, and
+OpenSSL's errors do not name the file.
 """
 
 import contextlib
 import errno
 import os
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from ngxloop.serving.base.errors import ConfigError
 from ngxloop.serving.base.trust import read_content, refusal
 
+_FDS = "/proc/self/fd"
 _ADVICE = {
     errno.ENOENT: "check the path",
     errno.EACCES: "start as root, or let this user read it",
-    errno.EFBIG: "give a file with certificates or keys only",
+    errno.EFBIG: "give a file that contains only certificates or keys",
 }
 
 
@@ -43,8 +45,25 @@ def read_pem(option: str, path: str, *, is_strict: bool) -> bytes:
 
 @contextlib.contextmanager
 def named(data: bytes) -> Iterator[str]:
-    """Give data a path, for functions that take nothing else."""
-    with open(os.memfd_create("pem"), "wb") as file:  # closed on exec
+    """Provide a path under which data can be read, for functions that only take a path."""
+    with _memory_file() as file:
         file.write(data)
         file.flush()
-        yield f"/proc/self/fd/{file.fileno()}"
+        yield f"{_FDS}/{file.fileno()}"
+
+
+def _memory_file() -> BinaryIO:
+    """Return an empty file without a name.
+
+    Raises:
+        ConfigError: The system does not allow it.
+    """
+    try:
+        fd = os.memfd_create("pem")  # closed on exec
+    except OSError as error:
+        problem = f"memfd_create() failed: {error.strerror}"
+        raise ConfigError("ssl-certfile", f"{problem}; allow it in the sandbox") from None
+    if not os.path.exists(f"{_FDS}/{fd}"):
+        os.close(fd)
+        raise ConfigError("ssl-certfile", "OpenSSL cannot read the files without /proc; mount it")
+    return open(fd, "wb")

@@ -1,7 +1,7 @@
-"""The TLS contexts of a generation: made by the master, before it forks and with its rights.
+"""The TLS contexts of a generation: made by the master, before the fork and with its rights.
 
-Workers inherit them by the fork, and with them the keys of session tickets: what one worker has
-issued, another one resumes. A reload makes new contexts, and so new keys.
+Workers inherit them by the fork, together with the keys of session tickets: any worker resumes a
+session of any other. A reload makes new contexts and so rotates the keys.
 """
 
 import ssl
@@ -29,7 +29,7 @@ class Tls:
     Args:
         certificates: Those of the options, the default first.
         contexts: Their contexts, in the same order.
-        warnings: What a person should know.
+        warnings: Lines for the operator.
     """
 
     def __init__(
@@ -49,23 +49,23 @@ class Tls:
 
     @property
     def context(self) -> ServerContext:
-        """The context with which connections begin."""
+        """The default context, with which every handshake begins."""
         return self._contexts[0]
 
     def offer(self, protocols: Sequence[str]) -> None:
-        """Have clients that ask for application protocols (ALPN) told which there are."""
+        """Set the application protocols for clients that negotiate one (ALPN)."""
         for context in self._contexts:
             context.set_alpn_protocols(protocols)
 
     def find(self, name: str) -> ServerContext:
-        """Return the context for a server name: by the name, by a wildcard's, or the default."""
+        """Return the context for a server name: an exact match, a wildcard's, or the default."""
         name = name.lower()
         _, dot, domain = name.partition(".")
         found = self._by_name.get(name) or self._by_name.get(f"*{dot}{domain}")
         return found or self.context
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        """Use the certificate that a client asks for (ssl.SSLContext.sni_callback)."""
+        """Switch to the certificate for a server name (ssl.SSLContext.sni_callback)."""
         if name is not None and (found := self.find(name)) is not self.context:
             connection.context = found
 
@@ -106,13 +106,13 @@ def check_tls(options: TlsOptions, binds: Sequence[Bind]) -> None:
         problem = f"{key_count} keys for {certificate_count} certificates"
         raise ConfigError("ssl-keyfile", f"{problem}; give each --ssl-certfile its --ssl-keyfile")
     if options.ssl_cert_reqs != "none" and options.ssl_ca_certs is None:
-        problem = f"{options.ssl_cert_reqs} needs authorities to check certificates with"
+        problem = f"{options.ssl_cert_reqs} needs a CA to verify certificates with"
         raise ConfigError("ssl-cert-reqs", f"{problem}; give --ssl-ca-certs")
     for number, bind in enumerate(binds):
         others = binds[:number]
         if any(other == bind and other.is_tls != bind.is_tls for other in others):
-            problem = f"{bind} is given with TLS and without"
-            raise ConfigError("bind", f"{problem}; an address has one of them")
+            problem = f"{bind} is given both with and without TLS"
+            raise ConfigError("bind", f"{problem}; give it once")
 
 
 # Private -----------------------------------------------------------------------------------------
@@ -121,10 +121,10 @@ def check_tls(options: TlsOptions, binds: Sequence[Bind]) -> None:
 def _refuse_without_certificate(options: TlsOptions, binds: Sequence[Bind]) -> None:
     for option in _OPTIONS:
         if getattr(options, option.name) != option.default:
-            raise ConfigError(option.key, "there is no certificate; give --ssl-certfile too")
+            raise ConfigError(option.key, "needs a certificate; give --ssl-certfile too")
     for bind in binds:
         if bind.is_tls:
-            problem = f"{bind} is to speak TLS, and there is no certificate"
+            problem = f"{bind} needs a certificate to speak TLS"
             raise ConfigError("bind", f"{problem}; give --ssl-certfile")
 
 
@@ -133,12 +133,12 @@ def _make_context(
 ) -> ServerContext:
     context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[options.ssl_min_version]
-    context.options |= ssl.OP_NO_RENEGOTIATION  # which clients could ask for without end
+    context.options |= ssl.OP_NO_RENEGOTIATION  # a client could request it again and again
     if options.ssl_ciphers is not None:
         try:
             context.set_ciphers(options.ssl_ciphers)
         except ssl.SSLError:
-            problem = f"OpenSSL knows no cipher in {options.ssl_ciphers!r}"
+            problem = f"OpenSSL supports no ciphers of {options.ssl_ciphers!r}"
             raise ConfigError("ssl-ciphers", f"{problem}; see `openssl ciphers -v`") from None
     certificate.load(context, options.ssl_keyfile_password)
     if options.ssl_ca_certs is not None:
@@ -148,15 +148,15 @@ def _make_context(
 
 
 def _unused(options: TlsOptions, certificates: Sequence[Certificate]) -> Sequence[str]:
-    """Name what has no effect."""
+    """Return a line for each option without effect."""
     lines = []
     if options.ssl_ca_certs is not None and options.ssl_cert_reqs == "none":
         advice = "give --ssl-cert-reqs optional or required"
-        lines.append(f"ssl-ca-certs: clients are not asked for a certificate; {advice}")
+        lines.append(f"ssl-ca-certs has no effect: no client certificates are requested; {advice}")
     taken: dict[str, str] = {}
     for number, one in enumerate(certificates):
         if number and all(name in taken for name in one.names):
-            reason = f"its names are those of {taken[one.names[0]]}" if one.names else "it has none"
+            reason = f"{taken[one.names[0]]} has its names" if one.names else "it has no names"
             lines.append(f"the certificate in {one.path} is never used: {reason}")
         for name in one.names:
             taken.setdefault(name, one.path)

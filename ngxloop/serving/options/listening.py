@@ -37,8 +37,8 @@ class ListeningOptions:
         several(Kind("ADDRESS", _check_bind), "addresses"),
         "HOST:PORT, [IPV6]:PORT, unix:PATH, fd://N, or systemd: and systemd:NAME for sockets that "
         "systemd passes; repeatable. [::]:PORT accepts IPv4 too, unless another address with the "
-        "same port is given. With --ssl-certfile all speak TLS, but for those written as "
-        "http://ADDRESS. By default, the sockets that systemd passes; else for applications "
+        "same port is given. With --ssl-certfile, all addresses speak TLS except those written "
+        "as http://ADDRESS. By default, the sockets that systemd passes; else for applications "
         f"0.0.0.0:$PORT, or {DEFAULT_BIND} if PORT is not set",
         short="-b",
     )

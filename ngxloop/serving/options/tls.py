@@ -1,6 +1,6 @@
 """Options: TLS; uvicorn's names and meanings where it has the option.
 
-Without a certificate the others mean nothing, and are refused; see check_tls() in config/tls.py.
+Without a certificate the other options are refused; see check_tls() in config/tls.py.
 """
 
 import dataclasses
@@ -60,29 +60,29 @@ class TlsOptions:
     ssl_certfile: Sequence[str] = _for_tls(
         (),
         _files(),
-        "certificate and its chain, in PEM; repeatable, each with its --ssl-keyfile: a client gets "
-        "the one for the server name that it asks for, or the first",
+        "certificate chain in PEM; repeatable, each with its --ssl-keyfile: selected by server "
+        "name (SNI), the first is the default",
     )
     ssl_keyfile: Sequence[str] = _for_tls(
-        (), _files(), "private key in PEM; by default in the file of the certificate"
+        (), _files(), "private key in PEM; by default, in the certificate file"
     )
     ssl_keyfile_password: str | None = _for_tls(
         None,
         anything("PASSWORD"),
-        "of encrypted keys; by default, asked for at the terminal. Other users can see a command "
-        "line: better set it in the environment or a file",
+        "password of encrypted private keys; by default, asked for at the terminal. Other users "
+        "can see a command line: prefer the environment or a file",
         is_secret=True,
     )
     ssl_ca_certs: str | None = _for_tls(
-        None, FILE, "certificates of the authorities that client certificates are checked with"
+        None, FILE, "CA certificates in PEM to verify client certificates with"
     )
     ssl_cert_reqs: str = _for_tls(
-        "none", _CERT_REQS, "whether clients need a certificate: none, optional, required"
+        "none", _CERT_REQS, "client certificates: none, optional, required"
     )
     ssl_ciphers: str | None = _for_tls(
-        None, text("LIST", "a list of ciphers"), "ciphers of TLS 1.2, as OpenSSL writes them"
+        None, text("LIST", "a list of ciphers"), "ciphers of TLS 1.2 in OpenSSL's format"
     )
-    ssl_min_version: str = _for_tls("1.2", _MIN_VERSION, "oldest version of TLS: 1.2, 1.3")
+    ssl_min_version: str = _for_tls("1.2", _MIN_VERSION, "lowest TLS version: 1.2, 1.3")
     ssl_handshake_timeout: float = _for_tls(
-        60.0, SOME_SECONDS, "how long a handshake may take, then the connection is closed"
+        60.0, SOME_SECONDS, "close a connection whose handshake takes longer"
     )

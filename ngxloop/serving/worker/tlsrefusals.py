@@ -1,8 +1,8 @@
-"""What is said of clients that do not speak TLS where it is spoken, or cannot agree on it.
+"""Clients that send no TLS to a TLS port, and handshakes that fail: the answer and the log line.
 
-Rule. Lines are limited, each kind by itself: anybody can connect, at any rate.
+Rule. Each kind of line is rate-limited: anybody can connect, at any rate.
 
-The trap: a server name that is not ASCII never reaches a callback of ours. The ssl module ends the
+The trap: a server name that is not ASCII never reaches our callback. The ssl module ends the
 handshake and reports the error to sys.unraisablehook, with a traceback each time.
 """
 
@@ -16,7 +16,7 @@ from ngxloop.serving.logs.logs import log
 
 # The beginning of a request line. OpenSSL itself knows a few methods only.
 _HTTP = re.compile(rb"[A-Z]{3,12} ")
-_PROXY = b"PROXY "  # of the PROXY protocol, which a load balancer was told to speak
+_PROXY = b"PROXY "  # the PROXY protocol, from a load balancer
 _BODY = b"The plain HTTP request was sent to an HTTPS port.\n"
 # nginx answers so, with 497 in its log.
 PLAIN_ANSWER = (
@@ -25,11 +25,11 @@ PLAIN_ANSWER = (
 )
 _PLAIN_LINE = "plain HTTP request on a TLS port, from %s; answered with 400"
 _FAILED_LINE = "TLS handshake with %s failed: %s"
-_NAME_LINE = "TLS handshake failed: the client asks for a server name that is not ASCII"
+_NAME_LINE = "TLS handshake failed: the server name is not ASCII"
 
 
 class HandshakeRefusals:
-    """Called by the loop for every handshake of a client that fails."""
+    """The function of EventLoop.set_handshake_refusal()."""
 
     def __init__(self) -> None:
         self._plain = LimitedLines(log.warning)
@@ -37,12 +37,12 @@ class HandshakeRefusals:
         self._names = LimitedLines(log.info)
 
     def __call__(self, transport: Any, error: Exception, first: bytes) -> bytes | None:
-        """Log it; return what the client is answered instead of OpenSSL's alert, if anything.
+        """Log a failed handshake; return the answer to a plain HTTP request, else None.
 
         Args:
             transport: Of the connection, below TLS.
             error: OpenSSL's.
-            first: The beginning of what the client has sent.
+            first: The first bytes from the client.
         """
         client = _name(transport.get_extra_info("peername"))
         if _HTTP.match(first) and not first.startswith(_PROXY):
@@ -52,7 +52,7 @@ class HandshakeRefusals:
         return None
 
     def watch_names(self) -> None:
-        """Take the reports about server names that are not ASCII."""
+        """Log a server name that is not ASCII without a traceback."""
         report = sys.unraisablehook
 
         def hook(unraisable: Any) -> None:
@@ -71,7 +71,7 @@ def _name(peer: Any) -> str:
 
 def _reason(error: Exception, first: bytes) -> str:
     if first.startswith(_PROXY):
-        return "it speaks the PROXY protocol, which is not supported"
+        return "the PROXY protocol is not supported"
     reason = getattr(error, "reason", None)
     text = reason.replace("_", " ").lower() if isinstance(reason, str) else str(error)
     return one_line(text)

@@ -1,5 +1,6 @@
 """TLS options: each mistake is one line that says what is wrong, where, and what to do."""
 
+import errno
 import os
 import ssl
 
@@ -7,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from ngxloop.serving.base.errors import ConfigError, ExitCode
+from ngxloop.serving.config import pemfiles
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.config.loading import Loader, print_config
 from ngxloop.serving.config.tls import load_tls
@@ -44,11 +46,11 @@ def problem_of(**options):
 @pytest.mark.parametrize(
     ("options", "option", "problem"),
     [
-        ({"ssl_keyfile": ["k"]}, "ssl-keyfile", "there is no certificate"),
-        ({"ssl_min_version": "1.3"}, "ssl-min-version", "there is no certificate"),
-        ({"ssl_handshake_timeout": 5.0}, "ssl-handshake-timeout", "there is no certificate"),
-        ({"bind": ["https://:443"]}, "bind", ":443 is to speak TLS, and there is no certif"),
-        ({"bind": ["tls://unix:/a"]}, "bind", "unix:/a is to speak TLS, and there is no certif"),
+        ({"ssl_keyfile": ["k"]}, "ssl-keyfile", "needs a certificate"),
+        ({"ssl_min_version": "1.3"}, "ssl-min-version", "needs a certificate"),
+        ({"ssl_handshake_timeout": 5.0}, "ssl-handshake-timeout", "needs a certificate"),
+        ({"bind": ["https://:443"]}, "bind", ":443 needs a certificate to speak TLS"),
+        ({"bind": ["tls://unix:/a"]}, "bind", "unix:/a needs a certificate to speak TLS"),
         (
             {"ssl_certfile": ["a", "b"], "ssl_keyfile": ["a"]},
             "ssl-keyfile",
@@ -57,12 +59,12 @@ def problem_of(**options):
         (
             {"ssl_certfile": ["a"], "ssl_cert_reqs": "optional"},
             "ssl-cert-reqs",
-            "optional needs authorities .* give --ssl-ca-certs",
+            "optional needs a CA .* give --ssl-ca-certs",
         ),
         (
             {"ssl_certfile": ["a"], "bind": ["http://:80", "https://:80"]},
             "bind",
-            ":80 is given with TLS and without",
+            ":80 is given both with and without TLS",
         ),
         ({"ssl_certfile": ["a"], "ssl_cert_reqs": "3"}, "ssl-cert-reqs", "'3' is not one of none"),
         ({"ssl_certfile": ["a"], "ssl_min_version": "1.1"}, "ssl-min-version", "'1.1' is not one"),
@@ -131,22 +133,22 @@ def test_file_without_a_certificate_is_named(pair, tmp_path, content):
     empty.write_bytes(content)
     option, line = problem_of(ssl_certfile=[str(empty)], ssl_keyfile=[str(pair.key)])
     assert option == "ssl-certfile"
-    assert line.startswith(f"there is no certificate in PEM in {empty}, or it cannot be read; ")
+    assert line.startswith(f"{empty} contains no certificates in PEM, or a damaged one; ")
     pairs = {"ssl_certfile": [str(pair.certificate)], "ssl_keyfile": [str(pair.key)]}
     option, line = problem_of(**pairs, ssl_ca_certs=str(empty))
     assert option == "ssl-ca-certs"
-    assert line.startswith(f"there is no certificate in PEM in {empty}, or one cannot be read; ")
+    assert line.startswith(f"{empty} contains no certificates in PEM, or a damaged one; ")
 
 
 def test_file_without_a_key_is_named(pair):
     option, line = problem_of(ssl_certfile=[str(pair.certificate)])
     assert option == "ssl-certfile"
-    assert line.endswith("; give its file with --ssl-keyfile")
+    assert line.endswith("; give --ssl-keyfile too")
     files = {"ssl_certfile": [str(pair.certificate)], "ssl_keyfile": [str(pair.certificate)]}
     option, line = problem_of(**files)
     assert (option, line) == (
         "ssl-keyfile",
-        f"there is no private key in PEM in {pair.certificate}; give the file that has it",
+        f"{pair.certificate} contains no private keys in PEM; give the file with the key",
     )
 
 
@@ -163,7 +165,7 @@ def test_key_of_another_certificate_is_named(pair, tmp_path, make):
     other.write_bytes(key_pem(make(), None))
     option, line = problem_of(ssl_certfile=[str(pair.certificate)], ssl_keyfile=[str(other)])
     assert option == "ssl-keyfile"
-    problem = f"the key in {other} is not that of the certificate in {pair.certificate}"
+    problem = f"the key in {other} does not match the certificate in {pair.certificate}"
     assert line.startswith(problem)
 
 
@@ -185,12 +187,26 @@ def test_pipe_is_refused_at_once(pair, tmp_path):
     )
 
 
+@pytest.mark.parametrize("missing", ["memfd_create", "/proc"])
+def test_system_without_what_is_needed_is_named(pair, monkeypatch, missing):
+    def refuse(name):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    if missing == "/proc":
+        monkeypatch.setattr(pemfiles, "_FDS", "/nowhere")
+    else:
+        monkeypatch.setattr(os, missing, refuse)
+    option, line = problem_of(ssl_certfile=[str(pair.certificate)], ssl_keyfile=[str(pair.key)])
+    assert option == "ssl-certfile"
+    assert missing in line
+
+
 def test_cipher_that_openssl_does_not_know_is_named(pair):
     files = {"ssl_certfile": [str(pair.certificate)], "ssl_keyfile": [str(pair.key)]}
     option, line = problem_of(**files, ssl_ciphers="ROT13")
     assert (option, line) == (
         "ssl-ciphers",
-        "OpenSSL knows no cipher in 'ROT13'; see `openssl ciphers -v`",
+        "OpenSSL supports no ciphers of 'ROT13'; see `openssl ciphers -v`",
     )
 
 
@@ -215,15 +231,14 @@ def test_certificate_that_is_never_used_is_a_warning(authority):
     first, second = authority.issue("a.test", "b.test"), authority.issue("b.test")
     (line,) = warnings_of(first, second)
     assert line == (
-        f"the certificate in {second.certificate} is never used: its names are those of "
-        f"{first.certificate}"
+        f"the certificate in {second.certificate} is never used: {first.certificate} has its names"
     )
     assert warnings_of(second, first) == []
 
 
 def test_authorities_without_a_question_are_a_warning(authority, pair):
     (line,) = warnings_of(pair, ssl_ca_certs=str(authority.path))
-    assert line.startswith("ssl-ca-certs: clients are not asked for a certificate; ")
+    assert line.startswith("ssl-ca-certs has no effect: no client certificates are requested; ")
 
 
 # ---- the password

@@ -66,7 +66,7 @@ def test_reload_with_wrong_files_keeps_the_old_certificates(serve, authority, pa
     other = authority.issue("other.test")
     pair.key.write_bytes(other.key.read_bytes())
     server.send(signal.SIGHUP)
-    line = rf"the key in {pair.key} is not that of the certificate in {pair.certificate}; "
+    line = rf"the key in {pair.key} does not match the certificate in {pair.certificate}; "
     server.logged(rf"ERROR reload failed: .*--ssl-keyfile: {line}|ERROR .*{line}")
     server.logged(r"reload failed: generation 1 goes on serving|generation 1 goes on serving")
     assert shown_certificate(server, "localhost") == old

@@ -332,7 +332,7 @@ def test_proxy_protocol_is_named(serve, pair):
         with contextlib.suppress(ConnectionError):
             while sock.recv(1000):
                 pass
-    server.logged(r"TLS handshake with 127\.\S+ failed: it speaks the PROXY protocol, which is not")
+    server.logged(r"TLS handshake with 127\.\S+ failed: the PROXY protocol is not supported")
 
 
 @HTTP

@@ -29,7 +29,7 @@ from ngxloop.serving.worker.adapters.base import ALPN, Service, hung_named, wait
 
 # How long aiohttp waits for a request after our deadline before it cancels it, in two steps.
 _CANCEL_STEP_SECONDS = 0.2
-# What aiohttp says of the beginning of a TLS connection; older releases show its bytes.
+# aiohttp's error for the first bytes of a TLS handshake; older releases show the bytes.
 _TLS_HELLO = ("HTTPS traffic", r"\x16\x03")
 _HELLO_LINE = "a client began a TLS handshake on a port without TLS; refused with 400"
 
@@ -207,9 +207,9 @@ def make_record(
 
 
 class _ServerLogger(logging.LoggerAdapter[logging.Logger]):
-    """aiohttp's logger, with a line for clients that speak TLS where it is not spoken.
+    """aiohttp's logger, with one line for a TLS handshake on a plain port.
 
-    aiohttp refuses them as anything that is not HTTP, and tells it with a traceback, for debugging.
+    aiohttp answers 400, as to everything that is not HTTP, and logs a traceback at level DEBUG.
     """
 
     def __init__(self) -> None:
@@ -217,7 +217,7 @@ class _ServerLogger(logging.LoggerAdapter[logging.Logger]):
         self._hellos = LimitedLines(log.warning)
 
     def log(self, level: int, msg: object, *args: Any, **options: Any) -> None:
-        """Take note of a line."""
+        """Log a record."""
         error = options.get("exc_info")
         if isinstance(error, BadHttpMessage) and any(one in str(error) for one in _TLS_HELLO):
             self._hellos.add(_HELLO_LINE)
