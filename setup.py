@@ -26,7 +26,7 @@ BUILD = os.environ.get("NGXLOOP_BUILD", "release")
 
 SOURCES = sorted(
     path
-    for folder in ("core", "transports", "http")
+    for folder in ("core", "transports", "http", "http/websocket")
     for path in Path("ngxloop", folder).glob("*.pyx")
 )
 if os.environ.get("NGXLOOP_PROBES"):

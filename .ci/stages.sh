@@ -163,6 +163,7 @@ stress() {
 # The parsers on random inputs, beside other implementations of the same protocol.
 fuzz() {
     scripts/with test python -m tests.fuzz.http "${FUZZ_OPTIONS[@]}"
+    scripts/with test python -m tests.fuzz.websocket "${FUZZ_OPTIONS[@]}"
 }
 
 # Reloads, upgrades, kills and rude visitors of one service, at random; takes a quarter of an hour.

@@ -16,7 +16,7 @@ from ngxloop.serving.config.keypasswords import asking, take_passwords
 from ngxloop.serving.config.loading import Loaded, Loader, print_config
 from ngxloop.serving.logs.logs import complain, leave_standard_error, release_terminal
 from ngxloop.serving.logs.output import write
-from ngxloop.serving.options.application import MISSING, is_script
+from ngxloop.serving.options.application import is_script
 from ngxloop.serving.process.children import note_starts
 from ngxloop.serving.process.daemon import become_daemon
 from ngxloop.serving.process.systemd import ALL
@@ -107,8 +107,7 @@ def _check(arguments: Sequence[str]) -> int:
         complain(error.line, error.traceback)
         return error.code
     left = "it was not run" if is_script(config.app) else "its start-up was not run"
-    missing = f"{MISSING[kind]}\n" if kind in MISSING else ""
-    return write(f"ok: {config.app} is served as {kind}; {left}\n{missing}")
+    return write(f"ok: {config.app} is served as {kind}; {left}\n")
 
 
 def _load(loader: Loader) -> Loaded:

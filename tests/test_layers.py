@@ -153,6 +153,16 @@ LAYERS: dict[int, list[str]] = {
         "http.request",
         "http.unparsed",
         "http.closing",
+        "http.websocket.utf8",
+        "http.websocket.frames",
+        "http.websocket.extensions",
+        "http.websocket.handshake",
+        "http.websocket.deflate",
+        "http.websocket.inbox",
+        "http.websocket.outbox",
+        "http.websocket.pings",
+        "http.websocket.wire",
+        "http.websocket.session",
         "http.connection",
         "http.compiled",
         "http.server",
@@ -201,6 +211,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.options.application",
         "serving.options.binds",
         "serving.options.http",
+        "serving.options.websocket",
         "serving.options.listening",
         "serving.options.accessformat",
         "serving.options.logging",
@@ -400,6 +411,7 @@ LATE_IMPORTS: dict[tuple[str, str], str] = {}
 PACKAGES = [
     "ngxloop.aio",
     "ngxloop.core",
+    "ngxloop.http.websocket",
     "ngxloop.serving",
     "ngxloop.serving.admin",
     "ngxloop.serving.base",
@@ -505,7 +517,7 @@ def test_a_room_imports_only_the_rooms_below_it():
 
 @pytest.mark.parametrize(
     ("folders", "list_name"),
-    [(("core", "transports"), "compiled"), (("http",), "http/compiled")],
+    [(("core", "transports"), "compiled"), (("http", "http/websocket"), "http/compiled")],
     ids=["loop", "http"],
 )
 def test_python_code_imports_every_compiled_module_and_what_those_import(folders, list_name):
@@ -525,7 +537,7 @@ def test_python_code_imports_every_compiled_module_and_what_those_import(folders
 
 def test_every_folder_of_compiled_modules_has_a_list():
     assert {path.parent.name for path in SOURCES if path.suffix == ".pyx"} == {
-        *("core", "transports", "http")
+        *("core", "transports", "http", "websocket")
     }
 
 

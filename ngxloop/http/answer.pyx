@@ -30,7 +30,7 @@ from ngxloop.http.awaitables cimport (
     NOT_YET,
     WANT_MESSAGE,
     WANT_ROOM,
-    BindRequest,
+    Wanted,
     waiting_new,
 )
 from ngxloop.http.engine cimport Engine
@@ -94,7 +94,7 @@ cdef class Answer(Inbound):
             return waiting_new(self, WANT_ROOM)
         return COMPLETED
 
-    cdef object outcome(self, BindRequest wanted):
+    cdef object outcome(self, Wanted wanted):
         if wanted == WANT_MESSAGE:
             return self.message()
         if self.state == ANSWER_GONE:

@@ -73,7 +73,7 @@ cdef class Completed:
 cdef class WaitedFor:
     """The base of what a Waiting can wait for."""
 
-    cdef object outcome(self, BindRequest wanted):
+    cdef object outcome(self, Wanted wanted):
         """Return what is wanted, NOT_YET if it is not there; or raise."""
         raise NotImplementedError(f"{type(self).__name__} does not override outcome()")
 
@@ -192,7 +192,7 @@ cdef PyObject* waiting_next(PyObject* self) noexcept:
     return (<Step>waiting_step)(<Waiting>self)
 
 
-cdef Waiting waiting_new(WaitedFor owner, BindRequest wanted):
+cdef Waiting waiting_new(WaitedFor owner, Wanted wanted):
     """Return an awaitable for what is wanted of its owner."""
     cdef Waiting waiting = Waiting.__new__(Waiting)
     waiting.owner = owner

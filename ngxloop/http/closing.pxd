@@ -16,6 +16,7 @@ cdef enum ConnectionState:
     HTTP_REFUSING
     HTTP_LINGERING
     HTTP_CLOSED
+    HTTP_UPGRADED
 
 cdef enum:
     CLIENT_LEFT = 499        # for the access log: nobody has seen the whole answer. nginx

@@ -10,6 +10,7 @@
     refusing    a last answer of ours is sent
     lingering   our half ends; what the client still sends is dropped by the transport
     closed      the connection ends behind what is sent already
+    upgraded    the transport belongs to a WebSocket
 
 How it ends. After a refusal the client may still be sending: the connection lingers, so that the
 answer is not destroyed by a reset. nginx closes at once after a 400 if nothing more is here; but
@@ -28,6 +29,7 @@ from ngxloop.http.answer cimport ANSWER_DONE, ANSWER_HELD
 from ngxloop.http.engine cimport Engine
 from ngxloop.http.head cimport METHOD_HEAD
 from ngxloop.http.lines cimport refusal_answer
+from ngxloop.http.link cimport Link
 from ngxloop.http.request cimport Request
 from ngxloop.http.unparsed cimport Unparsed
 
@@ -40,15 +42,16 @@ TRANSITIONS = {
     "waiting": ("head", "handling", "refusing", "closed"),
     "head": ("handling", "refusing", "closed"),
     "idle": ("head", "handling", "refusing", "closed"),
-    "handling": ("idle", "sending", "discarding", "refusing", "lingering", "closed"),
+    "handling": ("idle", "sending", "discarding", "refusing", "lingering", "closed", "upgraded"),
     "sending": ("idle", "discarding", "lingering", "closed"),
     "discarding": ("idle", "refusing", "lingering", "closed"),
     "refusing": ("lingering", "closed"),
     "lingering": ("closed",),
     "closed": (),
+    "upgraded": (),
 }
 cdef tuple STATE_NAMES = tuple(TRANSITIONS)  # in the order of enum ConnectionState
-cdef uint16_t[9] FOLLOWERS       # of each state: a bit for each that may follow
+cdef uint16_t[10] FOLLOWERS      # of each state: a bit for each that may follow
 for _number, _followers in enumerate(TRANSITIONS.values()):
     FOLLOWERS[_number] = sum(1 << STATE_NAMES.index(name) for name in _followers)
 
@@ -174,6 +177,21 @@ cdef class Closing(Unparsed):
         self.state_ns = 0
         if self.request is not None:
             self.request.held_ns = self.request.body_ns = 0
+        return 0
+
+    cdef int upgrade(self, Link successor) except -1:
+        self.move(HTTP_UPGRADED)
+        self.deadline_stop()
+        self.engine.forget(self)
+        successor.writing_paused = self.writing_paused
+        self.transport().set_protocol(successor)
+        self.request = None
+        self.lost = True
+        try:
+            successor.upgraded(self.input, self.input_size)
+        finally:
+            self.input_drop()
+            self.stream = self.tls = None
         return 0
 
     # ---- refusals

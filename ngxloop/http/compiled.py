@@ -12,7 +12,9 @@ import inspect
 import logging
 import os
 import sys
+import types
 import urllib.parse
+import zlib
 
 import ngxloop.http.answer
 import ngxloop.http.answerhead
@@ -39,3 +41,11 @@ import ngxloop.http.requestline
 import ngxloop.http.scope
 import ngxloop.http.targets
 import ngxloop.http.unparsed
+import ngxloop.http.websocket.deflate
+import ngxloop.http.websocket.frames
+import ngxloop.http.websocket.inbox
+import ngxloop.http.websocket.outbox
+import ngxloop.http.websocket.pings
+import ngxloop.http.websocket.session
+import ngxloop.http.websocket.utf8
+import ngxloop.http.websocket.wire

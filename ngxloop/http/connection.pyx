@@ -43,8 +43,9 @@ from ngxloop.http.head cimport (
 )
 from ngxloop.http.headparser cimport head_parse
 from ngxloop.http.refusals cimport BAD_TLS_HELLO, refusal_status
-from ngxloop.http.request cimport Request, kit_give, kit_take, request_begin
+from ngxloop.http.request cimport Request, kit_give, kit_new, kit_take, request_begin
 from ngxloop.http.scope cimport scope_new
+from ngxloop.http.websocket.session cimport wants_websocket, websocket_new, websocket_open
 from ngxloop.transports.idling cimport idle_add
 
 cdef enum:
@@ -241,7 +242,8 @@ cdef class HttpConnection(Closing):
     cdef int begin_request(self) except -1:
         """Make a request of the engine's head, take what is here of its body, and start it."""
         cdef Engine engine = self.engine
-        cdef tuple kit = kit_take(engine)
+        cdef bint asks = wants_websocket(&engine.head)
+        cdef tuple kit = kit_new(websocket_new()) if asks else kit_take(engine)
         cdef Request request = <Request>kit[0]
         cdef dict scope = scope_new(self, &engine.head, self.input)
         request_begin(request, self, &engine.head)
@@ -256,11 +258,13 @@ cdef class HttpConnection(Closing):
         self.input_consume(engine.head.size)
         if engine.concurrency_max and engine.active_count > engine.concurrency_max:
             return self.refuse(OVERLOADED)
+        if asks and websocket_open(request, scope):
+            return self.refuse(request.status)
         while self.input_size and not request.body_ended and self.state == HTTP_HANDLING:
             self.parse_body()
         if self.state == HTTP_HANDLING:
             self.start_application(request, scope, kit[1], kit[2])
-        return kit_give(engine, kit, request)
+        return 0 if asks else kit_give(engine, kit, request)
 
     cdef int start_application(self, Request request, dict scope, receive, send) except -1:
         """Run the application's first step; nothing is in the memory of receive() meanwhile."""

@@ -54,6 +54,12 @@ cdef class Engine:
     cdef uint64_t requests_max       # of one connection; 0: any number
     cdef int64_t lingering_ns        # altogether
     cdef int64_t quiet_ns            # between two reads
+    cdef Expiries websockets         # those that are open; closing ones are busy
+    cdef uint64_t message_bytes_max  # of a WebSocket's message; 0: no limit
+    cdef Py_ssize_t messages_max     # that wait for an application
+    cdef int64_t ping_interval_ns    # 0: none are sent
+    cdef int64_t ping_timeout_ns     # 0: any time
+    cdef bint offers_deflate         # messages may be compressed
     cdef double lingering_seconds    # the same in seconds
     cdef double quiet_seconds
     cdef bint warned_of_tls

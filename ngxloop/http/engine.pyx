@@ -23,7 +23,7 @@ from types import GetSetDescriptorType
 from ngxloop.core.clock cimport ns_from_seconds
 from ngxloop.core.scoreboard cimport Scoreboard
 from ngxloop.core.scheduling cimport Scheduling
-from ngxloop.http.expiry cimport Expiring, expiries_new
+from ngxloop.http.expiry cimport Expiries, Expiring, expiries_new
 from ngxloop.http.fieldtable cimport FieldTable
 from ngxloop.http.head cimport Field
 from ngxloop.http.headparser cimport head_limits_init
@@ -105,11 +105,17 @@ cdef class Engine:
         self.waiting = expiries_new(self.loop, self.header_ns)
         self.idle = expiries_new(self.loop, ns_from_seconds(options.timeout_keep_alive))
         self.busy = expiries_new(self.loop, 0)
+        self.websockets = expiries_new(self.loop, 0)
         self.lingering_seconds = options.lingering_time
         self.lingering_ns = ns_from_seconds(options.lingering_time)
         self.quiet_seconds = options.lingering_timeout
         self.quiet_ns = ns_from_seconds(options.lingering_timeout)
         self.requests_max = options.keepalive_requests
+        self.message_bytes_max = options.ws_max_size
+        self.messages_max = options.ws_max_queue
+        self.ping_interval_ns = ns_from_seconds(options.ws_ping_interval)
+        self.ping_timeout_ns = ns_from_seconds(options.ws_ping_timeout)
+        self.offers_deflate = options.ws_per_message_deflate
         self.server_header = options.server_header
         self.date_header = options.date_header
         self.access_log = options.access_log
@@ -152,12 +158,18 @@ cdef class Engine:
     @property
     def connections(self):
         """All connections that are not lost."""
-        return set(self.waiting.members() + self.idle.members() + self.busy.members())
+        lists = (self.waiting, self.idle, self.busy, self.websockets)
+        return {member for expiries in lists for member in (<Expiries>expiries).members()}
 
     @property
     def connection_count(self):
         """How many there are."""
-        return self.waiting.count + self.idle.count + self.busy.count
+        return self.waiting.count + self.idle.count + self.busy.count + self.websockets.count
+
+    @property
+    def websocket_count(self):
+        """How many WebSockets are open."""
+        return self.websockets.count
 
     @property
     def answer_counts(self):
@@ -191,6 +203,11 @@ cdef class Engine:
         """Close all connections at once."""
         for connection in self.connections:
             connection.abort_now()
+
+    def close_websocket(self):
+        """Close the WebSocket that has been open longest, as the server ends."""
+        if self.websockets.first is not None:
+            self.websockets.first.end()
 
     def end(self):
         """Tell applications that their clients have left, so that endless answers end.

@@ -10,7 +10,7 @@ body is delivered first.
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_Copy
 
-from ngxloop.http.awaitables cimport NOT_YET, WANT_MESSAGE, WaitedFor, BindRequest, waiting_new
+from ngxloop.http.awaitables cimport NOT_YET, WANT_MESSAGE, WaitedFor, Wanted, waiting_new
 
 # What the messages of receive() are copies of.
 cdef dict MESSAGE = {"type": "http.request", "body": b"", "more_body": True}
@@ -24,7 +24,7 @@ cdef class Inbound(WaitedFor):
         """Return an awaitable for the next message: ASGI's receive()."""
         return waiting_new(self, WANT_MESSAGE)
 
-    cdef object outcome(self, BindRequest wanted):
+    cdef object outcome(self, Wanted wanted):
         return self.message()
 
     cdef object new_future(self):

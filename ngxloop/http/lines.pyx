@@ -12,6 +12,12 @@ from email.utils import formatdate
 cdef enum:
     STATUS_COUNT = 1000
 
+# What some statuses need besides. RFC 9110 15.5.22, RFC 6455 4.4
+cdef dict FURTHER_LINES = {
+    426: b"upgrade: websocket\r\nsec-websocket-version: 13\r\n",
+    503: b"retry-after: 1\r\n",
+}
+
 cdef list status_lines = [None] * STATUS_COUNT
 cdef time_t date_second = 0
 cdef char[DATE_LINE_BYTES + 1] date_text
@@ -58,7 +64,7 @@ cdef bytes refusal_answer(int status, bint is_head, bint has_date, bytes lines):
         status_line(status),
         date,
         lines,
-        b"retry-after: 1\r\n" if status == 503 else b"",
+        FURTHER_LINES.get(status, b""),
         b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(body),
         b"connection: close\r\n\r\n",
         b"" if is_head else body,

@@ -37,3 +37,6 @@ cdef class Link(Expiring):
     cdef int answer_ended(self, bint whole) except -1
     cdef int body_taken(self) except -1
     cdef int continue_body(self) except -1
+    cdef int upgrade(self, Link successor) except -1
+    # what a successor does then
+    cdef int upgraded(self, const char* data, Py_ssize_t size) except -1

@@ -19,6 +19,7 @@ cdef type STREAM = StreamTransport
 cdef type TLS = TlsTransport
 
 cdef str CONNECTION_ONLY = "HttpConnection does this"
+cdef str SUCCESSOR_ONLY = "what follows on an HttpConnection does this"
 
 
 cdef class Link(Expiring):
@@ -110,6 +111,17 @@ cdef class Link(Expiring):
     cdef int continue_body(self) except -1:
         """The application reads the body, with which the client waits for our consent."""
         raise NotImplementedError(CONNECTION_ONLY)
+
+    cdef int upgrade(self, Link successor) except -1:
+        """The transport, and what is not parsed, belong to a successor from now on."""
+        raise NotImplementedError(CONNECTION_ONLY)
+
+    cdef int upgraded(self, const char* data, Py_ssize_t size) except -1:
+        """Go on with the transport, which is ours now, and with what was received.
+
+        Data is valid as that of receive() is; size may be 0.
+        """
+        raise NotImplementedError(SUCCESSOR_ONLY)
 
 
 cdef bytes bytes_of(const iovec* part):

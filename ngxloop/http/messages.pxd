@@ -1,10 +1,12 @@
 """Reading the messages of an application."""
 
+from cpython.dict cimport PyDict_CheckExact
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.string cimport memcmp
 
 cdef extern from "Python.h":
+    PyObject* PyDict_GetItemWithError(object items, object key) except? NULL  # BORROWED
     bint PyUnicode_IS_COMPACT_ASCII(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
     void* PyUnicode_DATA(object text)
@@ -20,6 +22,15 @@ cdef struct Message:
     PyObject* more_body
 
 cdef dict message_read(Message* fields, message)
+
+
+cdef inline object message_get(message, str key, default):
+    """Return what message.get(key, default) returns."""
+    cdef PyObject* value
+    if not PyDict_CheckExact(message):
+        return message.get(key, default)
+    value = PyDict_GetItemWithError(message, key)
+    return default if value == NULL else <object>value
 
 
 cdef inline object value_or(PyObject* value, default):

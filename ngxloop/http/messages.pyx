@@ -12,7 +12,6 @@ from libc.string cimport memset
 
 cdef extern from "Python.h":
     bint PyDict_Next(object items, Py_ssize_t* position, PyObject** key, PyObject** value)
-    PyObject* PyDict_GetItemWithError(object items, object key) except? NULL  # BORROWED
     bint PyUnicode_CHECK_INTERNED(object text)
 
 # Cython interns these.

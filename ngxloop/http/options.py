@@ -59,6 +59,15 @@ class Options:
     limit_field_count: int = 1000
     client_max_body_size: int = 0  # 413 above it
     limit_concurrency: int = 0  # requests in progress above which others get 503; 0: no limit
+    # WebSockets. A message that is larger closes its connection (1009); while more of them wait for
+    # the application nothing more is read.
+    ws_max_size: int = 16 * 2**20
+    ws_max_queue: int = 32
+    ws_ping_interval: float = 20.0
+    ws_ping_timeout: float = 20.0  # a client that does not answer a Ping is closed (1011)
+    ws_per_message_deflate: bool = True
+    # In a drain they are closed one after the other, in this time altogether.
+    websocket_drain: float = 5.0
     underscores_in_headers: bool = True  # False: fields with `_` in their name are dropped
     # The proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted, see TrustedProxies.
     forwarded_allow_ips: str = ""
@@ -83,6 +92,8 @@ class Options:
         ):
             if not 1 <= getattr(self, name) <= 1 << 24:
                 raise ValueError(f"{name} must be between 1 and {1 << 24}")
+        if self.ws_max_queue < 1:
+            raise ValueError(f"ws_max_queue must be positive: {self.ws_max_queue!r}")
         TrustedProxies(self.forwarded_allow_ips, self.forwarded_hops)
         if self.root_path and not self.root_path.startswith("/"):
             raise ValueError(f"root_path must begin with a slash: {self.root_path!r}")

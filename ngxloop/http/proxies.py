@@ -15,7 +15,7 @@ Address = tuple[str, int] | None
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Field values of X-Forwarded-Proto that are believed.
-_SCHEMES = ("http", "https")
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 _WORDS = frozenset({"*", "unix:"})  # in a list, besides addresses and networks
 _LISTS = 8  # the number of lists that are parsed once
@@ -56,7 +56,7 @@ class TrustedProxies:
             return
         scheme = _joined(scope["headers"], b"x-forwarded-proto").rpartition(",")[2].strip().lower()
         if scheme in _SCHEMES:
-            scope["scheme"] = scheme
+            scope["scheme"] = _SCHEMES[scheme]
         named = _joined(scope["headers"], b"x-forwarded-for").split(",")
         scope["client"] = self._client([address.strip() for address in named], peer)
 

@@ -24,6 +24,8 @@ cdef class Request(Answer):
     cdef int begun(self) except -1
     cdef int finished(self, int status) except -1
 
+cdef tuple kit_new(Request request)
 cdef tuple kit_take(Engine engine)
 cdef int kit_give(Engine engine, tuple kit, Request request) except -1
 cdef int request_begin(Request request, Link link, const Head* head) except -1
+cdef bint is_disconnect(exc) except -1

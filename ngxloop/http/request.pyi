@@ -1,8 +1,10 @@
 import asyncio
-from typing import Any, final
+from typing import Any
+
+from typing_extensions import disjoint_base
 
 from ngxloop.http.answer import Answer
 
-@final
+@disjoint_base
 class Request(Answer):
     def _task_ended(self, task: asyncio.Task[Any]) -> None: ...

@@ -12,7 +12,6 @@ methods: so are nearly all of those that are answered in their first step. That 
 instructions of 25,000.
 """
 
-cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.contextvars cimport PyContext_Copy
 from cpython.object cimport PyObject
@@ -58,7 +57,6 @@ cdef PyMethodDef* RECEIVE = definition_of(Answer, "receive")
 cdef PyMethodDef* SEND = definition_of(Answer, "send")
 
 
-@cython.final
 cdef class Request(Answer):
     """One request; see the file header."""
 
@@ -155,7 +153,7 @@ cdef class Request(Answer):
         target = scope["raw_path"] + (b"?" + query if query else b"")
         self.line = (
             scope["client"], scope["method"], target.decode("ascii"), scope["http_version"],
-            scope["headers"],
+            scope["headers"].copy(),
         )
         return 0
 
@@ -194,11 +192,14 @@ cdef tuple kit_take(Engine engine):
     """Return a request and its methods receive and send, those of an earlier one if they are free.
     """
     cdef tuple kit = engine.kit
-    cdef Request request
     if kit is not None:
         engine.kit = None  # what turns the loop may begin another request
         return kit
-    request = Request.__new__(Request)
+    return kit_new(Request.__new__(Request))
+
+
+cdef tuple kit_new(Request request):
+    """Return a request, not begun yet, and its methods receive and send."""
     return (request, PyCFunction_New(RECEIVE, request), PyCFunction_New(SEND, request))
 
 
@@ -219,7 +220,7 @@ cdef int kit_give(Engine engine, tuple kit, Request request) except -1:
     ):
         return 0
     request.link = None
-    request.trailers = request.line = None
+    request.trailers = request.line = request.header_fields = None
     request.drop_pieces()
     engine.kit = kit
     return 0

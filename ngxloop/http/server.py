@@ -77,9 +77,10 @@ class HttpServer:
     ) -> None:
         """Let the requests that are there end; the sockets are closed already.
 
-        Answers say from now on that their connection closes. Shortly before the time is over,
-        applications are told that their clients have left, so that endless answers end; what runs
-        then still is cancelled.
+        Answers say from now on that their connection closes. WebSockets are closed one after the
+        other, within Options.websocket_drain, so that not all clients come back at once. Shortly
+        before the time is over, applications are told that their clients have left, so that endless
+        answers end; what runs then still is cancelled.
 
         Args:
             seconds: how long requests may go on.
@@ -92,13 +93,13 @@ class HttpServer:
         start = self._loop.time()
         self._connection_count = connection_count or self._connection_count
         self.engine.drain()
-        await asyncio.sleep(0)  # those that were accepted in this turn have begun then
-        await self._until(
-            lambda: not self._connection_count(), start + min(idle_grace, max(0.0, seconds))
-        )
-        self.engine.close_idle(idle_grace)
         end = start + max(0.0, seconds - min(_END_SECONDS, seconds / 4))
-        await self._until(self._is_done, end)
+        spread = self.engine.options.websocket_drain
+        closing = asyncio.create_task(self._close_websockets(min(end, start + spread)))
+        try:
+            await self._drain_requests(start, end, idle_grace)
+        finally:
+            closing.cancel()
         self.engine.end()
         await self._until(self._is_done, start + seconds)
         for task in list(self.engine.tasks):
@@ -106,6 +107,22 @@ class HttpServer:
         if self.engine.tasks:
             await asyncio.wait(list(self.engine.tasks), timeout=cancel_seconds)
         self.engine.abort()
+
+    async def _drain_requests(self, start: float, end: float, idle_grace: float) -> None:
+        """Wait until nothing is left; close idle connections after the grace period."""
+        await asyncio.sleep(0)  # those that were accepted in this turn have begun then
+        await self._until(lambda: not self._connection_count(), min(end, start + idle_grace))
+        self.engine.close_idle(idle_grace)
+        await self._until(self._is_done, end)
+
+    async def _close_websockets(self, end: float) -> None:
+        """Close WebSockets at even distances, the one first that is open longest."""
+        while True:  # until cancelled: those that are accepted meanwhile are closed, too
+            remaining = max(0.0, end - self._loop.time())
+            count = self.engine.websocket_count
+            for _ in range(count if remaining == 0 else min(count, 1)):
+                self.engine.close_websocket()
+            await asyncio.sleep(remaining / count if remaining and count else _LOOK_SECONDS)
 
     async def stop(self) -> None:
         """Run the application's shutdown.

@@ -58,6 +58,11 @@ class Client(NamedTuple):
         async with asyncio.timeout(DEADLINE):
             return await read_answer(self.reader, to_head)
 
+    async def exactly(self, size: int) -> bytes:
+        """Return so many bytes."""
+        async with asyncio.timeout(DEADLINE):
+            return await self.reader.readexactly(size)
+
     async def rest(self) -> bytes:
         """Return everything up to the end of the connection."""
         async with asyncio.timeout(DEADLINE):

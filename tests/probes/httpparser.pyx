@@ -33,9 +33,6 @@ FORMS = ("origin", "absolute", "asterisk", "authority")
 cdef class Memory:
     """A block of exactly the size of its content."""
 
-    cdef uint8_t* bytes      # OWNS
-    cdef size_t size
-
     def __cinit__(self, size_t size):
         self.bytes = <uint8_t*>PyMem_Malloc(size)
         if self.bytes == NULL:

@@ -2,7 +2,7 @@
 
 from ngxloop.serving.fleet.service import Service, service_address
 from ngxloop.serving.logs.logs import log
-from ngxloop.serving.options.application import MISSING, PROGRAM_INTERFACES
+from ngxloop.serving.options.application import PROGRAM_INTERFACES
 from ngxloop.serving.sockets.keepers import Keepers
 
 
@@ -14,8 +14,6 @@ def log_service(service: Service, count: int, keepers: Keepers) -> None:
     workers = "1 worker" if count == 1 else f"{count} workers"
     app = service.config.app
     log.info("serving %s (%s) with %s: %s", app, interface, workers, " ".join(where))
-    if interface in MISSING:
-        log.info("%s", MISSING[interface])
 
 
 def warn_of_unserved(service: Service) -> None:

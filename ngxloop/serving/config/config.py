@@ -31,6 +31,7 @@ from ngxloop.serving.options.running import RunOptions
 from ngxloop.serving.options.table import options_of
 from ngxloop.serving.options.tls import TlsOptions
 from ngxloop.serving.options.values import AUTO
+from ngxloop.serving.options.websocket import WebSocketOptions
 from ngxloop.serving.options.workers import WorkerOptions
 from ngxloop.serving.process.cpus import usable_cpus
 from ngxloop.serving.process.initialisation import Plan, plan
@@ -43,6 +44,7 @@ class Config(
     ApplicationOptions,
     ListeningOptions,
     HttpOptions,
+    WebSocketOptions,
     TlsOptions,
     WorkerOptions,
     MasterOptions,

@@ -10,8 +10,6 @@ from ngxloop.serving.options.values import AUTO, FLAG, FOLDER, Kind, anything, c
 
 INTERFACES = (AUTO, "asgi", "asgi-uvicorn", "aiohttp", "protocol", "streams", "main")
 HTTP_INTERFACES = ("asgi", "asgi-uvicorn", "aiohttp")
-# What an interface does not serve, for those who choose it.
-MISSING = {"asgi": "WebSocket is not served by the interface asgi yet; asgi-uvicorn serves it"}
 PROGRAM_INTERFACES = ("main", "script")  # these bind by themselves
 
 
@@ -85,7 +83,7 @@ class ApplicationOptions:
         AUTO,
         choice("KIND", INTERFACES),
         f"what APP is: {', '.join(INTERFACES)}; auto: detect. asgi is ngxloop's own HTTP "
-        "server, without WebSocket; for ASGI, auto selects asgi-uvicorn",
+        "server, asgi-uvicorn that of uvicorn",
     )
     factory: bool = option(
         False,

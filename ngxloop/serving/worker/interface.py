@@ -103,7 +103,7 @@ _DETECTORS: dict[str, Callable[[Any], bool]] = {
     "aiohttp": _is_aiohttp,
     "protocol": _is_protocol,
     "streams": _is_stream_handler,
-    "asgi-uvicorn": _is_asgi,
+    "asgi": _is_asgi,
     "main": _is_main,
 }
 # If the user names the interface, less is asked: `*args` may hide a stream handler, and uvicorn
@@ -111,7 +111,6 @@ _DETECTORS: dict[str, Callable[[Any], bool]] = {
 _RECOGNISERS: dict[str, Callable[[Any], bool]] = {
     **_DETECTORS,
     "streams": _is_any_stream_handler,
-    "asgi": _is_asgi,
     "asgi-uvicorn": callable,
 }
 _DESCRIPTIONS = {

@@ -61,10 +61,10 @@ def test_missing_attribute_names_what_there_is(tmp_path):
 @pytest.mark.parametrize(
     ("application", "name"),
     [
-        (web_asgi.app, "asgi-uvicorn"),
-        (web_asgi.instance, "asgi-uvicorn"),
-        (functools.partial(web_asgi.app), "asgi-uvicorn"),
-        (lambda scope, receive, send: None, "asgi-uvicorn"),
+        (web_asgi.app, "asgi"),
+        (web_asgi.instance, "asgi"),
+        (functools.partial(web_asgi.app), "asgi"),
+        (lambda scope, receive, send: None, "asgi"),
         (plain.Echo, "protocol"),
         (plain.BufferedEcho, "protocol"),
         (plain.echo, "streams"),

@@ -187,7 +187,8 @@ def test_worker_that_dies_while_starting_ends_the_master(tmp_path):
 def test_missing_uvicorn_is_one_line(tmp_path):
     (tmp_path / "uvicorn.py").write_text("raise ModuleNotFoundError('hidden', name='uvicorn')\n")
     (tmp_path / "web.py").write_text("async def app(scope, receive, send): ...\n")
-    result = run("web:app", "--bind", "127.0.0.1:0", "--app-dir", str(tmp_path))
+    options = ["--interface", "asgi-uvicorn", "--app-dir", str(tmp_path)]
+    result = run("web:app", "--bind", "127.0.0.1:0", *options)
     assert_one_line(result, ExitCode.MISSING_PACKAGE, "uvicorn", "pip install 'ngxloop[serve]'")
 
 
@@ -195,7 +196,8 @@ def test_module_that_hides_one_of_the_server_is_named_and_no_package_is_accused(
     (tmp_path / "h11.py").write_text("import no_such_module\n")
     (tmp_path / "httptools.py").write_text("raise ImportError\n")
     (tmp_path / "web.py").write_text("async def app(scope, receive, send): ...\n")
-    result = run("web:app", "--bind", "127.0.0.1:0", "--app-dir", str(tmp_path))
+    options = ["--interface", "asgi-uvicorn", "--app-dir", str(tmp_path)]
+    result = run("web:app", "--bind", "127.0.0.1:0", *options)
     words = ("cannot be imported: No module named 'no_such_module'", "a module of the application")
     assert_one_line(result, ExitCode.IMPORT_FAILED, *words)
     assert "h11.py" in result.stderr

@@ -8,14 +8,14 @@ from tests.serving.support import connect, http_get, receive_line
 @pytest.mark.parametrize(
     ("app", "options", "interface"),
     [
-        ("web_asgi:app", [], "asgi-uvicorn"),
-        ("web_asgi:instance", [], "asgi-uvicorn"),
+        ("web_asgi:app", [], "asgi"),
+        ("web_asgi:instance", [], "asgi"),
         ("web_asgi:app", ["--interface", "asgi-uvicorn"], "asgi-uvicorn"),
-        ("web_asgi:make_app", ["--factory"], "asgi-uvicorn"),
-        ("web_asgi:make_app_slowly", ["--factory"], "asgi-uvicorn"),
+        ("web_asgi:make_app", ["--factory"], "asgi"),
+        ("web_asgi:make_app_slowly", ["--factory"], "asgi"),
         ("web_asgi:app", ["--interface", "asgi"], "asgi"),
-        ("web_asgi:instance", ["--interface", "asgi"], "asgi"),
-        ("web_asgi:make_app_slowly", ["--interface", "asgi", "--factory"], "asgi"),
+        ("web_asgi:instance", ["--interface", "asgi-uvicorn"], "asgi-uvicorn"),
+        ("web_asgi:make_app_slowly", ["--interface", "asgi-uvicorn", "--factory"], "asgi-uvicorn"),
         ("web_aiohttp:app", [], "aiohttp"),
         ("web_aiohttp:app", ["--interface", "aiohttp"], "aiohttp"),
         ("web_aiohttp:make_app", ["--factory"], "aiohttp"),
@@ -33,7 +33,7 @@ def test_http_application_is_served_by_a_worker(serve, app, options, interface):
 
 
 def test_nothing_stands_between_uvicorn_and_the_application(serve):
-    server = serve("web_asgi:app").serving()
+    server = serve("web_asgi:app", "--interface", "asgi-uvicorn").serving()
     assert http_get(server.address, "/sender")[1].startswith(b"uvicorn.protocols.http.")
 
 

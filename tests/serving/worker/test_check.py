@@ -13,8 +13,9 @@ def check(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "kind"),
     [
-        (["web_asgi:app"], "asgi-uvicorn"),
-        (["web_asgi:make_app", "--factory"], "asgi-uvicorn"),
+        (["web_asgi:app"], "asgi"),
+        (["web_asgi:make_app", "--factory"], "asgi"),
+        (["web_asgi:app", "--interface", "asgi-uvicorn"], "asgi-uvicorn"),
         (["plain:Echo", "--workers", "4"], "protocol"),
     ],
 )
@@ -22,13 +23,6 @@ def test_what_can_be_served_is_ok(arguments, kind):
     result = check(*arguments, "--app-dir", str(APPS), "--bind", "127.0.0.1:1")
     assert result.stdout == f"ok: {arguments[0]} is served as {kind}; its start-up was not run\n"
     assert (result.returncode, result.stderr) == (ExitCode.OK, "")
-
-
-def test_what_an_interface_does_not_serve_is_told():
-    result = check("web_asgi:app", "--interface", "asgi", "--app-dir", str(APPS))
-    first, second = result.stdout.splitlines()
-    assert first == "ok: web_asgi:app is served as asgi; its start-up was not run"
-    assert second.startswith("WebSocket is not served by the interface asgi")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +73,7 @@ def test_thread_of_the_application_does_not_keep_the_check(tmp_path):
     text = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\n"
     (tmp_path / "threaded.py").write_text(text + "async def app(scope, receive, send): ...\n")
     result = check("threaded:app", "--app-dir", str(tmp_path))
-    assert result.stdout == "ok: threaded:app is served as asgi-uvicorn; its start-up was not run\n"
+    assert result.stdout == "ok: threaded:app is served as asgi; its start-up was not run\n"
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,6 @@ def test_server_of_its_own_needs_no_uvicorn(served):
     server = served().serving()
     told = json.loads(ask_once(server).body)
     assert not told["has_uvicorn"]
-    server.logged(r"WebSocket is not served by the interface asgi yet; asgi-uvicorn serves it\n")
     assert server.end() == 0
 
 
@@ -79,11 +78,10 @@ def test_list_of_proxies_that_cannot_be_read_is_one_line(serve, monkeypatch):
     assert "Traceback" not in server.log
 
 
-def test_uvicorn_serves_what_auto_looks_at(serve):
+def test_server_of_its_own_serves_what_is_detected(serve):
     server = serve("web_engine:app").serving()
-    assert "serving web_engine:app (asgi-uvicorn) with" in server.log
-    server.caught_up()
-    assert "WebSocket" not in server.log
+    assert "serving web_engine:app (asgi) with" in server.log
+    assert not json.loads(ask_once(server).body)["has_uvicorn"]
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 How it drains. First every answer says `Connection: close`, so that a client which is about to send
 a request on an idle connection is served and told, not cut off; after --idle-grace connections
-without a request are closed. Shortly before the deadline the applications of endless answers are
-told that their clients have left; what still runs at the deadline is named and cancelled. Then the
-lifespan ends. See HttpServer.drain().
+without a request are closed. In the meantime WebSockets are closed one after the other. Shortly
+before the deadline the applications of endless answers are told that their clients have left; what
+still runs at the deadline is named and cancelled. Then the lifespan ends. See HttpServer.drain().
 """
 
 import asyncio
@@ -116,6 +116,12 @@ def make_options(config: Config, access_log: Callable[[AccessRecord], object] | 
         limit_field_count=config.max_headers,
         client_max_body_size=config.client_max_body_size,
         limit_concurrency=config.limit_concurrency or 0,
+        ws_max_size=config.ws_max_size,
+        ws_max_queue=config.ws_max_queue,
+        ws_ping_interval=config.ws_ping_interval,
+        ws_ping_timeout=config.ws_ping_timeout,
+        ws_per_message_deflate=config.ws_per_message_deflate,
+        websocket_drain=config.websocket_drain,
         underscores_in_headers=config.underscores_in_headers,
         forwarded_allow_ips=proxies,
         access_log=access_log,

@@ -187,6 +187,11 @@ def _make_uvicorn_config(service: Service) -> uvicorn.Config:
         server_header=config.server_header,
         date_header=config.date_header,
         headers=config.header_fields,
+        ws_max_size=cast(int, config.ws_max_size or None),
+        ws_max_queue=config.ws_max_queue,
+        ws_ping_interval=config.ws_ping_interval or None,
+        ws_ping_timeout=config.ws_ping_timeout or None,
+        ws_per_message_deflate=config.ws_per_message_deflate,
     )
     logging.getLogger("uvicorn.access").propagate = True  # for lines of the application
     return made

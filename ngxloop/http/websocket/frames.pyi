@@ -1,0 +1,1 @@
+FAILURES: dict[int, str]

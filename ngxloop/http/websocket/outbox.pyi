@@ -1,0 +1,3 @@
+from ngxloop.http.websocket.inbox import Inbox
+
+class Outbox(Inbox): ...
