@@ -28,6 +28,8 @@ class AccessFields:
 
     __slots__ = ("record",)
 
+    record: AccessRecord
+
     def __init__(self, record: AccessRecord) -> None:
         self.record = record
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.support import APPS, children, connect, environment, receive_line
+from tests.serving.support import APPS, DEADLINE, children, connect, environment, receive_line
 from tests.support.waiting import wait_until_blocking
 
 NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child"]
@@ -116,7 +116,7 @@ config = Config(app="plain:Echo", bind=["127.0.0.1:0"], app_dir=sys.argv[1], pre
 
 def end():
     assert os.fork is not fork
-    master.end()
+    master.quit()
 
 master = Master(config, on_serving=end)
 assert master.run() == 0
@@ -131,6 +131,7 @@ def test_process_that_a_program_has_started_before_its_master_keeps_its_status()
         capture_output=True,
         text=True,
         env=environment(),
+        timeout=DEADLINE,
         check=False,
     )
     assert done.stdout == "saw 7\n", done.stderr
