@@ -5,6 +5,7 @@ import platform
 import shlex
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from benchmarks.harness.contenders import ROOT
@@ -23,11 +24,23 @@ def describe_machine() -> Facts:
         "memory": _field("/proc/meminfo", "MemTotal") or "unknown",
         "kernel": f"{platform.system()} {platform.release()}",
         "python": " ".join(sys.version.split()),
+        "python's build": describe_build(),
         "compiler": _first_line([*shlex.split(os.environ.get("CC", "cc")), "--version"]),
         "commit": describe_commit(),
         "load average": " ".join(f"{value:.2f}" for value in os.getloadavg()),
         "instruction counter": "counts" if _counts_instructions() else "not available",
     }
+
+
+def describe_build() -> str:
+    """Return how the interpreter was built: ratios to programs in C depend on it."""
+    options = str(sysconfig.get_config_var("CONFIG_ARGS"))
+    found = {
+        "profile-guided optimisation": "--enable-optimizations" in options,
+        "link-time optimisation": "--with-lto" in options,
+        "a shared library": bool(sysconfig.get_config_var("Py_ENABLE_SHARED")),
+    }
+    return ", ".join(f"{'with' if is_so else 'without'} {name}" for name, is_so in found.items())
 
 
 def describe_commit() -> str:

@@ -305,7 +305,7 @@ def test_every_state_can_be_reached_and_left(table):
     reached = {first}.union(*table.values())
     assert reached == set(table)
     ends = {name for name, followers in table.items() if not followers}
-    assert ends <= {"closed", "done", "gone", "unsupported", "stopped", "failed"}
+    assert ends <= {"closed", "upgraded", "done", "gone", "unsupported", "stopped", "failed"}
 
 
 async def test_an_answer_is_not_lost_among_many_connections():
