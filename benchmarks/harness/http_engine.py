@@ -141,19 +141,22 @@ class LatencyQuestion(EngineQuestion):
     def __init__(self, cases: Sequence[Case]) -> None:
         super().__init__(cases)
         self._contenders: Sequence[Contender] = ()
-        self._rates: dict[str, int] = {}
+        self._rate = 0
+        self._measured: set[str] = set()  # in this round
 
     def contenders(self, loops: Sequence[Contender]) -> Sequence[Contender]:
         self._contenders = super().contenders(loops)
         return self._contenders
 
     def measure(self, contender: Contender, case: Case, effort: Effort) -> Sample:
-        rate = self._rate(case, effort)
+        if not self._rate or contender.name in self._measured:
+            self._begin_round(case, effort)
+        self._measured.add(contender.name)
         assert isinstance(contender, Server)
         with running_http(contender, "paths", effort) as server:
             before = settled_cpu_times(server.pid)
             with server.process.blamed():
-                figures = _load(server.port, case, effort, rate)
+                figures = _load(server.port, case, effort, self._rate)
             used = cpu_seconds_between(before, cpu_times(server.pid))
         names = ("rate", "p50_us", "p99_us", "p999_us", "late", "lost")
         return {
@@ -161,17 +164,17 @@ class LatencyQuestion(EngineQuestion):
             "cpu_us": used / figures["all_requests"] * 1e6,
         }
 
-    def _rate(self, case: Case, effort: Effort) -> int:
-        """Return half of what the slowest contender answers in a closed loop; found out once."""
-        if case.name not in self._rates:
-            rates = []
-            for contender in self._contenders:
+    def _begin_round(self, case: Case, effort: Effort) -> None:
+        """Take half of what the slowest contender answers in a closed loop, on this machine now."""
+        rates = []
+        for contender in self._contenders:
+            if contender is not NGINX:
                 with contextlib.suppress(CaseFailedError):  # it fails again when it is measured
                     rates.append(super().measure(contender, case, effort)["rate"])
-            if not rates:
-                raise CaseFailedError("no server answers")
-            self._rates[case.name] = int(min(rates) / 2)
-        return self._rates[case.name]
+        if not rates:
+            raise CaseFailedError("no server answers")
+        self._rate = int(min(rates) / 2)
+        self._measured.clear()
 
 
 def _load(port: int, case: Case, effort: Effort, rate: int | None = None) -> Sample:
