@@ -219,7 +219,7 @@ OTHER_VALUES = {
     "server_header": None,
     "date_header": None,
 }
-LIMITED = [option for option in OPTIONS if option.interfaces]
+LIMITED = [one for one in OPTIONS if one.interfaces and set(one.interfaces) <= set(EVERY_ASGI)]
 
 
 def set_differently(option):
