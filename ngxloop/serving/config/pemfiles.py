@@ -18,6 +18,9 @@ _ADVICE = {
     errno.ENOENT: "check the path",
     errno.EACCES: "start as root, or let this user read it",
     errno.EFBIG: "give a file that contains only certificates or keys",
+    errno.EMFILE: "raise the open file limit (ulimit -n)",
+    errno.ENFILE: "raise fs.file-max",
+    errno.ENOMEM: "free memory, or raise the limit of the container",
 }
 
 
@@ -61,8 +64,9 @@ def _memory_file() -> BinaryIO:
     try:
         fd = os.memfd_create("pem")  # closed on exec
     except OSError as error:
-        problem = f"memfd_create() failed: {error.strerror}"
-        raise ConfigError("ssl-certfile", f"{problem}; allow it in the sandbox") from None
+        advice = _ADVICE.get(error.errno or 0, "allow it in the sandbox")
+        line = f"memfd_create() failed: {error.strerror}; {advice}"
+        raise ConfigError("ssl-certfile", line) from None
     if not os.path.exists(f"{_FDS}/{fd}"):
         os.close(fd)
         raise ConfigError("ssl-certfile", "OpenSSL cannot read the files without /proc; mount it")
