@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from ngxloop.http.websocket.frames import FAILURES
 
+from ngxloop.http.websocket.frames import FAILURES
 from tests.http.serving import client, serving
 from tests.http.websocket.frames import (
     CLOSE,

@@ -265,9 +265,11 @@ def test_answers_of_a_worker_that_has_ended_still_count(served):
     assert totals["in_flight"] == 0
 
 
-@pytest.mark.parametrize("app", ["web_asgi:app", "web_aiohttp:app"])
-def test_bytes_are_counted_and_answers_unknown_with_other_servers(serve, app):
-    server = serve(app, *STATUS).serving()
+@pytest.mark.parametrize(
+    "words", [["web_asgi:app", "--interface", "asgi-uvicorn"], ["web_aiohttp:app"]], ids=" ".join
+)
+def test_bytes_are_counted_and_answers_unknown_with_other_servers(serve, words):
+    server = serve(*words, *STATUS).serving()
     http_get(server.address)
     wait_until_blocking(lambda: report_of(server)["totals"]["sent_bytes"] > 100, "sent bytes")
     told = report_of(server)

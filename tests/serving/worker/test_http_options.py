@@ -218,6 +218,7 @@ OTHER_VALUES = {
     "underscores_in_headers": None,
     "server_header": None,
     "date_header": None,
+    "ws_per_message_deflate": None,
 }
 LIMITED = [one for one in OPTIONS if one.interfaces and set(one.interfaces) <= set(EVERY_ASGI)]
 
@@ -255,7 +256,7 @@ def script(arguments):
 
 
 @pytest.mark.parametrize("words", [[], ["check"]], ids=["serve", "check"])
-@pytest.mark.parametrize("app", [APP, "plain:Echo"])
+@pytest.mark.parametrize("app", ["web_aiohttp:app", "plain:Echo"])
 def test_what_the_interface_that_auto_finds_does_not_have_is_refused(words, app):
     options = ["--max-headers", "7", "--app-dir", str(APPS), "--bind", "127.0.0.1:0"]
     result = run_to_end(command(*words, app, *options, "--log-level", "error"))

@@ -58,19 +58,25 @@ def has_loaded(pid, name):
 
 
 @pytest.mark.parametrize(
-    ("app", "library"), [("web_asgi", "httptools"), ("web_aiohttp", "aiohttp")]
+    ("app", "options", "library"),
+    [
+        ("web_asgi", [], "ngxloop/http"),
+        ("web_asgi", ["--interface", "asgi-uvicorn"], "httptools"),
+        ("web_aiohttp", [], "aiohttp"),
+    ],
 )
-def test_master_has_the_library_of_the_interface_only(serve, app, library):
-    server = serve(f"{app}:app").serving()
+def test_master_has_the_library_of_the_interface_only(serve, app, options, library):
+    server = serve(f"{app}:app", *options).serving()
     server.caught_up()
     assert has_loaded(server.pid, f"/{library}/")
-    other = {"httptools", "aiohttp"} - {library}
-    assert not has_loaded(server.pid, f"/{other.pop()}/")
+    for other in {"ngxloop/http", "httptools", "aiohttp"} - {library}:
+        assert not has_loaded(server.pid, f"/{other}/")
 
 
 def test_master_of_other_applications_has_none(serve):
     server = serve("plain:Echo").serving()
     server.caught_up()
+    assert not has_loaded(server.pid, "/ngxloop/http/")
     assert not has_loaded(server.pid, "/httptools/")
     assert not has_loaded(server.pid, "/aiohttp/")
 
