@@ -1,6 +1,8 @@
 """Reactor: the order of a turn, its batches, and what ends a run."""
 
 import asyncio
+import threading
+import time
 
 import pytest
 
@@ -54,11 +56,22 @@ def test_gate_is_told_when_the_loop_may_wait(loop):
 def test_gate_bounds_the_wait(loop):
     gate = RecordingGate(limit_ns=1_000_000)
     loop.set_accept_gate(gate)
-    loop.call_later(0.1, loop.stop)
+    deadline = loop.call_later(30, loop.stop)
+    stopper = threading.Thread(target=stop_after_turns, args=(loop, 10))
 
+    loop.call_soon(stopper.start)
     loop.run_forever()
 
     assert loop.turn_count > 10
+    assert loop.time() < deadline.when()
+    stopper.join()
+
+
+def stop_after_turns(loop, count):
+    """Stop a loop that turns by itself; a thread of its own runs this."""
+    while loop.turn_count <= count and loop.is_running():
+        time.sleep(0.001)
+    loop.call_soon_threadsafe(loop.stop)
 
 
 def test_accepts_posted_by_an_accept_run_in_the_same_turn(loop):

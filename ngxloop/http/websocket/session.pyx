@@ -39,9 +39,7 @@ from ngxloop.http.awaitables cimport (
     waiting_new,
 )
 from ngxloop.http.engine cimport Engine
-from ngxloop.http.head cimport Head
 from ngxloop.http.lines cimport DATE_LINE_BYTES, date_line
-from ngxloop.http.link cimport Link
 from ngxloop.http.messages cimport Message, is_text, message_get, message_read
 from ngxloop.http.request cimport Request, is_disconnect
 from ngxloop.http.websocket.deflate cimport deflate_new
@@ -303,14 +301,14 @@ cdef class WebSocket(Request):
     cdef int begin_denial(self, message) except -1:
         """Take websocket.http.response.start."""
         cdef Message fields
-        cdef dict items = message_read(&fields, message)
+        cdef dict _owner = message_read(&fields, message)
         Request.begin(self, &fields)
-        return self.advance(STAGE_DENYING) if items is not None else 0
+        return self.advance(STAGE_DENYING)
 
     cdef object send_denial(self, message):
         """Take websocket.http.response.body."""
         cdef Message fields
-        cdef dict items = message_read(&fields, message)
+        cdef dict _owner = message_read(&fields, message)
         Request.send_body(self, &fields)
         if self.state == ANSWER_DONE:
             self.advance(STAGE_CLOSED)
