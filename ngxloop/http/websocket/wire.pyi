@@ -1,5 +1,6 @@
 from typing import Literal, final
 
+from ngxloop.http.websocket.frames import FAILURES as FAILURES
 from ngxloop.http.websocket.pings import Pings
 
 TRANSITIONS: dict[str, tuple[str, ...]]
