@@ -1,6 +1,7 @@
 """What an application receives and may send, and how its end closes the connection."""
 
 import asyncio
+import gc
 import logging
 
 import pytest
@@ -295,3 +296,25 @@ async def test_receive_that_is_cancelled_loses_no_message():
         peer.send(text("kept"))
         await peer.frame()
     assert received == ["kept"]
+
+
+@pytest.mark.parametrize("end", [close(1000), frame(3), None], ids=["Close", "error", "reset"])
+async def test_nothing_of_a_connection_that_has_ended_waits_for_the_collector(end):
+    fields = {b"Sec-WebSocket-Extensions": b"permessage-deflate"}
+    async with serving(Recorder()) as served:
+        gc.collect()
+        gc.disable()
+        try:
+            async with websocket(served, fields) as peer:
+                peer.send(text("a"), end or b"")
+                if end is None:
+                    peer.peer.reset()
+                else:
+                    await peer.rest()
+            await wait_until(
+                lambda: not served.server.engine.connections and not served.server.engine.tasks
+            )
+            left = {type(found).__name__ for found in gc.get_objects()}
+        finally:
+            gc.enable()
+    assert not left & {"WebSocket", "Wire", "HttpConnection", "Deflate"}
