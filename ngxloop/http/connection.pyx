@@ -168,6 +168,9 @@ cdef class HttpConnection(Closing):
         if self.state <= HTTP_IDLE:
             if self.starting:
                 return False
+            if self.stream.lost_count:  # connection_lost() follows; nobody would have the answer
+                self.input_drop()
+                return False
             if started[0] == PIPELINED_COUNT:
                 self.loop.post(&self.go_on)
                 return False
