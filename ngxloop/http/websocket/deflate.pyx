@@ -8,7 +8,8 @@ zlib's memory is taken with the first message that needs it.
 
 Rules. A message is inflated up to the limit of its size and one byte more: some kilobytes can stand
 for gigabytes. A stream that ends within a message (BFINAL, RFC 7692 7.2.3.4) is followed by another
-one, which may refer to what this message had before.
+one, which may refer to what this message had before. A message has few of them: a stream can be two
+bytes long, and each copies what is left of the message.
 """
 
 cimport cython
@@ -23,6 +24,8 @@ cdef object SYNC_FLUSH = zlib.Z_SYNC_FLUSH
 cdef enum:
     # 4 KiB for hash tables: a compressor with a window of 4 KiB takes 32 KiB, in place of 268.
     MEMORY_LEVEL = 5
+    # Streams that may end within a message. A compressor that ends each message has one.
+    ENDS_MAX = 16
 
 
 @cython.final
@@ -55,10 +58,14 @@ cdef class Deflate:
         cdef object rest = data + TAIL
         cdef Py_ssize_t room = bytes_max + 1 if bytes_max else 0
         cdef bytes content
+        cdef int end_count = 0
         if decompressor is None:
             decompressor = self.new_decompressor(b"")
         content = decompressor.decompress(rest, room)
         while decompressor.eof and (not bytes_max or PyBytes_GET_SIZE(content) <= bytes_max):
+            end_count += 1
+            if end_count > ENDS_MAX:
+                raise zlib.error("too many streams in one message")
             rest = decompressor.unused_data
             decompressor = self.new_decompressor(content)
             if not rest:

@@ -27,6 +27,7 @@ from tests.http.websocket.table import fragments
 
 EXTENSION = b"Sec-WebSocket-Extensions"
 TAIL = b"\x00\x00\xff\xff"
+ENDED_STREAM = b"\x03\x00"  # one block, the last one, with nothing in it
 DEFLATED = 4
 PLAIN = b"permessage-deflate"
 # What is offered, and what is answered behind the name; None: nothing.
@@ -186,14 +187,22 @@ async def test_blocks_of_the_rfc(data):
         (Deflater().compress(b"\xe2\x82"), TEXT, 1007),
         (Deflater().compress(bytes(101)), BINARY, 1009),
         (Deflater().compress(bytes(200_000_000)), BINARY, 1009),
+        (ENDED_STREAM * 17 + b"\x00", BINARY, 1002),
     ],
-    ids=["no deflate data", "no text", "half a character", "too large", "a bomb"],
+    ids=["no deflate data", "no text", "half a character", "too large", "a bomb", "streams"],
 )
 async def test_compressed_message_that_is_invalid(data, opcode, code):
     options = {"ws_max_size": 100 if len(data) < 100 else 1 << 20}
     async with serving(echo, **options) as served, websocket(served, {EXTENSION: PLAIN}) as peer:
         peer.send(frame(opcode, data, reserved=DEFLATED))
         assert await peer.close_code() == code
+
+
+async def test_compressed_message_may_be_some_streams():
+    async with serving(echo) as served, websocket(served, {EXTENSION: PLAIN}) as peer:
+        for _ in range(2):
+            peer.send(frame(BINARY, ENDED_STREAM * 16 + b"\x00", reserved=DEFLATED))
+            assert await peer.frame() == Frame(BINARY, b"")
 
 
 async def test_compressed_message_of_exactly_the_largest_size():
