@@ -45,6 +45,7 @@ cdef class Answer(Inbound):
     cdef int emit_large(self, bytes body, const char* suffix, Py_ssize_t suffix_size) except -1
     cdef int send_chunk(self, bytes body, bint last) except -1
     cdef int done(self) except -1
+    cdef int cut_short(self) except -1
     cdef int leave(self) except -1
     cdef object send_other(self, kind, message)
     cdef int send_hint(self, message) except -1

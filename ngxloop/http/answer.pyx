@@ -176,8 +176,7 @@ cdef class Answer(Inbound):
             raise RuntimeError("Response content longer than Content-Length")
         if not more and size < self.remaining and not self.is_head:
             if self.state == ANSWER_STREAMING:
-                self.move(ANSWER_DONE)
-                self.link.answer_ended(False)
+                self.cut_short()
             raise RuntimeError("Response content shorter than Content-Length")
         self.remaining -= size
         return 0
@@ -283,6 +282,13 @@ cdef class Answer(Inbound):
             self.link.answer_ended(True)
         return self.wake_waiters()
 
+    cdef int cut_short(self) except -1:
+        """The answer ends before it is complete; the client must see that."""
+        self.over = True
+        self.move(ANSWER_DONE)
+        self.link.answer_ended(False)
+        return self.wake_waiters()
+
     cdef int leave(self) except -1:
         """The client is gone: receive() says so, send() raises."""
         if self.state != ANSWER_DONE and self.state != ANSWER_GONE:
@@ -355,8 +361,7 @@ cdef class Answer(Inbound):
         if size == self.facts.content_length:
             self.done()
         else:
-            self.move(ANSWER_DONE)
-            self.link.answer_ended(False)
+            self.cut_short()
             raise RuntimeError("Response content shorter than Content-Length")
 
 

@@ -134,7 +134,8 @@ cdef class Request(Answer):
         self.over = True
         if nothing_sent:
             self.send_failure()
-        return self.link.answer_ended(nothing_sent)
+        self.link.answer_ended(nothing_sent)
+        return self.wake_waiters()
 
     cdef int send_failure(self) except -1:
         """Answer with status 500; the connection closes behind it."""

@@ -21,7 +21,7 @@ from tests.http.serving import (
 )
 from tests.probes.reactor import ReactorProbe
 from tests.support.sockets import reset
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 CHUNK = bytes(10_000)
 
@@ -316,3 +316,32 @@ async def test_an_answer_may_end_when_below_tls_the_connection_is_lost_already(a
         peer.send(asked)
         await wait_until(lambda: connection_counts)
     assert connection_counts[0] == 1
+
+
+SHORT = start(headers=[(b"content-length", b"10")])
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [[], [start()], [SHORT, body(b"a", True)], [SHORT, body(b"a", True), body(b"b")]],
+    ids=["nothing", "no body", "returns too early", "too short"],
+)
+async def test_an_answer_that_is_not_complete_wakes_what_waits_for_its_end(messages):
+    heard = asyncio.get_running_loop().create_future()
+
+    async def listen(receive):
+        heard.set_result(await receive())
+
+    async def application(scope, receive, send):
+        await read_body(receive)
+        listener = asyncio.create_task(listen(receive))
+        heard.add_done_callback(lambda _: listener)  # the task lives until then
+        await asyncio.sleep(0)
+        for message in messages:
+            await send(message)
+
+    async with serving(application) as served, client(served) as peer:
+        peer.send(GET)
+        await peer.rest()
+        async with asyncio.timeout(DEADLINE):
+            assert await heard == {"type": "http.disconnect"}
