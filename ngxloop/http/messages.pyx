@@ -2,10 +2,11 @@
 
 How it works. The items are passed over once, and their keys compared by identity: the interpreter
 interns the strings of a program that look like names. That costs a fifth of a lookup for each key.
-A key that is not interned, one that was read from a file, say, leads to the lookups.
+A key that is not interned, one that was read from a file, say, leads to the lookups. Those may run
+__eq__ of a key, which may change the message: they are done in a copy.
 """
 
-from cpython.dict cimport PyDict_CheckExact
+from cpython.dict cimport PyDict_CheckExact, PyDict_Copy
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.string cimport memset
@@ -32,6 +33,7 @@ cdef dict message_read(Message* fields, message):
     cdef dict items = message if PyDict_CheckExact(message) else dict(message)
     memset(fields, 0, sizeof(Message))
     if not read_interned(fields, items):
+        items = PyDict_Copy(items)
         look_up(fields, items)
     if fields.type == NULL:
         raise KeyError(TYPE)

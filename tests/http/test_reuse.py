@@ -312,3 +312,36 @@ async def test_a_drain_answers_requests_that_wait_behind_others():
         for _ in range(20):
             assert (await peer.answer()).body == b"hello"
     assert served_count == 20
+
+
+class ChangingKey:
+    """A key of a message that changes it while another key is looked up."""
+
+    def __init__(self, message):
+        self.message = message
+
+    def __hash__(self):
+        return hash("status")
+
+    def __eq__(self, other):
+        self.message.clear()
+        self.others = ["-".join(["another", f"{number:05}"]) for number in range(100)]
+        return False
+
+
+async def test_message_that_changes_while_it_is_read():
+    refused = []
+
+    async def application(scope, receive, send):
+        message = {"type": "-".join(["unknown", "kinds"])}  # nothing else refers to this str
+        message[ChangingKey(message)] = None
+        with pytest.raises(RuntimeError) as caught:
+            await send(message)
+        refused.append((str(caught.value), message))
+        await hello(scope, receive, send)
+
+    async with serving(application) as served, client(served) as peer:
+        peer.send(GET)
+        assert (await peer.answer()).body == b"hello"
+    expected = "Expected ASGI message 'http.response.start', but got 'unknown-kinds'."
+    assert refused == [(expected, {})]
