@@ -230,9 +230,6 @@ cdef class Wire(Pings):
         self.forget()
         if self.lost:
             return 0
-        if self.transport().get_write_buffer_size():
-            self.watch_output()
-        self.set_deadlines()
         if self.left:
             self.transport().close()
             return 0
@@ -248,13 +245,17 @@ cdef class Wire(Pings):
         return self.forget()
 
     cdef int forget(self) except -1:
-        """Nothing is read or sent any more."""
+        """Nothing is read or sent any more; what is sent already has a deadline."""
         self.move(WIRE_CLOSED)
         self.concluding = True
         self.kept = None
         self.drop_partial()
         self.ping_ns = self.pong_ns = self.close_ns = 0
-        return 0
+        if self.lost:
+            return 0
+        if self.transport().get_write_buffer_size():
+            self.watch_output()
+        return self.set_deadlines()
 
     cdef dict disconnect(self):
         """Return what the application is told of the end."""

@@ -1,10 +1,11 @@
 """Limits and time-outs: sizes, queues, Pings, and clients that take nothing."""
 
 import asyncio
+import socket
 
 import pytest
 
-from tests.http.serving import serving
+from tests.http.serving import plain_socket, serving
 from tests.http.websocket.frames import (
     BINARY,
     CLOSE,
@@ -17,6 +18,7 @@ from tests.http.websocket.frames import (
     close,
     echo,
     frame,
+    handshake,
     text,
     websocket,
 )
@@ -184,6 +186,27 @@ async def test_client_that_takes_nothing_is_closed():
         peer.peer.writer.transport.pause_reading()
         await wait_until(lambda: raised)
         await wait_until(lambda: not served.server.engine.connections)
+
+
+async def test_client_that_ends_its_half_and_takes_nothing_is_closed():
+    waiting = []
+
+    async def application(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        (wire,) = served.server.engine.connections
+        while "bufsize=0" in repr(wire):  # less than what makes send() wait
+            await send({"type": "websocket.send", "bytes": bytes(4000)})
+        waiting.append(wire)
+        while (await receive())["type"] == "websocket.receive":
+            pass
+
+    async with serving(application, send_timeout=SHORT) as served:
+        with plain_socket(served) as sock:
+            sock.send(handshake())
+            await wait_until(lambda: waiting)
+            sock.shutdown(socket.SHUT_WR)
+            await wait_until(lambda: not served.server.engine.connections)
 
 
 # ---- our Pings
