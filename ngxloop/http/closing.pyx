@@ -111,6 +111,28 @@ cdef class Closing(Unparsed):
             self.loop.pool.set_reusable(self.stream.connection, True)
         return 0
 
+    # ---- the server ends
+
+    def end(self):
+        """The server ends: the application is told, a connection without a request closes."""
+        self.left = True
+        if self.request is not None and self.request.state != ANSWER_DONE:
+            self.request.leave()
+        elif self.state <= HTTP_IDLE:
+            self.close()
+
+    def close_idle(self):
+        """Close, if no request has begun and none waits to be read."""
+        if self.input_size or (self.state != HTTP_WAITING and self.state != HTTP_IDLE):
+            return
+        if not self.has_unread():
+            self.close()
+
+    def abort_now(self):
+        """Close at once, whatever is under way."""
+        if not self.lost:
+            self.transport().abort()
+
     # ---- the end
 
     cdef int close(self) except -1:

@@ -98,6 +98,8 @@ cdef class HttpConnection(Closing):
     def eof_received(self):
         """The client has ended its half: keep the other one if an answer is under way."""
         self.client_left()
+        if self.state <= HTTP_IDLE and not self.input_size:
+            self.close()
         return self.tls is None and (self.state == HTTP_HANDLING or self.state == HTTP_SENDING)
 
     def resume_writing(self):
@@ -122,26 +124,6 @@ cdef class HttpConnection(Closing):
         self.input_drop()
         self.abandon(request)
         self.stream = self.tls = None
-
-    def end(self):
-        """The server ends: the application is told, a connection without a request closes."""
-        self.left = True
-        if self.request is not None and self.request.state != ANSWER_DONE:
-            self.request.leave()
-        elif self.state <= HTTP_IDLE:
-            self.close()
-
-    def close_idle(self):
-        """Close, if no request has begun and none waits to be read."""
-        if self.input_size or (self.state != HTTP_WAITING and self.state != HTTP_IDLE):
-            return
-        if not self.has_unread():
-            self.close()
-
-    def abort_now(self):
-        """Close at once, whatever is under way."""
-        if not self.lost:
-            self.transport().abort()
 
     # ---- input
 
