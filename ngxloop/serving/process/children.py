@@ -6,7 +6,7 @@ The kernel does not tell an orphan from a child of the process itself: parent, e
 in the list of children are the same. So the functions by which Python starts a process note its id,
 in the master only; a child that nobody has noted, and that is not the master's own, is an orphan.
 
-What is not seen: a process that a library in C starts.
+What is not seen: a process that a library in C starts, and that of os.system() in another thread.
 """
 
 import _posixsubprocess
@@ -36,8 +36,9 @@ _TASKS = Path("/proc/self/task")
 
 _replaced: list[tuple[ModuleType, str, Any]] = []
 _noted: set[int] = set()
-# Held from before a start until it is noted, as another thread may reap meanwhile.
-_lock = threading.Lock()
+# Held from before a start until it is noted, as another thread may reap meanwhile. Reentrant: a
+# preexec_fn, and what os.register_at_fork() calls, run inside of a start and may start another one.
+_lock = threading.RLock()
 
 
 def note_starts() -> None:
@@ -118,8 +119,11 @@ def _find_started() -> Iterator[int]:
     if "multiprocessing.popen_fork" in sys.modules:
         classes.append(sys.modules["multiprocessing.popen_fork"].Popen)
     for found in gc.get_objects():
-        if issubclass(type(found), tuple(classes)) and getattr(found, "returncode", 0) is None:
-            yield found.pid
+        if not issubclass(type(found), tuple(classes)) or getattr(found, "returncode", 0) is not None:
+            continue
+        pid = getattr(found, "pid", None)
+        if pid is not None:  # else its start has failed
+            yield pid
 
 
 def _ids(name: str, state: str = "") -> list[int]:

@@ -25,6 +25,10 @@ STARTERS = {
         process = subprocess.Popen(["sh", "-c", "exit 7"], preexec_fn=lambda: None)
         return process.pid, process.wait
     """,
+    "Popen with preexec_fn that forks": """
+        process = subprocess.Popen(["sh", "-c", "exit 7"], preexec_fn=fork_grandchild)
+        return process.pid, process.wait
+    """,
     "fork": """
         pid = os.fork()
         if pid == 0:
@@ -51,6 +55,12 @@ STARTERS = {
 HOOKS = """
 import multiprocessing, os, subprocess, sys
 
+
+def fork_grandchild():
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
 
 def start():
 {start}
@@ -105,12 +115,15 @@ def test_process_of_a_hook_keeps_its_status_and_orphans_are_reaped(
 
 
 MASTER = """
-import ctypes, os, subprocess, sys
+import contextlib, ctypes, os, subprocess, sys
 from ngxloop.prefork import Config, Master
 
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 process = subprocess.Popen(["sh", "-c", "exit 7"])
 os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+with contextlib.suppress(ValueError):
+    subprocess.Popen.__init__(failed := subprocess.Popen.__new__(subprocess.Popen), ["a\\0"])
+assert failed.pid is None
 fork = os.fork
 config = Config(app="plain:Echo", bind=["127.0.0.1:0"], app_dir=sys.argv[1], preload=True)
 
@@ -135,6 +148,7 @@ def test_process_that_a_program_has_started_before_its_master_keeps_its_status()
         check=False,
     )
     assert done.stdout == "saw 7\n", done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_worker_starts_processes_without_the_master(serve, tmp_path):
