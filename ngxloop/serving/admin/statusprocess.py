@@ -2,7 +2,7 @@
 
 The master forks it and never waits for it (statusservice.py). It has the listening sockets, the
 line to the master, memory with the master's newest report (snapshots.py), and the scoreboard, which
-it can only read. It runs as --user, or as nobody if the master is root and there is no other user;
+it can only read. The private keys that it has inherited are freed first. It runs as --user, or as nobody if the master is root and there is no other user;
 it writes no core file, forks no process and gains no rights.
 
 A question is answered from a report that the master has made since: it is asked for one with a
@@ -30,6 +30,7 @@ from ngxloop.serving.admin.statuspage import StatusPage
 from ngxloop.serving.base.errors import ExitCode
 from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.config.config import Config
+from ngxloop.serving.config.tls import forget_keys
 from ngxloop.serving.logs.logformats import Writer
 from ngxloop.serving.logs.logs import log, set_up_logs
 from ngxloop.serving.process.closing import close_fds, receive_with_fds
@@ -75,7 +76,11 @@ class StatusProcess:
         self._servers: list[RequestServer] = []
 
     def forget(self) -> None:
-        """Close all but what this process needs. By number: their objects are the master's."""
+        """Free the keys, and close all but what this process needs.
+
+        By number: the objects of the descriptors are the master's.
+        """
+        forget_keys()
         set_up_logs(self._config, Writer("status"), self._config.start_plan.uid)
         gc.freeze()  # what the master has not collected yet must not close the numbers once more
         needed = {0, 1, 2, self._line.fileno(), *(sock.fileno() for sock in self._listening)}

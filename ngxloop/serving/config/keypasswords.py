@@ -54,6 +54,11 @@ def forget_password(path: str) -> None:
     _state.typed.pop(os.path.abspath(path), None)
 
 
+def forget_passwords() -> None:
+    """Forget all, in a process that reads no keys."""
+    _state.typed.clear()
+
+
 @contextlib.contextmanager
 def left_passwords() -> Iterator[int | None]:
     """Provide the descriptor of a file with all typed passwords; None if there are none."""

@@ -1,10 +1,12 @@
 """The TLS contexts of a generation: made by the master, before the fork and with its rights.
 
 Workers inherit them by the fork, together with the keys of session tickets: any worker resumes a
-session of any other. A reload makes new contexts and so rotates the keys.
+session of any other. A reload makes new contexts and so rotates the keys. Children that speak no TLS
+inherit them too, and free them first: forget_keys().
 """
 
 import ssl
+import weakref
 from collections.abc import Sequence
 
 from ngxloop.serving.base.errors import ConfigError
@@ -14,6 +16,7 @@ from ngxloop.serving.config.certificates import (
     load_authorities,
     read_certificate,
 )
+from ngxloop.serving.config.keypasswords import forget_passwords
 from ngxloop.serving.config.pemfiles import read_pem
 from ngxloop.serving.options.binds import Bind
 from ngxloop.serving.options.table import options_of
@@ -21,6 +24,8 @@ from ngxloop.serving.options.tls import CERT_REQS, TlsOptions
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _OPTIONS = options_of([TlsOptions])
+
+_all: "weakref.WeakSet[Tls]" = weakref.WeakSet()  # of every generation
 
 
 class Tls:
@@ -46,6 +51,7 @@ class Tls:
                 self._by_name.setdefault(name, context)
         if len(contexts) > 1:
             self.context.sni_callback = self._choose
+        _all.add(self)
 
     @property
     def context(self) -> ServerContext:
@@ -56,6 +62,12 @@ class Tls:
         """Set the application protocols for clients that negotiate one (ALPN)."""
         for context in self._contexts:
             context.set_alpn_protocols(protocols)
+
+    def free(self) -> None:
+        """Free the contexts, if nothing else has them; OpenSSL overwrites their keys."""
+        self.context.sni_callback = None  # it refers to us
+        self._contexts = ()
+        self._by_name.clear()
 
     def find(self, name: str) -> ServerContext:
         """Return the context for a server name: an exact match, a wildcard's, or the default."""
@@ -113,6 +125,14 @@ def check_tls(options: TlsOptions, binds: Sequence[Bind]) -> None:
         if any(other == bind and other.is_tls != bind.is_tls for other in others):
             problem = f"{bind} is given both with and without TLS"
             raise ConfigError("bind", f"{problem}; give it once")
+
+
+def forget_keys() -> None:
+    """Free the keys and passwords that this process has inherited and does not use."""
+    for tls in list(_all):
+        tls.free()
+    _all.clear()
+    forget_passwords()
 
 
 # Private -----------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.base.limits import HANDOVER_SECONDS, MESSAGES_PER_TURN, SYNC_SECONDS
 from ngxloop.serving.config.config import Config
+from ngxloop.serving.config.tls import forget_keys
 from ngxloop.serving.logs.logformats import Writer
 from ngxloop.serving.logs.logs import log, reopen, set_up_logs
 from ngxloop.serving.options.logging import LogOptions
@@ -73,6 +74,7 @@ class Inherited:
 
 def run_keeper(channel: Channel, config: Config, master_pid: int, inherited: Inherited) -> int:
     """Keep sockets until the master is gone; return the exit status. Called in the fork."""
+    forget_keys()
     set_title("keeper")
     own = {field.name: getattr(config, field.name) for field in dataclasses.fields(LogOptions)}
     options = LogOptions(**{**own, "access_log": None})
