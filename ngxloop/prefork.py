@@ -22,7 +22,7 @@ from ngxloop.serving.fleet import events
 from ngxloop.serving.fleet.service import Service, settings_of
 from ngxloop.serving.logs.logs import complain, log, set_up_logs
 from ngxloop.serving.master.components import Components
-from ngxloop.serving.master.reconfiguration import count_workers
+from ngxloop.serving.master.reconfiguration import first_count
 from ngxloop.serving.process.children import forget_starts, note_starts
 from ngxloop.serving.process.poller import Poller, do_nothing
 from ngxloop.serving.process.rlimits import raise_descriptor_limit
@@ -119,7 +119,7 @@ class Master:
         opened.callback(raise_descriptor_limit())
         self._poller = Poller()
         opened.callback(self._poller.close)
-        count = count_workers(config)
+        count = first_count(config, old_master.workers if old_master else None)
         backlog = queue_limit(config.backlog)
         listeners = open_listeners(config.binds, backlog, config.socket_mode, self._pause, known)
         opened.callback(listeners.close, leave_files=old_master is not None)  # if nothing serves

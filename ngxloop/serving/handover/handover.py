@@ -16,7 +16,7 @@ from ngxloop.serving.fleet import events
 from ngxloop.serving.fleet.processes import Processes
 from ngxloop.serving.handover.upgrade import Upgrade
 from ngxloop.serving.process.poller import Handler, Poller
-from ngxloop.serving.sockets.inherited import BIND, LEADER, InheritedFd, OldMaster
+from ngxloop.serving.sockets.inherited import BIND, LEADER, InheritedFd, OldMaster, WorkerCount
 from ngxloop.serving.sockets.listeners import Listeners
 
 _LOOK_SECONDS = 0.5  # between two looks at the old master, if the kernel does not tell
@@ -101,12 +101,15 @@ class Handover:
             return "process 1 of a container cannot be upgraded; replace the container"
         return self._upgrade.problem()
 
-    def start(self, listeners: Listeners, others: Sequence[InheritedFd]) -> None:
+    def start(
+        self, listeners: Listeners, others: Sequence[InheritedFd], workers: WorkerCount
+    ) -> None:
         """Start a new master, and tell whether that was possible.
 
         Args:
             listeners: What it goes on with: the sockets of --bind,
             others: and the sockets of whom else.
+            workers: How many we have.
         """
         bound = [InheritedFd(BIND, one.key, one.sock.fileno()) for one in listeners.opened]
         lock = InheritedFd(LEADER, "", leader.lock_fd())
@@ -114,7 +117,7 @@ class Handover:
             for file in self._files:
                 file.rename_aside()
             kept = self._processes.keepers.hand_over()
-            self._upgrade.start([*bound, *kept, lock, *others])
+            self._upgrade.start([*bound, *kept, lock, *others], workers)
         except OSError as error:
             self.restore_names()
             self._tell(events.NewMasterFailed(f"cannot start the new master: {error}"))

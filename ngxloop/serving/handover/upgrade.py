@@ -20,7 +20,14 @@ from ngxloop.serving.fleet.processes import Processes
 from ngxloop.serving.handover import compatibility
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.process.poller import Handler, Poller
-from ngxloop.serving.sockets.inherited import ENDS, KEEPER, VARIABLE, InheritedFd, pack
+from ngxloop.serving.sockets.inherited import (
+    ENDS,
+    KEEPER,
+    VARIABLE,
+    InheritedFd,
+    WorkerCount,
+    pack,
+)
 
 # Read now: at an upgrade the file may be another release's.
 _COMPATIBILITY_SOURCE = inspect.getsource(compatibility)
@@ -61,17 +68,22 @@ class Upgrade:
         """The process id of the new master, 0 if there is none."""
         return self._process.pid if self._process else 0
 
-    def start(self, inherited: Sequence[InheritedFd]) -> None:
+    def start(self, inherited: Sequence[InheritedFd], workers: WorkerCount) -> None:
         """Start the program that was started as this one, with the same arguments.
+
+        Args:
+            inherited: What it inherits.
+            workers: How many we have.
 
         Raises:
             OSError: That is not possible.
         """
         self._ready_fd, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        variable = pack(inherited, theirs, is_strict=self._is_strict, workers=workers)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, *self._arguments(inherited)],
-                env={**os.environ, VARIABLE: pack(inherited, theirs, is_strict=self._is_strict)},
+                env={**os.environ, VARIABLE: variable},
                 pass_fds=[theirs, *(one.fd for one in inherited)],
                 cwd=self._folder,
             )

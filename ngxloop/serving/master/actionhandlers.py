@@ -20,7 +20,7 @@ from ngxloop.serving.handover.handover import Handover
 from ngxloop.serving.logs.logs import log, reopen, set_up_logs
 from ngxloop.serving.master.reconfiguration import Reconfiguration
 from ngxloop.serving.process.poller import Handler, Poller, do_nothing
-from ngxloop.serving.sockets.inherited import PASSWORDS, InheritedFd
+from ngxloop.serving.sockets.inherited import PASSWORDS, InheritedFd, WorkerCount
 from ngxloop.serving.sockets.listeners import Listeners
 from ngxloop.serving.sockets.reuseport import spread_listeners
 from ngxloop.serving.worker.libraries import share_libraries
@@ -188,4 +188,6 @@ class ActionHandlers:
     def _start_successor(self) -> None:
         with left_passwords() as fd:
             passwords = [InheritedFd(PASSWORDS, "", fd)] if fd is not None else []
-            self._handover.start(self._listening(), [*self._admin.hand_over(), *passwords])
+            others = [*self._admin.hand_over(), *passwords]
+            workers = WorkerCount(self._config().workers, self._executor.machine.fleet.count)
+            self._handover.start(self._listening(), others, workers)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from ngxloop.serving.base.errors import ConfigError, ExitCode, StartError, shortages_explained
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.logs.logs import log
+from ngxloop.serving.sockets.inherited import WorkerCount
 from ngxloop.serving.sockets.listeners import Listeners, describe_address
 from ngxloop.serving.sockets.opening import check_descriptors, open_listeners
 from ngxloop.serving.sockets.queues import queue_limit
@@ -72,6 +73,14 @@ class Reconfiguration:
             )
             raise StartError(ExitCode.USAGE, f"{line} {self._most_workers}")
         return count
+
+
+def first_count(config: Config, old: WorkerCount | None) -> int:
+    """Return how many workers a master begins with: as many as the one before it, as at a reload.
+
+    Only another number in the configuration replaces that.
+    """
+    return old.count if old and old.configured == config.workers else count_workers(config)
 
 
 def count_workers(config: Config) -> int:

@@ -43,17 +43,34 @@ class InheritedFd:
     fd: int
 
 
-def pack(inherited: Sequence[InheritedFd], ready_fd: int, *, is_strict: bool = False) -> str:
+@dataclasses.dataclass(frozen=True)
+class WorkerCount:
+    """How many workers a master has, and the value of --workers, which scaling does not change."""
+
+    configured: int | str
+    count: int
+
+
+def pack(
+    inherited: Sequence[InheritedFd],
+    ready_fd: int,
+    *,
+    is_strict: bool = False,
+    workers: WorkerCount | None = None,
+) -> str:
     """Return the value of the variable.
 
     Args:
         inherited: What the successor gets.
         ready_fd: The pipe on which it says that it serves.
         is_strict: We are root and our workers are not: the successor has to be as careful.
+        workers: How many we have.
     """
     sockets = [dataclasses.astuple(one) for one in inherited]
     inode = os.fstat(ready_fd).st_ino
     fields = {"pid": os.getpid(), "ready_fd": ready_fd, "ready_inode": inode, "sockets": sockets}
+    if workers is not None:
+        fields["workers"] = dataclasses.astuple(workers)
     return json.dumps({**fields, "is_strict": is_strict, "format": FORMAT})
 
 
@@ -94,8 +111,15 @@ def find_descriptor(environment: Mapping[str, str], kind: str) -> int | None:
 class OldMaster:
     """The master that has started us; it goes on until somebody ends it."""
 
-    def __init__(self, pid: int, ready_fd: int, inherited: Sequence[InheritedFd]) -> None:
+    def __init__(
+        self,
+        pid: int,
+        ready_fd: int,
+        inherited: Sequence[InheritedFd],
+        workers: WorkerCount | None = None,
+    ) -> None:
         self.pid = pid
+        self.workers: WorkerCount | None = workers  # None: an older release does not say
         self._ready_fd = ready_fd
         self._inherited = inherited
         for fd in (ready_fd, *(one.fd for one in inherited)):
@@ -156,7 +180,8 @@ def take_inherited(environment: MutableMapping[str, str]) -> OldMaster | None:
         if one.kind == PASSWORDS:  # already read, see find_descriptor()
             os.close(one.fd)
     others = [one for one in inherited if one.kind != PASSWORDS]
-    return OldMaster(fields["pid"], fields["ready_fd"], others)
+    workers = WorkerCount(*fields["workers"]) if "workers" in fields else None
+    return OldMaster(fields["pid"], fields["ready_fd"], others, workers)
 
 
 def _opened(inherited: InheritedFd) -> Opened:

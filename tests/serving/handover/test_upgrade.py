@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.serving.load import Load
-from tests.serving.support import APPS, Server, connect, http_get, receive_line, wait_gone
+from tests.serving.support import APPS, Server, children, connect, http_get, receive_line, wait_gone
 from tests.support.addresses import free_bind
 from tests.support.waiting import wait_until_blocking
 
@@ -64,6 +64,22 @@ async def test_upgrade_under_load_fails_no_request(serve, tmp_path, address):
             pid = new
     assert load.failures == []
     await asyncio.to_thread(end, pid)
+
+
+def test_upgrade_keeps_the_number_of_workers(serve, tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text("workers = 1\n")
+    server = serve("plain:Echo", "--config", str(config)).serving()
+    server.send(signal.SIGTTIN)
+    server.logged(r"worker 1\.1 ready")
+    new = upgrade(server)
+    assert len(children(new)) == 2
+    end(new)
+    config.write_text("workers = 3\n")
+    server.logged("has exited on request; this one continues")
+    new = upgrade(server)
+    assert len(children(new)) == 3
+    end(new)
 
 
 def test_old_master_may_end_before_the_new_one_has_begun(serve):
