@@ -150,6 +150,18 @@ def test_start_that_raises_is_reported_where_the_lifespan_is_optional(start, kin
     assert "Traceback" not in server.log
 
 
+def test_malformed_requests_to_aiohttp_are_logged_once_without_a_traceback(start):
+    server = start("aiohttp").serving()
+    for _ in range(3):
+        with connect(server.address) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHo st: a\x1b[2J\r\n\r\n")
+            assert sock.recv(100).startswith(b"HTTP/1.0 400 ")
+    assert server.end() == 0
+    assert len(re.findall(r"WARNING worker .* malformed request refused: ", server.log)) == 1
+    assert "Traceback" not in server.log
+    assert "\x1b" not in server.log
+
+
 SAID = "; ".join(
     f'logging.getLogger("{name}").info("said by %s", "{name}")'
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access")

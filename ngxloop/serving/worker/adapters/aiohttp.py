@@ -20,6 +20,7 @@ from aiohttp.web_log import AccessLogger
 from ngxloop.http.options import AccessRecord
 from ngxloop.serving.base.application import user_errors
 from ngxloop.serving.base.errors import ExitCode
+from ngxloop.serving.base.plaintext import one_line
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.logs.limitedlines import LimitedLines
 from ngxloop.serving.logs.logs import log
@@ -31,6 +32,8 @@ from ngxloop.serving.worker.adapters.base import ALPN, Service, hung_named, wait
 _CANCEL_STEP_SECONDS = 0.2
 # aiohttp's error for the first bytes of a TLS handshake; older releases show the bytes.
 _TLS_HELLO = ("HTTPS traffic", r"\x16\x03")
+_MALFORMED_LINE = "malformed request refused: %s"
+_ERROR_CHARACTERS = 200
 _HELLO_LINE = "a client began a TLS handshake on a port without TLS; refused with 400"
 
 
@@ -207,22 +210,32 @@ def make_record(
 
 
 class _ServerLogger(logging.LoggerAdapter[logging.Logger]):
-    """aiohttp's logger, with one line for a TLS handshake on a plain port.
+    """aiohttp's logger, with one line for each kind of malformed request, at a limited rate.
 
-    aiohttp answers 400, as to everything that is not HTTP, and logs a traceback at level DEBUG.
+    aiohttp answers 400 and logs a traceback each time: at level DEBUG, if the first line of the
+    connection is not HTTP, else at level ERROR.
     """
 
     def __init__(self) -> None:
         super().__init__(server_logger, {})
         self._hellos = LimitedLines(log.warning)
+        self._malformed = LimitedLines(log.warning)
 
     def log(self, level: int, msg: object, *args: Any, **options: Any) -> None:
         """Log a record."""
         error = options.get("exc_info")
         if isinstance(error, BadHttpMessage) and any(one in str(error) for one in _TLS_HELLO):
             self._hellos.add(_HELLO_LINE)
+        elif isinstance(error, BadHttpMessage) and level >= logging.ERROR:
+            self._malformed.add(_MALFORMED_LINE, _describe(error))
         else:
             super().log(level, msg, *args, **options)
+
+
+def _describe(error: BadHttpMessage) -> str:
+    """Return what is wrong with a request; aiohttp's C parser shows its bytes from line two on."""
+    text = error.message.partition("\n")[0].strip(" :")
+    return one_line(f"{type(error).__name__}: {text}", _ERROR_CHARACTERS)
 
 
 def _mark_after(request: web.BaseRequest, response: web.StreamResponse) -> None:
