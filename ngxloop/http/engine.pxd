@@ -62,7 +62,8 @@ cdef class Engine:
     cdef bint offers_deflate         # messages may be compressed
     cdef double lingering_seconds    # the same in seconds
     cdef double quiet_seconds
-    cdef bint warned_of_tls
+    cdef double tls_quiet_until      # when the next TLS handshake is logged; see time.monotonic()
+    cdef uint64_t tls_left_out       # those that were not logged
     cdef readonly set tasks          # of requests that were suspended; hung ones are named
     cdef readonly bint draining      # answers say `Connection: close`
     cdef bint closes_idle            # connections close when they become idle

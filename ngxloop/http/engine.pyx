@@ -18,6 +18,7 @@ import inspect
 import logging
 import os
 import sys
+from time import monotonic
 from types import GetSetDescriptorType
 
 from ngxloop.core.clock cimport ns_from_seconds
@@ -40,6 +41,8 @@ cdef extern from "Python.h":
 
 logger = logging.getLogger("ngxloop.http")
 
+cdef double LOG_SECONDS = 10.0   # between two lines about TLS handshakes on a plain port
+cdef str TLS_LINE = "a client began a TLS handshake on a port without TLS; refused with 400"
 cdef object TASK = asyncio.Task
 cdef object TASK_DONE = asyncio.Task.done
 cdef object TASK_EXCEPTION = asyncio.Task.exception
@@ -244,10 +247,15 @@ cdef class Engine:
         return 0
 
     cdef int warn_of_tls(self) except -1:
-        """Say once that a client speaks TLS where there is none."""
-        if not self.warned_of_tls:
-            self.warned_of_tls = True
-            logger.warning("a client began a TLS handshake on a port without TLS; refused with 400")
+        """Log that a client speaks TLS where there is none: a line in LOG_SECONDS, with a count."""
+        cdef double now = monotonic()
+        if now < self.tls_quiet_until:
+            self.tls_left_out += 1
+            return 0
+        more = f" ({self.tls_left_out} more since the last line)" if self.tls_left_out else ""
+        self.tls_quiet_until = now + LOG_SECONDS
+        self.tls_left_out = 0
+        logger.warning("%s%s", TLS_LINE, more)
         return 0
 
     cdef object new_task(self, coroutine, context):

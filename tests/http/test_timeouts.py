@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from ngxloop.http import engine
 from tests.http.serving import (
     GET,
     body,
@@ -264,11 +265,13 @@ async def test_idle_connections_cost_no_timer_for_each_request():
         assert probe.timer_count <= before
 
 
-async def test_tls_on_a_plain_port_is_refused_and_logged(caplog):
+async def test_tls_on_a_plain_port_is_refused_and_logged_at_a_limited_rate(caplog, monkeypatch):
     async with serving(hello) as served:
-        for _ in range(2):
+        for now in (1000.0, 1009.0, 1011.0):
+            monkeypatch.setattr(engine, "monotonic", lambda now=now: now)
             with plain_socket(served) as sock:
                 sock.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
                 reader = asyncio.get_running_loop().sock_recv(sock, 1000)
                 assert (await reader).startswith(b"HTTP/1.1 400 ")
-    assert caplog.text.count("TLS handshake") == 1
+    line = "a client began a TLS handshake on a port without TLS; refused with 400"
+    assert caplog.messages == [line, f"{line} (1 more since the last line)"]

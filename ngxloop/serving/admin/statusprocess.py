@@ -2,8 +2,9 @@
 
 The master forks it and never waits for it (statusservice.py). It has the listening sockets, the
 line to the master, memory with the master's newest report (snapshots.py), and the scoreboard, which
-it can only read. The private keys that it has inherited are freed first. It runs as --user, or as nobody if the master is root and there is no other user;
-it writes no core file, forks no process and gains no rights.
+it can only read. It frees the private keys that it has inherited. It runs as --user, or as nobody
+if the master is root and there is no other user; it writes no core file, forks no process and gains
+no rights.
 
 A question is answered from a report that the master has made since: it is asked for one with a
 byte, and makes it in its next turn. A slow master delays the answers by ASK_SECONDS once; until it

@@ -1,8 +1,8 @@
 """The TLS contexts of a generation: made by the master, before the fork and with its rights.
 
 Workers inherit them by the fork, together with the keys of session tickets: any worker resumes a
-session of any other. A reload makes new contexts and so rotates the keys. Children that speak no TLS
-inherit them too, and free them first: forget_keys().
+session of any other. A reload makes new contexts and so rotates the keys. Children that speak no
+TLS inherit them too, and free them first: forget_keys().
 """
 
 import ssl

@@ -119,11 +119,10 @@ def _find_started() -> Iterator[int]:
     if "multiprocessing.popen_fork" in sys.modules:
         classes.append(sys.modules["multiprocessing.popen_fork"].Popen)
     for found in gc.get_objects():
-        if not issubclass(type(found), tuple(classes)) or getattr(found, "returncode", 0) is not None:
-            continue
-        pid = getattr(found, "pid", None)
-        if pid is not None:  # else its start has failed
-            yield pid
+        if issubclass(type(found), tuple(classes)) and getattr(found, "returncode", 0) is None:
+            pid = getattr(found, "pid", None)
+            if pid is not None:  # else its start has failed
+                yield pid
 
 
 def _ids(name: str, state: str = "") -> list[int]:
