@@ -57,6 +57,7 @@ _LETTERS = {
 }
 _LETTER = re.compile(r"%(?:(%)|\{([^{}]+)\}([ioe])|>?(Tf|[A-Za-z])|)")
 _NAMED_OR_PERCENT = re.compile(r"%%|%\(")
+_LARGE = 2**63  # for %c, which takes small numbers only, to be refused now
 NAMED = re.compile(r"\{([^{}]+)\}([ioe])")
 _ADVICE = (
     "use %(h)s and the other fields of gunicorn (l u t r s m U q H B b f a T D M L p {header}i "
@@ -74,7 +75,8 @@ class _Sample:
         if name not in FIELDS and not NAMED.fullmatch(name):
             raise KeyError(name)
         self.asked.append(name)
-        return FIELDS.get(name, "-")
+        found = FIELDS.get(name, "-")
+        return _LARGE if isinstance(found, int) else found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,8 +106,10 @@ def parse_access_format(text: str) -> AccessFormat:
         line % sample
     except KeyError as error:
         raise ValueError(f"{text!r} has an unknown field {error}; {_ADVICE}") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"{text!r}: {error}; {_ADVICE}") from None
+    except MemoryError:
+        raise ValueError(f"{text!r} has a field that is too wide; {_ADVICE}") from None
     if not sample.asked:
         raise ValueError(f"{text!r} has no field; {_ADVICE}")
     return AccessFormat(line, tuple(one for one in sample.asked if NAMED.fullmatch(one)))

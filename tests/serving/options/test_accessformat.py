@@ -33,6 +33,8 @@ def test_format_knows_which_header_fields_it_names():
         ("%({x}y)s", "unknown field '{x}y'"),
         ("%(h)d", "%d format"),
         ("%(status)", "incomplete format"),
+        ("%(D)c", "%c arg not in range"),
+        ("%(h)999999999999999s", "a field that is too wide"),
         ("%(h)s %s", "a % without the name"),
         ("%s %(h)s", "a % without the name"),
         ("%(h)y", "unsupported format character"),
