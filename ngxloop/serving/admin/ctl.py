@@ -43,6 +43,12 @@ _COMMANDS = {
     "scale": "set the number of workers to N; waits until they serve",
     "status": "show the state of the master and its workers",
 }
+_MASTER_OPTIONS = {
+    "--name": ("NAME", "name of the server, if several are running"),
+    "--control-socket": ("FILE", "control socket of the master"),
+    "--pidfile": ("FILE", "pid file, without a control socket"),
+    "--config": ("FILE", "configuration file with one of them"),
+}
 _ANSWER_SECONDS = 10.0
 _MARGIN_SECONDS = 0.1  # between two signals, over the time in which they count as one
 _AWAITED = ("reload", "upgrade", "scale")
@@ -226,12 +232,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "only one that runs as this user.",
         allow_abbrev=False,
     )
-    parser.add_argument("--name", metavar="NAME", help="name of the server, if several are running")
-    parser.add_argument("--control-socket", metavar="FILE", help="control socket of the master")
-    parser.add_argument("--pidfile", metavar="FILE", help="pid file, without a control socket")
-    parser.add_argument("--config", metavar="FILE", help="configuration file with one of them")
+    for name, (metavar, text) in _MASTER_OPTIONS.items():
+        parser.add_argument(name, metavar=metavar, help=text)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     parsers = {name: commands.add_parser(name, help=text) for name, text in _COMMANDS.items()}
+    for one in parsers.values():  # they are accepted after the command, too
+        for name in _MASTER_OPTIONS:
+            one.add_argument(name, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     parsers["scale"].add_argument("count", type=_count, metavar="N")
     for name in _AWAITED:
         parsers[name].add_argument(

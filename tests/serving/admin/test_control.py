@@ -302,6 +302,7 @@ def test_configuration_file_says_where_the_master_is(serve, path, tmp_path):
         (["scale", "many"], 2, "'many' is not a number of workers"),
         (["status"], 13, "give the --control-socket or --pidfile"),
         (["--control-socket", "/no/such", "status"], 13, "there is no control socket /no/such"),
+        (["status", "--control-socket", "/no/such"], 13, "there is no control socket /no/such"),
         (["--pidfile", "/no/such", "quit"], 13, "/no/such: no such master is running"),
     ],
 )
