@@ -1,5 +1,6 @@
 """The status over HTTP, to systemd, and in process titles."""
 
+import http.client
 import json
 import os
 import re
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.support import connect, http_get, receive_line, wait_gone
+from tests.serving.support import DEADLINE, connect, http_get, receive_line, wait_gone
 from tests.support.waiting import wait_until_blocking
 
 ROOT = Path(__file__).parents[3]
@@ -71,11 +72,11 @@ def test_figures_of_all_workers_come_from_one_place(serve):
 
 def test_answers_are_counted(serve):
     server = serve("web_asgi:app", *STATUS).serving()
-    with connect(server.address) as sock, sock.makefile("rb") as answers:
-        for _ in range(3):
-            sock.sendall(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
-            while answers.readline() != b"0\r\n":  # the last chunk
-                continue
+    client = http.client.HTTPConnection(*server.address, timeout=DEADLINE)
+    for _ in range(3):
+        client.request("GET", "/")
+        assert client.getresponse().read()
+    client.close()
 
     wait_for_report(server, lambda told: told["totals"]["requests"] >= 3)
     assert report_of(server)["totals"]["requests"] == 3

@@ -180,6 +180,7 @@ def test_requests_that_the_application_logs_itself_are_not_written_twice(serve, 
         server = serve(
             "configuring:app",
             *("--chdir", str(tmp_path), "--app-dir", ".", "--access-log"),
+            *("--interface", "asgi-uvicorn"),  # the engine writes to no logger
             stdout=stdout.fileno(),
         )
         server.serving()
