@@ -13,7 +13,7 @@ from ngxloop.serving.base.errors import ConfigError, ExitCode, StartError
 from ngxloop.serving.config.command_line import UsageError
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.config.keypasswords import asking, take_passwords
-from ngxloop.serving.config.loading import Loaded, Loader, print_config
+from ngxloop.serving.config.loading import ConfigReader, Loaded, print_config
 from ngxloop.serving.logs.logs import complain, leave_standard_error, release_terminal
 from ngxloop.serving.logs.output import write
 from ngxloop.serving.options.application import is_script
@@ -44,7 +44,7 @@ def parse_arguments(arguments: Sequence[str]) -> Config:
         ConfigError: An option has a value that cannot be used.
         UsageError: The arguments cannot be understood.
     """
-    return Loader(arguments).load_config()
+    return ConfigReader(arguments).load_config()
 
 
 def _serve(arguments: Sequence[str]) -> int:
@@ -53,18 +53,18 @@ def _serve(arguments: Sequence[str]) -> int:
         passwords = find_descriptor(os.environ, PASSWORDS)
         if passwords is not None:
             take_passwords(passwords)
-        loader = Loader(
+        reader = ConfigReader(
             arguments,
             is_strict=is_strict_upgrade(os.environ),
             inherits_systemd=is_inherited(os.environ, ALL),
         )
-        loaded = _load(loader)
+        loaded = _load(reader)
         for line in loaded.warnings:
             complain(line)
         config = loaded.config
         is_daemon = config.daemon and not is_upgrade(os.environ)  # who is one starts one
         on_serving = _become_daemon() if is_daemon else None
-        return Master(config, loader.load_config, on_serving).run(is_process_ending=True)
+        return Master(config, reader.load_config, on_serving).run(is_process_ending=True)
 
 
 def _become_daemon() -> Callable[[], None]:
@@ -97,7 +97,7 @@ def _signals_held() -> Iterator[None]:
 def _check(arguments: Sequence[str]) -> int:
     """Say whether serving would begin: ngxloop-serve check APP [options]."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    loaded = _load(Loader(arguments))
+    loaded = _load(ConfigReader(arguments))
     config = loaded.config
     for line in loaded.warnings:
         complain(line)
@@ -110,11 +110,11 @@ def _check(arguments: Sequence[str]) -> int:
     return write(f"ok: {config.app} is served as {kind}; {left}\n")
 
 
-def _load(loader: Loader) -> Loaded:
+def _load(reader: ConfigReader) -> Loaded:
     """Return the configuration; ends the program if there is none, or if it is to be printed."""
     try:
         with asking():
-            loaded = loader.load()
+            loaded = reader.load()
     except (ConfigError, UsageError) as error:
         complain(f"{error} (see ngxloop-serve --help)")
         sys.exit(ExitCode.USAGE)

@@ -352,7 +352,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.fleet.messages",
         "serving.fleet.zygotes",
         "serving.fleet.launcher",
-        "serving.fleet.loader",
+        "serving.fleet.zygotestarter",
         "serving.fleet.reaper",
         "serving.fleet.processes",
         "serving.fleet.boardcheck",

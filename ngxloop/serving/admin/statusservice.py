@@ -43,7 +43,7 @@ from ngxloop.serving.options.binds import parse_bind
 from ngxloop.serving.process.closing import refuse_descriptors
 from ngxloop.serving.process.poller import Alarm, Handler, Poller
 from ngxloop.serving.process.privileges import NOBODY, Identity, drops_rights, find_identity
-from ngxloop.serving.process.process import exit_reason, fork_worker
+from ngxloop.serving.process.process import exit_reason, fork_child
 from ngxloop.serving.sockets.inherited import STATUS, InheritedFd
 from ngxloop.serving.sockets.listeners import Listeners, describe_address
 from ngxloop.serving.sockets.opening import open_listeners
@@ -187,7 +187,7 @@ class StatusService:
             self._board,
             line,
         )
-        return fork_worker(process.forget, lambda: process.run(self._is_answering))
+        return fork_child(process.forget, lambda: process.run(self._is_answering))
 
     def _ended(self, code: int) -> None:
         """The process was reaped."""

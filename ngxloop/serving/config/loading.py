@@ -30,7 +30,7 @@ class Loaded:
     is_print_wanted: bool
 
 
-class Loader:
+class ConfigReader:
     """Makes the Config of one command line, now and at every reload.
 
     The command line, the environment and the folder are those of the start; the file is read anew,

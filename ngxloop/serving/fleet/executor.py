@@ -84,8 +84,8 @@ class Executor:
             actions.DumpStacks: processes.dump_stacks,
             actions.Release: processes.release,
             actions.DropShared: processes.drop_shared,
-            actions.StartZygote: processes.loader.start,
-            actions.CloseZygotes: processes.loader.close,
+            actions.StartZygote: processes.zygote_starter.start,
+            actions.CloseZygotes: processes.zygote_starter.close,
             **others,
         }
 

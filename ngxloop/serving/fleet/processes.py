@@ -14,7 +14,6 @@ from ngxloop.serving.config.config import Config
 from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.board import open_wakeup_fds
 from ngxloop.serving.fleet.launcher import Launcher
-from ngxloop.serving.fleet.loader import Loader
 from ngxloop.serving.fleet.messages import Messages
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.reaper import Reaper
@@ -22,6 +21,7 @@ from ngxloop.serving.fleet.service import Service, Services
 from ngxloop.serving.fleet.wakeups import Wakeups
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.fleet.zygotes import Zygotes
+from ngxloop.serving.fleet.zygotestarter import ZygoteStarter
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.process.message import Kind
 from ngxloop.serving.process.poller import Poller
@@ -88,7 +88,7 @@ class Processes:
             self.reaper.pids,
             self._forget_in_worker,
         )
-        self.loader: Loader = Loader(
+        self.zygote_starter: ZygoteStarter = ZygoteStarter(
             tell,
             self.zygotes,
             services,

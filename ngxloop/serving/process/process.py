@@ -64,7 +64,7 @@ class Child:
     prepare: Callable[[], object] | None = None  # called in the master, just before the fork
 
 
-def fork_worker(
+def fork_child(
     forget: Callable[[], None],
     work: Callable[[], int],
     keeps_exit_functions: bool = False,

@@ -19,7 +19,7 @@ from ngxloop.serving.logs.logformats import Writer
 from ngxloop.serving.logs.logs import log, set_up_logs
 from ngxloop.serving.options.logging import LogOptions
 from ngxloop.serving.process.parent import signal_on_parent_death
-from ngxloop.serving.process.process import exit_reason, fork_worker
+from ngxloop.serving.process.process import exit_reason, fork_child
 from ngxloop.serving.process.titles import set_title
 
 _MISSING = "needs the package watchfiles; pip install 'ngxloop[reload]'"
@@ -61,7 +61,7 @@ class Watcher:
         master_pid, found = os.getpid(), [os.path.abspath(folder) for folder in folders]
         self._on_gone = on_gone
         try:
-            self.pid: int = fork_worker(forget, lambda: _watch(master_pid, found, logs))
+            self.pid: int = fork_child(forget, lambda: _watch(master_pid, found, logs))
         except OSError as error:
             line = f"cannot fork the process that watches files for --reload: {error}"
             raise StartError(ExitCode.WATCHER_GONE, line) from error

@@ -26,7 +26,7 @@ from ngxloop.serving.process.children import is_child
 from ngxloop.serving.process.message import Kind, Speaker
 from ngxloop.serving.process.poller import Alarm, Handler, Poller
 from ngxloop.serving.process.privileges import Identity
-from ngxloop.serving.process.process import fork_worker, wait_and_kill
+from ngxloop.serving.process.process import fork_child, wait_and_kill
 from ngxloop.serving.sockets.keeper import Inherited, run_keeper
 from ngxloop.serving.sockets.keeperrecord import KeeperRecord
 from ngxloop.serving.sockets.requester import Requester
@@ -164,7 +164,7 @@ class KeeperProcesses:
             )
             self._poller.add(ours.fileno(), handler)
             config = keeper.config
-            pid = fork_worker(forget, lambda: run_keeper(theirs, config, master_pid, inherited))
+            pid = fork_child(forget, lambda: run_keeper(theirs, config, master_pid, inherited))
         except BaseException:
             self._poller.remove(ours.fileno())
             ours.close()

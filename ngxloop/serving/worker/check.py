@@ -19,7 +19,7 @@ from ngxloop.serving.config.config import Config
 from ngxloop.serving.options.application import is_script
 from ngxloop.serving.process.channel import Channel, channel_pair
 from ngxloop.serving.process.message import MESSAGE_BYTES, Kind
-from ngxloop.serving.process.process import exit_reason, fork_worker
+from ngxloop.serving.process.process import exit_reason, fork_child
 from ngxloop.serving.worker.interface import find_adapter
 from ngxloop.serving.worker.scripts import find_script
 
@@ -33,7 +33,7 @@ def check(config: Config) -> str:
     """
     config.prepare()
     ours, theirs = channel_pair()
-    pid = fork_worker(ours.close, lambda: _load(config, theirs))
+    pid = fork_child(ours.close, lambda: _load(config, theirs))
     theirs.close()
     try:
         return _answer(config, ours, pid)

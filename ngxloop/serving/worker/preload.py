@@ -40,7 +40,7 @@ from ngxloop.serving.process.channel import Channel, channel_pair
 from ngxloop.serving.process.children import is_child
 from ngxloop.serving.process.message import MESSAGE_BYTES, MESSAGE_FDS, Kind, Message, Speaker
 from ngxloop.serving.process.parent import signal_on_parent_death
-from ngxloop.serving.process.process import fork_worker
+from ngxloop.serving.process.process import fork_child
 from ngxloop.serving.process.titles import set_title
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.worker.assignment import Assignment
@@ -84,7 +84,7 @@ class Zygote:
             forget()
 
         try:
-            self.pid: int = fork_worker(forget_all, lambda: _Loader(assignment).run())
+            self.pid: int = fork_child(forget_all, lambda: _ZygoteProcess(assignment).run())
         except OSError:
             ours.close()
             raise
@@ -158,8 +158,8 @@ _OTHERWISE = {
 _OWN_PARTS = [one.name for one in dataclasses.fields(Assignment) if one.name not in _OTHERWISE]
 
 
-class _Loader:
-    """The zygote's side."""
+class _ZygoteProcess:
+    """The zygote itself: it loads, then forks."""
 
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
@@ -258,7 +258,7 @@ def _fork_and_end(assignment: Assignment, channel: Channel, fds: tuple[int, int]
         return run_worker(assignment)
 
     try:
-        pid = fork_worker(channel.close, work, True, assignment.stacks_fd)
+        pid = fork_child(channel.close, work, True, assignment.stacks_fd)
         os.write(tell, str(pid).encode())
     finally:
         os._exit(0)

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from ngxloop.serving.base.errors import ConfigError, ExitCode
-from ngxloop.serving.config.loading import Loader
+from ngxloop.serving.config.loading import ConfigReader
 from tests.serving.support import environment
 from tests.serving.untrusted import AS_NOBODY, NOBODY, SAFE, SERVE, evil, refusal, refuses_reload
 
@@ -113,12 +113,12 @@ def test_new_master_needs_no_user_of_its_own_to_be_careful(theirs):
     config = theirs / "ngxloop.toml"
     for text in ("", "workers = 2\n"):
         config.write_text(text)
-        Loader(["a:b"], {}, str(theirs)).load()
+        ConfigReader(["a:b"], {}, str(theirs)).load()
         with pytest.raises(ConfigError, match=f"{theirs} is owned by user nobody"):
-            Loader(["a:b"], {}, str(theirs), is_strict=True).load()
+            ConfigReader(["a:b"], {}, str(theirs), is_strict=True).load()
     config.unlink()
     with pytest.raises(ConfigError, match=f"{theirs} is owned by user nobody"):
-        Loader(["a:b"], {}, str(theirs), is_strict=True).load()
+        ConfigReader(["a:b"], {}, str(theirs), is_strict=True).load()
 
 
 # Variables -----------------------------------------------------------------------------------

@@ -9,13 +9,13 @@ import pytest
 from ngxloop.serving.base.errors import ConfigError
 from ngxloop.serving.config.command_line import UsageError
 from ngxloop.serving.config.config import OPTIONS, Config
-from ngxloop.serving.config.loading import Loader, print_config
+from ngxloop.serving.config.loading import ConfigReader, print_config
 
 APP = ["shop.web:app"]
 
 
 def load(folder, *arguments, **environment):
-    return Loader(arguments, environment, str(folder)).load()
+    return ConfigReader(arguments, environment, str(folder)).load()
 
 
 def test_command_line_goes_before_environment_before_file_before_default(tmp_path):
@@ -42,11 +42,11 @@ def test_application_nowhere_is_refused(tmp_path):
 
 def test_application_that_has_left_the_file_is_refused_on_a_reload(tmp_path):
     (tmp_path / "ngxloop.toml").write_text('app = "shop.web:app"\n')
-    loader = Loader([], {}, str(tmp_path))
-    loader.load_config()
+    reader = ConfigReader([], {}, str(tmp_path))
+    reader.load_config()
     (tmp_path / "ngxloop.toml").write_text("")
     with pytest.raises(ConfigError, match="APP"):
-        loader.load_config()
+        reader.load_config()
 
 
 def test_list_replaces_the_list_of_a_weaker_source(tmp_path):
@@ -132,10 +132,10 @@ def test_named_file_is_read_instead(tmp_path):
 
 def test_file_is_read_anew_each_time(tmp_path):
     (tmp_path / "ngxloop.toml").write_text("workers = 3\n")
-    loader = Loader(APP, {}, str(tmp_path))
-    assert loader.load_config().workers == 3
+    reader = ConfigReader(APP, {}, str(tmp_path))
+    assert reader.load_config().workers == 3
     (tmp_path / "ngxloop.toml").write_text("workers = 4\n")
-    assert loader.load_config().workers == 4
+    assert reader.load_config().workers == 4
 
 
 @pytest.mark.parametrize(

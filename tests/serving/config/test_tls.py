@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from ngxloop.serving.base.errors import ConfigError, ExitCode
 from ngxloop.serving.config import pemfiles
 from ngxloop.serving.config.config import Config
-from ngxloop.serving.config.loading import Loader, print_config
+from ngxloop.serving.config.loading import ConfigReader, print_config
 from ngxloop.serving.config.tls import load_tls
 from tests.serving.support import APPS, command, run_to_end
 from tests.serving.terminal_support import AtTerminal
@@ -87,7 +87,7 @@ def test_programs_have_no_certificates(app):
 def test_modes_have_the_numbers_of_the_ssl_module(word, meant):
     arguments = ["a:b", "--ssl-certfile", "c", "--ssl-ca-certs", "a", "--ssl-cert-reqs", word]
     with pytest.raises(ConfigError, match="cannot read c"):
-        Loader(arguments, {}).load()
+        ConfigReader(arguments, {}).load()
     assert ssl.VerifyMode(int(word)).name == f"CERT_{meant.upper()}"
 
 
@@ -103,7 +103,7 @@ def test_two_pairs_in_a_file_of_options_are_read(authority, tmp_path):
         "ssl-min-version = 1.3",
     ]
     (tmp_path / "ngxloop.toml").write_text("\n".join(lines))
-    loaded = Loader([], {}, str(tmp_path)).load()
+    loaded = ConfigReader([], {}, str(tmp_path)).load()
     tls = loaded.config.tls
     assert tls.find("a.test") is tls.context
     assert tls.find("b.test") is not tls.context
@@ -258,7 +258,9 @@ def test_password_is_given_or_refused(authority):
 
 def test_password_is_never_printed(authority):
     pair = authority.issue("secret.test", password="open sesame")
-    loaded = Loader(["a:b", *pair.options, "--ssl-keyfile-password", "open sesame"], {}).load()
+    loaded = ConfigReader(
+        ["a:b", *pair.options, "--ssl-keyfile-password", "open sesame"], {}
+    ).load()
     text = "\n".join(print_config(loaded))
     assert "sesame" not in text
     assert "# ssl-keyfile-password is not shown; --ssl-keyfile-password" in text

@@ -21,7 +21,7 @@ class Workers:
         self.done = []
         self.failing = ()
         self.tell = None
-        self.loader = self
+        self.zygote_starter = self
 
     def find(self, name):
         return None

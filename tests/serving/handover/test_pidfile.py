@@ -10,7 +10,7 @@ import pytest
 
 from ngxloop.serving.base.errors import StartError
 from ngxloop.serving.handover.pidfile import Pidfile, lock_holder
-from ngxloop.serving.process.process import fork_worker
+from ngxloop.serving.process.process import fork_child
 from ngxloop.serving.sockets.namedfile import OLD_SUFFIX
 from tests.serving.support import environment, run_to_end
 
@@ -111,7 +111,7 @@ def test_folder_that_is_not_there_is_one_line(tmp_path):
 
 def test_child_of_the_master_has_no_descriptor_of_it_and_the_lock_stays(path):
     pidfile = Pidfile(path)
-    pid = fork_worker(lambda: None, lambda: int(any("app.pid" in one for one in open_links())))
+    pid = fork_child(lambda: None, lambda: int(any("app.pid" in one for one in open_links())))
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert any("app.pid" in one for one in open_links())

@@ -12,7 +12,7 @@ from ngxloop.serving.process.channel import Channel
 from ngxloop.serving.worker.assignment import Assignment
 
 
-class Loader:
+class ZygoteStarter:
     """What the machine wants of the zygotes.
 
     Args:
