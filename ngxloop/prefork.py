@@ -19,7 +19,7 @@ from ngxloop.serving.base.errors import ExitCode, StartError, shortages_explaine
 from ngxloop.serving.base.guard import remove_guard
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.fleet import events
-from ngxloop.serving.fleet.service import Service, settings_of
+from ngxloop.serving.fleet.service import GenerationService, settings_of
 from ngxloop.serving.logs.logs import complain, log, set_up_logs
 from ngxloop.serving.master.components import Components
 from ngxloop.serving.master.reconfiguration import first_count
@@ -132,7 +132,7 @@ class Master:
         self._turn = components.open(
             opened, old_master, self._read_again, self._on_serving or do_nothing
         )
-        components.services.add(Service(1, config, listeners))
+        components.services.add(GenerationService(1, config, listeners))
         for address in listeners.describe():
             log.info("listening on %s, backlog %d", address, backlog)
         if config.reload:

@@ -96,7 +96,7 @@ STEPS = {
             "_call_hook",
             "_set_up_logs_again",
         ),
-        service.Services: ("add", "close"),
+        service.GenerationServices: ("add", "close"),
         listeners.Listeners: ("close",),
         handover.Handover: ("tell_ready",),
         machine: ("reconcile",),

@@ -1,12 +1,12 @@
 """What the log says of a generation that serves: what is served and where, and where nothing is."""
 
-from ngxloop.serving.fleet.service import Service, service_address
+from ngxloop.serving.fleet.service import GenerationService, service_address
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.options.application import PROGRAM_INTERFACES
 from ngxloop.serving.sockets.keepers import Keepers
 
 
-def log_service(service: Service, count: int, keepers: Keepers) -> None:
+def log_service(service: GenerationService, count: int, keepers: Keepers) -> None:
     """Say what is served, and where: what to open in a browser, if a browser can open it."""
     interface, is_tls = service.interface, bool(service.config.ssl_certfile)
     where = service.describe()
@@ -16,7 +16,7 @@ def log_service(service: Service, count: int, keepers: Keepers) -> None:
     log.info("serving %s (%s) with %s: %s", app, interface, workers, " ".join(where))
 
 
-def warn_of_unserved(service: Service) -> None:
+def warn_of_unserved(service: GenerationService) -> None:
     """Name the addresses of --bind that a program has not bound: who connects, waits for ever."""
     if service.interface not in PROGRAM_INTERFACES:
         return

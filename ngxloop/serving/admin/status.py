@@ -15,7 +15,7 @@ from ngxloop.serving.fleet.machine import Machine
 from ngxloop.serving.fleet.phases import Phase
 from ngxloop.serving.fleet.processes import Processes
 from ngxloop.serving.fleet.records import Worker
-from ngxloop.serving.fleet.service import Services
+from ngxloop.serving.fleet.service import GenerationServices
 from ngxloop.serving.handover.handover import Handover
 from ngxloop.serving.process.failures import Failures
 from ngxloop.serving.sockets.listeners import describe_address
@@ -29,7 +29,7 @@ class Status:
         self,
         machine: Machine,
         processes: Processes,
-        services: Services,
+        services: GenerationServices,
         handover: Handover,
         failures: Failures,
     ) -> None:

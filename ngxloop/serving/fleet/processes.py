@@ -17,7 +17,7 @@ from ngxloop.serving.fleet.launcher import Launcher
 from ngxloop.serving.fleet.messages import Messages
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.reaper import Reaper
-from ngxloop.serving.fleet.service import Service, Services
+from ngxloop.serving.fleet.service import GenerationService, GenerationServices
 from ngxloop.serving.fleet.wakeups import Wakeups
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.fleet.zygotes import Zygotes
@@ -56,7 +56,7 @@ class Processes:
         tell: Tell,
         poller: Poller,
         board: Scoreboard,
-        services: Services,
+        services: GenerationServices,
         forget: Callable[[], None],
     ) -> None:
         self._tell = tell
@@ -218,7 +218,7 @@ class Processes:
         self._launcher.forget_in_child(process.id)
         self._forget_in_child(process.service, process.number)
 
-    def _forget_in_child(self, mine: Service | None, number: int = 0) -> None:
+    def _forget_in_child(self, mine: GenerationService | None, number: int = 0) -> None:
         """Close the master's ends: a channel that is also open here has no end of file there."""
         self.zygotes.forget_in_child()
         for process in self._processes.values():

@@ -10,7 +10,7 @@ from ngxloop.serving.sockets.listeners import Listeners, Opened, describe_addres
 
 
 @dataclasses.dataclass(eq=False)
-class Service:
+class GenerationService:
     """What the executor knows of one generation."""
 
     number: int
@@ -40,21 +40,21 @@ class Service:
         return is_known
 
 
-class Services:
+class GenerationServices:
     """Those of all generations that somebody may still need, and sockets that are left over."""
 
     def __init__(self) -> None:
-        self._services: dict[int, Service] = {}
+        self._services: dict[int, GenerationService] = {}
         self._left_over: dict[int, list[Opened]] = {}  # by the number of a SpreadReuseport
 
-    def __getitem__(self, number: int) -> Service:
+    def __getitem__(self, number: int) -> GenerationService:
         return self._services[number]
 
-    def find(self, number: int) -> Service | None:
+    def find(self, number: int) -> GenerationService | None:
         """Return one, if it is known."""
         return self._services.get(number)
 
-    def add(self, service: Service) -> None:
+    def add(self, service: GenerationService) -> None:
         """Know another one."""
         self._services[service.number] = service
 
@@ -87,7 +87,7 @@ class Services:
         for batch in (*self._left_over, *self._services):
             self.close(batch, (), leave_files)
 
-    def close_in_worker(self, mine: Service | None, number: int = 0) -> None:
+    def close_in_worker(self, mine: GenerationService | None, number: int = 0) -> None:
         """Close what does not belong to a worker.
 
         A listening socket that is still open in one would go on taking connections for ever after

@@ -5,7 +5,7 @@ import dataclasses
 import os
 
 from ngxloop.serving.fleet.names import WorkerId
-from ngxloop.serving.fleet.service import Service
+from ngxloop.serving.fleet.service import GenerationService
 from ngxloop.serving.process.channel import Channel
 from ngxloop.serving.process.message import Kind
 from ngxloop.serving.process.signals import DUMP_SIGNAL
@@ -21,7 +21,7 @@ class WorkerProcess:
     """A process, from before its fork until its slot is released."""
 
     id: WorkerId
-    service: Service
+    service: GenerationService
     number: int
     pid: int = 0
     channel: Channel | None = None

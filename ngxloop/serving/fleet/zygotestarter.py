@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.names import WorkerId
-from ngxloop.serving.fleet.service import Service, Services
+from ngxloop.serving.fleet.service import GenerationService, GenerationServices
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.fleet.zygotes import Zygotes
 from ngxloop.serving.process.channel import Channel
@@ -27,9 +27,9 @@ class ZygoteStarter:
         self,
         tell: Callable[[events.Event], None],
         zygotes: Zygotes,
-        services: Services,
+        services: GenerationServices,
         assign: Callable[[WorkerProcess, Channel], Assignment],
-        forget: Callable[[Service], None],
+        forget: Callable[[GenerationService], None],
     ) -> None:
         self._tell = tell
         self._zygotes = zygotes

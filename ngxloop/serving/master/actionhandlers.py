@@ -15,7 +15,7 @@ from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.executor import Do, Executor
 from ngxloop.serving.fleet.observer import Observer
 from ngxloop.serving.fleet.processes import Processes
-from ngxloop.serving.fleet.service import Service, Services, settings_of
+from ngxloop.serving.fleet.service import GenerationService, GenerationServices, settings_of
 from ngxloop.serving.handover.handover import Handover
 from ngxloop.serving.logs.logs import log, reopen, set_up_logs
 from ngxloop.serving.master.reconfiguration import Reconfiguration
@@ -47,7 +47,7 @@ class ActionHandlers:
         executor: Executor,
         poller: Poller,
         processes: Processes,
-        services: Services,
+        services: GenerationServices,
         handover: Handover,
         admin: Admin,
         reconfiguration: Reconfiguration,
@@ -104,7 +104,7 @@ class ActionHandlers:
             return
         config, count, listeners = found
         try:
-            self._services.add(Service(number, config, listeners))
+            self._services.add(GenerationService(number, config, listeners))
         except BaseException:
             listeners.close(keep=current, leave_files=True)
             raise
@@ -161,7 +161,7 @@ class ActionHandlers:
         handler = Handler(HandlerName.UNSERVED_CHECK, look, do_nothing)
         self._poller.call_later(UNSERVED_SECONDS, handler)
 
-    def _look_for_unserved(self, service: Service) -> None:
+    def _look_for_unserved(self, service: GenerationService) -> None:
         fleet = self._executor.machine.fleet
         is_serving = fleet.serving is not None and fleet.serving.number == service.number
         if is_serving and not fleet.is_ending:

@@ -15,7 +15,7 @@ from ngxloop.serving.fleet.executor import Do, Executor
 from ngxloop.serving.fleet.machine import Machine
 from ngxloop.serving.fleet.observer import Observer
 from ngxloop.serving.fleet.processes import Processes
-from ngxloop.serving.fleet.service import Services
+from ngxloop.serving.fleet.service import GenerationServices
 from ngxloop.serving.handover.handover import Handover
 from ngxloop.serving.handover.pidfile import Pidfile
 from ngxloop.serving.master.actionhandlers import ActionHandlers
@@ -62,7 +62,7 @@ class Components:
         self.machine: Machine = Machine(self._most_workers, has_old_master=old_master is not None)
         self.executor: Executor = Executor(self.machine, poller)
         executor = self.executor
-        self.services: Services = Services()
+        self.services: GenerationServices = GenerationServices()
         self.processes: Processes = Processes(
             executor.tell, poller, board, self.services, self.forget
         )

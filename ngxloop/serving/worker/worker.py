@@ -19,7 +19,7 @@ from ngxloop.serving.process.message import MESSAGE_BYTES, Kind
 from ngxloop.serving.process.parent import signal_on_parent_death
 from ngxloop.serving.process.signals import signals_deferred
 from ngxloop.serving.sockets.listeners import ListeningSocket
-from ngxloop.serving.worker.adapters.base import Adapter, Service
+from ngxloop.serving.worker.adapters.base import Adapter, AdapterContext
 from ngxloop.serving.worker.assignment import Assignment
 from ngxloop.serving.worker.default_bind import open_default
 from ngxloop.serving.worker.interface import find_adapter
@@ -179,7 +179,7 @@ class _Worker:
             application = await call_factory(application, config.app)
         adapter_class = find_adapter(application, config)
         return adapter_class(
-            Service(
+            AdapterContext(
                 application,
                 config,
                 connection_count=self._core.connection_count,

@@ -26,7 +26,7 @@ from ngxloop.serving.logs.limitedlines import LimitedLines
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.worker.accesslines import make_access_log, needs_records
-from ngxloop.serving.worker.adapters.base import ALPN, Service, hung_named, wait_until
+from ngxloop.serving.worker.adapters.base import ALPN, AdapterContext, hung_named, wait_until
 
 # How long aiohttp waits for a request after our deadline before it cancels it, in two steps.
 _CANCEL_STEP_SECONDS = 0.2
@@ -42,19 +42,19 @@ class Adapter:
 
     name = "aiohttp"
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._config = service.config
-        self._count_request = service.count_request
-        self._connection_count = service.connection_count
-        self._application: web.Application = service.application
+    def __init__(self, context: AdapterContext) -> None:
+        self._context = context
+        self._config = context.config
+        self._count_request = context.count_request
+        self._connection_count = context.connection_count
+        self._application: web.Application = context.application
         self._is_closing = False
         self._requests: set[asyncio.Task[Any]] = set()
         self._runner = _Runner(
             self._application,
             handle_signals=False,
             logger=_ServerLogger(),
-            **_access_options(service.config),
+            **_access_options(context.config),
         )
 
     async def start(self, sockets: Sequence[ListeningSocket]) -> None:
@@ -66,7 +66,7 @@ class Adapter:
         if self._config.tls is not None:
             self._config.tls.offer(ALPN)
         for sock in sockets:
-            tls = self._service.tls_options(sock)
+            tls = self._context.tls_options(sock)
             await _Site(self._runner, sock, backlog=self._config.backlog, tls=tls).start()
 
     async def drain(self, deadline: float) -> None:

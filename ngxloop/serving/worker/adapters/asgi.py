@@ -21,7 +21,7 @@ from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.worker.accesslines import make_access_log
-from ngxloop.serving.worker.adapters.base import ALPN, Service, hung_named, lifespan_refusal
+from ngxloop.serving.worker.adapters.base import ALPN, AdapterContext, hung_named, lifespan_refusal
 
 # How long requests that are cancelled at the deadline have for their clean-up. It is a part of
 # CANCEL_SECONDS, of which the lifespan's shutdown gets the rest.
@@ -38,13 +38,13 @@ class Adapter:
 
     name = "asgi"
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._config = service.config
+    def __init__(self, context: AdapterContext) -> None:
+        self._context = context
+        self._config = context.config
         has_log = self._config.access_log is not None
         access_log = make_access_log(self._config) if has_log else None
         self._server = HttpServer(
-            service.application,
+            context.application,
             lifespan=self._config.lifespan,
             options=make_options(self._config, access_log),
         )
@@ -53,7 +53,7 @@ class Adapter:
     async def start(self, sockets: Sequence[ListeningSocket]) -> None:
         """Run the lifespan's start-up, then accept connections."""
         target = self._config.app
-        self._engine.use_slot(self._service.board, self._service.slot, self._service.on_request)
+        self._engine.use_slot(self._context.board, self._context.slot, self._context.on_request)
         with user_errors(ExitCode.START_FAILED, f"{target} raised {{}} while starting"):
             try:
                 await self._server.start()
@@ -63,7 +63,7 @@ class Adapter:
             self._config.tls.offer(ALPN)
         loop = asyncio.get_running_loop()
         for sock in sockets:
-            options = {"backlog": self._config.backlog, **self._service.tls_options(sock)}
+            options = {"backlog": self._config.backlog, **self._context.tls_options(sock)}
             listening = await loop.create_server(self._server.protocol, sock=sock, **options)
             self._listening.append(listening)
 
@@ -77,7 +77,7 @@ class Adapter:
                 seconds,
                 self._config.idle_grace,
                 cancel_seconds=_CLEAN_UP_SECONDS,
-                connection_count=self._service.connection_count,
+                connection_count=self._context.connection_count,
             )
         await self._server.stop()
 

@@ -28,7 +28,7 @@ from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.worker.accesslines import make_access_log, needs_records
 from ngxloop.serving.worker.adapters.asgi_records import record_requests
 from ngxloop.serving.worker.adapters.base import (
-    Service,
+    AdapterContext,
     hung_named,
     lifespan_refusal,
     wait_until,
@@ -44,12 +44,12 @@ class Adapter:
 
     name = "asgi-uvicorn"
 
-    def __init__(self, service: Service) -> None:
-        self._target = service.config.app
-        self._options = service.config
-        self._connection_count = service.connection_count
-        self._idle_grace = service.config.idle_grace
-        self._config = _make_uvicorn_config(service)
+    def __init__(self, context: AdapterContext) -> None:
+        self._target = context.config.app
+        self._options = context.config
+        self._connection_count = context.connection_count
+        self._idle_grace = context.config.idle_grace
+        self._config = _make_uvicorn_config(context)
         self._server = _Server(self._config)
         self._serving: asyncio.Task[None] | None = None
 
@@ -166,18 +166,18 @@ class _QuietFilter(logging.Filter):
         return record.levelno >= logging.WARNING and not is_cancelling
 
 
-def _make_uvicorn_config(service: Service) -> uvicorn.Config:
-    config = service.config
+def _make_uvicorn_config(context: AdapterContext) -> uvicorn.Config:
+    config = context.config
     logger = logging.getLogger("uvicorn.error")
     if not any(isinstance(one, _QuietFilter) for one in logger.filters):
         logger.addFilter(_QuietFilter())
     is_silent = config.access_log is None or needs_records(config)
     made = uvicorn.Config(
-        service.application,
+        context.application,
         loop="none",
         lifespan="off",  # see _Lifespan
         log_config=None,
-        http=protocol_class(service.count_request, is_silent=is_silent),
+        http=protocol_class(context.count_request, is_silent=is_silent),
         access_log=config.access_log is not None,
         workers=1,  # and not the environment's WEB_CONCURRENCY
         backlog=config.backlog,

@@ -19,7 +19,7 @@ ALPN = ("http/1.1",)  # what servers of HTTP speak behind TLS
 
 
 @dataclasses.dataclass(frozen=True)
-class Service:
+class AdapterContext:
     """What an adapter is made for, and what the worker lets it use."""
 
     application: Any
@@ -40,7 +40,7 @@ class Adapter(Protocol):
 
     name: str  # the --interface value
 
-    def __init__(self, service: Service) -> None: ...
+    def __init__(self, context: AdapterContext) -> None: ...
 
     async def start(self, sockets: Sequence[ListeningSocket]) -> None:
         """Run the application's start-up and accept connections.

@@ -17,7 +17,7 @@ from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.base.timing import SETTLE_SECONDS
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.sockets.listeners import ListeningSocket
-from ngxloop.serving.worker.adapters.base import Service, wait_until
+from ngxloop.serving.worker.adapters.base import AdapterContext, wait_until
 from ngxloop.serving.worker.shutdownsignals import ShutdownSignalDetector, describe_tasks
 
 
@@ -26,9 +26,9 @@ class Adapter:
 
     name = "main"
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._config = service.config
+    def __init__(self, context: AdapterContext) -> None:
+        self._context = context
+        self._config = context.config
         self._shutdown_signals = ShutdownSignalDetector()
         self._task: asyncio.Task[Any] | None = None
         self._is_draining = False
@@ -37,8 +37,8 @@ class Adapter:
         """Begin the function, and wait until it listens."""
         loop = asyncio.get_running_loop()
         listens = asyncio.Event()
-        self._service.share_sockets(lambda: loop.call_soon_threadsafe(listens.set))
-        self._task = asyncio.create_task(self._service.application(), name=self._config.app)
+        self._context.share_sockets(lambda: loop.call_soon_threadsafe(listens.set))
+        self._task = asyncio.create_task(self._context.application(), name=self._config.app)
         # told elsewhere, unless the worker is told to end meanwhile
         self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
         if self._config.ready_on == "listen":
@@ -70,7 +70,7 @@ class Adapter:
 
     def _is_idle(self) -> bool:
         assert self._task is not None
-        return self._task.done() or self._service.connection_count() == 0
+        return self._task.done() or self._context.connection_count() == 0
 
     def _refuse_early_end(self) -> None:
         assert self._task is not None
@@ -91,4 +91,4 @@ class Adapter:
         error = task.exception()
         if error is not None:
             log.error("%s raised", self._config.app, exc_info=error)
-        self._service.end(ExitCode.OK if error is None else ExitCode.INTERNAL)
+        self._context.end(ExitCode.OK if error is None else ExitCode.INTERNAL)

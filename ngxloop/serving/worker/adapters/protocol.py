@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 
 from ngxloop.serving.sockets.listeners import ListeningSocket
-from ngxloop.serving.worker.adapters.base import Service, wait_until
+from ngxloop.serving.worker.adapters.base import AdapterContext, wait_until
 
 
 class Adapter:
@@ -17,24 +17,24 @@ class Adapter:
 
     name = "protocol"
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, context: AdapterContext) -> None:
+        self._context = context
         self._servers: list[asyncio.Server] = []
 
     async def start(self, sockets: Sequence[ListeningSocket]) -> None:
         """Accept connections."""
         loop = asyncio.get_running_loop()
-        backlog = self._service.config.backlog
+        backlog = self._context.config.backlog
         for sock in sockets:
-            make = self._service.application
-            options = {"backlog": backlog, **self._service.tls_options(sock)}
+            make = self._context.application
+            options = {"backlog": backlog, **self._context.tls_options(sock)}
             self._servers.append(await loop.create_server(make, sock=sock, **options))
 
     async def drain(self, deadline: float) -> None:
         """Wait for the connections to end; abort them at the deadline."""
         for server in self._servers:
             server.close()
-        if not await wait_until(lambda: self._service.connection_count() == 0, deadline):
+        if not await wait_until(lambda: self._context.connection_count() == 0, deadline):
             self._abort()
 
     def _abort(self) -> None:

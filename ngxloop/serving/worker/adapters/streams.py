@@ -12,7 +12,7 @@ from typing import Any
 from ngxloop.serving.base.timing import CANCEL_SECONDS
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.sockets.listeners import ListeningSocket
-from ngxloop.serving.worker.adapters.base import Service, wait_until
+from ngxloop.serving.worker.adapters.base import AdapterContext, wait_until
 from ngxloop.serving.worker.shutdownsignals import describe_some
 
 
@@ -21,18 +21,18 @@ class Adapter:
 
     name = "streams"
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._handle = service.application
-        self._config = service.config
-        self._connection_count = service.connection_count
+    def __init__(self, context: AdapterContext) -> None:
+        self._context = context
+        self._handle = context.application
+        self._config = context.config
+        self._connection_count = context.connection_count
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self, sockets: Sequence[ListeningSocket]) -> None:
         """Accept connections."""
         for sock in sockets:
-            options = {"backlog": self._config.backlog, **self._service.tls_options(sock)}
+            options = {"backlog": self._config.backlog, **self._context.tls_options(sock)}
             server = await asyncio.start_server(self._run_handler, sock=sock, **options)
             self._servers.append(server)
 
