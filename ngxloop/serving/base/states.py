@@ -28,7 +28,7 @@ class State(enum.Enum):
     BACKOFF = 5  # no process; the next one is forked when the delay is over
 
 
-class Event(enum.Enum):
+class WorkerTransition(enum.Enum):
     """What happens to a worker."""
 
     SPAWN = enum.auto()  # the master forked a process
@@ -39,27 +39,30 @@ class Event(enum.Enum):
     WAIT = enum.auto()  # the master will fork again later
 
 
-TRANSITIONS: dict[tuple[State, Event], State] = {
-    (State.DEAD, Event.SPAWN): State.STARTING,
-    (State.DEAD, Event.WAIT): State.BACKOFF,
-    (State.BACKOFF, Event.SPAWN): State.STARTING,
-    (State.BACKOFF, Event.DRAIN): State.DEAD,
-    (State.BACKOFF, Event.STOP): State.DEAD,
-    (State.STARTING, Event.READY): State.READY,
-    (State.STARTING, Event.DRAIN): State.DRAINING,  # it may serve already: `ready` is on its way
-    (State.STARTING, Event.STOP): State.STOPPING,
-    (State.STARTING, Event.EXIT): State.DEAD,
-    (State.READY, Event.DRAIN): State.DRAINING,
-    (State.READY, Event.STOP): State.STOPPING,
-    (State.READY, Event.EXIT): State.DEAD,
-    (State.DRAINING, Event.STOP): State.STOPPING,
-    (State.DRAINING, Event.EXIT): State.DEAD,
-    (State.STOPPING, Event.EXIT): State.DEAD,
+TRANSITIONS: dict[tuple[State, WorkerTransition], State] = {
+    (State.DEAD, WorkerTransition.SPAWN): State.STARTING,
+    (State.DEAD, WorkerTransition.WAIT): State.BACKOFF,
+    (State.BACKOFF, WorkerTransition.SPAWN): State.STARTING,
+    (State.BACKOFF, WorkerTransition.DRAIN): State.DEAD,
+    (State.BACKOFF, WorkerTransition.STOP): State.DEAD,
+    (State.STARTING, WorkerTransition.READY): State.READY,
+    (
+        State.STARTING,
+        WorkerTransition.DRAIN,
+    ): State.DRAINING,  # it may serve already: `ready` is on its way
+    (State.STARTING, WorkerTransition.STOP): State.STOPPING,
+    (State.STARTING, WorkerTransition.EXIT): State.DEAD,
+    (State.READY, WorkerTransition.DRAIN): State.DRAINING,
+    (State.READY, WorkerTransition.STOP): State.STOPPING,
+    (State.READY, WorkerTransition.EXIT): State.DEAD,
+    (State.DRAINING, WorkerTransition.STOP): State.STOPPING,
+    (State.DRAINING, WorkerTransition.EXIT): State.DEAD,
+    (State.STOPPING, WorkerTransition.EXIT): State.DEAD,
 }
 
 LIVE = frozenset({State.STARTING, State.READY, State.DRAINING, State.STOPPING})
 
 
-def next_state(state: State, event: Event) -> State:
+def next_state(state: State, event: WorkerTransition) -> State:
     """Return the state that follows; the same one where the table has no row."""
     return TRANSITIONS.get((state, event), state)

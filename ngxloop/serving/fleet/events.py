@@ -25,7 +25,7 @@ class WorkerEvent(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Order(Event):
+class OrderEvent(Event):
     """Somebody wants something."""
 
     request: int = 0
@@ -222,49 +222,49 @@ class NewMasterGone(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Quit(Order):
+class Quit(OrderEvent):
     """Drain, then end; at once if told again."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Stop(Order):
+class Stop(OrderEvent):
     """End at once."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Reload(Order):
+class Reload(OrderEvent):
     """Start a new generation, with the configuration as it is now."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Reopen(Order):
+class Reopen(OrderEvent):
     """Open the log files again."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class StopWorkers(Order):
+class StopWorkers(OrderEvent):
     """Drain the workers; the sockets stay open."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Upgrade(Order):
+class Upgrade(OrderEvent):
     """Start a new master on the same sockets."""
 
     problem: str = ""  # why the executor cannot start one
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Scale(Order):
+class Scale(OrderEvent):
     """Have another number of workers."""
 
     count: int = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class AddWorker(Order):
+class AddWorker(OrderEvent):
     """Have one worker more."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class RemoveWorker(Order):
+class RemoveWorker(OrderEvent):
     """Have one worker less."""

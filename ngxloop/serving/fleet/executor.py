@@ -101,7 +101,7 @@ class Executor:
         finally:
             self._is_busy = False
 
-    def ask(self, order: events.Order, answered: Callable[[str], object]) -> None:
+    def ask(self, order: events.OrderEvent, answered: Callable[[str], object]) -> None:
         """Give an order; answered() is called with the problem, empty if it was done."""
         if len(self._replies) >= MOST_REQUESTS:
             answered("too many orders wait for their outcome")
@@ -175,7 +175,7 @@ class Executor:
 
     def _drop(self, event: events.Event) -> None:
         """Answer an order that is not kept."""
-        if isinstance(event, events.Order):
+        if isinstance(event, events.OrderEvent):
             self._reply(actions.Reply(event.request, "it failed; see the log of the master"))
 
     def _tell_again(self) -> None:

@@ -18,7 +18,7 @@ from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.fleet.zygotes import LostError, Zygotes
 from ngxloop.serving.process.channel import Channel, channel_pair
-from ngxloop.serving.process.message import Kind
+from ngxloop.serving.process.message import MessageKind
 from ngxloop.serving.process.process import Child, fork_all
 from ngxloop.serving.process.stackpipe import StackPipe
 from ngxloop.serving.sockets.keepers import Keepers
@@ -181,7 +181,7 @@ class Launcher:
         if pid is None:
             return False
         process.pid = pid
-        prepared.ours.send(Kind.BEGIN)
+        prepared.ours.send(MessageKind.BEGIN)
         return True
 
     def _make_child(self, process: WorkerProcess, calls_hook: bool) -> Child:
@@ -229,7 +229,7 @@ class Launcher:
     def _give_line(self, process: WorkerProcess, number: int, fd: int) -> None:
         """Send a worker its end of another line: it has a new keeper."""
         if process.line == number and process.channel is not None:
-            process.channel.send(Kind.LINE, b"null", [fd])
+            process.channel.send(MessageKind.LINE, b"null", [fd])
 
     def _on_malformed(self, process: WorkerProcess, number: int, reason: str) -> None:
         """The keeper has got an invalid message from a worker."""

@@ -16,7 +16,7 @@ from ngxloop.serving.fleet import events
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.options.application import PROGRAM_INTERFACES, possible_interfaces
 from ngxloop.serving.process.channel import Channel
-from ngxloop.serving.process.message import Kind, Message
+from ngxloop.serving.process.message import Message, MessageKind
 from ngxloop.serving.process.poller import Handler, Poller
 
 MessageAction = Callable[[WorkerProcess, Message], None]
@@ -45,13 +45,13 @@ class Messages:
         self._tell = tell
         self._poller = poller
         self._close_line = close_line
-        self._actions: dict[Kind, MessageAction] = {
-            Kind.READY: self._on_ready,
-            Kind.DRAINING: self._on_draining,
-            Kind.FAILED: self._on_failed,
-            Kind.MAX_REQUESTS_REACHED: self._on_max_requests_reached,
-            Kind.BOUND: self._on_bound,
-            Kind.ASK_LINE: lambda process, message: begin_line(process.line),
+        self._actions: dict[MessageKind, MessageAction] = {
+            MessageKind.READY: self._on_ready,
+            MessageKind.DRAINING: self._on_draining,
+            MessageKind.FAILED: self._on_failed,
+            MessageKind.MAX_REQUESTS_REACHED: self._on_max_requests_reached,
+            MessageKind.BOUND: self._on_bound,
+            MessageKind.ASK_LINE: lambda process, message: begin_line(process.line),
         }
 
     def watch(self, process: WorkerProcess, channel: Channel) -> None:

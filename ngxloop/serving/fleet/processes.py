@@ -23,7 +23,7 @@ from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.fleet.zygotes import Zygotes
 from ngxloop.serving.fleet.zygotestarter import ZygoteStarter
 from ngxloop.serving.logs.logs import log
-from ngxloop.serving.process.message import Kind
+from ngxloop.serving.process.message import MessageKind
 from ngxloop.serving.process.poller import Poller
 from ngxloop.serving.process.stackpipe import find_condition
 from ngxloop.serving.sockets.keeperprocesses import Children
@@ -33,10 +33,10 @@ Tell = Callable[[events.Event], None]
 # What a SIGTERM means to a worker, too.
 _BY_TERM = (actions.WorkerOrder.DRAIN, actions.WorkerOrder.STOP)
 _KINDS = {
-    actions.WorkerOrder.ACCEPT: Kind.ACCEPT,
-    actions.WorkerOrder.DRAIN: Kind.DRAIN,
-    actions.WorkerOrder.STOP: Kind.STOP,
-    actions.WorkerOrder.REOPEN: Kind.REOPEN,
+    actions.WorkerOrder.ACCEPT: MessageKind.ACCEPT,
+    actions.WorkerOrder.DRAIN: MessageKind.DRAIN,
+    actions.WorkerOrder.STOP: MessageKind.STOP,
+    actions.WorkerOrder.REOPEN: MessageKind.REOPEN,
 }
 
 
@@ -150,7 +150,7 @@ class Processes:
         kind, payload = _KINDS[action.order], b""
         if action.seconds is not None:
             payload = f"{action.seconds:g}".encode()
-        if kind is Kind.STOP:
+        if kind is MessageKind.STOP:
             self.board.set_state(process.id.slot, State.STOPPING.value, wakes_workers=False)
             self.wakeups.nudge_all()
         process.is_told = process.is_told or action.order in _BY_TERM

@@ -3,7 +3,7 @@
 import dataclasses
 
 from ngxloop.serving.base.errors import StartError
-from ngxloop.serving.base.states import Event, State, next_state
+from ngxloop.serving.base.states import State, WorkerTransition, next_state
 from ngxloop.serving.fleet.journal import Record
 from ngxloop.serving.fleet.names import ProcessId, WorkerId, WorkerName
 from ngxloop.serving.fleet.phases import (
@@ -83,7 +83,7 @@ class Worker(Record):
         """Say whether there is a process."""
         return self.id is not None
 
-    def advance(self, event: Event) -> bool:
+    def advance(self, event: WorkerTransition) -> bool:
         """Follow the state table; False if the event changes nothing."""
         old = self.state
         fresh = next_state(old, event)

@@ -5,7 +5,7 @@ drains by itself has one. When even that is taken, serving goes before draining:
 draining for the longest is stopped.
 """
 
-from ngxloop.serving.base.states import Event, State
+from ngxloop.serving.base.states import State, WorkerTransition
 from ngxloop.serving.base.timing import YOUNG_SECONDS
 from ngxloop.serving.fleet import workers
 from ngxloop.serving.fleet.decision import Decision
@@ -44,7 +44,7 @@ def spawn_again(decision: Decision, worker: Worker) -> None:
         YOUNG_SECONDS,
         delay,
     )
-    worker.advance(Event.WAIT)
+    worker.advance(WorkerTransition.WAIT)
     worker.deadline = decision.now + delay
 
 
@@ -58,7 +58,7 @@ def spawn_with_room(decision: Decision, worker: Worker) -> None:
 
 def _make_room(decision: Decision, worker: Worker) -> None:
     """Stop the worker that has been draining for the longest."""
-    worker.advance(Event.WAIT)  # without a deadline: until one that leaves is gone
+    worker.advance(WorkerTransition.WAIT)  # without a deadline: until one that leaves is gone
     worker.deadline = None
     leaving = decision.fleet.leaving
     oldest = next((old for old in leaving if old.state is State.DRAINING), None)

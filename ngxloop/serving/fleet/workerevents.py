@@ -8,7 +8,7 @@ a worker of a coming generation dies  the generation is rejected
 import signal
 
 from ngxloop.serving.base.errors import ExitCode, StartError
-from ngxloop.serving.base.states import Event, State
+from ngxloop.serving.base.states import State, WorkerTransition
 from ngxloop.serving.base.timing import LIFETIME_SPREAD, REOPEN_SECONDS
 from ngxloop.serving.fleet import generations, recycling, requests, spawning, workers
 from ngxloop.serving.fleet.actions import Report, WorkerOrder
@@ -55,7 +55,7 @@ def on_spawn_failed(decision: Decision, worker: Worker, event: SpawnFailed) -> N
 
 def on_ready(decision: Decision, worker: Worker, event: Ready) -> None:
     """Let it serve."""
-    if not worker.advance(Event.READY):
+    if not worker.advance(WorkerTransition.READY):
         if worker.state is State.DRAINING:  # it was told to before we knew that it served
             workers.limit_drain(worker)
         return
@@ -74,7 +74,7 @@ def on_ready(decision: Decision, worker: Worker, event: Ready) -> None:
 def on_draining(decision: Decision, worker: Worker, event: Draining) -> None:
     """Replace it if it drains by itself, later if workers do so young again and again."""
     worker.is_accepting = False
-    if not worker.advance(Event.DRAIN):
+    if not worker.advance(WorkerTransition.DRAIN):
         return  # it was told to
     workers.begin_drain(decision, worker)
     workers.limit_drain(worker)

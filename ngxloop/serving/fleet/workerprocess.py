@@ -7,13 +7,15 @@ import os
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.service import GenerationService
 from ngxloop.serving.process.channel import Channel
-from ngxloop.serving.process.message import Kind
+from ngxloop.serving.process.message import MessageKind
 from ngxloop.serving.process.signals import DUMP_SIGNAL
 from ngxloop.serving.process.stackpipe import StackPipe
 
 # What a process says once at most, and not after FAILED. The order of the others is not fixed: a
 # signal that means DRAIN can interrupt a program that is about to send READY.
-_ONCE = frozenset({Kind.READY, Kind.DRAINING, Kind.FAILED, Kind.MAX_REQUESTS_REACHED})
+_ONCE = frozenset(
+    {MessageKind.READY, MessageKind.DRAINING, MessageKind.FAILED, MessageKind.MAX_REQUESTS_REACHED}
+)
 
 
 @dataclasses.dataclass(eq=False)
@@ -31,7 +33,7 @@ class WorkerProcess:
     is_told: bool = False  # it was told to drain or to stop
     stacks: StackPipe | None = None  # where it writes its stacks
     shown: str = ""  # what was read of that last
-    heard: set[Kind] = dataclasses.field(default_factory=set)
+    heard: set[MessageKind] = dataclasses.field(default_factory=set)
 
     def __str__(self) -> str:
         return f"worker {self.service.number}.{self.number}"
@@ -42,26 +44,26 @@ class WorkerProcess:
         process = {"worker_pid": self.pid} if self.pid else {}
         return {"slot": self.number, "generation": self.service.number, **process}
 
-    def order_fault(self, kind: Kind) -> str:
+    def order_fault(self, kind: MessageKind) -> str:
         """Return why a message cannot come now, "" if it can; and remember that it came."""
-        if kind in _ONCE and self.heard & {kind, Kind.FAILED}:
+        if kind in _ONCE and self.heard & {kind, MessageKind.FAILED}:
             return f"{kind.name} twice" if kind in self.heard else f"{kind.name} after FAILED"
         self.heard.add(kind)
         return ""
 
-    def order(self, kind: Kind, payload: bytes = b"") -> bool:
+    def order(self, kind: MessageKind, payload: bytes = b"") -> bool:
         """Tell the process; False if its channel is full, or closed."""
         return self.channel is not None and self.channel.send(kind, payload)
 
     def nudge(self) -> None:
         """Let the worker look for connections; an order that it has not read yet does that, too."""
         if self.channel is not None and not self.channel.has_unread():
-            self.channel.send(Kind.LOOK)
+            self.channel.send(MessageKind.LOOK)
 
     def urge(self) -> None:
         """Let the worker take a connection that nobody takes; one that reads nothing cannot."""
         if self.channel is not None and not self.channel.has_unread():
-            self.channel.send(Kind.URGE)
+            self.channel.send(MessageKind.URGE)
 
     def ask_for_stacks(self) -> None:
         """Let the process write its stacks; take_stacks() has them a moment later."""

@@ -7,7 +7,7 @@ was lost on the way.
 import signal
 
 from ngxloop.serving.base.errors import ExitCode, StartError
-from ngxloop.serving.base.states import INTERRUPTED, Event, State
+from ngxloop.serving.base.states import INTERRUPTED, State, WorkerTransition
 from ngxloop.serving.base.timing import (
     BACKOFF_LIMIT_SECONDS,
     BACKOFF_SECONDS,
@@ -44,7 +44,7 @@ def spawn(decision: Decision, worker: Worker) -> None:
     fleet.incarnation += 1
     worker.id = WorkerId(slot, fleet.incarnation)
     fleet.live = {**fleet.live, worker.id: worker}
-    worker.advance(Event.SPAWN)
+    worker.advance(WorkerTransition.SPAWN)
     worker.deadline = decision.now + worker.generation.settings.start_timeout
     worker.ready_at = worker.old_at = worker.failure = worker.drain_seconds = None
     worker.is_accepting = True
@@ -75,7 +75,7 @@ def drain(
         is_last: Nobody accepts from its sockets after it, so it takes what waits there.
     """
     is_starting = worker.state is State.STARTING
-    if not worker.advance(Event.DRAIN):
+    if not worker.advance(WorkerTransition.DRAIN):
         return
     worker.deadline = None
     begin_drain(decision, worker, seconds)
@@ -113,7 +113,7 @@ def _drain_limit(worker: Worker) -> float:
 
 def stop(decision: Decision, worker: Worker) -> None:
     """Let a worker end now: an order for its loop, a signal if it has none yet, then KILL."""
-    if not worker.advance(Event.STOP):
+    if not worker.advance(WorkerTransition.STOP):
         return
     worker.deadline = None
     if worker.id is not None:
@@ -184,7 +184,7 @@ def detach(decision: Decision, worker: Worker) -> None:
     assert worker.id is not None
     fleet.free_slots |= {worker.id.slot}
     fleet.live = {name: one for name, one in fleet.live.items() if one is not worker}
-    worker.advance(Event.EXIT)
+    worker.advance(WorkerTransition.EXIT)
     worker.id = worker.deadline = worker.reopen_at = worker.dumped_turns = None
     worker.is_accepting = False
 

@@ -19,7 +19,7 @@ import sys
 import time
 
 VARIABLE = "_NGXLOOP_INHERITED"
-KEEP, END = 8, 76  # message.Kind
+KEEP, END = 8, 76  # message.MessageKind
 SECONDS = 5.0
 SIZE = 64 * 1024
 

@@ -12,7 +12,7 @@ from ngxloop.serving.fleet.executor import Executor
 from ngxloop.serving.handover.handover import Handover
 from ngxloop.serving.process.poller import Handler, Poller
 
-_EVENTS: dict[Order, type[events.Order]] = {
+_EVENTS: dict[Order, type[events.OrderEvent]] = {
     Order.QUIT: events.Quit,
     Order.STOP: events.Stop,
     Order.RELOAD: events.Reload,
@@ -75,7 +75,7 @@ class CommandDispatcher:
         else:
             self._executor.ask(event, answered)
 
-    def _event(self, order: Order) -> events.Order:
+    def _event(self, order: Order) -> events.OrderEvent:
         if order is Order.UPGRADE:
             problem = self._handover.problem(is_strict=self._config().drops_rights)
             return events.Upgrade(problem=problem)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ngxloop.serving.options.table import Option, option
-from ngxloop.serving.options.values import AUTO, FLAG, FOLDER, Kind, anything, choice, several
+from ngxloop.serving.options.values import AUTO, FLAG, FOLDER, ValueKind, anything, choice, several
 
 INTERFACES = (AUTO, "asgi", "asgi-uvicorn", "aiohttp", "protocol", "streams", "main")
 HTTP_INTERFACES = ("asgi", "asgi-uvicorn", "aiohttp")
@@ -65,7 +65,7 @@ def _meant(value: object) -> str:
 # A path in the place of the module, or a call in that of the name.
 _NEARLY = re.compile(r"(?P<path>[\w./]*\w):(?P<name>[^\W\d][\w.]*)(?P<call>\(\))?")
 _APP = Option(
-    Kind("APP", _check_app),
+    ValueKind("APP", _check_app),
     "what to serve: MODULE:NAME, or a program: a script, a folder with __main__.py, -m MODULE, or "
     "an installed command",
     is_positional=True,

@@ -12,7 +12,7 @@ from ngxloop.serving.options.values import (
     BYTES,
     FLAG,
     SECONDS,
-    Kind,
+    ValueKind,
     choice,
     several,
     whole_number,
@@ -42,7 +42,7 @@ def _check_header(value: object) -> None:
         raise ValueError(f"{name} depends on the answer, and cannot be chosen")
 
 
-def _limit(what: str) -> Kind:
+def _limit(what: str) -> ValueKind:
     return dataclasses.replace(
         whole_number(what, 1, _LARGEST_HEAD, metavar="BYTES"),
         from_text=BYTES.from_text,
@@ -50,11 +50,11 @@ def _limit(what: str) -> Kind:
     )
 
 
-def _count(what: str) -> Kind:
+def _count(what: str) -> ValueKind:
     return whole_number(what, 0, 2**31 - 1)
 
 
-def _for(interfaces: Sequence[str], default: Any, kind: Kind, text: str) -> Any:
+def _for(interfaces: Sequence[str], default: Any, kind: ValueKind, text: str) -> Any:
     return option(default, kind, text, interfaces=tuple(interfaces))
 
 
@@ -71,7 +71,10 @@ class HttpOptions:
         "run the start-up and shutdown of APP: on, off, or auto, if APP supports them",
     )
     root_path: str = _for(
-        EVERY_ASGI, "", Kind("PATH", _check_root_path), "path prefix under which a proxy serves APP"
+        EVERY_ASGI,
+        "",
+        ValueKind("PATH", _check_root_path),
+        "path prefix under which a proxy serves APP",
     )
     timeout_keep_alive: float = _for(
         EVERY_ASGI,
@@ -149,7 +152,7 @@ class HttpOptions:
     header: Sequence[str] = _for(
         EVERY_ASGI,
         (),
-        several(Kind("NAME:VALUE", _check_header), "header fields", is_empty_allowed=True),
+        several(ValueKind("NAME:VALUE", _check_header), "header fields", is_empty_allowed=True),
         "header field added to every response; repeatable",
     )
 

@@ -9,7 +9,7 @@ from ngxloop.serving.options.table import option
 from ngxloop.serving.options.values import (
     FILE_MODE,
     FLAG,
-    Kind,
+    ValueKind,
     choice,
     several,
     text,
@@ -34,7 +34,7 @@ class ListeningOptions:
 
     bind: Sequence[str] | None = option(
         None,
-        several(Kind("ADDRESS", _check_bind), "addresses"),
+        several(ValueKind("ADDRESS", _check_bind), "addresses"),
         "HOST:PORT, [IPV6]:PORT, unix:PATH, fd://N, or systemd: and systemd:NAME for sockets that "
         "systemd passes; repeatable. [::]:PORT accepts IPv4 too, unless another address with the "
         "same port is given. With --ssl-certfile, all addresses speak TLS except those written "

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from ngxloop.serving.options.accessformat import parse_access_format
 from ngxloop.serving.options.table import option
-from ngxloop.serving.options.values import FILE, FLAG, Kind, choice
+from ngxloop.serving.options.values import FILE, FLAG, ValueKind, choice
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
@@ -37,7 +37,7 @@ def _check_format(value: object) -> None:
 
 _LOG_LEVEL = dataclasses.replace(choice("LEVEL", LOG_LEVELS), from_text=_lower, from_toml=_lower)
 _ERROR_LOG = dataclasses.replace(FILE, from_text=_file_or_none, from_toml=_file_or_none)
-_ACCESS_FORMAT = Kind("FORMAT", _check_format)
+_ACCESS_FORMAT = ValueKind("FORMAT", _check_format)
 _ACCESS_LOG = dataclasses.replace(FILE, from_text=_file_or_output, from_toml=_file_or_output)
 
 

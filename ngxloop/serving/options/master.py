@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from ngxloop.serving.options.binds import FdBind, parse_bind
 from ngxloop.serving.options.table import option
-from ngxloop.serving.options.values import FILE, FLAG, SECONDS, Kind, choice
+from ngxloop.serving.options.values import FILE, FLAG, SECONDS, ValueKind, choice
 
 SIGNAL_MAPS = ("default", "nginx")
 
@@ -59,7 +59,7 @@ class MasterOptions:
     )
     name: str | None = option(
         None,
-        Kind("NAME", _check_name),
+        ValueKind("NAME", _check_name),
         "name of this server for `ngxloop-serve ctl --name NAME` and for the process list; by "
         "default, derived from APP",
     )
@@ -72,7 +72,7 @@ class MasterOptions:
     )
     status_bind: str | None = option(
         None,
-        Kind("ADDRESS", _check_status_bind),
+        ValueKind("ADDRESS", _check_status_bind),
         "HOST:PORT or unix:PATH of the status over HTTP: / (stub_status), /status.json, /metrics "
         "(Prometheus), /healthz, /readyz",
     )

@@ -11,7 +11,7 @@ from ngxloop.serving.options.values import (
     FLAG,
     FOLDER,
     MASK,
-    Kind,
+    ValueKind,
     several,
     text,
     whole_number,
@@ -39,7 +39,7 @@ def _check_core(value: object) -> None:
         raise ValueError(f"{value!r} is not a size; give bytes, for example 500M, or {UNLIMITED}")
 
 
-_ASSIGNMENT = Kind("NAME=VALUE", _check_assignment)
+_ASSIGNMENT = ValueKind("NAME=VALUE", _check_assignment)
 _ASSIGNMENTS = dataclasses.replace(
     several(_ASSIGNMENT, "assignments", is_empty_allowed=True), from_toml=_assignments
 )

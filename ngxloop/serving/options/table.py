@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-from ngxloop.serving.options.values import Kind
+from ngxloop.serving.options.values import ValueKind
 
 VARIABLE_PREFIX = "NGXLOOP_"
 _Value = TypeVar("_Value")
@@ -19,7 +19,7 @@ _Value = TypeVar("_Value")
 class Option:
     """Everything about an option but its value."""
 
-    kind: Kind
+    kind: ValueKind
     help: str
     short: str = ""  # -w, if there is such a flag
     variables: tuple[str, ...] = ()  # read from the environment if NGXLOOP_... is not there
@@ -66,7 +66,7 @@ class Option:
             self.kind.check(value)
 
 
-def option(default: _Value, kind: Kind, text: str, **more: Any) -> _Value:
+def option(default: _Value, kind: ValueKind, text: str, **more: Any) -> _Value:
     """Return a field of a group; for the type checker the default, as dataclasses.field() does."""
     metadata = {"option": Option(kind, text, **more)}
     return dataclasses.field(default=default, metadata=metadata)

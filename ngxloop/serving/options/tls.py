@@ -11,7 +11,7 @@ from ngxloop.serving.options.table import option
 from ngxloop.serving.options.values import (
     FILE,
     SOME_SECONDS,
-    Kind,
+    ValueKind,
     anything,
     choice,
     several,
@@ -43,11 +43,11 @@ _MIN_VERSION = dataclasses.replace(
 )
 
 
-def _files() -> Kind:
+def _files() -> ValueKind:
     return several(FILE, "files", is_empty_allowed=True)
 
 
-def _for_tls(default: Any, kind: Kind, meaning: str, **more: Any) -> Any:
+def _for_tls(default: Any, kind: ValueKind, meaning: str, **more: Any) -> Any:
     return option(default, kind, meaning, interfaces=TLS_INTERFACES, **more)
 
 

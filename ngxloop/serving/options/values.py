@@ -39,7 +39,7 @@ def toml(value: Any) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class ValueKind:
     """How values of one kind are read, checked and written."""
 
     metavar: str
@@ -48,32 +48,32 @@ class Kind:
     from_toml: Callable[[Any], Any] = _same  # of the file, where numbers are numbers
     show: Callable[[Any], str] = toml
     is_flag: bool = False
-    item: "Kind | None" = None  # of a list
+    item: "ValueKind | None" = None  # of a list
 
 
-def text(metavar: str, what: str) -> Kind:
+def text(metavar: str, what: str) -> ValueKind:
     """Return the kind of a text that may not be empty, `what` being 'a folder', for example."""
 
     def check(value: object) -> None:
         if not isinstance(value, str) or not value or "\0" in value:
             raise ValueError(f"{value!r} is not {what}")
 
-    return Kind(metavar, check)
+    return ValueKind(metavar, check)
 
 
-def anything(metavar: str) -> Kind:
+def anything(metavar: str) -> ValueKind:
     """Return the kind of a text that is handed on as it is."""
 
     def check(value: object) -> None:
         if not isinstance(value, str) or "\0" in value:
             raise ValueError(f"{value!r} is not a text")
 
-    return Kind(metavar, check)
+    return ValueKind(metavar, check)
 
 
 def whole_number(
     what: str, lowest: int, highest: int | None = None, metavar: str = "COUNT"
-) -> Kind:
+) -> ValueKind:
     """Return the kind of an int in a range, `what` being 'a queue length', for example."""
     limits = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
 
@@ -81,30 +81,30 @@ def whole_number(
         if type(value) is not int or value < lowest or (highest is not None and value > highest):
             raise ValueError(f"{value!r} is not {what}; give {limits}")
 
-    return Kind(metavar, check, from_text=_int)
+    return ValueKind(metavar, check, from_text=_int)
 
 
-def number_or_auto(what: str, lowest: int, highest: int) -> Kind:
+def number_or_auto(what: str, lowest: int, highest: int) -> ValueKind:
     """Return the kind of an int in a range, or the word auto."""
 
     def check(value: object) -> None:
         if value != AUTO and not (type(value) is int and lowest <= value <= highest):
             raise ValueError(f"{value!r} is not {what}; give {lowest} to {highest}, or auto")
 
-    return Kind("COUNT", check, from_text=_int)
+    return ValueKind("COUNT", check, from_text=_int)
 
 
-def choice(metavar: str, names: Sequence[str]) -> Kind:
+def choice(metavar: str, names: Sequence[str]) -> ValueKind:
     """Return the kind of one of some words."""
 
     def check(value: object) -> None:
         if value not in names:
             raise ValueError(f"{value!r} is not one of {', '.join(names)}")
 
-    return Kind(metavar, check)
+    return ValueKind(metavar, check)
 
 
-def several(kind: Kind, what: str, is_empty_allowed: bool = False) -> Kind:
+def several(kind: ValueKind, what: str, is_empty_allowed: bool = False) -> ValueKind:
     """Return the kind of a list; in the environment its items stand between commas."""
 
     def check(value: object) -> None:
@@ -124,7 +124,7 @@ def several(kind: Kind, what: str, is_empty_allowed: bool = False) -> Kind:
             value = [value]
         return tuple(map(kind.from_toml, value)) if isinstance(value, list) else value
 
-    return Kind(kind.metavar, check, from_text, from_toml, item=kind)
+    return ValueKind(kind.metavar, check, from_text, from_toml, item=kind)
 
 
 def _check_flag(value: object) -> None:
@@ -185,12 +185,12 @@ def _octal(word: Any) -> Any:
     return int(word, 8) if is_octal else word
 
 
-FLAG = Kind("", _check_flag, lambda word: _WORDS.get(word.lower(), word), is_flag=True)
-SECONDS = Kind("SECONDS", _check_seconds, _float)
-SOME_SECONDS = Kind("SECONDS", _check_some_seconds, _float)
-MEBIBYTES = Kind("MIB", _check_mebibytes, _float)
-BYTES = Kind("BYTES", _check_bytes, _size, _size_of_any)
-FILE_MODE = Kind("MODE", _check_mode, _octal, _octal, show=lambda value: f"0o{value:03o}")
-MASK = Kind("MASK", _check_mode, _octal, _octal, show=lambda value: f"0o{value:03o}")
+FLAG = ValueKind("", _check_flag, lambda word: _WORDS.get(word.lower(), word), is_flag=True)
+SECONDS = ValueKind("SECONDS", _check_seconds, _float)
+SOME_SECONDS = ValueKind("SECONDS", _check_some_seconds, _float)
+MEBIBYTES = ValueKind("MIB", _check_mebibytes, _float)
+BYTES = ValueKind("BYTES", _check_bytes, _size, _size_of_any)
+FILE_MODE = ValueKind("MODE", _check_mode, _octal, _octal, show=lambda value: f"0o{value:03o}")
+MASK = ValueKind("MASK", _check_mode, _octal, _octal, show=lambda value: f"0o{value:03o}")
 FOLDER = text("FOLDER", "a folder")
 FILE = text("FILE", "a file")

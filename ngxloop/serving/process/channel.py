@@ -34,8 +34,8 @@ from ngxloop.serving.process.closing import (
 from ngxloop.serving.process.message import (
     FORMS,
     MESSAGE_BYTES,
-    Kind,
     Message,
+    MessageKind,
     Speaker,
     descriptor_fault,
     payload_fault,
@@ -72,7 +72,7 @@ class Channel:
         """Return the descriptor, -1 when closed."""
         return self._sock.fileno()
 
-    def send(self, kind: Kind, payload: bytes = b"", fds: Sequence[int] = ()) -> bool:
+    def send(self, kind: MessageKind, payload: bytes = b"", fds: Sequence[int] = ()) -> bool:
         """Send one message; False if the other end is gone or its queue is full.
 
         Args:
@@ -91,7 +91,11 @@ class Channel:
         return has_unread(self._sock)
 
     def send_surely(
-        self, kind: Kind, payload: bytes = b"", fds: Sequence[int] = (), seconds: float = math.inf
+        self,
+        kind: MessageKind,
+        payload: bytes = b"",
+        fds: Sequence[int] = (),
+        seconds: float = math.inf,
     ) -> bool:
         """Send one message; wait while the queue is full. False if the other end is gone.
 
@@ -190,7 +194,7 @@ class Channel:
     def _check(self, packet: bytes, fds: tuple[int, ...], flags: int) -> Message | None:
         fault = self._find_fault(packet, fds, flags)
         if not fault:
-            return Message(Kind(packet[0]), packet[1:], fds)
+            return Message(MessageKind(packet[0]), packet[1:], fds)
         close_fds(fds)
         self.refuse(fault)
         if self._speaker is Speaker.MASTER:
@@ -205,7 +209,7 @@ class Channel:
             return f"a packet of more than {MESSAGE_BYTES} bytes"
         if packet[0] not in FORMS:
             return f"the unknown kind {packet[0]}"
-        kind = Kind(packet[0])
+        kind = MessageKind(packet[0])
         if self._speaker not in FORMS[kind].speaker:
             return f"{kind.name}, which it never sends"
         fault = descriptor_fault(FORMS[kind], fds) or payload_fault(FORMS[kind], packet)

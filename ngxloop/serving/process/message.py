@@ -21,7 +21,7 @@ REQUEST_BYTES = 2048  # the largest message about a shared socket: an address, e
 PID_MAX = 2**22  # the highest process id: PID_MAX_LIMIT, include/linux/threads.h
 
 
-class Kind(enum.IntEnum):
+class MessageKind(enum.IntEnum):
     """What a message means. Below 64: from a worker to the master. Above: the other way.
 
     KEEP and END keep their numbers: at an upgrade the keepers of two releases exchange them.
@@ -106,36 +106,38 @@ def _is_error(payload: bytes) -> bool:
 
 
 _CHILD = Speaker.WORKER | Speaker.ZYGOTE
-FORMS: Mapping[Kind, Form] = {
-    Kind.READY: Form(_CHILD, 32, re.compile(rb"[a-z_-]*").fullmatch),
-    Kind.DRAINING: Form(Speaker.WORKER, 0, _is_empty),
-    Kind.FAILED: Form(_CHILD, MESSAGE_BYTES - 1, _is_error),
-    Kind.SPAWNED: Form(Speaker.ZYGOTE, 7, _is_pid),
-    Kind.MAX_REQUESTS_REACHED: Form(Speaker.WORKER, 0, _is_empty),
-    Kind.BIND: Form(Speaker.BIND_CLIENT, REQUEST_BYTES, _is_json, range(2, 3)),
-    Kind.RELEASE: Form(Speaker.BIND_CLIENT, REQUEST_BYTES, _is_json),
-    Kind.KEEP: Form(Speaker.BIND_CLIENT | Speaker.OLD_KEEPER, REQUEST_BYTES, _is_json, range(1, 2)),
-    Kind.KEPT: Form(Speaker.KEEPER, REQUEST_BYTES, _is_json),
-    Kind.DROPPED: Form(Speaker.KEEPER, 18, _is_number),
-    Kind.MALFORMED: Form(Speaker.KEEPER, REQUEST_BYTES, _is_json),
-    Kind.REPORTED: Form(Speaker.KEEPER, 0, _is_empty),
-    Kind.UNACCEPTED: Form(Speaker.KEEPER, 0, _is_empty),
-    Kind.BOUND: Form(Speaker.WORKER, REQUEST_BYTES, bytes.decode),
-    Kind.ASK_LINE: Form(Speaker.WORKER, 0, _is_empty),
-    Kind.DRAIN: Form(Speaker.MASTER, 32, _is_seconds),
-    Kind.STOP: Form(Speaker.MASTER, 0, _is_empty),
-    Kind.ACCEPT: Form(Speaker.MASTER, 0, _is_empty),
-    Kind.LOOK: Form(Speaker.MASTER, 0, _is_empty),
-    Kind.URGE: Form(Speaker.MASTER, 0, _is_empty),
-    Kind.BEGIN: Form(Speaker.MASTER, 0, _is_empty),
-    Kind.SPAWN: Form(Speaker.MASTER, 4096, _is_json, range(2, MESSAGE_FDS + 1), False),
-    Kind.REOPEN: Form(Speaker.MASTER, 0, _is_empty),
-    Kind.LINE: Form(Speaker.MASTER, REQUEST_BYTES, _is_json, range(1, 2)),
-    Kind.HANG_UP: Form(Speaker.MASTER, 18, _is_number),
-    Kind.DROP_OLDER: Form(Speaker.MASTER, 18, _is_number),
-    Kind.REPORT: Form(Speaker.MASTER, 0, _is_empty),
-    Kind.HAND_OVER: Form(Speaker.MASTER, 0, _is_empty, range(1, 2)),
-    Kind.END: Form(Speaker.MASTER | Speaker.OLD_KEEPER, 1, re.compile(rb"l?").fullmatch),
+FORMS: Mapping[MessageKind, Form] = {
+    MessageKind.READY: Form(_CHILD, 32, re.compile(rb"[a-z_-]*").fullmatch),
+    MessageKind.DRAINING: Form(Speaker.WORKER, 0, _is_empty),
+    MessageKind.FAILED: Form(_CHILD, MESSAGE_BYTES - 1, _is_error),
+    MessageKind.SPAWNED: Form(Speaker.ZYGOTE, 7, _is_pid),
+    MessageKind.MAX_REQUESTS_REACHED: Form(Speaker.WORKER, 0, _is_empty),
+    MessageKind.BIND: Form(Speaker.BIND_CLIENT, REQUEST_BYTES, _is_json, range(2, 3)),
+    MessageKind.RELEASE: Form(Speaker.BIND_CLIENT, REQUEST_BYTES, _is_json),
+    MessageKind.KEEP: Form(
+        Speaker.BIND_CLIENT | Speaker.OLD_KEEPER, REQUEST_BYTES, _is_json, range(1, 2)
+    ),
+    MessageKind.KEPT: Form(Speaker.KEEPER, REQUEST_BYTES, _is_json),
+    MessageKind.DROPPED: Form(Speaker.KEEPER, 18, _is_number),
+    MessageKind.MALFORMED: Form(Speaker.KEEPER, REQUEST_BYTES, _is_json),
+    MessageKind.REPORTED: Form(Speaker.KEEPER, 0, _is_empty),
+    MessageKind.UNACCEPTED: Form(Speaker.KEEPER, 0, _is_empty),
+    MessageKind.BOUND: Form(Speaker.WORKER, REQUEST_BYTES, bytes.decode),
+    MessageKind.ASK_LINE: Form(Speaker.WORKER, 0, _is_empty),
+    MessageKind.DRAIN: Form(Speaker.MASTER, 32, _is_seconds),
+    MessageKind.STOP: Form(Speaker.MASTER, 0, _is_empty),
+    MessageKind.ACCEPT: Form(Speaker.MASTER, 0, _is_empty),
+    MessageKind.LOOK: Form(Speaker.MASTER, 0, _is_empty),
+    MessageKind.URGE: Form(Speaker.MASTER, 0, _is_empty),
+    MessageKind.BEGIN: Form(Speaker.MASTER, 0, _is_empty),
+    MessageKind.SPAWN: Form(Speaker.MASTER, 4096, _is_json, range(2, MESSAGE_FDS + 1), False),
+    MessageKind.REOPEN: Form(Speaker.MASTER, 0, _is_empty),
+    MessageKind.LINE: Form(Speaker.MASTER, REQUEST_BYTES, _is_json, range(1, 2)),
+    MessageKind.HANG_UP: Form(Speaker.MASTER, 18, _is_number),
+    MessageKind.DROP_OLDER: Form(Speaker.MASTER, 18, _is_number),
+    MessageKind.REPORT: Form(Speaker.MASTER, 0, _is_empty),
+    MessageKind.HAND_OVER: Form(Speaker.MASTER, 0, _is_empty, range(1, 2)),
+    MessageKind.END: Form(Speaker.MASTER | Speaker.OLD_KEEPER, 1, re.compile(rb"l?").fullmatch),
 }
 
 
@@ -143,7 +145,7 @@ FORMS: Mapping[Kind, Form] = {
 class Message:
     """One message as it was received."""
 
-    kind: Kind
+    kind: MessageKind
     payload: bytes = b""
     fds: tuple[int, ...] = ()  # OWNS: the receiver closes them
 

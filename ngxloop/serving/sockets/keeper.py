@@ -43,7 +43,7 @@ from ngxloop.serving.logs.logs import log, reopen, set_up_logs
 from ngxloop.serving.options.logging import LogOptions
 from ngxloop.serving.process.channel import Channel
 from ngxloop.serving.process.closing import close_socket
-from ngxloop.serving.process.message import Kind, Message, Speaker
+from ngxloop.serving.process.message import Message, MessageKind, Speaker
 from ngxloop.serving.process.parent import signal_on_parent_death
 from ngxloop.serving.process.poller import WRITABLE, Alarm, Handler, Poller
 from ngxloop.serving.process.privileges import set_dumpable
@@ -105,14 +105,14 @@ class _Keeper:
         self._accept_watch = AcceptWatch(self._poller, self._find_listening, self._tell_unaccepted)
         self._sync_alarm: Alarm | None = None
         self._limits = own_limits()
-        self._orders: dict[Kind, Callable[[Message], object]] = {
-            Kind.LINE: self._open_line,
-            Kind.HANG_UP: lambda message: self._hang_up(int(message.payload)),
-            Kind.DROP_OLDER: lambda message: self._shared.drop_older(int(message.payload)),
-            Kind.REPORT: lambda message: self._report(),
-            Kind.HAND_OVER: self._begin_handover,
-            Kind.REOPEN: lambda message: reopen(),
-            Kind.END: self._end,
+        self._orders: dict[MessageKind, Callable[[Message], object]] = {
+            MessageKind.LINE: self._open_line,
+            MessageKind.HANG_UP: lambda message: self._hang_up(int(message.payload)),
+            MessageKind.DROP_OLDER: lambda message: self._shared.drop_older(int(message.payload)),
+            MessageKind.REPORT: lambda message: self._report(),
+            MessageKind.HAND_OVER: self._begin_handover,
+            MessageKind.REOPEN: lambda message: reopen(),
+            MessageKind.END: self._end,
         }
         self._is_over = False
 
@@ -176,7 +176,7 @@ class _Keeper:
         for shared in self._shared:
             self._tell_kept(shared)
         self._sync()
-        self._channel.send_surely(Kind.REPORTED)
+        self._channel.send_surely(MessageKind.REPORTED)
 
     def _end(self, message: Message) -> None:
         self._shared.close(leave_files=bool(message.payload))
@@ -188,10 +188,10 @@ class _Keeper:
         fields = [shared.number, address, *queue, _is_shut(shared)]
         if fields != shared.told:
             shared.told = fields
-            self._channel.send_surely(Kind.KEPT, json.dumps(fields).encode())
+            self._channel.send_surely(MessageKind.KEPT, json.dumps(fields).encode())
 
     def _tell_dropped(self, number: int) -> None:
-        self._channel.send_surely(Kind.DROPPED, str(number).encode())
+        self._channel.send_surely(MessageKind.DROPPED, str(number).encode())
 
     # Connections that no worker takes ----------------------------------------------------------
 
@@ -213,7 +213,7 @@ class _Keeper:
 
     def _tell_unaccepted(self) -> None:
         """Let the master urge its workers; if it does not read, it is told again soon."""
-        self._channel.send(Kind.UNACCEPTED)
+        self._channel.send(MessageKind.UNACCEPTED)
 
     # Workers -----------------------------------------------------------------------------------
 
@@ -230,15 +230,15 @@ class _Keeper:
         line.take_lost_count()  # the worker sees that its request was lost
         if line.fault:
             report = json.dumps([requester.number, line.fault[:200]]).encode()
-            self._channel.send_surely(Kind.MALFORMED, report)
+            self._channel.send_surely(MessageKind.MALFORMED, report)
         if not line.is_open:
             self._close_line(fd)
         self._sync_soon()
 
     def _answer(self, requester: Requester, message: Message) -> None:
-        if message.kind is Kind.BIND:
+        if message.kind is MessageKind.BIND:
             self._shared.answer_bind(requester, message)
-        elif message.kind is Kind.KEEP:
+        elif message.kind is MessageKind.KEEP:
             self._shared.answer_keep(requester, message)
         else:
             self._shared.answer_release(requester, message)
@@ -276,7 +276,7 @@ class _Keeper:
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 return False
             for message in line.messages(MESSAGES_PER_TURN):
-                if message.kind is Kind.END:
+                if message.kind is MessageKind.END:
                     return True
                 self._take_over(message)
         return False
@@ -302,11 +302,11 @@ class _Handover:
         while self._left:
             request, sock = self._left[-1]
             if sock.fileno() >= 0 and not self.line.send(
-                Kind.KEEP, request.pack(), [sock.fileno()]
+                MessageKind.KEEP, request.pack(), [sock.fileno()]
             ):
                 return True
             self._left.pop()
-        return not self.line.send(Kind.END)
+        return not self.line.send(MessageKind.END)
 
 
 def _is_hung_up(line: Channel) -> bool:

@@ -23,7 +23,7 @@ from ngxloop.serving.config.config import Config
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.process.channel import Channel, channel_pair
 from ngxloop.serving.process.children import is_child
-from ngxloop.serving.process.message import Kind, Speaker
+from ngxloop.serving.process.message import MessageKind, Speaker
 from ngxloop.serving.process.poller import Alarm, Handler, Poller
 from ngxloop.serving.process.privileges import Identity
 from ngxloop.serving.process.process import fork_child, wait_and_kill
@@ -98,19 +98,21 @@ class KeeperProcesses:
         self.need(keeper)
         ours, theirs = channel_pair(Speaker.BIND_CLIENT)
         if keeper.has_room:
-            self.send(keeper, Kind.LINE, requester.pack(), [ours.fileno()])
+            self.send(keeper, MessageKind.LINE, requester.pack(), [ours.fileno()])
         elif keeper.channel is not None:
-            keeper.keep_order(Kind.LINE, str(requester.number).encode())
+            keeper.keep_order(MessageKind.LINE, str(requester.number).encode())
         ours.close()
         return theirs
 
-    def order(self, keeper: KeeperRecord, kind: Kind, payload: bytes = b"") -> None:
+    def order(self, keeper: KeeperRecord, kind: MessageKind, payload: bytes = b"") -> None:
         """Send an order, now or when the keeper has read those before."""
         if keeper.channel is not None:
             keeper.keep_order(kind, payload)
             self._send_waiting(keeper)
 
-    def send(self, keeper: KeeperRecord, kind: Kind, data: bytes, fds: Sequence[int] = ()) -> None:
+    def send(
+        self, keeper: KeeperRecord, kind: MessageKind, data: bytes, fds: Sequence[int] = ()
+    ) -> None:
         """Send a message; a keeper that has no room for it is replaced."""
         if keeper.channel is not None and not keeper.send(kind, data, fds):
             self._lose(keeper)
@@ -141,7 +143,7 @@ class KeeperProcesses:
         keeper.is_lost = False
         if keeper.channel is None:
             return 0
-        keeper.send(Kind.END, b"l" if leave_files else b"")
+        keeper.send(MessageKind.END, b"l" if leave_files else b"")
         self._poller.remove(keeper.channel.fileno())
         keeper.channel.end()
         keeper.channel = None
@@ -182,7 +184,7 @@ class KeeperProcesses:
         """Send what waits, as far as there is room."""
         while (order := keeper.take_order()) is not None:
             kind, payload = order
-            if kind is not Kind.LINE:
+            if kind is not MessageKind.LINE:
                 self.send(keeper, kind, payload)
             elif (line := keeper.lines.get(int(payload))) is not None:
                 try:
@@ -219,7 +221,7 @@ class KeeperProcesses:
         self._fork(keeper)
         for number, line in keeper.lines.items():
             if line.is_begun:
-                keeper.keep_order(Kind.LINE, str(number).encode())
+                keeper.keep_order(MessageKind.LINE, str(number).encode())
         self._send_waiting(keeper)
 
     def _ended(self, keeper: KeeperRecord, pid: int, code: int) -> None:

@@ -17,7 +17,7 @@ from ngxloop.serving.base.plaintext import one_line
 from ngxloop.serving.base.timing import BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS, YOUNG_SECONDS
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.process.channel import Channel
-from ngxloop.serving.process.message import Kind, Message
+from ngxloop.serving.process.message import Message, MessageKind
 from ngxloop.serving.process.privileges import Identity
 from ngxloop.serving.sockets.requester import Requester
 
@@ -53,7 +53,7 @@ class KeeperRecord:
         self.kept: dict[int, Kept] = {}
         self._asked_at: float | None = None  # monotonic; for a report that has not come yet
         self._unread_count = 0  # orders since the last report, at most
-        self._waiting: collections.deque[tuple[Kind, bytes]] = collections.deque()
+        self._waiting: collections.deque[tuple[MessageKind, bytes]] = collections.deque()
         self.is_lost: bool = False  # it is forked again later
         self._has_unaccepted = False  # a connection, see take_unaccepted()
         self._started_at = 0.0  # monotonic
@@ -97,7 +97,7 @@ class KeeperRecord:
 
     # Orders ------------------------------------------------------------------------------------
 
-    def send(self, kind: Kind, payload: bytes = b"", fds: Sequence[int] = ()) -> bool:
+    def send(self, kind: MessageKind, payload: bytes = b"", fds: Sequence[int] = ()) -> bool:
         """Send one message; False if it is gone or does not read."""
         if self.channel is None or not self.channel.send(kind, payload, fds):
             return False
@@ -108,7 +108,7 @@ class KeeperRecord:
         """Ask for a report, unless one is to come; False if the keeper is gone or does not read."""
         if self._asked_at is not None:
             return True
-        if self.channel is None or not self.channel.send(Kind.REPORT):
+        if self.channel is None or not self.channel.send(MessageKind.REPORT):
             return False
         self._asked_at = time.monotonic()
         return True
@@ -123,15 +123,15 @@ class KeeperRecord:
         """Say whether an order may be sent now."""
         return self._unread_count < PORTION
 
-    def keep_order(self, kind: Kind, payload: bytes) -> None:
+    def keep_order(self, kind: MessageKind, payload: bytes) -> None:
         """Let an order wait behind the others; that of a LINE has its number only."""
         self._waiting.append((kind, payload))
 
-    def take_order(self) -> tuple[Kind, bytes] | None:
+    def take_order(self) -> tuple[MessageKind, bytes] | None:
         """Return the next order that may be sent now."""
         return self._waiting.popleft() if self._waiting and self.has_room else None
 
-    def put_back(self, kind: Kind, payload: bytes) -> None:
+    def put_back(self, kind: MessageKind, payload: bytes) -> None:
         """Let an order that could not be sent be the next one."""
         self._waiting.appendleft((kind, payload))
 
@@ -149,13 +149,13 @@ class KeeperRecord:
 
     def note(self, message: Message) -> bool:
         """Take in a message; False if a keeper does not send such a one."""
-        if message.kind is Kind.KEPT:
+        if message.kind is MessageKind.KEPT:
             return self._note_kept(message.payload)
-        if message.kind is Kind.DROPPED:
+        if message.kind is MessageKind.DROPPED:
             return self.kept.pop(int(message.payload), None) is not None
-        if message.kind is Kind.MALFORMED:
+        if message.kind is MessageKind.MALFORMED:
             return self._note_malformed(message.payload)
-        if message.kind is Kind.UNACCEPTED:
+        if message.kind is MessageKind.UNACCEPTED:
             self._has_unaccepted = True
             return True
         self._asked_at = None

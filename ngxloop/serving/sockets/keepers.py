@@ -16,7 +16,7 @@ from ngxloop.serving.config.config import Config
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.process.channel import Channel
 from ngxloop.serving.process.closing import close_socket
-from ngxloop.serving.process.message import Kind
+from ngxloop.serving.process.message import MessageKind
 from ngxloop.serving.process.poller import Handler, Poller
 from ngxloop.serving.sockets.inherited import KEEPER, SHARED, InheritedFd, OldMaster
 from ngxloop.serving.sockets.keeper import Inherited
@@ -96,7 +96,7 @@ class Keepers:
             again = Handler(HandlerName.KEEPER_RESTART, lambda: self._begin(keeper, number))
             self._poller.call_later(BACKOFF_SECONDS, again)
         else:
-            self._processes.order(keeper, Kind.LINE, str(number).encode())
+            self._processes.order(keeper, MessageKind.LINE, str(number).encode())
 
     def close_line(self, number: int) -> None:
         """The worker of a line has ended, or may ask no more."""
@@ -105,13 +105,13 @@ class Keepers:
             line = keeper.lines.pop(number, None)
             if line is not None:
                 if line.is_begun:
-                    self._processes.order(keeper, Kind.HANG_UP, str(number).encode())
+                    self._processes.order(keeper, MessageKind.HANG_UP, str(number).encode())
                 self._processes.end_if_unused(keeper)
 
     def drop_older(self, generation: int) -> None:
         """Close what no worker of this generation or a newer one has asked for."""
         for keeper in self._processes.all:
-            self._processes.order(keeper, Kind.DROP_OLDER, str(generation).encode())
+            self._processes.order(keeper, MessageKind.DROP_OLDER, str(generation).encode())
 
     # What the master shows, and tells ----------------------------------------------------------
 
@@ -129,7 +129,7 @@ class Keepers:
     def reopen_logs(self) -> None:
         """Let them write to the new log files."""
         for keeper in self._processes.all:
-            self._processes.order(keeper, Kind.REOPEN)
+            self._processes.order(keeper, MessageKind.REOPEN)
 
     # An upgrade, and the end -------------------------------------------------------------------
 
@@ -155,7 +155,7 @@ class Keepers:
             if keeper.kept:
                 ours, theirs = _seqpacket_pair()
                 with ours:
-                    self._processes.send(keeper, Kind.HAND_OVER, b"", [ours.fileno()])
+                    self._processes.send(keeper, MessageKind.HAND_OVER, b"", [ours.fileno()])
                 self._handovers.append(theirs)
                 left.append(InheritedFd(KEEPER, "", theirs.fileno()))
         return left

@@ -18,7 +18,7 @@ from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.options.application import is_script
 from ngxloop.serving.process.channel import Channel, channel_pair
-from ngxloop.serving.process.message import MESSAGE_BYTES, Kind
+from ngxloop.serving.process.message import MESSAGE_BYTES, MessageKind
 from ngxloop.serving.process.process import exit_reason, fork_child
 from ngxloop.serving.worker.interface import find_adapter
 from ngxloop.serving.worker.scripts import find_script
@@ -51,7 +51,7 @@ def _answer(config: Config, channel: Channel, pid: int) -> str:
         line = f"{config.app} was not loaded after {config.start_timeout:g} s"
         raise StartError(ExitCode.START_TIMEOUT, f"{line}; see where it waits")
     for message in channel.receive():
-        if message.kind is Kind.FAILED:
+        if message.kind is MessageKind.FAILED:
             raise StartError.unpack(message.payload)
         return message.payload.decode()
     _, status = os.waitpid(pid, 0)
@@ -69,7 +69,7 @@ def _load(config: Config, channel: Channel) -> int:
             asyncio.set_event_loop(runner.get_loop())
             found = load_object(config.app, config.app_dir)
             kind = runner.run(_recognise(config, found))
-        channel.send(Kind.READY, kind.encode())
+        channel.send(MessageKind.READY, kind.encode())
     except StartError as error:
         failure = error
     except Exception as error:
@@ -77,7 +77,7 @@ def _load(config: Config, channel: Channel) -> int:
         failure = StartError(ExitCode.INTERNAL, line, traceback.format_exc())
     else:
         return ExitCode.OK
-    channel.send(Kind.FAILED, failure.pack(MESSAGE_BYTES - 1))
+    channel.send(MessageKind.FAILED, failure.pack(MESSAGE_BYTES - 1))
     return failure.code
 
 
@@ -92,7 +92,7 @@ def _check_script(config: Config, channel: Channel) -> int:
             raise
         line = f"cannot read the script {config.app}: {error.__cause__.strerror}"
         raise StartError(ExitCode.NO_MODULE, f"{line}; give its path") from None
-    channel.send(Kind.READY, b"script")
+    channel.send(MessageKind.READY, b"script")
     return ExitCode.OK
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from ngxloop.serving.base.limits import ANSWER_SECONDS, RENEWAL_SECONDS
 from ngxloop.serving.process.channel import Channel, receive_fds
-from ngxloop.serving.process.message import Kind, Message
+from ngxloop.serving.process.message import Message, MessageKind
 from ngxloop.serving.process.poller import do_nothing
 from ngxloop.serving.sockets.bindrequest import BindRequest
 from ngxloop.serving.sockets.sharedsockets import BOUND, FAILED
@@ -54,18 +54,18 @@ class KeeperClient:
     def keep(self, request: BindRequest, fd: int) -> None:
         """Let the keeper keep a socket that we have."""
         if self._line is not None:
-            self._line.send_surely(Kind.KEEP, request.pack(), [fd], ANSWER_SECONDS)
+            self._line.send_surely(MessageKind.KEEP, request.pack(), [fd], ANSWER_SECONDS)
 
     def release(self, request: BindRequest) -> None:
         """Tell the keeper that the program has closed a socket."""
         if self._line is not None:
-            self._line.send_surely(Kind.RELEASE, request.pack(), seconds=ANSWER_SECONDS)
+            self._line.send_surely(MessageKind.RELEASE, request.pack(), seconds=ANSWER_SECONDS)
 
     def ask(self, sock: socket.socket, request: BindRequest) -> int | None:
         """Return the descriptor of the shared socket, None if it is the one that we sent."""
         line = self._line
         if line is None:  # the master starts the keeper at the first request
-            self._channel.send(Kind.ASK_LINE)
+            self._channel.send(MessageKind.ASK_LINE)
         try:
             return self._ask_over(line, sock, request)
         except _KeeperGoneError:
@@ -92,7 +92,7 @@ class KeeperClient:
             with theirs:
                 fds = (theirs.fileno(), sock.fileno())
                 if line is None or not line.send_surely(
-                    Kind.BIND, request.pack(), fds, ANSWER_SECONDS
+                    MessageKind.BIND, request.pack(), fds, ANSWER_SECONDS
                 ):
                     raise _KeeperGoneError(
                         errno.ENOTCONN, f"{_KEEPER} cannot be asked for a socket"

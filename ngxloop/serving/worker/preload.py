@@ -38,7 +38,13 @@ from ngxloop.serving.logs.logformats import Writer
 from ngxloop.serving.logs.logs import log, reopen, restore, set_up_logs
 from ngxloop.serving.process.channel import Channel, channel_pair
 from ngxloop.serving.process.children import is_child
-from ngxloop.serving.process.message import MESSAGE_BYTES, MESSAGE_FDS, Kind, Message, Speaker
+from ngxloop.serving.process.message import (
+    MESSAGE_BYTES,
+    MESSAGE_FDS,
+    Message,
+    MessageKind,
+    Speaker,
+)
 from ngxloop.serving.process.parent import signal_on_parent_death
 from ngxloop.serving.process.process import fork_child
 from ngxloop.serving.process.titles import set_title
@@ -94,9 +100,9 @@ class Zygote:
     def hear(self) -> StartError | None:
         """Take in what it says; return why it could not load, if it says so."""
         for message in self.channel.messages(_ANSWERS):
-            if self.is_ready or message.kind is Kind.SPAWNED:
+            if self.is_ready or message.kind is MessageKind.SPAWNED:
                 self.channel.refuse(f"{message.kind.name} unasked")
-            elif message.kind is Kind.FAILED:
+            elif message.kind is MessageKind.FAILED:
                 return StartError.unpack(message.payload)
             else:
                 self.is_ready = True
@@ -115,19 +121,19 @@ class Zygote:
         fds = [assignment.channel.fileno(), assignment.stacks_fd, *lines, *sockets]
         if len(fds) > MESSAGE_FDS:
             raise BlockingIOError(f"{len(sockets)} sockets are too many to preload for")
-        if not self.channel.send(Kind.SPAWN, json.dumps(own).encode(), fds):
+        if not self.channel.send(MessageKind.SPAWN, json.dumps(own).encode(), fds):
             raise BrokenPipeError("the process that has preloaded the application is gone")
         poll = select.poll()
         poll.register(self.channel.fileno(), select.POLLIN)
         poll.poll(_FORK_SECONDS * 1000)
         for message in self.channel.messages(_ANSWERS):
-            if message.kind is Kind.SPAWNED and int(message.payload):
+            if message.kind is MessageKind.SPAWNED and int(message.payload):
                 return int(message.payload)
         raise BlockingIOError("the process that has preloaded the application did not fork")
 
     def reopen_logs(self) -> None:
         """Let it, and all workers that it forks later, write to the new log files."""
-        self.channel.send(Kind.REOPEN)
+        self.channel.send(MessageKind.REOPEN)
 
     def kill(self) -> None:
         """End it now: it does not listen, and what it was asked for must not happen later."""
@@ -188,9 +194,9 @@ class _ZygoteProcess:
                 return ExitCode.OK
             self._load()
         except StartError as error:
-            self._channel.send(Kind.FAILED, error.pack(MESSAGE_BYTES - 1))
+            self._channel.send(MessageKind.FAILED, error.pack(MESSAGE_BYTES - 1))
             return error.code
-        self._channel.send(Kind.READY)
+        self._channel.send(MessageKind.READY)
         self._serve()
         return ExitCode.OK
 
@@ -209,9 +215,9 @@ class _ZygoteProcess:
         while self._channel.is_open:
             poll.poll()
             for message in self._channel.receive():
-                if message.kind is Kind.SPAWN:
+                if message.kind is MessageKind.SPAWN:
                     self._spawn(message)
-                elif message.kind is Kind.REOPEN:
+                elif message.kind is MessageKind.REOPEN:
                     reopen()
 
     def _spawn(self, message: Message) -> None:
@@ -244,7 +250,7 @@ class _ZygoteProcess:
             line.close()
         for sock in sockets:
             sock.close()
-        self._channel.send(Kind.SPAWNED, pid)
+        self._channel.send(MessageKind.SPAWNED, pid)
 
 
 def _fork_and_end(assignment: Assignment, channel: Channel, fds: tuple[int, int]) -> NoReturn:

@@ -31,7 +31,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ngxloop.serving.process.message import Kind, Message
+from ngxloop.serving.process.message import Message, MessageKind
 from ngxloop.serving.process.poller import do_nothing
 from ngxloop.serving.sockets.bindrequest import Address, BindRequest, can_share
 from ngxloop.serving.sockets.listeners import ListeningSocket, describe_address, find_bound
@@ -229,7 +229,7 @@ class SharedBindClient:
         if opened is not None:
             os.dup2(opened.fileno(), sock.fileno(), inheritable=False)
             self._offered.add(request)
-            self._channel.send(Kind.BOUND, describe_address(opened).encode())
+            self._channel.send(MessageKind.BOUND, describe_address(opened).encode())
         else:
             fd = self.keeper.ask(sock, request)
             if fd is not None:

@@ -15,7 +15,7 @@ from ngxloop.serving.base.timing import CANCEL_SECONDS
 from ngxloop.serving.logs.logformats import Writer
 from ngxloop.serving.logs.logs import log, restore, set_up_logs
 from ngxloop.serving.options.application import PROGRAM_INTERFACES, is_script
-from ngxloop.serving.process.message import MESSAGE_BYTES, Kind
+from ngxloop.serving.process.message import MESSAGE_BYTES, MessageKind
 from ngxloop.serving.process.parent import signal_on_parent_death
 from ngxloop.serving.process.signals import signals_deferred
 from ngxloop.serving.sockets.listeners import ListeningSocket
@@ -68,7 +68,7 @@ def run_worker(assignment: Assignment) -> int:
         with signals_deferred((signal.SIGTERM, signal.SIGINT), end):
             end()
             hooks.call("worker_exit", assignment.number)
-    assignment.channel.send(Kind.FAILED, failure.pack(MESSAGE_BYTES - 1))
+    assignment.channel.send(MessageKind.FAILED, failure.pack(MESSAGE_BYTES - 1))
     return failure.code
 
 
@@ -265,4 +265,4 @@ class _Worker:
         self._assignment.board.add_request(self._assignment.slot)
         self._request_count += 1
         if self._request_count == self._assignment.request_limit:
-            self._core.channel.send(Kind.MAX_REQUESTS_REACHED)
+            self._core.channel.send(MessageKind.MAX_REQUESTS_REACHED)

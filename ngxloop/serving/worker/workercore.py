@@ -19,7 +19,7 @@ from ngxloop.serving.base.states import State
 from ngxloop.serving.base.timing import KILL_SECONDS
 from ngxloop.serving.logs.logs import log, reopen
 from ngxloop.serving.process.channel import Channel
-from ngxloop.serving.process.message import Kind, Message
+from ngxloop.serving.process.message import Message, MessageKind
 from ngxloop.serving.process.titles import set_title
 from ngxloop.serving.worker.assignment import Assignment
 from ngxloop.serving.worker.sharedbind import SharedBindClient
@@ -62,7 +62,7 @@ class WorkerCore:
         if not self.channel.is_open:
             return
         for message in self.channel.receive():
-            self._assignment.look(urge=message.kind is Kind.URGE)
+            self._assignment.look(urge=message.kind is MessageKind.URGE)
             self._obey(message)
         if not self.channel.is_open:
             self._become_orphan()
@@ -91,14 +91,14 @@ class WorkerCore:
     def become_ready(self, interface: str) -> None:
         """Serve: tell the scoreboard, the hooks and the master."""
         self.enter(State.READY)
-        self.channel.send(Kind.READY, interface.encode())
+        self.channel.send(MessageKind.READY, interface.encode())
         log.debug("ready")
 
     def begin_drain(self) -> None:
         """Accept no more: tell the scoreboard, the hooks and the master."""
         self._client.drain()
         self.enter(State.DRAINING)
-        self.channel.send(Kind.DRAINING)
+        self.channel.send(MessageKind.DRAINING)
         log.debug("draining")
 
     def enter(self, state: State) -> None:
@@ -116,45 +116,47 @@ class WorkerCore:
 
     def _obey(self, message: Message) -> None:
         match message.kind:
-            case Kind.DRAIN:
+            case MessageKind.DRAIN:
                 if message.payload:
                     self.graceful_timeout = float(message.payload)
                 self._drain()
-            case Kind.STOP:
+            case MessageKind.STOP:
                 self._front_end.stop()
-            case Kind.ACCEPT:
+            case MessageKind.ACCEPT:
                 self._front_end.accept_waiting()
-            case Kind.REOPEN:
+            case MessageKind.REOPEN:
                 reopen()
-            case Kind.LINE:
+            case MessageKind.LINE:
                 self._client.renew(message)
-            case Kind.LOOK | Kind.URGE | Kind.BEGIN:  # which mean no more than every order
+            case (
+                MessageKind.LOOK | MessageKind.URGE | MessageKind.BEGIN
+            ):  # which mean no more than every order
                 pass
             case (
-                Kind.SPAWN  # for a zygote
-                | Kind.HANG_UP
-                | Kind.DROP_OLDER
-                | Kind.REPORT
-                | Kind.HAND_OVER
-                | Kind.END
+                MessageKind.SPAWN  # for a zygote
+                | MessageKind.HANG_UP
+                | MessageKind.DROP_OLDER
+                | MessageKind.REPORT
+                | MessageKind.HAND_OVER
+                | MessageKind.END
             ):  # for the keeper
                 message.discard()
             case (
-                Kind.READY
-                | Kind.DRAINING
-                | Kind.FAILED
-                | Kind.SPAWNED
-                | Kind.MAX_REQUESTS_REACHED
-                | Kind.BIND
-                | Kind.RELEASE
-                | Kind.KEEP
-                | Kind.KEPT
-                | Kind.DROPPED
-                | Kind.MALFORMED
-                | Kind.REPORTED
-                | Kind.UNACCEPTED
-                | Kind.BOUND
-                | Kind.ASK_LINE
+                MessageKind.READY
+                | MessageKind.DRAINING
+                | MessageKind.FAILED
+                | MessageKind.SPAWNED
+                | MessageKind.MAX_REQUESTS_REACHED
+                | MessageKind.BIND
+                | MessageKind.RELEASE
+                | MessageKind.KEEP
+                | MessageKind.KEPT
+                | MessageKind.DROPPED
+                | MessageKind.MALFORMED
+                | MessageKind.REPORTED
+                | MessageKind.UNACCEPTED
+                | MessageKind.BOUND
+                | MessageKind.ASK_LINE
             ):  # for the master or the keeper; the channel refuses them here
                 message.discard()
             case _:

@@ -11,7 +11,7 @@ import pytest
 from ngxloop.serving.admin.orders import SIGNAL_ORDERS, Order
 from ngxloop.serving.options.master import SIGNAL_MAPS
 from ngxloop.serving.process.channel import channel_pair
-from ngxloop.serving.process.message import Kind
+from ngxloop.serving.process.message import MessageKind
 from ngxloop.serving.process.signals import MASTER_SIGNALS
 from tests.serving.support import connect, end_with_a_connection, http_get, receive_line, wait_gone
 
@@ -121,7 +121,7 @@ def messages_in_a_channel():
     """Return how many short messages fit into a channel that nobody reads."""
     ours, theirs = channel_pair()
     count = 0
-    while ours.send(Kind.REOPEN):
+    while ours.send(MessageKind.REOPEN):
         count += 1
     ours.close()
     theirs.close()

@@ -14,7 +14,7 @@ import random
 import socket
 import stat
 
-from ngxloop.serving.process.message import Kind
+from ngxloop.serving.process.message import MessageKind
 
 
 class Hostile(asyncio.Protocol):
@@ -43,7 +43,7 @@ def ask_master(payload, kind=(socket.AF_INET, socket.SOCK_STREAM, 0)):
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         with theirs, socket.socket(*kind) as sock:
-            send_keeper(Kind.BIND, payload, theirs.fileno(), sock.fileno())
+            send_keeper(MessageKind.BIND, payload, theirs.fileno(), sock.fileno())
         ours.settimeout(30)
         return ours.recv(64).decode()
 
@@ -64,7 +64,7 @@ def bind_and_release(count):
     answers = collections.Counter()
     for _ in range(count):
         answers[ask_master(payload)] += 1
-        send_keeper(Kind.RELEASE, payload)
+        send_keeper(MessageKind.RELEASE, payload)
     return dict(answers)
 
 
@@ -78,7 +78,7 @@ def ask_and_die(payload):
     line_fd()
     _, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     sock = socket.socket()
-    send_keeper(Kind.BIND, payload, theirs.fileno(), sock.fileno())
+    send_keeper(MessageKind.BIND, payload, theirs.fileno(), sock.fileno())
     os._exit(3)
 
 

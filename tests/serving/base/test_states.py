@@ -2,22 +2,54 @@
 
 import pytest
 
-from ngxloop.serving.base.states import LIVE, TRANSITIONS, Event, State, next_state
+from ngxloop.serving.base.states import LIVE, TRANSITIONS, State, WorkerTransition, next_state
 
 
 @pytest.mark.parametrize(
     ("events", "end"),
     [
-        ([Event.SPAWN, Event.READY, Event.DRAIN, Event.EXIT], State.DEAD),
-        ([Event.SPAWN, Event.READY, Event.STOP], State.STOPPING),
-        ([Event.SPAWN, Event.READY, Event.DRAIN, Event.STOP], State.STOPPING),
-        ([Event.SPAWN, Event.DRAIN], State.DRAINING),
-        ([Event.SPAWN, Event.DRAIN, Event.READY], State.DRAINING),
-        ([Event.SPAWN, Event.EXIT, Event.WAIT, Event.SPAWN], State.STARTING),
-        ([Event.WAIT, Event.DRAIN], State.DEAD),
-        ([Event.WAIT, Event.STOP], State.DEAD),
-        ([Event.SPAWN, Event.STOP, Event.READY], State.STOPPING),
-        ([Event.SPAWN, Event.READY, Event.DRAIN, Event.DRAIN], State.DRAINING),
+        (
+            [
+                WorkerTransition.SPAWN,
+                WorkerTransition.READY,
+                WorkerTransition.DRAIN,
+                WorkerTransition.EXIT,
+            ],
+            State.DEAD,
+        ),
+        ([WorkerTransition.SPAWN, WorkerTransition.READY, WorkerTransition.STOP], State.STOPPING),
+        (
+            [
+                WorkerTransition.SPAWN,
+                WorkerTransition.READY,
+                WorkerTransition.DRAIN,
+                WorkerTransition.STOP,
+            ],
+            State.STOPPING,
+        ),
+        ([WorkerTransition.SPAWN, WorkerTransition.DRAIN], State.DRAINING),
+        ([WorkerTransition.SPAWN, WorkerTransition.DRAIN, WorkerTransition.READY], State.DRAINING),
+        (
+            [
+                WorkerTransition.SPAWN,
+                WorkerTransition.EXIT,
+                WorkerTransition.WAIT,
+                WorkerTransition.SPAWN,
+            ],
+            State.STARTING,
+        ),
+        ([WorkerTransition.WAIT, WorkerTransition.DRAIN], State.DEAD),
+        ([WorkerTransition.WAIT, WorkerTransition.STOP], State.DEAD),
+        ([WorkerTransition.SPAWN, WorkerTransition.STOP, WorkerTransition.READY], State.STOPPING),
+        (
+            [
+                WorkerTransition.SPAWN,
+                WorkerTransition.READY,
+                WorkerTransition.DRAIN,
+                WorkerTransition.DRAIN,
+            ],
+            State.DRAINING,
+        ),
     ],
     ids=lambda value: "-".join(event.name for event in value) if isinstance(value, list) else None,
 )
@@ -30,14 +62,14 @@ def test_events_lead_to_a_state(events, end):
 
 def test_process_can_end_in_every_state_in_which_there_is_one():
     for state in LIVE:
-        assert next_state(state, Event.EXIT) is State.DEAD
+        assert next_state(state, WorkerTransition.EXIT) is State.DEAD
 
 
 def test_process_is_made_only_where_there_is_none():
-    spawns = {state for state, event in TRANSITIONS if event is Event.SPAWN}
+    spawns = {state for state, event in TRANSITIONS if event is WorkerTransition.SPAWN}
     assert spawns == set(State) - LIVE
 
 
 def test_stop_ends_every_state_in_which_something_runs_or_waits():
     for state in set(State) - {State.DEAD, State.STOPPING}:
-        assert (state, Event.STOP) in TRANSITIONS
+        assert (state, WorkerTransition.STOP) in TRANSITIONS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ngxloop.serving.process.message import Kind
+from ngxloop.serving.process.message import MessageKind
 from tests.serving.support import (
     can_refuse_descriptors,
     connect,
@@ -22,15 +22,15 @@ from tests.support.waiting import wait_until_blocking
 INVALID = {
     "an empty packet": (b"", 0),
     "an unknown kind": (b"\x3f", 0),
-    "READY a second time": (bytes([Kind.READY]) + b"asgi", 0),
-    "READY with a line of its own": (bytes([Kind.READY]) + b"x\nERROR forged", 0),
-    "MAX_REQUESTS_REACHED without --max-requests": (bytes([Kind.MAX_REQUESTS_REACHED]), 0),
-    "DRAINING with descriptors": (bytes([Kind.DRAINING]), 253),
-    "FAILED of brackets": (bytes([Kind.FAILED]) + b"[" * 60000, 0),
-    "SPAWNED": (bytes([Kind.SPAWNED]) + b"1", 0),
-    "BIND, which is for the keeper": (bytes([Kind.BIND]) + b"[]", 2),
-    "ASK_LINE with an address": (bytes([Kind.ASK_LINE]) + b"127.0.0.1:1", 0),
-    "BOUND with an address of its own": (bytes([Kind.BOUND]) + b"127.0.0.1:1", 0),
+    "READY a second time": (bytes([MessageKind.READY]) + b"asgi", 0),
+    "READY with a line of its own": (bytes([MessageKind.READY]) + b"x\nERROR forged", 0),
+    "MAX_REQUESTS_REACHED without --max-requests": (bytes([MessageKind.MAX_REQUESTS_REACHED]), 0),
+    "DRAINING with descriptors": (bytes([MessageKind.DRAINING]), 253),
+    "FAILED of brackets": (bytes([MessageKind.FAILED]) + b"[" * 60000, 0),
+    "SPAWNED": (bytes([MessageKind.SPAWNED]) + b"1", 0),
+    "BIND, which is for the keeper": (bytes([MessageKind.BIND]) + b"[]", 2),
+    "ASK_LINE with an address": (bytes([MessageKind.ASK_LINE]) + b"127.0.0.1:1", 0),
+    "BOUND with an address of its own": (bytes([MessageKind.BOUND]) + b"127.0.0.1:1", 0),
 }
 
 
@@ -72,7 +72,7 @@ def has_replaced(status, count):
 
 
 def test_application_that_asks_for_the_keeper_again_and_again_gets_nothing(served):
-    _, sock = tell(served, f"flood {bytes([Kind.ASK_LINE]).hex()}")
+    _, sock = tell(served, f"flood {bytes([MessageKind.ASK_LINE]).hex()}")
     with sock:
         for _ in range(20):
             assert http_get(served.status, "/healthz") == (200, b"ok\n")
@@ -103,7 +103,7 @@ def test_worker_that_sends_invalid_messages_is_replaced_and_named_once(served):
 
 
 def test_message_that_no_handler_can_take_ends_its_worker_only(served):
-    pid, sock = tell(served, f"packet {(bytes([Kind.BOUND]) + b'nowhere').hex()} 0")
+    pid, sock = tell(served, f"packet {(bytes([MessageKind.BOUND]) + b'nowhere').hex()} 0")
     with sock:
         served.logged(rf"worker 1\.\d \(process {pid}\) is ended")
     served.logged(r"worker 1\.\d ready")
@@ -112,7 +112,7 @@ def test_message_that_no_handler_can_take_ends_its_worker_only(served):
 
 def test_worker_that_floods_its_channel_delays_no_other(served):
     """BOUND with an address of --bind is valid, any number of times."""
-    flood = bytes([Kind.BOUND]) + served.addresses[0].encode()
+    flood = bytes([MessageKind.BOUND]) + served.addresses[0].encode()
     _, sock = tell(served, f"flood {flood.hex()}")
     with sock:
         for _ in range(20):
@@ -203,10 +203,10 @@ def test_generation_of_workers_that_send_invalid_messages_is_rejected(serve, tmp
     "packet",
     [
         b"\x3f",
-        bytes([Kind.SPAWNED]) + b"1",
-        bytes([Kind.SPAWNED]) + b"-1",
+        bytes([MessageKind.SPAWNED]) + b"1",
+        bytes([MessageKind.SPAWNED]) + b"-1",
         b"",
-        bytes([Kind.BIND]) + b"[]",
+        bytes([MessageKind.BIND]) + b"[]",
     ],
 )
 def test_zygote_that_sends_invalid_messages_while_it_loads_fails_its_generation(
@@ -229,7 +229,7 @@ def test_zygote_that_names_a_process_that_is_not_its_worker_is_not_believed(serv
         "from ngxloop.serving.process import channel\n"
         "send = channel.Channel.send\n"
         "def lie(self, kind, payload=b'', fds=()):\n"
-        "    return send(self, kind, b'1' if kind == channel.Kind.SPAWNED else payload, fds)\n"
+        "    return send(self, kind, b'1' if kind == channel.MessageKind.SPAWNED else payload, fds)\n"
         "channel.Channel.send = lie\n"
     )
     (tmp_path / "site_app.py").write_text(f"{faulty}\nApp = Obey\n{lie}")

@@ -12,7 +12,7 @@ from tests.serving.fleet.driver import ERROR, Fleet, found, kinds
 
 
 def test_every_event_has_its_code():
-    bases = {events.Event, events.WorkerEvent, events.Order}
+    bases = {events.Event, events.WorkerEvent, events.OrderEvent}
     made = {one for one in vars(events).values() if isinstance(one, type)}
     known = {one for one in made if issubclass(one, events.Event)} - bases
     assert known == EVENTS.keys() | WORKER_EVENTS.keys()

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from ngxloop.serving.handover import compatibility
-from ngxloop.serving.process.message import Kind
+from ngxloop.serving.process.message import MessageKind
 from ngxloop.serving.sockets.inherited import FORMAT, KEEPER, VARIABLE
 from tests.serving.programs_support import PROGRAMS
 from tests.serving.support import DEADLINE, connect, receive_line, wait_gone
@@ -125,7 +125,7 @@ def carry(tmp_path, inheritance, messages, *fds):
     with ours, theirs:
         for message in messages:
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
-            ours.sendmsg([message], rights if message[0] == Kind.KEEP else [])
+            ours.sendmsg([message], rights if message[0] == MessageKind.KEEP else [])
         fields = {"sockets": [["leader", "", 0], [KEEPER, "", theirs.fileno()]], "format": FORMAT}
         line = [sys.executable, "-c", inspect.getsource(compatibility), "-c", SHOW]
         environment = {**os.environ, VARIABLE: json.dumps(fields), "PYTHONPATH": str(tmp_path)}
@@ -144,7 +144,7 @@ def carry(tmp_path, inheritance, messages, *fds):
 def test_release_without_a_keeper_gets_the_sockets_themselves(tmp_path):
     key = json.dumps([2, 1, ["127.0.0.1", 8000], None])
     with socket.socket() as sock:
-        messages = [bytes([Kind.KEEP]) + key.encode(), bytes([Kind.END])]
+        messages = [bytes([MessageKind.KEEP]) + key.encode(), bytes([MessageKind.END])]
         found, _ = carry(tmp_path, "", messages, sock.fileno())
         assert found[1:] == [["shared", key, os.fstat(sock.fileno()).st_ino]]
     assert found[0][0] == "leader"
@@ -157,7 +157,7 @@ def test_release_with_a_keeper_or_that_is_broken_gets_the_line(tmp_path, text):
 
 
 def test_carrier_speaks_the_language_of_the_keeper():
-    assert (compatibility.KEEP, compatibility.END) == (Kind.KEEP, Kind.END) == (8, 76)
+    assert (compatibility.KEEP, compatibility.END) == (MessageKind.KEEP, MessageKind.END) == (8, 76)
     assert compatibility.VARIABLE == VARIABLE
 
 

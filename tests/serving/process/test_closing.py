@@ -20,7 +20,7 @@ from ngxloop.serving.process.closing import (
     close_with_queue,
     receive_with_fds,
 )
-from ngxloop.serving.process.message import Kind, Speaker
+from ngxloop.serving.process.message import MessageKind, Speaker
 from ngxloop.serving.process.poller import Poller
 from ngxloop.serving.sockets.listeners import Listeners, ListeningSocket, Opened
 from tests.serving.support import DEADLINE
@@ -208,8 +208,8 @@ def test_file_whose_close_hangs_does_not_delay_the_master(hanging):
         sender = os.fork()
         if sender == 0:  # whose own close() hangs, too
             fds = [os.open(hanging.path, os.O_RDWR)]
-            socket.send_fds(theirs, [bytes([Kind.DRAINING])], fds)
-            socket.send_fds(theirs, [bytes([Kind.DRAINING])], fds)
+            socket.send_fds(theirs, [bytes([MessageKind.DRAINING])], fds)
+            socket.send_fds(theirs, [bytes([MessageKind.DRAINING])], fds)
             os._exit(0)
         master = os.fork()
         if master == 0:
@@ -236,10 +236,10 @@ def test_descriptors_of_a_malformed_message_are_closed(lingering, count):
     ours.setblocking(False)
     channel = Channel(ours, Speaker.WORKER)
     with theirs:
-        pass_on(theirs, bytes([Kind.DRAINING]), *[lingering()] * count)
+        pass_on(theirs, bytes([MessageKind.DRAINING]), *[lingering()] * count)
         assert channel.receive() == []
         assert "descriptors" in channel.fault
-        pass_on(theirs, bytes([Kind.DRAINING]), lingering())  # it is not received any more
+        pass_on(theirs, bytes([MessageKind.DRAINING]), lingering())  # it is not received any more
         channel.end()
 
 

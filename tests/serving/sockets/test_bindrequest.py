@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from ngxloop.serving.base.badmessage import BadMessageError
-from ngxloop.serving.process.message import Kind, Message
+from ngxloop.serving.process.message import Message, MessageKind
 from ngxloop.serving.sockets.bindrequest import BindRequest, ReceivedRequest
 from tests.support.leaks import fds_opened_since, open_fds
 
@@ -100,7 +100,7 @@ def descriptors():
 
 
 def message_of(fields, *fds):
-    return Message(Kind.BIND, payload_of(fields), fds)
+    return Message(MessageKind.BIND, payload_of(fields), fds)
 
 
 def reply_pair(keep):

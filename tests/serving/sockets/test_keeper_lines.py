@@ -9,7 +9,7 @@ import pytest
 
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.process.channel import Channel
-from ngxloop.serving.process.message import Kind
+from ngxloop.serving.process.message import MessageKind
 from ngxloop.serving.process.poller import Poller
 from ngxloop.serving.sockets.bindrequest import BindRequest
 from ngxloop.serving.sockets.keeperprocesses import Children
@@ -69,7 +69,7 @@ class Lines:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs, socket.socket() as offered:
             fds = [theirs.fileno(), offered.fileno()]
-            if not self.ends[number].send(Kind.BIND, LOCAL.pack(), fds):
+            if not self.ends[number].send(MessageKind.BIND, LOCAL.pack(), fds):
                 return False
             theirs.close()
             return ours.recv(100) in (b"b", b"s")

@@ -11,7 +11,7 @@ import pytest
 
 from ngxloop.serving.base.badmessage import BadMessageError
 from ngxloop.serving.config.config import Config
-from ngxloop.serving.process.message import Kind, Message
+from ngxloop.serving.process.message import Message, MessageKind
 from ngxloop.serving.sockets.bindrequest import BindRequest
 from ngxloop.serving.sockets.requester import _DEFAULT, Requester, describe_requester
 from ngxloop.serving.sockets.sharedsockets import SharedSockets
@@ -36,17 +36,17 @@ class Worker:
         with ours:
             fds = (theirs.detach(), offered.detach())
             self.shared.answer_bind(
-                self.requester, Message(Kind.BIND, json.dumps(fields).encode(), fds)
+                self.requester, Message(MessageKind.BIND, json.dumps(fields).encode(), fds)
             )
             return ours.recv(64).decode()
 
     def keep(self, fields, sock):
-        message = Message(Kind.KEEP, json.dumps(fields).encode(), (os.dup(sock.fileno()),))
+        message = Message(MessageKind.KEEP, json.dumps(fields).encode(), (os.dup(sock.fileno()),))
         self.shared.answer_keep(self.requester, message)
 
     def release(self, fields):
         self.shared.answer_release(
-            self.requester, Message(Kind.RELEASE, json.dumps(fields).encode())
+            self.requester, Message(MessageKind.RELEASE, json.dumps(fields).encode())
         )
 
 
@@ -282,9 +282,9 @@ def test_messages_at_random_are_answered_or_malformed_and_leave_no_descriptor(sh
     worker = Worker(shared)
     pieces = [2, 1, 10, 16, 0, -1, 3.5, None, True, "", "/", "127.0.0.1", "::1", [], {}, ["::", 0]]
     actions = {
-        Kind.BIND: (shared.answer_bind, (2, 3)),
-        Kind.KEEP: (shared.answer_keep, (1, 2)),
-        Kind.RELEASE: (shared.answer_release, (0, 1)),
+        MessageKind.BIND: (shared.answer_bind, (2, 3)),
+        MessageKind.KEEP: (shared.answer_keep, (1, 2)),
+        MessageKind.RELEASE: (shared.answer_release, (0, 1)),
     }
     for _ in range(300):
         fields = [source.choice(pieces) for _ in range(source.randint(0, 5))]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ngxloop.serving.process.message import Kind
+from ngxloop.serving.process.message import MessageKind
 from tests.serving.support import (
     can_refuse_descriptors,
     connect,
@@ -202,7 +202,7 @@ def test_an_application_has_nothing_to_ask_for(application):
 
 def test_an_application_has_nothing_to_release(application):
     server = application()
-    order(server, do="send", kind=Kind.RELEASE, payload='[2, 1, ["127.0.0.1", 0], 0]')
+    order(server, do="send", kind=MessageKind.RELEASE, payload='[2, 1, ["127.0.0.1", 0], 0]')
     server.logged(REPLACED)
     serves_again(server)
 
@@ -210,7 +210,7 @@ def test_an_application_has_nothing_to_release(application):
 @pytest.mark.parametrize(
     "payload", ["", "nonsense", "[" * 1000, "[1]", "[2, 1, [[]], 0]", '{"a": 1}'], ids=len
 )
-@pytest.mark.parametrize("kind", [Kind.BIND, Kind.RELEASE], ids=["bind", "release"])
+@pytest.mark.parametrize("kind", [MessageKind.BIND, MessageKind.RELEASE], ids=["bind", "release"])
 def test_garbage_replaces_the_worker_alone(program, kind, payload):
     server = program()
     order(server, do="send", kind=kind, payload=payload)

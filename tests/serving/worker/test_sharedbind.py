@@ -9,7 +9,7 @@ import pytest
 from ngxloop.core.scoreboard import Scoreboard
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.process.channel import channel_pair
-from ngxloop.serving.process.message import Kind, Message, Speaker
+from ngxloop.serving.process.message import Message, MessageKind, Speaker
 from ngxloop.serving.sockets.bindrequest import BindRequest
 from ngxloop.serving.sockets.listeners import ListeningSocket
 from ngxloop.serving.sockets.requester import Requester
@@ -90,7 +90,7 @@ def test_keeper_that_does_not_answer_is_an_error_after_a_while(make_client, impa
 
 
 def test_keeper_that_reads_nothing_is_an_error_after_a_while(make_client, impatient, ends):
-    while ends[1].send(Kind.RELEASE, b"[]"):
+    while ends[1].send(MessageKind.RELEASE, b"[]"):
         continue
     with socket.socket() as sock, pytest.raises(OSError, match="cannot be asked") as caught:
         make_client(ends[1]).bind(sock, free_address())
@@ -113,7 +113,7 @@ def test_bind_that_meets_the_death_of_a_keeper_is_done_by_the_next_one(make_clie
     def renew():
         if not thread.is_alive():
             thread.start()
-            client.renew(Message(Kind.LINE, b"null", (worker._sock.detach(),)))
+            client.renew(Message(MessageKind.LINE, b"null", (worker._sock.detach(),)))
 
     client.keeper.read_orders = renew
     ends[0].close()
@@ -139,9 +139,9 @@ def test_new_keeper_gets_what_the_program_has_and_nothing_that_it_has_closed(
             thread.join()
         closed.close()
         keeper, worker = channel_pair(Speaker.BIND_CLIENT)
-        client.renew(Message(Kind.LINE, b"null", (worker._sock.detach(),)))
+        client.renew(Message(MessageKind.LINE, b"null", (worker._sock.detach(),)))
         (message,) = keeper.messages()
-        assert message.kind is Kind.KEEP
+        assert message.kind is MessageKind.KEEP
         request = BindRequest.unpack(message.payload)
         assert request.address == kept.getsockname()
         message.discard()
@@ -160,7 +160,7 @@ def test_address_of_bind_is_not_asked_for_and_the_master_is_told(make_client, ma
         client.bind(sock, address)
         assert sock.getsockname() == address
         (message,) = master[0].receive()
-        assert message == Message(Kind.BOUND, f"{address[0]}:{address[1]}".encode())
+        assert message == Message(MessageKind.BOUND, f"{address[0]}:{address[1]}".encode())
         client.drain()
         assert opened.fileno() == -1
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
