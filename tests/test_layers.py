@@ -364,7 +364,7 @@ LAYERS: dict[int, list[str]] = {
     # serving/handover/.
     17: [
         "serving.handover.compatibility",
-        "serving.handover.upgrade",
+        "serving.handover.newmaster",
         "serving.handover.handover",
         "serving.handover.pidfile",
     ],

@@ -168,7 +168,7 @@ def ask_control(master: Master) -> None:
 
 
 def respawn(master: Master) -> None:
-    """Kill a worker and wait for its successor, or for the master to give up for now."""
+    """Kill a worker and wait for its replacement, or for the master to give up for now."""
     os.kill(master.victim, signal.SIGKILL)
     master.server.logged(r"ready \(process|cannot fork|failed", PATIENCE)
 

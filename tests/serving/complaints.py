@@ -12,7 +12,7 @@ COMPLAINTS = {
     5: "a worker that is busy takes no connection that another could serve at once",
     6: "a reload loses no request",
     7: "a stop can go on accepting for a while that readiness is already withdrawn",
-    8: "a worker that is replaced for its age leaves after its successor is ready, few at a time",
+    8: "a worker that is replaced for its age leaves after its replacement is ready, few at a time",
     9: "broken code on a reload changes nothing; a worker that dies young backs off",
     10: "a stop ends in bounded time whatever the connections do; a second signal forces it",
     11: "the loop itself writes the heartbeat; a master that was late forgives",

@@ -154,7 +154,7 @@ def _states(workers: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
 def _per_worker(workers: Iterable[Mapping[str, Any]], key: str) -> list[tuple[str, Any]]:
     """Label by number and generation: those of a respawned worker stay, process ids would pile up.
 
-    Successors have the number of whom they follow, hence the slot.
+    Replacements have the number of the worker they follow, hence the slot.
     """
     return [
         (

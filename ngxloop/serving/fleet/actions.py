@@ -1,7 +1,7 @@
 """What the machine wants done. The executor does it in the order of the list, each behind a guard.
 
 Spawn is followed by Spawned or SpawnFailed, PrepareConfig by ReloadPrepared or ReloadRefused,
-StartZygote by ZygoteReady or ZygoteFailed, StartSuccessor by NewMasterStarted or NewMasterFailed;
+StartZygote by ZygoteReady or ZygoteFailed, StartNewMaster by NewMasterStarted or NewMasterFailed;
 Send by OrderLost if the worker's channel is full and no signal means the same; every worker that
 was spawned by Exited, and that by Release. Other actions have no answer.
 """
@@ -154,7 +154,7 @@ class ReopenLogs(Action):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class StartSuccessor(Action):
+class StartNewMaster(Action):
     """Start a new master, and give it the names of this one."""
 
 

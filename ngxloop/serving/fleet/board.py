@@ -10,7 +10,7 @@ from ngxloop.serving.fleet.records import SLOTS_PER_WORKER
 from ngxloop.serving.logs.logs import log
 
 _LEAST_WORKERS_TO_SCALE_TO = 8
-# The master's ends of its channel and of the pipe for its stacks, the same of its successor in a
+# The master's ends of its channel and of the pipe for its stacks, the same of its replacement in a
 # reload, and two wakeup_fds.
 _FDS_PER_WORKER = 6
 

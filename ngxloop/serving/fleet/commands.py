@@ -8,7 +8,7 @@ from ngxloop.serving.fleet.actions import (
     ReopenLogs,
     RestoreNames,
     SetReadiness,
-    StartSuccessor,
+    StartNewMaster,
 )
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.events import (
@@ -110,7 +110,7 @@ def on_upgrade(decision: Decision, event: Upgrade) -> None:
     if fleet.new_master:
         pid = fleet.new_master
         problem = f"a new master is already running (process {pid}); stop one of the two first"
-    elif fleet.is_successor_starting:
+    elif fleet.is_new_master_starting:
         problem = "a new master is being started"
     elif not problem and fleet.is_ending:
         problem = _ENDING
@@ -119,20 +119,20 @@ def on_upgrade(decision: Decision, event: Upgrade) -> None:
         requests.reply(decision, event.request, problem)
     else:
         requests.await_upgrade(decision, event.request)
-        fleet.is_successor_starting = True
-        decision.act(StartSuccessor())
+        fleet.is_new_master_starting = True
+        decision.act(StartNewMaster())
 
 
 def on_new_master_started(decision: Decision, event: NewMasterStarted) -> None:
     """Share the sockets with it."""
-    decision.fleet.is_successor_starting = False
+    decision.fleet.is_new_master_starting = False
     decision.fleet.new_master = event.pid
     decision.fleet.is_new_master_ready = False
 
 
 def on_new_master_failed(decision: Decision, event: NewMasterFailed) -> None:
     """Go on alone."""
-    decision.fleet.is_successor_starting = False
+    decision.fleet.is_new_master_starting = False
     decision.warn("no upgrade: %s", event.reason)
     requests.answer_upgrades(decision, event.reason)
 

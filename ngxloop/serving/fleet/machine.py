@@ -34,7 +34,7 @@ from ngxloop.serving.fleet.actions import (
     RestoreNames,
     Send,
     Spawn,
-    StartSuccessor,
+    StartNewMaster,
     StartZygote,
 )
 from ngxloop.serving.fleet.decision import Decision
@@ -74,8 +74,8 @@ def _on_action_failed(decision: Decision, event: events.ActionFailed) -> None:
             generations.not_prepared(decision, action.generation, defect)
         case PrepareConfig():
             generations.refused(decision, action.generation, defect)
-        case StartSuccessor():
-            decision.fleet.is_successor_starting = False
+        case StartNewMaster():
+            decision.fleet.is_new_master_starting = False
             decision.act(RestoreNames())
             requests.answer_upgrades(decision, defect.line)
 

@@ -27,7 +27,7 @@ SLOTS_FOR_A_RELOAD = 2
 
 @dataclasses.dataclass(eq=False)
 class History(Record):
-    """What is known of the earlier processes of a worker; its successor goes on with it."""
+    """What is known of the earlier processes of a worker; its replacement goes on with it."""
 
     spawn_count: int = 0
     early_exits: int = 0  # of processes in a row that ended soon after they were ready, or before
@@ -122,7 +122,7 @@ class Generation(Record):
         before, after = self.workers[: worker.number], self.workers[worker.number + 1 :]
         self.workers = (*before, worker, *after)
 
-    def successor(self, worker: Worker) -> Worker:
+    def replacement(self, worker: Worker) -> Worker:
         """Return another worker with the same number and history, without a process."""
         return Worker(self.journal, worker.number, self, worker.history)
 
@@ -159,10 +159,10 @@ class Fleet(Record):
     coming: Generation | None = None  # not all of it is ready yet
     live: dict[WorkerId, Worker] = dataclasses.field(default_factory=dict)  # never changed: copied
     leaving: tuple[Worker, ...] = ()  # they drain or stop, and are not replaced
-    successors: tuple[Worker, ...] = ()  # they start, to take the place of one that serves
+    replacements: tuple[Worker, ...] = ()  # they start, to take the place of one that serves
     wanted: tuple[Worker, ...] = ()  # to be replaced, in this order
-    replaced: tuple[Worker, ...] = ()  # they drain, their successors serve
-    successor_failures: int = 0  # in a row
+    replaced: tuple[Worker, ...] = ()  # they drain, their replacements serve
+    replacement_failures: int = 0  # in a row
     has_served: bool = False
     listening: int = 1  # the newest generation that has served, or the first; its sockets stay open
     closing: tuple[Batch, ...] = ()
@@ -185,7 +185,7 @@ class Fleet(Record):
     # The end
     told_at: float = 0.0  # when the first order to end came
     drain_at: float | None = None  # when the drain delay is over
-    is_successor_starting: bool = False  # a new master is on its way, and has no process id yet
+    is_new_master_starting: bool = False  # a new master is on its way, and has no process id yet
     new_master: int = 0  # its process id
     is_new_master_ready: bool = False  # it has said so; it can say it again
 
@@ -209,7 +209,7 @@ class Fleet(Record):
         """All workers, with a process or without."""
         coming = self.coming.workers if self.coming is not None else ()
         serving = self.serving.workers if self.serving is not None else ()
-        return (*coming, *serving, *self.successors, *self.leaving)
+        return (*coming, *serving, *self.replacements, *self.leaving)
 
     @property
     def room(self) -> int:

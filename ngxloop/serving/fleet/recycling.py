@@ -1,7 +1,7 @@
-"""Workers that have served long enough are replaced: the successor is ready before one drains.
+"""Workers that have served long enough are replaced: the replacement is ready before one drains.
 
 Rule. At most a quarter of the workers, but one at least, are being replaced at a time: their
-successors start or they drain. So memory grows by a quarter at most, and workers that became old
+replacements start or they drain. So memory grows by a quarter at most, and workers that became old
 together do not leave together.
 """
 
@@ -17,7 +17,7 @@ def want(decision: Decision, worker: Worker, reason: str, delay: float = 0.0) ->
     fleet = decision.fleet
     if worker.state is not State.READY or worker.replace_at is not None:
         return
-    if worker in fleet.wanted or successor_of(decision, worker) is not None:
+    if worker in fleet.wanted or replacement_of(decision, worker) is not None:
         return
     worker.reason = reason
     if delay:
@@ -46,61 +46,61 @@ def want_after_max_requests(decision: Decision, worker: Worker) -> None:
 
 
 def replace_wanted(decision: Decision) -> None:
-    """Start as many successors as there may be."""
+    """Start as many replacements as there may be."""
     fleet = decision.fleet
     if any(not worker.is_live for worker in fleet.replaced):
         fleet.replaced = tuple(worker for worker in fleet.replaced if worker.is_live)
     if fleet.coming is not None or fleet.serving is None or fleet.is_leaving:
         return  # a reload replaces all of them
     limit = max(1, fleet.count // 4)
-    while fleet.wanted and len(fleet.successors) + len(fleet.replaced) < limit:
+    while fleet.wanted and len(fleet.replacements) + len(fleet.replaced) < limit:
         worker, *others = fleet.wanted
         fleet.wanted = tuple(others)
         if worker.state is State.READY:
             _replace(decision, worker)
 
 
-def successor_ready(decision: Decision, successor: Worker) -> None:
+def replacement_ready(decision: Decision, replacement: Worker) -> None:
     """Put it where the old one stands, which drains now."""
-    fleet, old = decision.fleet, successor.predecessor
+    fleet, old = decision.fleet, replacement.predecessor
     assert old is not None
-    _end_replacement(decision, successor)
-    fleet.successor_failures = 0
-    old.generation.put(successor)
+    _end_replacement(decision, replacement)
+    fleet.replacement_failures = 0
+    old.generation.put(replacement)
     fleet.replaced = (*fleet.replaced, old)
     drain(decision, old)
 
 
-def successor_lost(decision: Decision, successor: Worker) -> None:
+def replacement_lost(decision: Decision, replacement: Worker) -> None:
     """Leave the old one where it is, and try again later."""
-    old = successor.predecessor
+    old = replacement.predecessor
     assert old is not None
-    _end_replacement(decision, successor)
+    _end_replacement(decision, replacement)
     _try_later(decision, old)
 
 
-def successor_of(decision: Decision, old: Worker) -> Worker | None:
+def replacement_of(decision: Decision, old: Worker) -> Worker | None:
     """Return the worker that starts to take the place of this one."""
-    return next((one for one in decision.fleet.successors if one.predecessor is old), None)
+    return next((one for one in decision.fleet.replacements if one.predecessor is old), None)
 
 
 def promote(decision: Decision, old: Worker) -> Worker | None:
-    """Return the successor of a worker that is gone, or leaves; it stands for itself now."""
+    """Return the replacement of a worker that is gone, or leaves; it stands for itself now."""
     fleet = decision.fleet
     if old in fleet.wanted:
         fleet.wanted = tuple(worker for worker in fleet.wanted if worker is not old)
     old.replace_at = None
-    successor = successor_of(decision, old)
-    if successor is not None:
-        _end_replacement(decision, successor)
-    return successor
+    replacement = replacement_of(decision, old)
+    if replacement is not None:
+        _end_replacement(decision, replacement)
+    return replacement
 
 
 def forget(decision: Decision, old: Worker) -> None:
     """Nobody is to follow this worker; who comes already is sent away."""
-    successor = promote(decision, old)
-    if successor is not None:
-        drain(decision, successor)
+    replacement = promote(decision, old)
+    if replacement is not None:
+        drain(decision, replacement)
 
 
 def forget_all(decision: Decision, generation: Generation) -> None:
@@ -110,7 +110,7 @@ def forget_all(decision: Decision, generation: Generation) -> None:
 
 
 def drain(decision: Decision, worker: Worker) -> None:
-    """Let a worker go that nobody replaces, or whose successor is there."""
+    """Let a worker go that nobody replaces, or whose replacement is there."""
     leave(decision, worker)
     workers.drain(decision, worker)
 
@@ -122,11 +122,11 @@ def leave(decision: Decision, worker: Worker) -> None:
         decision.fleet.leaving = (*decision.fleet.leaving, worker)
 
 
-def _end_replacement(decision: Decision, successor: Worker) -> None:
-    """Be no successor any more."""
+def _end_replacement(decision: Decision, replacement: Worker) -> None:
+    """Be no replacement any more."""
     fleet = decision.fleet
-    fleet.successors = tuple(worker for worker in fleet.successors if worker is not successor)
-    successor.predecessor = None
+    fleet.replacements = tuple(worker for worker in fleet.replacements if worker is not replacement)
+    replacement.predecessor = None
 
 
 def _replace(decision: Decision, worker: Worker) -> None:
@@ -139,18 +139,18 @@ def _replace(decision: Decision, worker: Worker) -> None:
         )
         _try_later(decision, worker)
         return
-    successor = worker.generation.successor(worker)
-    successor.predecessor = worker
-    fleet.successors = (*fleet.successors, successor)
-    workers.spawn(decision, successor)
+    replacement = worker.generation.replacement(worker)
+    replacement.predecessor = worker
+    fleet.replacements = (*fleet.replacements, replacement)
+    workers.spawn(decision, replacement)
 
 
 def _try_later(decision: Decision, worker: Worker) -> None:
     fleet = decision.fleet
     if worker.state is not State.READY:
         return
-    seconds = min(2.0**fleet.successor_failures, BACKOFF_LIMIT_SECONDS)
-    fleet.successor_failures += 1
+    seconds = min(2.0**fleet.replacement_failures, BACKOFF_LIMIT_SECONDS)
+    fleet.replacement_failures += 1
     worker.exit_cause = ""
     decision.warn("%s goes on serving; a successor is tried again in %g s", worker.name, seconds)
     want(decision, worker, worker.reason, seconds)

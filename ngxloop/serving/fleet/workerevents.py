@@ -1,7 +1,7 @@
 """What the events of a worker mean for all of them.
 
 a worker that serves dies             another takes its place, later each time it dies young
-a worker is to be replaced            its successor is ready before it drains
+a worker is to be replaced            its replacement is ready before it drains
 a worker of a coming generation dies  the generation is rejected
 """
 
@@ -43,7 +43,7 @@ def on_spawn_failed(decision: Decision, worker: Worker, event: SpawnFailed) -> N
     if old is not None:
         if event.is_explained:
             decision.error("cannot fork a successor of %s: %s", old.name, event.reason)
-        recycling.successor_lost(decision, worker)
+        recycling.replacement_lost(decision, worker)
         return
     if event.is_explained and not worker.is_leaving:
         decision.error("cannot fork %s: %s", name, event.reason)
@@ -68,7 +68,7 @@ def on_ready(decision: Decision, worker: Worker, event: Ready) -> None:
         spread = LIFETIME_SPREAD * (worker.id.incarnation * _SPREAD % 1.0)
         worker.old_at = decision.now + limit * (1 + spread)
     if worker.predecessor is not None:
-        recycling.successor_ready(decision, worker)
+        recycling.replacement_ready(decision, worker)
 
 
 def on_draining(decision: Decision, worker: Worker, event: Draining) -> None:
@@ -82,13 +82,13 @@ def on_draining(decision: Decision, worker: Worker, event: Draining) -> None:
     workers.count_exit(decision, worker)
     if worker.predecessor is not None:
         recycling.leave(decision, worker)
-        recycling.successor_lost(decision, worker)
+        recycling.replacement_lost(decision, worker)
         return
-    successor = recycling.promote(decision, worker)
+    replacement = recycling.promote(decision, worker)
     generation = worker.generation
     if _has_slot(decision, worker):
         recycling.leave(decision, worker)
-        generation.put(successor or generation.successor(worker))
+        generation.put(replacement or generation.replacement(worker))
 
 
 def on_failed(decision: Decision, worker: Worker, event: Failed) -> None:
@@ -142,7 +142,7 @@ def _on_lost(decision: Decision, worker: Worker, error: StartError) -> None:
         generations.reject(decision, coming, error)
     elif worker.predecessor is not None:
         decision.act(Report(error))
-        recycling.successor_lost(decision, worker)
+        recycling.replacement_lost(decision, worker)
     else:
         if worker.failure is not None:
             decision.act(Report(worker.failure))
@@ -152,10 +152,10 @@ def _on_lost(decision: Decision, worker: Worker, error: StartError) -> None:
 
 
 def _refill(decision: Decision, worker: Worker) -> None:
-    """Give its place to the successor that comes already, or to another process of its own."""
-    successor = recycling.promote(decision, worker)
-    if successor is not None:
-        worker.generation.put(successor)
+    """Give its place to the replacement that comes already, or to another process of its own."""
+    replacement = recycling.promote(decision, worker)
+    if replacement is not None:
+        worker.generation.put(replacement)
     else:
         spawning.spawn_again(decision, worker)
 

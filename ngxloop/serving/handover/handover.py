@@ -14,7 +14,7 @@ from ngxloop import leader
 from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.fleet import events
 from ngxloop.serving.fleet.processes import Processes
-from ngxloop.serving.handover.upgrade import Upgrade
+from ngxloop.serving.handover.newmaster import NewMaster
 from ngxloop.serving.process.poller import Handler, Poller
 from ngxloop.serving.sockets.inherited import BIND, LEADER, InheritedFd, OldMaster, WorkerCount
 from ngxloop.serving.sockets.listeners import Listeners
@@ -58,14 +58,14 @@ class Handover:
         self._old_master = old_master
         self._end_fd = -1  # a pidfd of the master before us
         self._is_end_told = False
-        self._upgrade = Upgrade(tell, processes, poller)
+        self._new_master = NewMaster(tell, processes, poller)
         self._files: list[Renamable] = []
         self._services: list[Pausable] = []
 
     @property
     def new_master_pid(self) -> int:
         """The process id of the new master, 0 if there is none."""
-        return self._upgrade.pid
+        return self._new_master.pid
 
     @property
     def old_master_pid(self) -> int:
@@ -91,7 +91,7 @@ class Handover:
         Args:
             is_strict: We are root, and the workers are not.
         """
-        self._upgrade.set_strict(is_strict)
+        self._new_master.set_strict(is_strict)
         if self.new_master_pid:
             pid = self.new_master_pid
             return f"a new master is already running (process {pid}); stop one of the two first"
@@ -99,7 +99,7 @@ class Handover:
             return f"the old master is still running (process {self.old_master_pid}); stop it first"
         if os.getpid() == 1:
             return "process 1 of a container cannot be upgraded; replace the container"
-        return self._upgrade.problem()
+        return self._new_master.problem()
 
     def start(
         self, listeners: Listeners, others: Sequence[InheritedFd], workers: WorkerCount
@@ -117,7 +117,7 @@ class Handover:
             for file in self._files:
                 file.rename_aside()
             kept = self._processes.keepers.hand_over()
-            self._upgrade.start([*bound, *kept, lock, *others], workers)
+            self._new_master.start([*bound, *kept, lock, *others], workers)
         except OSError as error:
             self.restore_names()
             self._tell(events.NewMasterFailed(f"cannot start the new master: {error}"))
@@ -173,14 +173,14 @@ class Handover:
 
     def close(self) -> None:
         """Give back descriptors; nobody is ended."""
-        self._upgrade.close()
+        self._new_master.close()
         self._close_end_fd()
         if self._old_master is not None:
             self._old_master.forget()
 
     def close_in_worker(self) -> None:
         """Close a worker's copies."""
-        self._upgrade.close_in_worker()
+        self._new_master.close_in_worker()
         if self._end_fd >= 0:
             os.close(self._end_fd)
             self._end_fd = -1

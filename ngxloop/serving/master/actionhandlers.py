@@ -76,7 +76,7 @@ class ActionHandlers:
             actions.SpreadReuseport: self._spread,
             actions.Serve: self._serve,
             actions.ReopenLogs: lambda action: self._reopen_logs(),
-            actions.StartSuccessor: lambda action: self._start_successor(),
+            actions.StartNewMaster: lambda action: self._start_new_master(),
             actions.RestoreNames: lambda action: self._handover.restore_names(),
             actions.SetReadiness: lambda action: self._handover.set_answering(action.is_answering),
             actions.Notify: lambda action: self._admin.notify(action.notice),
@@ -185,7 +185,7 @@ class ActionHandlers:
         service = self._services[action.generation]
         service.config.hook_functions.call(action.name, *action.arguments)
 
-    def _start_successor(self) -> None:
+    def _start_new_master(self) -> None:
         with left_passwords() as fd:
             passwords = [InheritedFd(PASSWORDS, "", fd)] if fd is not None else []
             others = [*self._admin.hand_over(), *passwords]

@@ -38,7 +38,7 @@ class Invariants:
         self.machine = machine
         self.world = world
         self.ready = set()  # processes that have said so
-        self.recycled = {}  # processes that drain for a successor, and their generation
+        self.recycled = {}  # processes that drain for a replacement, and their generation
         self.before = set()
         self.served = set()  # generations that have served
         self.may_rest = False  # the last order that counts was to rest
@@ -47,7 +47,7 @@ class Invariants:
         if type(event) is events.Ready:
             self.ready.add(event.worker)
         self.before = serving_ids(self.machine.fleet)
-        self.successors = self.machine.fleet.successors
+        self.replacements = self.machine.fleet.replacements
         self.generation = self.machine.fleet.serving
 
     def note_order(self, event, done):
@@ -64,7 +64,7 @@ class Invariants:
         self.note_order(event, done)
         self.served |= {action.generation for action in done if type(action) is actions.Serve}
         fleet = self.machine.fleet
-        if set(fleet.successors) - set(self.successors):
+        if set(fleet.replacements) - set(self.replacements):
             self._check_recycled()
         for action in done:
             kind = type(action)
@@ -98,7 +98,7 @@ class Invariants:
             return
         follower = workers[old.number]
         is_followed = follower is not old and follower.state is State.READY
-        check(is_followed, f"{old.name} drains without a successor")
+        check(is_followed, f"{old.name} drains without a replacement")
         self.recycled[action.worker] = fleet.serving
 
     def _check_recycled(self):
@@ -108,7 +108,7 @@ class Invariants:
         self.recycled = {
             one: its for one, its in found if its is fleet.serving and one in fleet.live
         }
-        count = len(self.recycled) + len(fleet.successors)
+        count = len(self.recycled) + len(fleet.replacements)
         check(count <= max(1, fleet.count // 4), f"{count} of {fleet.count} are replaced at once")
 
     def check_ready(self, event):

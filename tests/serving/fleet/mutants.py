@@ -24,15 +24,15 @@ MUTANTS = {
         "limit = max(1, fleet.count // 4)",
         "limit = max(1, fleet.count // 2)",
     ),
-    "who drains for a successor is not counted": (
+    "who drains for a replacement is not counted": (
         "recycling",
         "fleet.replaced = (*fleet.replaced, old)",
         "pass",
     ),
-    "the old worker drains before its successor is ready": (
+    "the old worker drains before its replacement is ready": (
         "recycling",
-        "    workers.spawn(decision, successor)\n",
-        "    workers.spawn(decision, successor)\n    drain(decision, worker)\n",
+        "    workers.spawn(decision, replacement)\n",
+        "    workers.spawn(decision, replacement)\n    drain(decision, worker)\n",
     ),
     "a starting worker that is sent away has no deadline": (
         "workers",
@@ -114,7 +114,7 @@ MUTANTS = {
     ),
     "a worker that drains by itself is not replaced": (
         "workerevents",
-        "generation.put(successor or generation.successor(worker))",
+        "generation.put(replacement or generation.replacement(worker))",
         "pass",
     ),
     "a ready worker keeps its deadline": (
@@ -142,7 +142,7 @@ MUTANTS = {
         "if not fleet.live:",
         "if len(fleet.live) <= 1:",
     ),
-    "at the end successors are forgotten": (
+    "at the end replacements are forgotten": (
         "shutdown",
         "for worker in fleet.workers:\n        workers.drain",
         "for worker in fleet.serving.workers if fleet.serving else ():\n        workers.drain",

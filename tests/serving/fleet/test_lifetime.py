@@ -86,7 +86,7 @@ def test_master_that_was_stopped_itself_forgives(serve):
     ],
     ids=["lifetime", "rss"],
 )
-def test_worn_worker_drains_after_its_successor_is_ready(serve, options, reason):
+def test_worn_worker_drains_after_its_replacement_is_ready(serve, options, reason):
     server = serve("plain:echo", *options).serving()
     with connect(server.address) as sock:
         old = int(receive_line(sock))  # on a busy machine not the first one
@@ -109,7 +109,7 @@ def test_worn_workers_leave_one_after_the_other(serve):
     assert "is replaced" not in [a for a, b in itertools.pairwise(events) if a == b]
 
 
-def test_successor_that_does_not_start_leaves_the_old_one_serving(serve, tmp_path):
+def test_replacement_that_does_not_start_leaves_the_old_one_serving(serve, tmp_path):
     path = tmp_path / "site_app.py"
     path.write_text("import asyncio\nclass App(asyncio.Protocol): pass\n")
     options = ["--app-dir", str(tmp_path), "--max-lifetime", "0.2"]
@@ -123,7 +123,7 @@ def test_successor_that_does_not_start_leaves_the_old_one_serving(serve, tmp_pat
     server.logged(r"worker 1\.0 ready")
 
 
-def test_worker_with_a_successor_that_starts_may_die(serve):
+def test_worker_with_a_replacement_that_starts_may_die(serve):
     server = serve("web_asgi:app", "--workers", "2", "--max-lifetime", "0.2").serving()
     killed_count = 0
     while killed_count < 4:

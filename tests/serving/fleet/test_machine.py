@@ -71,34 +71,34 @@ def test_worker_without_a_slot_waits_and_the_oldest_that_drains_is_stopped():
     assert actions.Spawn in kinds(fleet.exit(oldest))
 
 
-def test_worker_that_is_old_drains_when_its_successor_is_ready():
+def test_worker_that_is_old_drains_when_its_replacement_is_ready():
     fleet = Fleet(4, max_lifetime=10.0).ready()
     fleet.now += 11.0
     done = fleet.tell(events.Tick())
     assert len(found(done, actions.Spawn)) == 1  # a quarter of four
     assert orders(done) == []
-    (old,) = [one.predecessor.id for one in fleet.fleet.successors]
-    name = fleet.fleet.successors[0].id
+    (old,) = [one.predecessor.id for one in fleet.fleet.replacements]
+    name = fleet.fleet.replacements[0].id
     done = fleet.tell(events.Ready(name))
     assert orders(done) == [(old, WorkerOrder.DRAIN)]
     assert name in fleet.serving
 
 
-def test_successor_that_fails_is_tried_later():
+def test_replacement_that_fails_is_tried_later():
     fleet = Fleet(1).ready()
     fleet.tell(events.RssExceeded(fleet.first, 200.0, 100.0))
-    name = fleet.fleet.successors[0].id
+    name = fleet.fleet.replacements[0].id
     fleet.exit(name, 1)
     assert fleet.fleet.serving.workers[0].replace_at == fleet.now + 1.0
     fleet.tell(events.Tick(), 1.0)
-    assert len(fleet.fleet.successors) == 1
+    assert len(fleet.fleet.replacements) == 1
 
 
-def test_successor_takes_the_place_of_a_worker_that_dies():
+def test_replacement_takes_the_place_of_a_worker_that_dies():
     fleet = Fleet(1).ready()
     old = fleet.first
     fleet.tell(events.RssExceeded(old, 200.0, 100.0))
-    name = fleet.fleet.successors[0].id
+    name = fleet.fleet.replacements[0].id
     assert actions.Spawn not in kinds(fleet.exit(old, -9))
     assert fleet.serving == [name]
 
@@ -205,12 +205,12 @@ def test_upgrade_that_ends_before_it_serves_is_answered():
 
 def test_second_upgrade_is_refused_while_the_first_begins():
     fleet = Fleet(1).ready()
-    assert actions.StartSuccessor() in fleet.tell(events.Upgrade(4))
+    assert actions.StartNewMaster() in fleet.tell(events.Upgrade(4))
     second = fleet.tell(events.Upgrade(5))
-    assert found(second, actions.StartSuccessor) == []
+    assert found(second, actions.StartNewMaster) == []
     assert actions.Reply(5, "a new master is being started") in second
     fleet.tell(events.NewMasterFailed("no memory"))
-    assert actions.StartSuccessor() in fleet.tell(events.Upgrade(6))
+    assert actions.StartNewMaster() in fleet.tell(events.Upgrade(6))
 
 
 def test_auto_upgrade_ends_the_old_master():

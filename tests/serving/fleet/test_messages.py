@@ -229,7 +229,8 @@ def test_zygote_that_names_a_process_that_is_not_its_worker_is_not_believed(serv
         "from ngxloop.serving.process import channel\n"
         "send = channel.Channel.send\n"
         "def lie(self, kind, payload=b'', fds=()):\n"
-        "    return send(self, kind, b'1' if kind == channel.MessageKind.SPAWNED else payload, fds)\n"
+        "    is_answer = kind == channel.MessageKind.SPAWNED\n"
+        "    return send(self, kind, b'1' if is_answer else payload, fds)\n"
         "channel.Channel.send = lie\n"
     )
     (tmp_path / "site_app.py").write_text(f"{faulty}\nApp = Obey\n{lie}")

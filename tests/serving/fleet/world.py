@@ -249,7 +249,7 @@ class World(EventQueue):
         check(action.generation in self.open, "no sockets to spread")
         self.open.add(action.batch)
 
-    def start_successor(self, action):
+    def start_new_master(self, action):
         check(not self.new_master, "two new masters")
         if self.chance(0.3):
             self.tell(events.NewMasterFailed("no memory"))
@@ -287,7 +287,7 @@ ACTIONS = {
     actions.PrepareConfig: World.prepare,
     actions.CloseListeners: World.close_listeners,
     actions.SpreadReuseport: World.spread,
-    actions.StartSuccessor: World.start_successor,
+    actions.StartNewMaster: World.start_new_master,
     actions.RestoreNames: World.restore_names,
     actions.Reply: World.reply,
     **dict.fromkeys(

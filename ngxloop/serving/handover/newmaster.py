@@ -33,7 +33,7 @@ from ngxloop.serving.sockets.inherited import (
 _COMPATIBILITY_SOURCE = inspect.getsource(compatibility)
 
 
-class Upgrade:
+class NewMaster:
     """The new master, while there is one."""
 
     def __init__(
