@@ -199,7 +199,6 @@ LAYERS: dict[int, list[str]] = {
         "serving.base.trust",
         "serving.base.guard",
         "serving.base.handlernames",
-        "serving.base.limits",
         "serving.base.optionvalue",
         "serving.base.states",
         "serving.base.timing",
@@ -253,7 +252,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.process.stackpipe",
         "serving.process.systemd",
         "serving.process.titles",
-        "serving.process.watching",
+        "serving.process.filewatch",
     ],
     # serving/config/.
     13: [
@@ -271,6 +270,7 @@ LAYERS: dict[int, list[str]] = {
     ],
     # serving/sockets/.
     14: [
+        "serving.sockets.keeperlimits",
         "serving.sockets.bindrequest",
         "serving.sockets.default_address",
         "serving.sockets.requester",
@@ -334,7 +334,7 @@ LAYERS: dict[int, list[str]] = {
         "serving.fleet.records",
         "serving.fleet.board",
         "serving.fleet.decision",
-        "serving.fleet.requests",
+        "serving.fleet.pendingorders",
         "serving.fleet.sockets",
         "serving.fleet.events",
         "serving.fleet.workers",

@@ -34,9 +34,9 @@ from ngxloop.serving.options.values import AUTO
 from ngxloop.serving.options.websocket import WebSocketOptions
 from ngxloop.serving.options.workers import WorkerOptions
 from ngxloop.serving.process.cpus import usable_cpus
+from ngxloop.serving.process.filewatch import check_watched_folders
 from ngxloop.serving.process.initialisation import Plan, plan
 from ngxloop.serving.process.privileges import drops_rights, find_identity, find_socket_owner
-from ngxloop.serving.process.watching import check_watching
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ class Config(
             self._refuse_what_others_can_write()
         self._refuse_bare_name()
         if self.reload:
-            check_watching(self.watched)
+            check_watched_folders(self.watched)
         _ = self.binds  # which looks up their owner
         warnings = self.start_plan.warnings
         tls_warnings = self.tls.warnings if self.tls is not None else ()

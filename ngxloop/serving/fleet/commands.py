@@ -1,6 +1,6 @@
 """Orders to the master, but those to end; and what becomes of an upgrade."""
 
-from ngxloop.serving.fleet import generations, requests, shutdown, workers
+from ngxloop.serving.fleet import generations, pendingorders, shutdown, workers
 from ngxloop.serving.fleet.actions import (
     Fail,
     Notice,
@@ -13,6 +13,7 @@ from ngxloop.serving.fleet.actions import (
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.events import (
     AddWorker,
+    FileWatcherGone,
     NewMasterEnding,
     NewMasterFailed,
     NewMasterGone,
@@ -27,7 +28,6 @@ from ngxloop.serving.fleet.events import (
     Stop,
     StopWorkers,
     Upgrade,
-    WatcherGone,
 )
 from ngxloop.serving.fleet.phases import Phase
 
@@ -37,22 +37,22 @@ _ENDING = "the master ends"
 def on_quit(decision: Decision, event: Quit) -> None:
     """Drain, then end."""
     shutdown.quit_(decision)
-    requests.reply(decision, event.request)
+    pendingorders.reply(decision, event.request)
 
 
 def on_stop(decision: Decision, event: Stop) -> None:
     """End at once."""
     shutdown.stop(decision)
-    requests.reply(decision, event.request)
+    pendingorders.reply(decision, event.request)
 
 
 def on_reload(decision: Decision, event: Reload) -> None:
     """Want a reload."""
     if decision.fleet.is_ending:
-        requests.reply(decision, event.request, _ENDING)
+        pendingorders.reply(decision, event.request, _ENDING)
         return
     generations.want_reload(decision)
-    requests.await_reload(decision, event.request)
+    pendingorders.await_reload(decision, event.request)
 
 
 def on_reopen(decision: Decision, event: Reopen) -> None:
@@ -61,7 +61,7 @@ def on_reopen(decision: Decision, event: Reopen) -> None:
     decision.act(ReopenLogs())
     for worker in decision.fleet.live.values():
         workers.reopen(decision, worker)
-    requests.reply(decision, event.request)
+    pendingorders.reply(decision, event.request)
 
 
 def on_stop_workers(decision: Decision, event: StopWorkers) -> None:
@@ -69,7 +69,7 @@ def on_stop_workers(decision: Decision, event: StopWorkers) -> None:
     problem = _ENDING if decision.fleet.is_ending else generations.stop_workers(decision)
     if problem:
         decision.warn("not resting: %s", problem)
-    requests.reply(decision, event.request, problem)
+    pendingorders.reply(decision, event.request, problem)
 
 
 def on_scale(decision: Decision, event: Scale) -> None:
@@ -92,13 +92,13 @@ def _scale(decision: Decision, request: int, count: int) -> None:
     if not 1 <= count <= fleet.most:
         problem = f"cannot have {count} workers; give 1 to {fleet.most}, or restart for more"
         decision.warn("%s", problem)
-        requests.reply(decision, request, problem)
+        pendingorders.reply(decision, request, problem)
     elif fleet.is_ending:
-        requests.reply(decision, request, _ENDING)
+        pendingorders.reply(decision, request, _ENDING)
     else:
         decision.info("scaling from %d to %d workers", fleet.count, count)
         generations.scale(decision, count)
-        requests.await_scale(decision, request, count)
+        pendingorders.await_scale(decision, request, count)
 
 
 # Upgrade -------------------------------------------------------------------------------------
@@ -116,9 +116,9 @@ def on_upgrade(decision: Decision, event: Upgrade) -> None:
         problem = _ENDING
     if problem:
         decision.warn("no upgrade: %s", problem)
-        requests.reply(decision, event.request, problem)
+        pendingorders.reply(decision, event.request, problem)
     else:
-        requests.await_upgrade(decision, event.request)
+        pendingorders.await_upgrade(decision, event.request)
         fleet.is_new_master_starting = True
         decision.act(StartNewMaster())
 
@@ -134,7 +134,7 @@ def on_new_master_failed(decision: Decision, event: NewMasterFailed) -> None:
     """Go on alone."""
     decision.fleet.is_new_master_starting = False
     decision.warn("no upgrade: %s", event.reason)
-    requests.answer_upgrades(decision, event.reason)
+    pendingorders.answer_upgrades(decision, event.reason)
 
 
 def on_new_master_ready(decision: Decision, event: NewMasterReady) -> None:
@@ -149,7 +149,7 @@ def on_new_master_ready(decision: Decision, event: NewMasterReady) -> None:
         fleet.new_master,
     )
     decision.act(SetReadiness(False))
-    requests.answer_upgrades(decision)
+    pendingorders.answer_upgrades(decision)
     if fleet.settings.is_auto_upgrade:
         shutdown.quit_(decision)
 
@@ -175,7 +175,7 @@ def on_new_master_gone(decision: Decision, event: NewMasterGone) -> None:
     else:
         line = f"the new master (process {pid}) exited with code {event.code}; this one continues"
         decision.error("%s", line)
-    requests.answer_upgrades(decision, line)
+    pendingorders.answer_upgrades(decision, line)
     if fleet.phase is Phase.RESTING:
         generations.want_reload(decision)
 
@@ -190,7 +190,7 @@ def on_old_master_gone(decision: Decision, event: OldMasterGone) -> None:
             decision.act(SetReadiness(True))
 
 
-def on_watcher_gone(decision: Decision, event: WatcherGone) -> None:
+def on_file_watcher_gone(decision: Decision, event: FileWatcherGone) -> None:
     """End: changes would have no effect, and nobody would notice."""
     if not decision.fleet.is_ending:
         decision.act(Fail(event.error))

@@ -174,7 +174,7 @@ class ActionFailed(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class WatcherGone(Event):
+class FileWatcherGone(Event):
     """The process that looks for changed files has ended."""
 
     error: StartError

@@ -8,7 +8,7 @@ all of it is ready                    the one before is drained
 
 from ngxloop.serving.base.errors import StartError
 from ngxloop.serving.base.timing import BACKOFF_LIMIT_SECONDS, RETRY_RELOAD_SECONDS
-from ngxloop.serving.fleet import recycling, requests, sockets
+from ngxloop.serving.fleet import pendingorders, recycling, sockets
 from ngxloop.serving.fleet.actions import (
     CallHook,
     CloseListeners,
@@ -158,7 +158,7 @@ def _accept(decision: Decision, coming: Generation) -> None:
         fleet.reloads_ok += 1
     decision.act(Serve(coming.number, is_first=not fleet.has_served))
     fleet.has_served = True
-    requests.answer_reloads(decision)
+    pendingorders.answer_reloads(decision)
     scale(decision, fleet.count)
 
 
@@ -176,7 +176,7 @@ def reject(decision: Decision, coming: Generation, error: StartError) -> None:
     drain_all(decision, coming)
     fleet.change(Change.DRAIN)
     fleet.told_at = decision.now
-    requests.answer_all(decision)
+    pendingorders.answer_all(decision)
     decision.act(CloseListeners(coming.number))
     decision.act(Fail(error, is_last=True))
 
@@ -217,7 +217,7 @@ def _report_failed_reload(decision: Decision, error: StartError) -> None:
     fleet.reloads_failed += 1
     fleet.reload_error = error.line
     decision.act(Notify(Notice.SERVING))
-    requests.answer_reloads(decision, error.line)
+    pendingorders.answer_reloads(decision, error.line)
 
 
 # The number of workers -----------------------------------------------------------------------
@@ -258,7 +258,7 @@ def stop_workers(decision: Decision) -> str:
     decision.info("resting: workers drain, the sockets stay open; HUP starts workers again")
     fleet.is_reload_wanted = fleet.is_delay_logged = False
     fleet.retry_at, fleet.retry_count = None, 0
-    requests.refuse_reloads(decision, "another command has stopped the workers")
+    pendingorders.refuse_reloads(decision, "another command has stopped the workers")
     if coming is not None:
         _withdraw(decision, coming)
         decision.act(Notify(Notice.SERVING))

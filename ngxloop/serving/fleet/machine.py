@@ -20,8 +20,8 @@ from ngxloop.serving.fleet import (
     events,
     generations,
     liveness,
+    pendingorders,
     recycling,
-    requests,
     sockets,
     spawning,
     workerevents,
@@ -77,7 +77,7 @@ def _on_action_failed(decision: Decision, event: events.ActionFailed) -> None:
         case StartNewMaster():
             decision.fleet.is_new_master_starting = False
             decision.act(RestoreNames())
-            requests.answer_upgrades(decision, defect.line)
+            pendingorders.answer_upgrades(decision, defect.line)
 
 
 # What is done for another event.
@@ -111,7 +111,7 @@ EVENTS: dict[type[events.Event], Callable[[Decision, Any], None]] = {
     events.NewMasterEnding: commands.on_new_master_ending,
     events.NewMasterGone: commands.on_new_master_gone,
     events.OldMasterGone: commands.on_old_master_gone,
-    events.WatcherGone: commands.on_watcher_gone,
+    events.FileWatcherGone: commands.on_file_watcher_gone,
 }
 
 
@@ -177,4 +177,4 @@ def reconcile(decision: Decision) -> None:
     recycling.replace_wanted(decision)
     generations.start_wanted_reload(decision)
     sockets.close_unused(decision)
-    requests.answer_scales(decision)
+    pendingorders.answer_scales(decision)

@@ -1,4 +1,4 @@
-"""Reap the children of the master: workers, its other processes, and orphans.
+"""Reap the children of the master: workers, its other processes, and strays.
 
 What the channel of a worker held is told before its end.
 """
@@ -12,7 +12,7 @@ from ngxloop.serving.fleet import events
 from ngxloop.serving.fleet.messages import Messages
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.process.poller import Handler, Poller
-from ngxloop.serving.process.process import exit_code, exit_reason, has_ended, reap_orphans
+from ngxloop.serving.process.process import exit_code, exit_reason, has_ended, reap_strays
 
 
 class Reaper:
@@ -63,9 +63,9 @@ class Reaper:
                 tell = functools.partial(action, 0 if code is None else code)
                 handler = Handler(HandlerName.REAPING, tell, subject=f"process {pid}")
                 self._poller.call(handler)
-        # The first process of a container inherits every orphan in it; who preloads, asks for them.
+        # The first process of a container inherits every orphan in it; one that preloads asks for them.
         if os.getpid() == 1 or self._has_preloaded():
-            reap_orphans(self.pids())
+            reap_strays(self.pids())
 
     def _reap(self, process: WorkerProcess) -> None:
         self._messages().receive_last(process)  # not reaped yet: it may lead to a signal to its id

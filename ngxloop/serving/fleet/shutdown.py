@@ -1,7 +1,7 @@
 """The end of serving: the workers drain, after a delay if one was asked for, or stop at once."""
 
 from ngxloop.serving.base.timing import REPEAT_SECONDS
-from ngxloop.serving.fleet import requests, sockets, workers
+from ngxloop.serving.fleet import pendingorders, sockets, workers
 from ngxloop.serving.fleet.actions import CloseZygotes, Notice, Notify
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.phases import Change
@@ -66,4 +66,4 @@ def _end(decision: Decision, seconds: float | None = None) -> None:
     sockets.close_all(decision)
     for worker in fleet.workers:
         workers.drain(decision, worker, seconds, is_last=not fleet.is_shared)
-    requests.answer_all(decision)
+    pendingorders.answer_all(decision)

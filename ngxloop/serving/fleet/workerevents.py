@@ -10,7 +10,7 @@ import signal
 from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.base.states import State, WorkerTransition
 from ngxloop.serving.base.timing import LIFETIME_SPREAD, REOPEN_SECONDS
-from ngxloop.serving.fleet import generations, recycling, requests, spawning, workers
+from ngxloop.serving.fleet import generations, pendingorders, recycling, spawning, workers
 from ngxloop.serving.fleet.actions import Report, WorkerOrder
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.events import (
@@ -147,7 +147,7 @@ def _on_lost(decision: Decision, worker: Worker, error: StartError) -> None:
         if worker.failure is not None:
             decision.act(Report(worker.failure))
         if worker.ready_at is None:
-            requests.fail_scales(decision, error.line)
+            pendingorders.fail_scales(decision, error.line)
         _refill(decision, worker)
 
 

@@ -11,7 +11,7 @@ from ngxloop.serving.process.channel import Channel
 from ngxloop.serving.process.children import is_child
 from ngxloop.serving.process.poller import Handler, Poller
 from ngxloop.serving.worker.assignment import Assignment
-from ngxloop.serving.worker.preload import Zygote, adopt_orphans
+from ngxloop.serving.worker.preload import Zygote, adopt_strays
 
 Done = Callable[[StartError | None], None]
 
@@ -38,7 +38,7 @@ class Zygotes:
         Raises:
             OSError: It could not be forked.
         """
-        adopt_orphans(True)
+        adopt_strays(True)
         self.ever_started = True
         zygote = Zygote(assign, forget)
         is_told = False  # it can be ready and dead in the same moment

@@ -24,9 +24,9 @@ from ngxloop.serving.master.dispatcher import CommandDispatcher
 from ngxloop.serving.master.reconfiguration import Reconfiguration
 from ngxloop.serving.master.turn import Turn
 from ngxloop.serving.options.master import NO_SOCKET
+from ngxloop.serving.process.filewatch import FileWatcher
 from ngxloop.serving.process.poller import Poller
 from ngxloop.serving.process.signals import SignalPipe
-from ngxloop.serving.process.watching import Watcher
 from ngxloop.serving.sockets.inherited import OldMaster
 
 
@@ -137,9 +137,11 @@ class Components:
         """
 
         def gone(error: StartError) -> None:
-            self.executor.tell(events.WatcherGone(error))
+            self.executor.tell(events.FileWatcherGone(error))
 
-        watcher = Watcher(self.config.watched, self.config, self.processes.forget_in_child, gone)
+        watcher = FileWatcher(
+            self.config.watched, self.config, self.processes.forget_in_child, gone
+        )
         opened.callback(watcher.close)
         self.processes.reaper.adopt(watcher.pid, watcher.ended)
 

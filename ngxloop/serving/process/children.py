@@ -1,10 +1,11 @@
-"""Tell children apart: the master's own, those that hooks have started, and orphans.
+"""Tell children apart: the master's own, those that hooks have started, and strays.
 
-The first process of a container, and a master that has preloaded, inherits orphans and reaps them.
+The first process of a container, and a master that has preloaded, inherits the orphans of
+other processes, called strays here, and reaps them.
 The exit status of a process that a hook has started is not the master's to take: the hook waits.
-The kernel does not tell an orphan from a child of the process itself: parent, exit signal and place
+The kernel does not tell a stray from a child of the process itself: parent, exit signal and place
 in the list of children are the same. So the functions by which Python starts a process note its id,
-in the master only; a child that nobody has noted, and that is not the master's own, is an orphan.
+in the master only; a child that nobody has noted, and that is not the master's own, is a stray.
 
 What is not seen: a process that a library in C starts, and that of os.system() in another thread.
 """

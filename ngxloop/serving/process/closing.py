@@ -194,7 +194,7 @@ def _end_children(seconds: float = 0) -> None:
     for fd in list(_children):
         try:
             has_ended = os.waitid(os.P_PIDFD, fd, os.WEXITED | os.WNOHANG) is not None
-        except ChildProcessError:  # it was reaped with the orphans
+        except ChildProcessError:  # it was reaped with the strays
             has_ended = True
         if has_ended:
             _children.remove(fd)

@@ -127,22 +127,22 @@ def exit_code(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if found else None
 
 
-def reap_orphans(ours: AbstractSet[int]) -> None:
-    """Reap what nobody has started here; see children.py.
+def reap_strays(ours: AbstractSet[int]) -> None:
+    """Reap orphans of other processes; see children.py.
 
     One of ours that ends meanwhile has a SIGCHLD on its way.
     """
     peek = os.WEXITED | os.WNOHANG | os.WNOWAIT
     with foreign_children() as others, contextlib.suppress(ChildProcessError):  # none is left
         while (found := os.waitid(os.P_ALL, 0, peek)) and found.si_pid not in ours | others:
-            _reap_orphan(found.si_pid)
+            _reap_stray(found.si_pid)
         if found and found.si_pid in others:  # it stays the first until its starter waits for it
             for pid in ended_children():
                 if pid not in ours | others:
-                    _reap_orphan(pid)
+                    _reap_stray(pid)
 
 
-def _reap_orphan(pid: int) -> None:
+def _reap_stray(pid: int) -> None:
     os.waitpid(pid, os.WNOHANG)
     log.debug("reaped process %d, an orphan", pid)
 

@@ -19,9 +19,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ngxloop.serving.base.badmessage import BadMessageError
-from ngxloop.serving.base.limits import BIND_REQUEST_BYTES
 from ngxloop.serving.process.closing import close_socket, close_with_queue
 from ngxloop.serving.process.message import Message
+from ngxloop.serving.sockets.keeperlimits import BIND_REQUEST_BYTES
 
 Address = tuple[Any, ...] | str
 

@@ -35,7 +35,6 @@ from collections.abc import Callable, Sequence
 from ngxloop.serving.base.badmessage import BadMessageError
 from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.base.handlernames import HandlerName
-from ngxloop.serving.base.limits import HANDOVER_SECONDS, MESSAGES_PER_TURN, SYNC_SECONDS
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.config.tls import forget_keys
 from ngxloop.serving.logs.logformats import Writer
@@ -51,6 +50,7 @@ from ngxloop.serving.process.rlimits import own_limits
 from ngxloop.serving.process.titles import set_title
 from ngxloop.serving.sockets.acceptwatch import AcceptWatch
 from ngxloop.serving.sockets.bindrequest import BindRequest
+from ngxloop.serving.sockets.keeperlimits import HANDOVER_SECONDS, MESSAGES_PER_TURN, SYNC_SECONDS
 from ngxloop.serving.sockets.listeners import describe_address, is_listening
 from ngxloop.serving.sockets.queues import read_queue
 from ngxloop.serving.sockets.requester import Requester

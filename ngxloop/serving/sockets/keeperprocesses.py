@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Sequence
 
 from ngxloop.serving.base.handlernames import HandlerName
-from ngxloop.serving.base.limits import KEEPER_END_SECONDS, REPORT_SECONDS
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.process.channel import Channel, channel_pair
@@ -28,6 +27,7 @@ from ngxloop.serving.process.poller import Alarm, Handler, Poller
 from ngxloop.serving.process.privileges import Identity
 from ngxloop.serving.process.process import fork_child, wait_and_kill
 from ngxloop.serving.sockets.keeper import Inherited, run_keeper
+from ngxloop.serving.sockets.keeperlimits import KEEPER_END_SECONDS, REPORT_SECONDS
 from ngxloop.serving.sockets.keeperrecord import KeeperRecord
 from ngxloop.serving.sockets.requester import Requester
 

@@ -12,13 +12,13 @@ import json
 import time
 from collections.abc import Callable, Sequence
 
-from ngxloop.serving.base.limits import PORTION, REPORT_SECONDS, SHARED_SOCKETS
 from ngxloop.serving.base.plaintext import one_line
 from ngxloop.serving.base.timing import BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS, YOUNG_SECONDS
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.process.channel import Channel
 from ngxloop.serving.process.message import Message, MessageKind
 from ngxloop.serving.process.privileges import Identity
+from ngxloop.serving.sockets.keeperlimits import PORTION, REPORT_SECONDS, SHARED_SOCKETS
 from ngxloop.serving.sockets.requester import Requester
 
 

@@ -16,7 +16,7 @@ Rules.
    still the same file. A file that is in the way is replaced if no process has the socket open.
 5. The worker of an application may not request sockets; see Requester.may_ask().
 6. A request that fails is answered with the errno that bind(2) in the program would have had; an
-   invalid request raises BadMessageError. Everything is bounded, see limits.py.
+   invalid request raises BadMessageError. Everything is bounded, see keeperlimits.py.
 """
 
 import contextlib
@@ -28,17 +28,17 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 
 from ngxloop.serving.base.badmessage import BadMessageError
-from ngxloop.serving.base.limits import (
+from ngxloop.serving.logs.logs import log
+from ngxloop.serving.process.closing import close_socket
+from ngxloop.serving.process.message import Message
+from ngxloop.serving.sockets.bindrequest import BindRequest, ReceivedRequest, check_offered
+from ngxloop.serving.sockets.keeperlimits import (
     GENERATION_SOCKETS,
     LOGGED_ADDRESSES,
     SHARED_DESCRIPTOR_PART,
     SHARED_SOCKETS,
     WORKER_SOCKETS,
 )
-from ngxloop.serving.logs.logs import log
-from ngxloop.serving.process.closing import close_socket
-from ngxloop.serving.process.message import Message
-from ngxloop.serving.sockets.bindrequest import BindRequest, ReceivedRequest, check_offered
 from ngxloop.serving.sockets.listeners import describe_address, is_shut_down
 from ngxloop.serving.sockets.requester import Requester
 from ngxloop.serving.sockets.socketfiles import (
@@ -239,7 +239,7 @@ class SharedSockets:
             log.warning("%s binds many addresses: further ones are not logged", requester.name)
 
     def _check_room(self, requester: Requester) -> None:
-        """Refuse to have more sockets than limits.py allows.
+        """Refuse to have more sockets than keeperlimits.py allows.
 
         Raises:
             OSError: There are as many.

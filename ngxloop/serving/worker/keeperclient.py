@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from ngxloop.serving.base.limits import ANSWER_SECONDS, RENEWAL_SECONDS
 from ngxloop.serving.process.channel import Channel, receive_fds
 from ngxloop.serving.process.message import Message, MessageKind
 from ngxloop.serving.process.poller import do_nothing
 from ngxloop.serving.sockets.bindrequest import BindRequest
+from ngxloop.serving.sockets.keeperlimits import ANSWER_SECONDS, RENEWAL_SECONDS
 from ngxloop.serving.sockets.sharedsockets import BOUND, FAILED
 
 _LOOK_SECONDS = 0.002

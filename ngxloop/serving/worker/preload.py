@@ -60,7 +60,7 @@ _FDS = Path("/proc/self/fd")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def adopt_orphans(is_wanted: bool) -> None:
+def adopt_strays(is_wanted: bool) -> None:
     """Let orphans of our descendants become our children, or no longer; for the master."""
     if _libc.prctl(_PR_SET_CHILD_SUBREAPER, int(is_wanted), 0, 0, 0) != 0:
         errno = ctypes.get_errno()

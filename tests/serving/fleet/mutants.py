@@ -148,11 +148,11 @@ MUTANTS = {
         "for worker in fleet.serving.workers if fleet.serving else ():\n        workers.drain",
     ),
     "a reload is answered twice": (
-        "requests",
-        "        reply(decision, request, problem)\n    fleet.begun_reloads = ()",
-        "        reply(decision, request, problem)",
+        "pendingorders",
+        "begun_reloads, problem)\n    decision.fleet.begun_reloads = ()",
+        "begun_reloads, problem)",
     ),
-    "requests are forgotten at the end": ("shutdown", "    requests.answer_all(decision)\n", ""),
+    "orders are forgotten at the end": ("shutdown", "    pendingorders.answer_all(decision)\n", ""),
 }
 
 

@@ -143,17 +143,17 @@ OF_THE_MASTER = {
     "NewMasterEnding": events.NewMasterEnding(),
     "NewMasterGone": events.NewMasterGone(0),
     "OldMasterGone": events.OldMasterGone(9),
-    "WatcherGone": events.WatcherGone(ERROR),
+    "FileWatcherGone": events.FileWatcherGone(ERROR),
 }
 NEXT_PHASE = {
     **{(phase, "Stop"): Phase.STOPPING for phase in set(Phase) - {Phase.OVER}},
     (Phase.STARTING, "Quit"): Phase.DRAINING,
-    (Phase.STARTING, "WatcherGone"): Phase.DRAINING,
+    (Phase.STARTING, "FileWatcherGone"): Phase.DRAINING,
     (Phase.SERVING, "Quit"): Phase.DELAYING,
-    (Phase.SERVING, "WatcherGone"): Phase.DELAYING,
+    (Phase.SERVING, "FileWatcherGone"): Phase.DELAYING,
     (Phase.SERVING, "StopWorkers"): Phase.RESTING,
     (Phase.RESTING, "Quit"): Phase.DRAINING,
-    (Phase.RESTING, "WatcherGone"): Phase.DRAINING,
+    (Phase.RESTING, "FileWatcherGone"): Phase.DRAINING,
     (Phase.DELAYING, "Quit"): Phase.STOPPING,  # told again
     (Phase.DRAINING, "Quit"): Phase.STOPPING,
 }

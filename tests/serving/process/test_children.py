@@ -90,7 +90,7 @@ IS_PROCESS_1 = pytest.param(
 
 @pytest.mark.parametrize("is_process_1", [IS_PROCESS_1, pytest.param(False, id="preload")])
 @pytest.mark.parametrize("starter", STARTERS)
-def test_process_of_a_hook_keeps_its_status_and_orphans_are_reaped(
+def test_process_of_a_hook_keeps_its_status_and_strays_are_reaped(
     serve, tmp_path, starter, is_process_1
 ):
     start = textwrap.indent(textwrap.dedent(STARTERS[starter]), "    ")
@@ -108,7 +108,7 @@ def test_process_of_a_hook_keeps_its_status_and_orphans_are_reaped(
     for _ in range(10):
         with connect(server.address) as sock:
             assert receive_line(sock) == b"left\n"
-    wait_until_blocking(lambda: len(zombies(master)) == 1, "the end of all orphans")
+    wait_until_blocking(lambda: len(zombies(master)) == 1, "the end of all strays")
     os.kill(master, signal.SIGTERM)
     assert server.ended() == 0
     assert "hook saw 7\n" in server.log

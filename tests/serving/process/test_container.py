@@ -23,7 +23,7 @@ def has_namespaces():
 @pytest.mark.complaint(16)
 @pytest.mark.skipif(not has_namespaces(), reason="not allowed to make a process id namespace")
 @pytest.mark.complaint(16)
-def test_master_that_is_process_1_reaps_orphans_and_ends_when_told(serve):
+def test_master_that_is_process_1_reaps_strays_and_ends_when_told(serve):
     server = serve("plain:orphan", wrapper=NAMESPACE).serving()
     assert "master[1] serving" in server.log
     (master,) = children(server.pid)

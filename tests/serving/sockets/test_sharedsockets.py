@@ -68,7 +68,7 @@ def shared(told):
 
 @pytest.fixture
 def limit(monkeypatch):
-    """Set one of limits.py; the others are out of reach."""
+    """Set one of keeperlimits.py; the others are out of reach."""
 
     def start(name, value):
         for one in ("WORKER_SOCKETS", "GENERATION_SOCKETS", "SHARED_SOCKETS"):

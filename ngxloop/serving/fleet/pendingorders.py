@@ -1,4 +1,4 @@
-"""Requests that wait for an outcome: of a reload, of a number of workers, of an upgrade."""
+"""Orders that wait for an outcome: of a reload, of a number of workers, of an upgrade."""
 
 from collections.abc import Iterable
 

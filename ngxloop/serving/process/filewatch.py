@@ -25,7 +25,7 @@ from ngxloop.serving.process.titles import set_title
 _MISSING = "needs the package watchfiles; pip install 'ngxloop[reload]'"
 
 
-def check_watching(folders: Sequence[str]) -> None:
+def check_watched_folders(folders: Sequence[str]) -> None:
     """See whether it would work.
 
     Raises:
@@ -38,7 +38,7 @@ def check_watching(folders: Sequence[str]) -> None:
             raise ConfigError("reload-dir", f"there is no folder {folder!r}; give another")
 
 
-class Watcher:
+class FileWatcher:
     """The child that sends its parent a HUP whenever a Python file below the folders changes.
 
     Args:
