@@ -12,12 +12,11 @@ import sys
 from pathlib import Path
 
 from ngxloop.cli import main
-from ngxloop.serving.admin import requestserver, statusservice
+from ngxloop.serving.admin import requestserver, statussupervisor
 from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.fleet import (
     executor,
     generations,
-    launcher,
     liveness,
     machine,
     messages,
@@ -27,6 +26,7 @@ from ngxloop.serving.fleet import (
     service,
     spawning,
     workerevents,
+    workerforker,
     workerprocess,
     workers,
 )
@@ -84,7 +84,7 @@ STEPS = {
     f"{made.__name__.rpartition('.')[2]}.{name}": (made, name)
     for made, names in {
         poller.Poller: ("add", "remove"),
-        launcher.Launcher: ("assign", "_make_child", "_finish"),
+        workerforker.WorkerForker: ("assign", "_make_child", "_finish"),
         reaper.Reaper: ("_reap",),
         processes.Processes: ("prepare", "send", "kill", "release", "drop_shared"),
         workerprocess.WorkerProcess: ("order", "send_signal"),
@@ -135,7 +135,7 @@ def shorten_waits():
 
 def keep_rights():
     """Let the process that answers for the status read the plan."""
-    statusservice._identity = lambda config: None
+    statussupervisor._identity = lambda config: None
 
 
 def spoil():

@@ -10,7 +10,7 @@ from ngxloop.serving.admin.defaultsocket import default_name, make_path
 from ngxloop.serving.admin.notify import Notifier
 from ngxloop.serving.admin.orders import Order
 from ngxloop.serving.admin.status import Status
-from ngxloop.serving.admin.statusservice import StatusService
+from ngxloop.serving.admin.statussupervisor import StatusSupervisor
 from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.base.plaintext import one_line
 from ngxloop.serving.base.trust import find_fault
@@ -46,7 +46,7 @@ class Admin:
         self._poller = poller
         self._opened = contextlib.ExitStack()  # one that cannot be closed keeps no other open
         self._worker_closers: list[Callable[[], None]] = []
-        self._page: StatusService | None = None
+        self._page: StatusSupervisor | None = None
         self._processes = processes
         self._config = config
         self._notifier = Notifier(os.environ, has_old_master=old_master is not None)
@@ -181,7 +181,7 @@ class Admin:
     def _open_page(self, old_master: OldMaster | None) -> None:
         known = old_master.listeners(STATUS) if old_master else Listeners()
         board, adopt = self._processes.board, self._processes.reaper.adopt
-        self._page = page = StatusService(
+        self._page = page = StatusSupervisor(
             self._config, self._poller, self._status, board, adopt, known
         )
         known.close(keep=page.listeners, leave_files=True)

@@ -1,6 +1,6 @@
 """The process that answers for the status over HTTP, without rights: no client's bytes reach root.
 
-The master forks it and never waits for it (statusservice.py). It has the listening sockets, the
+The master forks it and never waits for it (statussupervisor.py). It has the listening sockets, the
 line to the master, memory with the master's newest report (snapshots.py), and the scoreboard, which
 it can only read. It frees the private keys that it has inherited. It runs as --user, or as nobody
 if the master is root and there is no other user; it writes no core file, forks no process and gains

@@ -145,7 +145,7 @@ class Executor:
                     self._do(action)
 
     def _spawn(self, spawns: Sequence[actions.Spawn]) -> None:
-        """Prepare workers, then fork them: see launcher.py, rule 2."""
+        """Prepare workers, then fork them: see workerforker.py, rule 2."""
         assert self._processes is not None
         for begin in range(0, len(spawns), SPAWNED_AT_ONCE):
             self._spawn_together(self._processes, spawns[begin : begin + SPAWNED_AT_ONCE])

@@ -8,7 +8,7 @@ all of it is ready                    the one before is drained
 
 from ngxloop.serving.base.errors import StartError
 from ngxloop.serving.base.timing import BACKOFF_LIMIT_SECONDS, RETRY_RELOAD_SECONDS
-from ngxloop.serving.fleet import pendingorders, recycling, sockets
+from ngxloop.serving.fleet import pendingorders, recycling, socketdecisions
 from ngxloop.serving.fleet.actions import (
     CallHook,
     CloseListeners,
@@ -231,7 +231,7 @@ def scale(decision: Decision, count: int) -> None:
     if generation is None or fleet.is_leaving:
         return  # it is done when the coming one serves
     surplus = generation.workers[count:]
-    sockets.spread(decision, generation)
+    socketdecisions.spread(decision, generation)
     if len(generation.workers) < count:
         decision.act(PrepareWorkers(generation.number, count))
     while len(generation.workers) < count:

@@ -22,7 +22,7 @@ from ngxloop.serving.fleet import (
     liveness,
     pendingorders,
     recycling,
-    sockets,
+    socketdecisions,
     spawning,
     workerevents,
     workers,
@@ -176,5 +176,5 @@ def reconcile(decision: Decision) -> None:
     spawning.fill(decision)
     recycling.replace_wanted(decision)
     generations.start_wanted_reload(decision)
-    sockets.close_unused(decision)
+    socketdecisions.close_unused(decision)
     pendingorders.answer_scales(decision)

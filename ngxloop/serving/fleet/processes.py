@@ -13,12 +13,12 @@ from ngxloop.serving.base.states import State
 from ngxloop.serving.config.config import Config
 from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.board import open_wakeup_fds
-from ngxloop.serving.fleet.launcher import Launcher
 from ngxloop.serving.fleet.messages import Messages
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.reaper import Reaper
 from ngxloop.serving.fleet.service import GenerationService, GenerationServices
 from ngxloop.serving.fleet.wakeups import Wakeups
+from ngxloop.serving.fleet.workerforker import WorkerForker
 from ngxloop.serving.fleet.workerprocess import WorkerProcess
 from ngxloop.serving.fleet.zygotes import Zygotes
 from ngxloop.serving.fleet.zygotestarter import ZygoteStarter
@@ -80,7 +80,7 @@ class Processes:
         self.messages: Messages = Messages(
             tell, poller, self.keepers.close_line, self.keepers.begin_line
         )
-        self._launcher = Launcher(
+        self._forker = WorkerForker(
             lambda: self.board,
             self.zygotes,
             self.keepers,
@@ -92,7 +92,7 @@ class Processes:
             tell,
             self.zygotes,
             services,
-            self._launcher.assign,
+            self._forker.assign,
             self._forget_in_child,
         )
 
@@ -130,15 +130,15 @@ class Processes:
         process = WorkerProcess(action.worker, self._services[action.generation], action.number)
         self._processes[action.worker] = process
         try:
-            self._launcher.prepare(process)
+            self._forker.prepare(process)
         except Exception as error:
             self._give_up(process, error)
 
     def fork(self, spawns: Sequence[actions.Spawn]) -> None:
         """Fork workers that are prepared, and tell whether there are processes."""
-        names = [one.worker for one in spawns if self._launcher.is_prepared(one.worker)]
+        names = [one.worker for one in spawns if self._forker.is_prepared(one.worker)]
         processes = [self._processes[name] for name in names]
-        for process, error in zip(processes, self._launcher.launch(processes), strict=True):
+        for process, error in zip(processes, self._forker.fork(processes), strict=True):
             if error is None:
                 self._tell(events.Spawned(process.id))
             else:
@@ -210,12 +210,12 @@ class Processes:
 
     def forget_in_child(self) -> None:
         """Close, in a fork that is no worker, all that the master and its workers have."""
-        self._launcher.forget_in_child()
+        self._forker.forget_in_child()
         self._forget_in_child(None)
         leader.close_lock()
 
     def _forget_in_worker(self, process: WorkerProcess) -> None:
-        self._launcher.forget_in_child(process.id)
+        self._forker.forget_in_child(process.id)
         self._forget_in_child(process.service, process.number)
 
     def _forget_in_child(self, mine: GenerationService | None, number: int = 0) -> None:

@@ -1,7 +1,7 @@
 """The end of serving: the workers drain, after a delay if one was asked for, or stop at once."""
 
 from ngxloop.serving.base.timing import REPEAT_SECONDS
-from ngxloop.serving.fleet import pendingorders, sockets, workers
+from ngxloop.serving.fleet import pendingorders, socketdecisions, workers
 from ngxloop.serving.fleet.actions import CloseZygotes, Notice, Notify
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.phases import Change
@@ -63,7 +63,7 @@ def _end(decision: Decision, seconds: float | None = None) -> None:
     if fleet.is_leaving:
         return
     decision.act(CloseZygotes())
-    sockets.close_all(decision)
+    socketdecisions.close_all(decision)
     for worker in fleet.workers:
         workers.drain(decision, worker, seconds, is_last=not fleet.is_shared)
     pendingorders.answer_all(decision)

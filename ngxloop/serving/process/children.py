@@ -1,7 +1,7 @@
 """Tell children apart: the master's own, those that hooks have started, and strays.
 
-The first process of a container, and a master that has preloaded, inherits the orphans of
-other processes, called strays here, and reaps them.
+The first process of a container, and a master that has preloaded, inherits the orphans of other
+processes, here called strays, and reaps them.
 The exit status of a process that a hook has started is not the master's to take: the hook waits.
 The kernel does not tell a stray from a child of the process itself: parent, exit signal and place
 in the list of children are the same. So the functions by which Python starts a process note its id,

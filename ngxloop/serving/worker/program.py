@@ -16,7 +16,7 @@ the main thread is: in the script, in an import, or already on its way out. Each
 process without a traceback, and with exit code 0 if the program was told to end.
 
 The trap: signal.pause() returns after every signal, ours included, and a program that waits in it
-for its end would end. So there is another pause(), which waits on (pause.py).
+for its end would end. So there is another pause(), which waits on (signalpause.py).
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from ngxloop.serving.base.states import INTERRUPTED, State
 from ngxloop.serving.base.timing import CANCEL_SECONDS, DRAIN_POLL_SECONDS, SETTLE_SECONDS
 from ngxloop.serving.logs.logs import log, report
 from ngxloop.serving.options.application import MODULE_FLAG
-from ngxloop.serving.process.pause import Pause
+from ngxloop.serving.process.signalpause import SignalPause
 from ngxloop.serving.worker.assignment import Assignment
 from ngxloop.serving.worker.foreignloop import ForeignLoopWatch
 from ngxloop.serving.worker.keepalive import Connections
@@ -87,7 +87,7 @@ class _Program:
         self._loop_watch = ForeignLoopWatch(app)
         self._loop_watch.begin()
         self._listen_to_orders()
-        Pause(_ORDER_SIGNAL).install()
+        SignalPause(_ORDER_SIGNAL).install()
         if self._config.ready_on == "start":
             self._become_ready()
         else:

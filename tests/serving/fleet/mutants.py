@@ -58,7 +58,7 @@ MUTANTS = {
         "float(BACKOFF_SECONDS * 2 ** min(early_exits - 2, 30))",
     ),
     "sockets are closed while workers accept": (
-        "sockets",
+        "socketdecisions",
         "and not _is_used(fleet, one)]",
         "]",
     ),
@@ -68,7 +68,7 @@ MUTANTS = {
         "        return",
     ),
     "old sockets stay open at the end": (
-        "sockets",
+        "socketdecisions",
         "{fleet.listening, *(batch.number for batch in fleet.closing)}",
         "{fleet.listening}",
     ),
@@ -78,7 +78,7 @@ MUTANTS = {
         "pass",
     ),
     "left over sockets of reuseport stay open": (
-        "sockets",
+        "socketdecisions",
         "fleet.closing = (*fleet.closing, Batch(fleet.batch, surplus))",
         "pass",
     ),

@@ -17,7 +17,7 @@ import threading
 _READ_BYTES = 4096  # one for each signal; more than ever wait
 
 
-class Pause:
+class SignalPause:
     """Stands in the place of signal.pause(), in the main thread of this process.
 
     Args:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ngxloop.serving.process.pause import Pause
+from ngxloop.serving.process.signalpause import SignalPause
 
 TICK_SECONDS = 0.01
 
@@ -37,7 +37,7 @@ def handle():
 
 def test_handlers_have_run_when_it_returns(ticks):
     fds = os.listdir("/proc/self/fd")
-    Pause(signal.SIGURG).pause()
+    SignalPause(signal.SIGURG).pause()
     assert ticks
     assert os.listdir("/proc/self/fd") == fds
 
@@ -55,7 +55,7 @@ def test_the_ignored_signal_is_handled_and_does_not_end_it(ticks, handle):
     handle(signal.SIGUSR1, lambda *_: tick_count_at_the_first_other.append(len(ticks)))
     thread = threading.Thread(target=end)
     thread.start()
-    Pause(signal.SIGALRM).pause()
+    SignalPause(signal.SIGALRM).pause()
     ended.set()
     thread.join()
     assert tick_count_at_the_first_other[0] >= 3
@@ -67,7 +67,7 @@ def test_what_a_handler_raises_ends_it(handle):
 
     def pause():
         signal.setitimer(signal.ITIMER_REAL, TICK_SECONDS)
-        Pause(signal.SIGURG).pause()
+        SignalPause(signal.SIGURG).pause()
 
     handle(signal.SIGALRM, fail)
     with pytest.raises(LookupError):
@@ -75,7 +75,7 @@ def test_what_a_handler_raises_ends_it(handle):
 
 
 def test_a_handler_may_wait_for_the_next_signal(ticks, handle):
-    pause = Pause(signal.SIGURG).pause
+    pause = SignalPause(signal.SIGURG).pause
     depths = []
 
     def wait(*_):
@@ -93,7 +93,7 @@ def test_the_programs_own_wakeup_fd_gets_all_numbers(ticks):
     os.set_blocking(write_fd, False)
     before = signal.set_wakeup_fd(write_fd)
     try:
-        Pause(signal.SIGURG).pause()
+        SignalPause(signal.SIGURG).pause()
         assert signal.SIGALRM in os.read(read_fd, 100)
     finally:
         assert signal.set_wakeup_fd(before) == write_fd
@@ -106,7 +106,7 @@ def test_another_thread_waits_as_ever():
 
     def wait():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
-        Pause(signal.SIGURG).pause()
+        SignalPause(signal.SIGURG).pause()
         ended.set()
         is_seen.wait()  # a thread that has ended takes no signal
 

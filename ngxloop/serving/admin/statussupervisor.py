@@ -54,7 +54,7 @@ _END_SECONDS = 1.0  # for a process that was killed
 Adopt = Callable[[int, Callable[[int], None]], None]
 
 
-class StatusService:
+class StatusSupervisor:
     """The listening sockets of --status-bind, and the process that answers on them.
 
     Args:

@@ -42,7 +42,7 @@ class _Prepared:
             self.line.close()
 
 
-class Launcher:
+class WorkerForker:
     """Forks workers, from a process that has loaded their application or from the master.
 
     Args:
@@ -90,7 +90,7 @@ class Launcher:
         """Say whether a worker waits for its fork."""
         return name in self._prepared
 
-    def launch(self, processes: Sequence[WorkerProcess]) -> list[Exception | None]:
+    def fork(self, processes: Sequence[WorkerProcess]) -> list[Exception | None]:
         """Fork workers that are prepared; return for each what has failed.
 
         A process that has an id exists, even if something has failed.
