@@ -54,20 +54,20 @@ def start(decision: Decision, settings: Settings, count: int) -> None:
         begin(decision, fleet.coming, count)
 
 
-def loaded(decision: Decision, number: int) -> None:
+def zygote_ready(decision: Decision, number: int) -> None:
     """The application of a generation is loaded; its workers can be forked."""
     coming = decision.fleet.coming
     if coming is not None and coming.number == number and not decision.fleet.is_leaving:
         coming.move(Move.START)
 
 
-def not_loaded(decision: Decision, number: int, error: StartError) -> None:
-    """It cannot be."""
+def zygote_failed(decision: Decision, number: int, error: StartError) -> None:
+    """The application cannot be loaded."""
     coming = decision.fleet.coming
     if coming is None or coming.number != number or decision.fleet.is_leaving:
         return
     if coming.stage is Stage.LOADING:  # else workers load it themselves from now on
-        reject(decision, coming, error)
+        generation_failed(decision, coming, error)
 
 
 # Reload --------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def start_wanted_reload(decision: Decision) -> None:
     decision.act(PrepareConfig(number, fleet.count, is_kept=bool(fleet.new_master)))
 
 
-def prepared(decision: Decision, number: int, settings: Settings, count: int) -> None:
+def reload_prepared(decision: Decision, number: int, settings: Settings, count: int) -> None:
     """The configuration of the coming generation is read."""
     fleet, coming = decision.fleet, decision.fleet.coming
     if coming is None or coming.number != number or coming.stage is not Stage.PREPARING:
@@ -113,24 +113,24 @@ def prepared(decision: Decision, number: int, settings: Settings, count: int) ->
     begin(decision, coming, count)
 
 
-def refused(decision: Decision, number: int, error: StartError) -> None:
-    """It cannot be used."""
+def reload_refused(decision: Decision, number: int, error: StartError) -> None:
+    """The configuration of the coming generation cannot be used."""
     fleet = decision.fleet
     if fleet.coming is None or fleet.coming.number != number:
         return
     if fleet.coming.stage is Stage.PREPARING:
         fleet.coming = None
         if not fleet.is_leaving:
-            _report_failed_reload(decision, error)
+            _reload_failed(decision, error)
     elif not fleet.is_leaving:
-        reject(decision, fleet.coming, error)
+        generation_failed(decision, fleet.coming, error)
 
 
-def not_prepared(decision: Decision, number: int, error: StartError) -> None:
-    """Its workers cannot have what they need."""
+def workers_not_prepared(decision: Decision, number: int, error: StartError) -> None:
+    """The workers of the coming generation cannot have what they need."""
     coming = decision.fleet.coming
     if coming is not None and coming.number == number and not decision.fleet.is_leaving:
-        reject(decision, coming, error)
+        generation_failed(decision, coming, error)
 
 
 def decide_coming(decision: Decision) -> None:
@@ -162,15 +162,18 @@ def _accept(decision: Decision, coming: Generation) -> None:
     scale(decision, fleet.count)
 
 
-def reject(decision: Decision, coming: Generation, error: StartError) -> None:
-    """The new generation cannot serve: take it back; without one before it, end or wait."""
+def generation_failed(decision: Decision, coming: Generation, error: StartError) -> None:
+    """Decide what follows if the coming generation cannot serve.
+
+    It is taken back, and the reload has failed; without one before it the master ends, or waits.
+    """
     fleet = decision.fleet
     if fleet.phase is Phase.STARTING and fleet.settings.is_watched and not fleet.is_shared:
         _await_change(decision, coming, error)
         return
     if fleet.phase is not Phase.STARTING:
         _withdraw(decision, coming)
-        _report_failed_reload(decision, error)
+        _reload_failed(decision, error)
         return
     fleet.coming = None
     drain_all(decision, coming)
@@ -202,7 +205,8 @@ def _withdraw(decision: Decision, coming: Generation) -> None:
     decision.act(CloseListeners(coming.number, frozenset({fleet.listening})))
 
 
-def _report_failed_reload(decision: Decision, error: StartError) -> None:
+def _reload_failed(decision: Decision, error: StartError) -> None:
+    """Log and count it, answer those who wait for it; while no workers serve, try again later."""
     fleet = decision.fleet
     decision.act(Report(error))
     if fleet.serving is not None:

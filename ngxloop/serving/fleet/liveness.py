@@ -124,7 +124,7 @@ def _give_up_start(decision: Decision, worker: Worker) -> None:
     worker.failure = error = StartError(ExitCode.START_TIMEOUT, line)
     workers.drain(decision, worker)  # it may be ready by now
     if fleet.coming is not None and worker in fleet.coming.workers:
-        generations.reject(decision, fleet.coming, error)
+        generations.generation_failed(decision, fleet.coming, error)
 
 
 def _reach_max_lifetime(decision: Decision, worker: Worker) -> None:

@@ -69,11 +69,11 @@ def _on_action_failed(decision: Decision, event: events.ActionFailed) -> None:
             failed = events.SpawnFailed(action.worker, defect.line, is_explained=False)
             workerevents.on_spawn_failed(decision, live[action.worker], failed)
         case StartZygote():
-            generations.not_loaded(decision, action.generation, defect)
+            generations.zygote_failed(decision, action.generation, defect)
         case PrepareWorkers():
-            generations.not_prepared(decision, action.generation, defect)
+            generations.workers_not_prepared(decision, action.generation, defect)
         case PrepareConfig():
-            generations.refused(decision, action.generation, defect)
+            generations.reload_refused(decision, action.generation, defect)
         case StartNewMaster():
             decision.fleet.is_new_master_starting = False
             decision.act(RestoreNames())
@@ -86,14 +86,14 @@ EVENTS: dict[type[events.Event], Callable[[Decision, Any], None]] = {
     events.Tick: lambda decision, it: liveness.tick(decision),
     events.ListenersClosed: lambda decision, it: liveness.relisten(decision, it.addresses),
     events.ActionFailed: _on_action_failed,
-    events.ZygoteReady: lambda decision, it: generations.loaded(decision, it.generation),
-    events.ZygoteFailed: lambda decision, it: generations.not_loaded(
+    events.ZygoteReady: lambda decision, it: generations.zygote_ready(decision, it.generation),
+    events.ZygoteFailed: lambda decision, it: generations.zygote_failed(
         decision, it.generation, it.error
     ),
-    events.ReloadPrepared: lambda decision, it: generations.prepared(
+    events.ReloadPrepared: lambda decision, it: generations.reload_prepared(
         decision, it.generation, it.settings, it.count
     ),
-    events.ReloadRefused: lambda decision, it: generations.refused(
+    events.ReloadRefused: lambda decision, it: generations.reload_refused(
         decision, it.generation, it.error
     ),
     events.Quit: commands.on_quit,

@@ -63,7 +63,8 @@ class Reaper:
                 tell = functools.partial(action, 0 if code is None else code)
                 handler = Handler(HandlerName.REAPING, tell, subject=f"process {pid}")
                 self._poller.call(handler)
-        # The first process of a container inherits all orphans in it; one that preloads asks for them.
+        # The first process of a container inherits all orphans in it; a master that preloads asks
+        # for them.
         if os.getpid() == 1 or self._has_preloaded():
             reap_strays(self.pids())
 

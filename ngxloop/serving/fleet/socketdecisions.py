@@ -37,7 +37,7 @@ def close_all(decision: Decision) -> None:
     fleet = decision.fleet
     open_batches = {fleet.listening, *(batch.number for batch in fleet.closing)}
     if fleet.coming is not None and fleet.coming.stage is not Stage.PREPARING:
-        open_batches.add(fleet.coming.number)  # else prepared() closes them
+        open_batches.add(fleet.coming.number)  # else reload_prepared() closes them
     fleet.closing = ()
     for number in sorted(open_batches, reverse=True):
         decision.act(CloseListeners(number))

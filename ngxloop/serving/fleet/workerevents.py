@@ -2,7 +2,7 @@
 
 a worker that serves dies             another takes its place, later each time it dies young
 a worker is to be replaced            its replacement is ready before it drains
-a worker of a coming generation dies  the generation is rejected
+a worker of a coming generation dies  the generation has failed
 """
 
 import signal
@@ -139,7 +139,7 @@ def _on_lost(decision: Decision, worker: Worker, error: StartError) -> None:
     elif fleet.is_leaving:
         return
     elif (coming := _coming_of(decision, worker)) is not None:
-        generations.reject(decision, coming, error)
+        generations.generation_failed(decision, coming, error)
     elif worker.predecessor is not None:
         decision.act(Report(error))
         recycling.replacement_lost(decision, worker)

@@ -72,7 +72,7 @@ MUTANTS = {
         "{fleet.listening, *(batch.number for batch in fleet.closing)}",
         "{fleet.listening}",
     ),
-    "sockets of a rejected generation stay open": (
+    "sockets of a failed generation stay open": (
         "generations",
         "decision.act(CloseListeners(coming.number, frozenset({fleet.listening})))",
         "pass",
@@ -97,7 +97,7 @@ MUTANTS = {
         "if not fleet.is_reload_wanted or fleet.coming is not None or fleet.is_leaving:",
         "if not fleet.is_reload_wanted or fleet.is_leaving:",
     ),
-    "a rejected generation leaves its number of workers": (
+    "a failed generation leaves its number of workers": (
         "generations",
         "fleet.count = len(fleet.serving.workers)",
         "pass",

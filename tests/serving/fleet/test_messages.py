@@ -187,7 +187,7 @@ def test_workers_that_want_to_be_replaced_at_once_are_replaced_with_back_off(
     assert server.end() == 0
 
 
-def test_generation_of_workers_that_send_invalid_messages_is_rejected(serve, tmp_path):
+def test_generation_of_workers_that_send_invalid_messages_fails(serve, tmp_path):
     module = tmp_path / "site_app.py"
     module.write_text("import asyncio\nclass App(asyncio.Protocol): pass\n")
     server = serve("site_app:App", "--app-dir", str(tmp_path), "--workers", "2").serving()

@@ -152,7 +152,7 @@ def replaced(master):
     until_ready(master, other_than=[master.worker])
 
 
-def reload_is_rejected(master):
+def reload_has_failed(master):
     master.server.logged(r"reload failed: generation \d+ goes on serving")
     (master.folder / "slow").unlink(missing_ok=True)
     master.server.send(signal.SIGHUP)
@@ -208,7 +208,7 @@ PROGRAM = ("--interface", "main")
 CASES = {
     N.SIGNALS: Case(send(signal.SIGHUP), reloads, repeats=True),
     N.WORKER_CHANNEL: Case(term_worker, replaced),
-    N.ZYGOTE_CHANNEL: Case(send(signal.SIGHUP), reload_is_rejected, ("--preload",)),
+    N.ZYGOTE_CHANNEL: Case(send(signal.SIGHUP), reload_has_failed, ("--preload",)),
     N.KEEPER_CHANNEL: Case(wait, goes_on, PROGRAM),
     N.KEEPER_REPORT: Case(wait, goes_on, PROGRAM, repeats=True),
     N.KEEPER_RESTART: Case(kill_keeper, has_keeper, PROGRAM, repeats=True),
@@ -225,7 +225,7 @@ CASES = {
     N.ACCEPT_WATCH: Case(wait, goes_on, repeats=True),
     N.CONNECTION_TIMEOUT: Case(be_silent, goes_on),
     N.ZYGOTE_TIMEOUT: Case(
-        reload_slowly, reload_is_rejected, ("--preload", "--start-timeout", "1"), repeats=True
+        reload_slowly, reload_has_failed, ("--preload", "--start-timeout", "1"), repeats=True
     ),
     N.HEALTH_CHECK: Case(wait, goes_on, ("--hang-timeout", "0.5"), repeats=True),
     N.UNSERVED_CHECK: Case(send(signal.SIGHUP), goes_on),
@@ -234,10 +234,10 @@ CASES = {
     N.POLL: Case(wait, goes_on_and_ends, repeats=True, has_ended=True),
     N.ORDER: Case(send(signal.SIGHUP), reloads_when_asked_again),
     N.DECISION: Case(kill_worker, replaced, repeats=True, burst=100),
-    N.DEADLINE: Case(reload_slowly, reload_is_rejected, ("--start-timeout", "1"), repeats=True),
+    N.DEADLINE: Case(reload_slowly, reload_has_failed, ("--start-timeout", "1"), repeats=True),
     N.REAPING: Case(kill_worker, replaced, repeats=True),
     N.SPAWNING: Case(kill_worker, replaced),
-    N.RELOAD: Case(send(signal.SIGHUP), reload_is_rejected),
+    N.RELOAD: Case(send(signal.SIGHUP), reload_has_failed),
     N.LOGGING: Case(kill_worker, replaced),
     N.SERVING_STEP: Case(send(signal.SIGHUP), reloads),
     N.WORKER_STEP: Case(send(signal.SIGHUP), reloads),
