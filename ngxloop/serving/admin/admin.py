@@ -99,7 +99,11 @@ class Admin:
     def _is_movable(self, path: str) -> bool:
         """Say whether another user could put a folder of his in the place of a socket's."""
         is_named = bool(os.environ.get(RUNTIME_VARIABLE))
-        return is_named and self._config.drops_rights and bool(find_fault(os.path.dirname(path)))
+        return (
+            is_named
+            and self._config.has_less_privileged_workers
+            and bool(find_fault(os.path.dirname(path)))
+        )
 
     def _miss_folder(self) -> None:
         named = os.environ.get(RUNTIME_VARIABLE)

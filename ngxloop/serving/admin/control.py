@@ -25,7 +25,7 @@ from ngxloop.serving.base.plaintext import one_line
 from ngxloop.serving.process.closing import refuse_descriptors
 from ngxloop.serving.process.poller import Poller
 from ngxloop.serving.sockets.namedfile import NamedFile
-from ngxloop.serving.sockets.socketfiles import file_identity, is_dead_socket, remove_file
+from ngxloop.serving.sockets.socketfiles import file_identity, remove_file, unlink_dead_socket
 
 # Called with the fields of a command and what takes the outcome, now or later: a problem, or the
 # result if there is none.
@@ -152,8 +152,7 @@ def _refuse_constant(name: str) -> None:
 
 def _listen(path: str) -> tuple[socket.socket, tuple[int, int]]:
     """Return a listening socket and its file, which takes the place of a dead one's at most."""
-    if is_dead_socket(path):
-        os.unlink(path)
+    unlink_dead_socket(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     identity: tuple[int, int] | None = None
     try:

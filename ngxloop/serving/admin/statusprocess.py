@@ -121,7 +121,7 @@ class StatusProcess:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if self._identity is not None:
-            self._identity.take_on()
+            self._identity.drop_privileges()
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
         refuse_new_privileges()
         set_dumpable(False)  # its memory is a copy of the master's

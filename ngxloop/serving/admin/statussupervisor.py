@@ -42,7 +42,7 @@ from ngxloop.serving.logs.logs import log
 from ngxloop.serving.options.binds import parse_bind
 from ngxloop.serving.process.closing import refuse_descriptors
 from ngxloop.serving.process.poller import Alarm, Handler, Poller
-from ngxloop.serving.process.privileges import NOBODY, Identity, drops_rights, find_identity
+from ngxloop.serving.process.privileges import NOBODY, Identity, find_identity, is_less_privileged
 from ngxloop.serving.process.process import exit_reason, fork_child
 from ngxloop.serving.sockets.inherited import STATUS, InheritedFd
 from ngxloop.serving.sockets.listeners import Listeners, describe_address
@@ -254,7 +254,7 @@ class StatusSupervisor:
 def _identity(config: Config) -> Identity | None:
     """Return the user of the process: that of the workers, nobody if they are root."""
     identity = config.start_plan.identity
-    if os.geteuid() != 0 or drops_rights(identity):
+    if os.geteuid() != 0 or is_less_privileged(identity):
         return identity
     try:
         return find_identity("nobody", None)

@@ -36,7 +36,7 @@ from ngxloop.serving.options.workers import WorkerOptions
 from ngxloop.serving.process.cpus import usable_cpus
 from ngxloop.serving.process.filewatch import check_watched_folders
 from ngxloop.serving.process.initialisation import Plan, plan
-from ngxloop.serving.process.privileges import drops_rights, find_identity, find_socket_owner
+from ngxloop.serving.process.privileges import find_identity, find_socket_owner, is_less_privileged
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,11 @@ class Config(
     @functools.cached_property
     def tls(self) -> Tls | None:
         """The certificates, read once for each configuration, see prepare(); None without any."""
-        return load_tls(self, is_strict=self.drops_rights) if self.ssl_certfile else None
+        return (
+            load_tls(self, is_strict=self.has_less_privileged_workers)
+            if self.ssl_certfile
+            else None
+        )
 
     def with_new_certificates(self) -> "Config":
         """Return the same configuration with the certificates as they are in the files now.
@@ -121,7 +125,7 @@ class Config(
         if self.tls is None:
             return self
         fresh = copy.copy(self)
-        vars(fresh)["tls"] = load_tls(self, is_strict=self.drops_rights)
+        vars(fresh)["tls"] = load_tls(self, is_strict=self.has_less_privileged_workers)
         return fresh
 
     def speaks_tls(self, key: str) -> bool:
@@ -142,7 +146,7 @@ class Config(
 
     @functools.cached_property
     def _prepared(self) -> Sequence[str]:
-        if self.drops_rights:
+        if self.has_less_privileged_workers:
             self._refuse_what_others_can_write()
         self._refuse_bare_name()
         if self.reload:
@@ -163,9 +167,9 @@ class Config(
             raise ConfigError("app", f"{problem}, for example {app.replace('-', '_')}:app")
 
     @property
-    def drops_rights(self) -> bool:
+    def has_less_privileged_workers(self) -> bool:
         """Say whether we are root and the workers are not: then root obeys root only."""
-        return drops_rights(find_identity(self.user, self.group))
+        return is_less_privileged(find_identity(self.user, self.group))
 
     def _refuse_what_others_can_write(self) -> None:
         """Refuse folders in which others than root could replace what we import, or our own files.

@@ -83,7 +83,7 @@ class ConfigReader:
         origins = {option.name: DEFAULT for option in OPTIONS}
         origins.update((name, one.where) for name, one in given.items())
         config = _make_config(given, self._check_file, file)
-        self._is_strict = self._is_strict or config.drops_rights
+        self._is_strict = self._is_strict or config.has_less_privileged_workers
         typos = environment_typos(OPTIONS, self._environment)
         warnings = [*typos, *config.prepare()]
         return Loaded(config, origins, warnings, line.is_print_wanted)
@@ -116,8 +116,12 @@ class ConfigReader:
 
         A file that sets nothing is harmless, unless what is missing now is --user.
         """
-        is_harmless = not file.given and config.drops_rights
-        if file.fault and not is_harmless and (config.drops_rights or self._is_strict):
+        is_harmless = not file.given and config.has_less_privileged_workers
+        if (
+            file.fault
+            and not is_harmless
+            and (config.has_less_privileged_workers or self._is_strict)
+        ):
             remedy = f"chown {file.path} and the folders above it to root, or give another --config"
             raise ConfigError("config", refusal(file.fault, remedy))
 

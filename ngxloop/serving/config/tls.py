@@ -50,7 +50,7 @@ class Tls:
             for name in certificate.names:
                 self._by_name.setdefault(name, context)
         if len(contexts) > 1:
-            self.context.sni_callback = self._choose
+            self.context.sni_callback = self._switch_by_sni
         _all.add(self)
 
     @property
@@ -69,16 +69,18 @@ class Tls:
         self._contexts = ()
         self._by_name.clear()
 
-    def find(self, name: str) -> ServerContext:
+    def find_by_sni(self, name: str) -> ServerContext:
         """Return the context for a server name: an exact match, a wildcard's, or the default."""
         name = name.lower()
         _, dot, domain = name.partition(".")
         found = self._by_name.get(name) or self._by_name.get(f"*{dot}{domain}")
         return found or self.context
 
-    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+    def _switch_by_sni(
+        self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext
+    ) -> None:
         """Switch to the certificate for a server name (ssl.SSLContext.sni_callback)."""
-        if name is not None and (found := self.find(name)) is not self.context:
+        if name is not None and (found := self.find_by_sni(name)) is not self.context:
             connection.context = found
 
 

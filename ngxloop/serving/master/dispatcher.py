@@ -77,7 +77,7 @@ class CommandDispatcher:
 
     def _event(self, order: Order) -> events.OrderEvent:
         if order is Order.UPGRADE:
-            problem = self._handover.problem(is_strict=self._config().drops_rights)
+            problem = self._handover.problem(is_strict=self._config().has_less_privileged_workers)
             return events.Upgrade(problem=problem)
         return _EVENTS[order]()
 

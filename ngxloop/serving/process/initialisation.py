@@ -21,8 +21,8 @@ from ngxloop.serving.process.affinity import Affinity, affinity_warning, cpus_of
 from ngxloop.serving.process.cpus import cgroup_quota
 from ngxloop.serving.process.privileges import (
     Identity,
-    drops_rights,
     find_identity,
+    is_less_privileged,
     refuse_new_privileges,
 )
 from ngxloop.serving.process.rlimits import plan_limits, set_limits
@@ -79,7 +79,9 @@ def plan(options: ProcessOptions, logs: LogOptions) -> Plan:
     """
     identity = find_identity(options.user, options.group)
     uid = _other_uid(identity)
-    variables = plan_variables(options.env, options.env_file, is_strict=drops_rights(identity))
+    variables = plan_variables(
+        options.env, options.env_file, is_strict=is_less_privileged(identity)
+    )
     check_log_file("error-log", logs.error_log, uid)
     if logs.access_log != STANDARD_OUTPUT:
         check_log_file("access-log", logs.access_log, uid)
@@ -136,10 +138,10 @@ def _set_limits(plan: Plan, number: int) -> None:
     set_limits(plan.limits)
 
 
-def _become_user(plan: Plan, number: int) -> None:
+def _drop_privileges(plan: Plan, number: int) -> None:
     if plan.identity is not None:
-        plan.identity.take_on()
-        if drops_rights(plan.identity):
+        plan.identity.drop_privileges()
+        if is_less_privileged(plan.identity):
             remove_guard()  # what is imported from now on runs as that user
             if not plan.options.allow_new_privileges:
                 refuse_new_privileges()
@@ -164,7 +166,7 @@ STEPS: dict[str, Callable[[Plan, int], None]] = {
     "env": _set_variables,
     "nice": _set_priority,
     "rlimit-nofile": _set_limits,
-    "user": _become_user,
+    "user": _drop_privileges,
     "cpu-affinity": _pin,
     "umask": _set_umask,
     "chdir": _change_folder,

@@ -1,4 +1,4 @@
-"""Who a worker is: user, group and supplementary groups, found in the master, taken on in a worker.
+"""Who a worker is: user, group and supplementary groups, found in the master, set in a worker.
 
 Order (nginx: ngx_worker_process_init): the groups first, for which root is needed, then the user.
 After setuid() the kernel takes the process for one that holds secrets: no core file, /proc owned by
@@ -28,7 +28,7 @@ class Identity:
     gid: int
     name: str  # for initgroups(); empty if the user is known by number only
 
-    def take_on(self) -> None:
+    def drop_privileges(self) -> None:
         """Become this user, for good.
 
         Raises:
@@ -55,10 +55,10 @@ class Identity:
         }
 
 
-def drops_rights(identity: Identity | None) -> bool:
-    """Say whether we are root and the workers are not; for a process that is not one of them yet.
+def is_less_privileged(identity: Identity | None) -> bool:
+    """Say whether we are root and an identity is not; for a process that has not changed its own yet.
 
-    Only root has an identity to take on.
+    Only root has an identity to change to.
     """
     return identity is not None and identity.uid != 0
 

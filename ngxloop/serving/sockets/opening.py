@@ -31,8 +31,8 @@ from ngxloop.serving.sockets.portholders import name_holders
 from ngxloop.serving.sockets.socketfiles import (
     file_identity,
     give_socket_file,
-    is_dead_socket,
     remove_file,
+    unlink_dead_socket,
 )
 
 # nginx: ngx_open_listening_sockets tries five times, 500 ms apart.
@@ -368,9 +368,8 @@ def _remove_stale_file(bind: UnixBind) -> None:
             f"cannot bind {bind}: a file that is not a socket is in the way; "
             "remove it or choose another path",
         )
-    if not is_dead_socket(bind.path):
+    if not unlink_dead_socket(bind.path):
         raise OSError(errno.EADDRINUSE, "address in use")
-    os.unlink(bind.path)
 
 
 # Inherited descriptors -----------------------------------------------------------------------

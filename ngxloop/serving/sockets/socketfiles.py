@@ -73,8 +73,20 @@ def is_socket_file(path: str) -> bool:
         return False
 
 
+def unlink_dead_socket(path: str) -> bool:
+    """Remove the file of a socket that no process has open any more; False if it is another file.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    is_dead = is_dead_socket(path)
+    if is_dead:
+        os.unlink(path)
+    return is_dead
+
+
 def remove_dead_socket(path: str) -> None:
-    """Remove the file of a socket that no process has open any more; leave all else as it is."""
+    """Remove such a file if it can be; leave all else as it is."""
     with contextlib.suppress(OSError):  # bind() says what is in the way
         identity = file_identity(path)
         if is_dead_socket(path):

@@ -105,8 +105,8 @@ def test_two_pairs_in_a_file_of_options_are_read(authority, tmp_path):
     (tmp_path / "ngxloop.toml").write_text("\n".join(lines))
     loaded = ConfigReader([], {}, str(tmp_path)).load()
     tls = loaded.config.tls
-    assert tls.find("a.test") is tls.context
-    assert tls.find("b.test") is not tls.context
+    assert tls.find_by_sni("a.test") is tls.context
+    assert tls.find_by_sni("b.test") is not tls.context
     assert tls.context.minimum_version is ssl.TLSVersion.TLSv1_3
 
 
