@@ -37,7 +37,7 @@ from ngxloop.serving.base.errors import ConfigError
 from ngxloop.serving.base.handlernames import HandlerName
 from ngxloop.serving.base.timing import YOUNG_SECONDS
 from ngxloop.serving.config.config import Config
-from ngxloop.serving.fleet.workers import respawn_delay
+from ngxloop.serving.fleet.spawning import respawn_delay
 from ngxloop.serving.logs.logs import log
 from ngxloop.serving.options.binds import parse_bind
 from ngxloop.serving.process.closing import refuse_descriptors

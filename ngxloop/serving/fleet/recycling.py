@@ -7,7 +7,7 @@ together do not leave together.
 
 from ngxloop.serving.base.states import State
 from ngxloop.serving.base.timing import BACKOFF_LIMIT_SECONDS, YOUNG_SECONDS
-from ngxloop.serving.fleet import workers
+from ngxloop.serving.fleet import spawning, workers
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.records import Generation, Worker
 
@@ -32,7 +32,7 @@ def want_after_max_requests(decision: Decision, worker: Worker) -> None:
     history.young_max_requests = (
         history.young_max_requests + 1 if workers.is_young(decision, worker) else 0
     )
-    delay = min(workers.respawn_delay(history.young_max_requests), YOUNG_SECONDS)
+    delay = min(spawning.respawn_delay(history.young_max_requests), YOUNG_SECONDS)
     if delay:
         decision.warn(
             "%s has served --max-requests within %g s of starting, %d times in a row; a "

@@ -6,7 +6,7 @@ draining for the longest is stopped.
 """
 
 from ngxloop.serving.base.states import State, WorkerTransition
-from ngxloop.serving.base.timing import YOUNG_SECONDS
+from ngxloop.serving.base.timing import BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS, YOUNG_SECONDS
 from ngxloop.serving.fleet import workers
 from ngxloop.serving.fleet.decision import Decision
 from ngxloop.serving.fleet.phases import Stage
@@ -33,7 +33,7 @@ def _fill(decision: Decision, generation: Generation) -> None:
 
 def spawn_again(decision: Decision, worker: Worker) -> None:
     """Give a worker whose process has died another one, now or later."""
-    delay = workers.respawn_delay(worker.history.early_exits)
+    delay = respawn_delay(worker.history.early_exits)
     if delay == 0:
         spawn_with_room(decision, worker)
         return
@@ -46,6 +46,13 @@ def spawn_again(decision: Decision, worker: Worker) -> None:
     )
     worker.advance(WorkerTransition.WAIT)
     worker.deadline = decision.now + delay
+
+
+def respawn_delay(early_exits: int) -> float:
+    """Return how long to wait before the next process: not at all, then longer each time."""
+    if early_exits <= 1:
+        return 0.0
+    return float(min(BACKOFF_SECONDS * 2 ** min(early_exits - 2, 30), BACKOFF_LIMIT_SECONDS))
 
 
 def spawn_with_room(decision: Decision, worker: Worker) -> None:

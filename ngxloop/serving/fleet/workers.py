@@ -9,8 +9,6 @@ import signal
 from ngxloop.serving.base.errors import ExitCode, StartError
 from ngxloop.serving.base.states import INTERRUPTED, State, WorkerTransition
 from ngxloop.serving.base.timing import (
-    BACKOFF_LIMIT_SECONDS,
-    BACKOFF_SECONDS,
     KILL_AGAIN_SECONDS,
     KILL_SECONDS,
     STACK_SECONDS,
@@ -208,13 +206,6 @@ def count_exit(decision: Decision, worker: Worker) -> None:
         worker.is_end_counted = True
         history = worker.history
         history.early_exits = history.early_exits + 1 if is_young(decision, worker) else 0
-
-
-def respawn_delay(early_exits: int) -> float:
-    """Return how long to wait before the next process: not at all, then longer each time."""
-    if early_exits <= 1:
-        return 0.0
-    return float(min(BACKOFF_SECONDS * 2 ** min(early_exits - 2, 30), BACKOFF_LIMIT_SECONDS))
 
 
 def _is_wanted(state: State, code: int | None) -> bool:

@@ -1,4 +1,4 @@
 """The options, one file a group, and the table that command line, environment and file share.
 
-Imports base/. Read first: table.py, `Option`.
+Imports no other room. Read first: table.py, `Option`.
 """

@@ -56,7 +56,7 @@ class Identity:
 
 
 def is_less_privileged(identity: Identity | None) -> bool:
-    """Say whether we are root and an identity is not; for a process that has not changed its own yet.
+    """Say whether we are root and an identity is not; for a process that still has its own.
 
     Only root has an identity to change to.
     """

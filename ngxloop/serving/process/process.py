@@ -1,4 +1,4 @@
-"""Fork a worker: the few steps between fork() and the worker's own code, and after its end.
+"""Fork a child: the few steps between fork() and the child's own code, and after its end.
 
 Rules.
 1. Every signal is blocked around the fork; the worker resets its handlers before it lets

@@ -1,4 +1,4 @@
-"""The files of Unix sockets: which may be removed, and when.
+"""The files of Unix sockets: which may be removed, and when; they are removed only here.
 
 How a dead socket is known. The kernel finds the socket of a file by its inode, and compares the
 types afterwards: a datagram socket that connects to the file gets ECONNREFUSED if there is none,

@@ -53,7 +53,7 @@ MUTANTS = {
     "a slot is not freed": ("workers", "decision.act(Release(worker.id))", "pass"),
     "two processes have one name": ("workers", "fleet.incarnation += 1", "pass"),
     "back-off has no limit": (
-        "workers",
+        "spawning",
         "float(min(BACKOFF_SECONDS * 2 ** min(early_exits - 2, 30), BACKOFF_LIMIT_SECONDS))",
         "float(BACKOFF_SECONDS * 2 ** min(early_exits - 2, 30))",
     ),

@@ -10,7 +10,7 @@ from ngxloop.serving.fleet import actions, events
 from ngxloop.serving.fleet.actions import WorkerOrder
 from ngxloop.serving.fleet.names import WorkerId
 from ngxloop.serving.fleet.phases import Phase
-from ngxloop.serving.fleet.workers import respawn_delay
+from ngxloop.serving.fleet.spawning import respawn_delay
 from tests.serving.fleet.driver import Fleet, found, kinds, orders
 
 # Purity --------------------------------------------------------------------------------------
