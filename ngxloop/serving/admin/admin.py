@@ -114,7 +114,7 @@ class Admin:
             log.debug("no control socket: no usable folder; give --control-socket")
 
     def hand_over(self) -> list[InheritedFd]:
-        """Return the sockets that a successor needs."""
+        """Return the sockets that a new master needs."""
         return self._page.hand_over() if self._page else []
 
     def reopen_logs(self) -> None:

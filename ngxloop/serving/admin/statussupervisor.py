@@ -116,7 +116,7 @@ class StatusSupervisor:
     # What happens to the sockets, see handover.Pausable ------------------------------------------
 
     def hand_over(self) -> list[InheritedFd]:
-        """Return what a successor needs."""
+        """Return what a new master needs."""
         return [InheritedFd(STATUS, one.key, one.sock.fileno()) for one in self.listeners.opened]
 
     def pause(self) -> None:
