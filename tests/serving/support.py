@@ -163,7 +163,7 @@ class Server:
         for _ in range(100):
             self.send(number)
             with contextlib.suppress(AssertionError):
-                self.logged("told again to end|master.* ended", seconds=0.2)
+                self.logged("told again to shut down|master.* ended", seconds=0.2)
                 return
         raise AssertionError(f"not told again:\n{self.log}")
 

@@ -118,6 +118,7 @@ class WorkerForker:
                 self._finish(process, has_failed=process.id in errors)
             except Exception as error:
                 errors.setdefault(process.id, error)
+                self._drop(process.id)
         return [errors.get(process.id) for process in processes]
 
     def forget_in_child(self, mine: WorkerId | None = None) -> None:
@@ -211,6 +212,12 @@ class WorkerForker:
             elif process.stacks is not None:
                 process.stacks.close_write()
         finally:
+            prepared.close()
+
+    def _drop(self, name: WorkerId) -> None:
+        """Close what was prepared for a worker, if _finish() has not."""
+        prepared = self._prepared.pop(name, None)
+        if prepared is not None:
             prepared.close()
 
     def _open_line(self, process: WorkerProcess) -> Channel | None:
