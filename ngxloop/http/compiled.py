@@ -12,6 +12,7 @@ import inspect
 import logging
 import os
 import sys
+import time
 import types
 import urllib.parse
 import zlib
