@@ -19,7 +19,7 @@ import asyncio
 from ngxloop.core.clock cimport NS_PER_MS
 from ngxloop.core.event cimport Event
 from ngxloop.core.ready cimport event_unpost
-from ngxloop.http.answer cimport ANSWER_DONE, ANSWER_HELD, ANSWER_NEW
+from ngxloop.http.answer cimport ANSWER_HELD, ANSWER_NEW
 from ngxloop.http.body cimport body_parse
 from ngxloop.http.closing cimport (
     CLIENT_LEFT,
