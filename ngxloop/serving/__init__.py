@@ -10,7 +10,7 @@
     process    processes, signals, channels, the poller
     logs       what is written
     options    the table of options
-    base       errors, limits, names, trust
+    base       errors, states, names, times, trust
 
 Each room's first file says where to begin.
 """

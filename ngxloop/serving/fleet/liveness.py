@@ -25,12 +25,12 @@ def beat(decision: Decision, worker: Worker, event: Beat) -> None:
     if not timeout or worker.state not in _SERVING or worker.is_killed:
         return
     if worker.dumped_turns is not None:
-        _judge(decision, worker, event)
+        _kill_hung(decision, worker, event)
     elif event.silence > timeout:
-        _report_blocked(decision, worker, event)
+        _report_hung(decision, worker, event)
 
 
-def _report_blocked(decision: Decision, worker: Worker, event: Beat) -> None:
+def _report_hung(decision: Decision, worker: Worker, event: Beat) -> None:
     """Let the worker write its stacks, and decide in a moment."""
     assert worker.id is not None
     decision.error(
@@ -45,7 +45,7 @@ def _report_blocked(decision: Decision, worker: Worker, event: Beat) -> None:
     decision.act(DumpStacks(worker.id))
 
 
-def _judge(decision: Decision, worker: Worker, event: Beat) -> None:
+def _kill_hung(decision: Decision, worker: Worker, event: Beat) -> None:
     """Kill the worker, unless its loop goes on."""
     if decision.now < worker.judged_at:
         return

@@ -192,7 +192,7 @@ class Channel:
         return packet, (), flags
 
     def _check(self, packet: bytes, fds: tuple[int, ...], flags: int) -> Message | None:
-        fault = self._find_fault(packet, fds, flags)
+        fault = self._check_kind_and_form(packet, fds, flags)
         if not fault:
             return Message(MessageKind(packet[0]), packet[1:], fds)
         close_fds(fds)
@@ -201,7 +201,7 @@ class Channel:
             log.error("invalid message from the master: %s", fault)
         return None
 
-    def _find_fault(self, packet: bytes, fds: tuple[int, ...], flags: int) -> str:
+    def _check_kind_and_form(self, packet: bytes, fds: tuple[int, ...], flags: int) -> str:
         """Return what is wrong with a packet, "" if it is a message of its sender."""
         if not packet:
             return "an empty packet"
