@@ -26,7 +26,12 @@ class Served(NamedTuple):
 async def serving(
     application: Any, *, tls: bool = False, lifespan: str = "off", **options: Any
 ) -> AsyncIterator[Served]:
-    """Serve an application; at the end nothing of it is left."""
+    """Serve an application; at the end nothing of it is left.
+
+    WebSocket clients get Pings only if a test asks for them: on a busy machine one may take as long
+    as the usual interval.
+    """
+    options = {"ws_ping_interval": 0.0, **options}
     server = HttpServer(application, lifespan=lifespan, options=Options(**options))
     await server.start()
     listening = await asyncio.get_running_loop().create_server(
