@@ -129,7 +129,7 @@ class Running(LoopBase):
         """
         if asyncio.iscoroutine(callback) or inspect.iscoroutinefunction(callback):
             raise TypeError("coroutines cannot be used with add_signal_handler()")
-        _check_signal(sig)
+        self._check_signal(sig)
         self._check_closed()
         try:
             signal.set_wakeup_fd(self._open_signal_pipe(), warn_on_full_buffer=False)
@@ -154,7 +154,7 @@ class Running(LoopBase):
             ValueError: there is no such signal.
             RuntimeError: the action cannot be restored.
         """
-        _check_signal(sig)
+        self._check_signal(sig)
         if self._signal_handlers.pop(sig, None) is None:
             return False
         self._signals_seen.discard(sig)
@@ -167,6 +167,12 @@ class Running(LoopBase):
             raise
         self._release_wakeup_fd()
         return True
+
+    def _check_signal(self, sig: int) -> None:
+        if not isinstance(sig, int):
+            raise TypeError(f"sig must be an int, not {sig!r}")
+        if sig not in signal.valid_signals():
+            raise ValueError(f"invalid signal number {sig}")
 
     def _release_wakeup_fd(self) -> None:
         """Without handlers, only a running loop needs to be woken by signals."""
@@ -234,10 +240,3 @@ class _SignalNote:
 
     def __call__(self, signum: int, frame: object) -> None:
         self.seen.add(signum)
-
-
-def _check_signal(sig: int) -> None:
-    if not isinstance(sig, int):
-        raise TypeError(f"sig must be an int, not {sig!r}")
-    if sig not in signal.valid_signals():
-        raise ValueError(f"invalid signal number {sig}")

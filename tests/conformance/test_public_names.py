@@ -43,9 +43,11 @@ ADDED = {
     TimerHandle: {"get_context"},
     ThreadsafeHandle: {"get_context"},
     ngxloop.EventLoop: {
+        "abort_handshakes",
         "poll_count",
         "set_accept_gate",
         "set_busy_poll",
+        "set_handshake_refusal",
         "set_slow_callback_hook",
         "set_write_coalescing",
         "slow_callback_duration",  # asyncio sets it in __init__

@@ -43,12 +43,12 @@ from ngxloop.serving.worker.workerloop import LoopContext, WorkerLoop, loop_clas
 def run_worker(assignment: Assignment) -> int:
     """Serve until told to stop; return the exit status. Called in the forked process."""
     config = assignment.config
+    writer = Writer(assignment.name, assignment.number, assignment.generation)
+    set_up_logs(config, writer, config.start_plan.uid)
     if not signal_on_parent_death(signal.SIGTERM, assignment.master_pid):
         return ExitCode.OK
     assignment.board.claim(assignment.slot, os.getpid())
     show_state(assignment, State.STARTING)
-    writer = Writer(assignment.name, assignment.number, assignment.generation)
-    set_up_logs(config, writer, config.start_plan.uid)
     hooks = config.hook_functions
     hooks.call("post_fork", assignment.number)
     try:

@@ -328,6 +328,7 @@ USES = {use.__name__: use for uses in TAKING.values() for use in uses}
 
 # Public methods of a loop that take and make no descriptor.
 NOT_TAKING = {
+    "abort_handshakes",
     "add_signal_handler",
     "call_at",
     "call_exception_handler",
@@ -354,6 +355,7 @@ NOT_TAKING = {
     "set_debug",
     "set_default_executor",
     "set_exception_handler",
+    "set_handshake_refusal",
     "set_slow_callback_hook",
     "set_task_factory",
     "set_write_coalescing",

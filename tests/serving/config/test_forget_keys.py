@@ -30,7 +30,7 @@ def test_forget_keys_frees_the_contexts_of_every_configuration(authority):
     keys = (str(one.key), str(other.key))
     config = Config(app="web_tls:app", ssl_certfile=certificates, ssl_keyfile=keys)
     again = config.with_new_certificates()
-    contexts = [weakref.ref(config.tls.find("one.test")), weakref.ref(again.tls.find("other.test"))]
+    contexts = [weakref.ref(config.tls.find_by_sni("one.test")), weakref.ref(again.tls.find_by_sni("other.test"))]
     forget_keys()
     assert [context() for context in contexts] == [None, None]
 
