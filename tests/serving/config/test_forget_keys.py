@@ -30,7 +30,9 @@ def test_forget_keys_frees_the_contexts_of_every_configuration(authority):
     keys = (str(one.key), str(other.key))
     config = Config(app="web_tls:app", ssl_certfile=certificates, ssl_keyfile=keys)
     again = config.with_new_certificates()
-    contexts = [weakref.ref(config.tls.find_by_sni("one.test")), weakref.ref(again.tls.find_by_sni("other.test"))]
+    found = (config.tls.find_by_sni("one.test"), again.tls.find_by_sni("other.test"))
+    contexts = [weakref.ref(context) for context in found]
+    del found
     forget_keys()
     assert [context() for context in contexts] == [None, None]
 

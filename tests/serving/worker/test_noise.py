@@ -2,6 +2,7 @@
 
 import re
 import signal
+import sys
 import textwrap
 
 import pytest
@@ -135,7 +136,9 @@ def test_request_that_is_cancelled_at_the_deadline_is_named_once(start, kind):
     assert not NOISE.search(server.log)
     assert "Traceback" not in server.log
     told = [line for line in server.log.splitlines() if re.search("WARNING|ERROR|[Cc]ancel", line)]
-    assert len(told) == 1
+    # From 3.12 on a program waits for its handlers in Server.wait_closed(): it is interrupted twice.
+    waits = kind in ("main", "script") and sys.version_info >= (3, 12)
+    assert len(told) == (2 if waits else 1)
     assert "told.py:" in told[0]
 
 
