@@ -136,7 +136,7 @@ def test_request_that_is_cancelled_at_the_deadline_is_named_once(start, kind):
     assert not NOISE.search(server.log)
     assert "Traceback" not in server.log
     told = [line for line in server.log.splitlines() if re.search("WARNING|ERROR|[Cc]ancel", line)]
-    # From 3.12 on a program waits for its handlers in Server.wait_closed(): it is interrupted twice.
+    # From 3.12 on a program waits in Server.wait_closed() for handlers: it is interrupted twice.
     waits = kind in ("main", "script") and sys.version_info >= (3, 12)
     assert len(told) == (2 if waits else 1)
     assert "told.py:" in told[0]
