@@ -8,21 +8,16 @@ Inputs that end in a new way are altered further. --keep adds them to the corpus
 run begins.
 """
 
-import argparse
-import random
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from tests.fuzz.comparing import Difference, compare
-from tests.fuzz.corpus import read_corpus, write_corpus
 from tests.fuzz.differences import WANTED
+from tests.fuzz.driving import Target, run, single_bytes
 from tests.fuzz.generating import Generator
 from tests.fuzz.outcomes import ngxloop_outcome
 
 CORPUS = "http"
-# A longer input is not altered further, and not kept.
-KEPT_BYTES_MAX = 400
 # Inputs of the usual size reach these.
 LOW_LIMITS = {
     "target_bytes_max": 8,
@@ -31,12 +26,6 @@ LOW_LIMITS = {
     "field_count_max": 3,
     "body_bytes_max": 7,
 }
-
-Check = Callable[[bytes], object]
-
-
-def single_bytes(data: bytes) -> Iterator[bytes]:
-    return (data[i : i + 1] for i in range(len(data)))
 
 
 def unwanted(data: bytes, pieces: list[bytes]) -> list[str]:
@@ -65,65 +54,7 @@ def signature(data: bytes) -> tuple[Difference | object, ...]:
     return (ours.end, ours.reason, *compare(data, ours))
 
 
-def shortened(data: bytes, check: Check) -> bytes:
-    """Remove what can be removed while the check says the same."""
-    expected = check(data)
-    size = max(1, len(data) // 2)
-    while size:
-        place = 0
-        while place < len(data):
-            shorter = data[:place] + data[place + size :]
-            if check(shorter) == expected:
-                data = shorter
-            else:
-                place += size
-        size //= 2
-    return data
-
-
-def fuzz(seed: int, seconds: float, *, keep: bool) -> int:
-    """Try inputs until the time is over; return the exit code."""
-    kept = read_corpus(CORPUS)
-    make = Generator(seed, kept)
-    seen = {signature(data) for data in kept}
-    new: list[bytes] = []
-    count = 0
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        data = make.input()
-        count += 1
-        pieces = make.cuts(data)
-        if wrong := unwanted(data, pieces):
-            report(seed, data, wrong)
-            return 1
-        if len(data) <= KEPT_BYTES_MAX and (found := signature(data)) not in seen:
-            seen.add(found)
-            make.known.append(data)
-            new.append(data)
-    print(f"seed {seed}: {count} inputs, {len(seen)} ways to end, {len(new)} new; nothing wrong")
-    if keep:
-        write_corpus(CORPUS, [*kept, *(shortened(data, signature) for data in new)])
-    return 0
-
-
-def report(seed: int, data: bytes, wrong: list[str]) -> None:
-    def same(shorter: bytes) -> list[str]:
-        return [text.partition(",")[0] for text in unwanted(shorter, [shorter])]
-
-    short = shortened(data, same) if same(data) else data
-    print(f"seed {seed}: {data!r}", *wrong, f"shortened: {short!r}", sep="\n")
-
-
-def main() -> int:
-    """Run with the options of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.http")
-    parser.add_argument("--seconds", type=float, default=20, help="time for new inputs (20)")
-    parser.add_argument("--seed", type=int, help="what is tried follows from it (random)")
-    parser.add_argument("--keep", action="store_true", help="add inputs that end in a new way")
-    options = parser.parse_args()
-    seed = random.randrange(2**32) if options.seed is None else options.seed
-    return fuzz(seed, options.seconds, keep=options.keep)
-
+TARGET = Target(CORPUS, Generator, unwanted, signature)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(TARGET))

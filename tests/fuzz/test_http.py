@@ -6,6 +6,7 @@ from tests.fuzz import http
 from tests.fuzz.comparing import compare
 from tests.fuzz.corpus import read_corpus, write_corpus
 from tests.fuzz.differences import LIMIT, WANTED
+from tests.fuzz.driving import fuzz, shortened
 from tests.fuzz.generating import Generator
 from tests.fuzz.outcomes import Outcome, ngxloop_outcome
 from tests.http.tables import INPUTS
@@ -75,14 +76,14 @@ def test_input_that_is_not_understood_alike_in_pieces_is_reported(monkeypatch, c
 
     monkeypatch.setattr(http, "ngxloop_outcome", careless)
 
-    assert http.fuzz(1, 60, keep=False) == 1
+    assert fuzz(http.TARGET, 1, 60, keep=False) == 1
     assert "byte by byte, with limits {}" in capsys.readouterr().out
 
 
 def test_input_is_shortened_while_it_ends_the_same():
     data = b"GET /abc?def HTTP/1.1\r\nHost: a\r\nUser-Agent: x\r\nContent-Length: +5\r\n\r\nhello"
 
-    short = http.shortened(data, lambda text: ngxloop_outcome([text]).reason)
+    short = shortened(data, lambda text: ngxloop_outcome([text]).reason)
 
     assert ngxloop_outcome([short]).reason == "invalid Content-Length"
     assert len(short) < 40

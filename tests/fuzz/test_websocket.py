@@ -6,6 +6,7 @@ import pytest
 
 from tests.fuzz import websocket
 from tests.fuzz.corpus import read_corpus
+from tests.fuzz.driving import fuzz
 from tests.fuzz.websocket import Generator, Outcome, decodes, difference, ngxloop_outcome
 from tests.http.websocket.table import SHORT
 from tests.probes.websocketframes import is_utf8
@@ -40,6 +41,15 @@ def test_input_that_is_understood_in_another_way_is_found():
     assert not difference(ngxloop_outcome([SHORT[1].sent]), theirs)
     assert difference(Outcome((), "open"), theirs)
     assert difference(Outcome((), "failed", 1002), theirs)
+
+
+def test_input_that_is_wrong_in_pieces_alone_is_reported_whole(capsys):
+    def unwanted(data, pieces):
+        return [] if pieces == [data] else ["in pieces, it is wrong"]
+
+    assert fuzz(websocket.TARGET._replace(unwanted=unwanted), 1, 60, keep=False) == 1
+    first, _, last = capsys.readouterr().out.splitlines()
+    assert last.removeprefix("shortened: ") == first.removeprefix("seed 1: ") != "b''"
 
 
 def test_text_is_judged_as_by_the_decoder_of_python_for_each_pair_and_triple_of_bytes():

@@ -5,21 +5,18 @@ compared with what websockets' own parser makes of it. It may say less where it 
 fail before a frame is complete; all else must be the same.
 """
 
-import argparse
 import codecs
 import itertools
 import random
 import sys
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from websockets.frames import Close, Opcode
 from websockets.protocol import Protocol, Side, State
 
 from ngxloop.http.websocket.frames import FAILURES
-from tests.fuzz.corpus import read_corpus, write_corpus
-from tests.fuzz.http import KEPT_BYTES_MAX, shortened, single_bytes
+from tests.fuzz.driving import Target, run, single_bytes
 from tests.http.websocket.frames import BINARY, CLOSE, PING, PONG, TEXT, frame
 from tests.probes.websocketframes import FramesParser
 
@@ -200,46 +197,7 @@ class Generator:
         return [data[start:end] for start, end in itertools.pairwise(bounds)]
 
 
-def inputs(make: Generator, seconds: float) -> Iterator[bytes]:
-    """Yield inputs until the time is over."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        yield make.input()
-
-
-def fuzz(seed: int, seconds: float, *, keep: bool) -> int:
-    """Try inputs until the time is over; return the exit code."""
-    kept = read_corpus(CORPUS)
-    make = Generator(seed, kept)
-    seen = {signature(data) for data in kept}
-    new: list[bytes] = []
-    count = 0
-    for data in inputs(make, seconds):
-        count += 1
-        if wrong := unwanted(data, make.cuts(data)):
-            short = shortened(data, lambda text: bool(unwanted(text, [text])))
-            print(f"seed {seed}: {data!r}", *wrong, f"shortened: {short!r}", sep="\n")
-            return 1
-        if len(data) <= KEPT_BYTES_MAX and (found := signature(data)) not in seen:
-            seen.add(found)
-            make.known.append(data)
-            new.append(data)
-    print(f"seed {seed}: {count} inputs, {len(seen)} ways to end, {len(new)} new; nothing wrong")
-    if keep:
-        write_corpus(CORPUS, [*kept, *(shortened(data, signature) for data in new)])
-    return 0
-
-
-def main() -> int:
-    """Run with the options of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.websocket")
-    parser.add_argument("--seconds", type=float, default=20, help="time for new inputs (20)")
-    parser.add_argument("--seed", type=int, help="what is tried follows from it (random)")
-    parser.add_argument("--keep", action="store_true", help="add inputs that end in a new way")
-    options = parser.parse_args()
-    seed = random.randrange(2**32) if options.seed is None else options.seed
-    return fuzz(seed, options.seconds, keep=options.keep)
-
+TARGET = Target(CORPUS, Generator, unwanted, signature)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(TARGET))
