@@ -141,6 +141,7 @@ LAYERS: dict[int, list[str]] = {
         "http.tlsextension",
         "http.lines",
         "http.messages",
+        "http.transitions",
         "http.answerhead",
         "http.awaitables",
         "http.expiry",

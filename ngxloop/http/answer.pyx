@@ -12,7 +12,6 @@ and end with the connection in HTTP/1.0. HEAD, 204 and 304 have no body, whateve
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t
 
 import logging
 
@@ -37,13 +36,19 @@ from ngxloop.http.engine cimport Engine
 from ngxloop.http.inbound cimport Inbound
 from ngxloop.http.lines cimport DATE_LINE_BYTES, date_line
 from ngxloop.http.messages cimport Message, is_text, message_read, value_or
+from ngxloop.http.transitions cimport (
+    Transitions,
+    transition_allowed,
+    transition_refuse,
+    transitions_init,
+)
 
 from ngxloop.http.errors import ClientDisconnected
 from ngxloop.http.pathsend import send_path
 
 logger = logging.getLogger("ngxloop.http")
 
-# From which state an answer may go to which others.
+# From which state an answer may go to which others; in the order of enum AnswerState.
 TRANSITIONS = {
     "new": ("held", "done", "gone"),  # done without streaming: by our answer with status 500
     "held": ("streaming", "done", "gone"),
@@ -51,10 +56,8 @@ TRANSITIONS = {
     "done": (),
     "gone": (),
 }
-cdef tuple STATE_NAMES = tuple(TRANSITIONS)  # in the order of enum AnswerState
-cdef uint8_t[5] FOLLOWERS        # of each state: a bit for each that may follow
-for _number, _followers in enumerate(TRANSITIONS.values()):
-    FOLLOWERS[_number] = sum(1 << STATE_NAMES.index(name) for name in _followers)
+cdef Transitions ALLOWED
+transitions_init(&ALLOWED, TRANSITIONS)
 
 cdef enum:
     # Head and body are copied side by side up to this size, and sent as one piece of memory;
@@ -102,11 +105,8 @@ cdef class Answer(Inbound):
         return NOT_YET if self.link.writing_paused else None
 
     cdef int move(self, AnswerState state) except -1:
-        if not FOLLOWERS[<int>self.state] >> <int>state & 1:
-            raise RuntimeError(
-                f"an answer that is {STATE_NAMES[<int>self.state]} cannot become "
-                f"{STATE_NAMES[<int>state]}"
-            )
+        if not transition_allowed(&ALLOWED, self.state, state):
+            transition_refuse("an answer", TRANSITIONS, self.state, state)
         self.state = state
         return 0
 

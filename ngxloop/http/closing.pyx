@@ -21,7 +21,7 @@ Deadlines are compared when the only timer runs; to set one is a store, see core
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint16_t
+from libc.stdint cimport int64_t
 
 import logging
 
@@ -31,6 +31,12 @@ from ngxloop.http.head cimport METHOD_HEAD
 from ngxloop.http.lines cimport refusal_answer
 from ngxloop.http.link cimport Link
 from ngxloop.http.request cimport Request
+from ngxloop.http.transitions cimport (
+    Transitions,
+    transition_allowed,
+    transition_refuse,
+    transitions_init,
+)
 from ngxloop.http.unparsed cimport Unparsed
 
 from ngxloop.http.options import AccessRecord
@@ -51,9 +57,8 @@ TRANSITIONS = {
     "upgraded": (),
 }
 cdef tuple STATE_NAMES = tuple(TRANSITIONS)  # in the order of enum ConnectionState
-cdef uint16_t[10] FOLLOWERS      # of each state: a bit for each that may follow
-for _number, _followers in enumerate(TRANSITIONS.values()):
-    FOLLOWERS[_number] = sum(1 << STATE_NAMES.index(name) for name in _followers)
+cdef Transitions ALLOWED
+transitions_init(&ALLOWED, TRANSITIONS)
 
 cdef enum:
     REQUEST_TIMEOUT = 408
@@ -71,11 +76,8 @@ cdef class Closing(Unparsed):
         return STATE_NAMES[<int>self.state]
 
     cdef int move(self, ConnectionState state) except -1:
-        if not FOLLOWERS[<int>self.state] >> <int>state & 1:
-            raise RuntimeError(
-                f"an HTTP connection that is {STATE_NAMES[<int>self.state]} cannot become "
-                f"{STATE_NAMES[<int>state]}"
-            )
+        if not transition_allowed(&ALLOWED, self.state, state):
+            transition_refuse("an HTTP connection", TRANSITIONS, self.state, state)
         self.state = state
         return 0 if state == HTTP_HANDLING or state == HTTP_IDLE else self.stand_busy()
 

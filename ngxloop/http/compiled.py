@@ -41,6 +41,7 @@ import ngxloop.http.request
 import ngxloop.http.requestline
 import ngxloop.http.scope
 import ngxloop.http.targets
+import ngxloop.http.transitions
 import ngxloop.http.unparsed
 import ngxloop.http.websocket.deflate
 import ngxloop.http.websocket.frames

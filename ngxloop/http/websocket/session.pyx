@@ -19,7 +19,6 @@ the client may have taken it for a WebSocket, so what follows on it need not be 
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t
 
 import logging
 
@@ -42,6 +41,12 @@ from ngxloop.http.engine cimport Engine
 from ngxloop.http.lines cimport DATE_LINE_BYTES, date_line
 from ngxloop.http.messages cimport Message, is_text, message_get, message_read
 from ngxloop.http.request cimport Request, is_disconnect
+from ngxloop.http.transitions cimport (
+    Transitions,
+    transition_allowed,
+    transition_refuse,
+    transitions_init,
+)
 from ngxloop.http.websocket.deflate cimport deflate_new
 from ngxloop.http.websocket.frames cimport (
     CLOSE_BROKEN,
@@ -58,17 +63,15 @@ from ngxloop.http.websocket.handshake import read_handshake
 
 logger = logging.getLogger("ngxloop.http")
 
-# From which stage a WebSocket may go to which others.
+# From which stage a WebSocket may go to which others; in the order of enum Stage.
 TRANSITIONS = {
     "connecting": ("denying", "open", "closed"),
     "denying": ("closed",),
     "open": ("closed",),
     "closed": (),
 }
-cdef tuple STAGE_NAMES = tuple(TRANSITIONS)  # in the order of enum Stage
-cdef uint8_t[4] FOLLOWERS        # of each stage: a bit for each that may follow
-for _number, _followers in enumerate(TRANSITIONS.values()):
-    FOLLOWERS[_number] = sum(1 << STAGE_NAMES.index(name) for name in _followers)
+cdef Transitions ALLOWED
+transitions_init(&ALLOWED, TRANSITIONS)
 
 # What an application may send at each stage, in the words of uvicorn.
 cdef dict EXPECTED = {
@@ -119,11 +122,8 @@ cdef class WebSocket(Request):
         return 0
 
     cdef int advance(self, Stage stage) except -1:
-        if not FOLLOWERS[<int>self.stage] >> <int>stage & 1:
-            raise RuntimeError(
-                f"a WebSocket that is {STAGE_NAMES[<int>self.stage]} cannot become "
-                f"{STAGE_NAMES[<int>stage]}"
-            )
+        if not transition_allowed(&ALLOWED, self.stage, stage):
+            transition_refuse("a WebSocket", TRANSITIONS, self.stage, stage)
         self.stage = stage
         return 0
 

@@ -19,13 +19,19 @@ Rules. Time-outs are compared when the only timer runs, see core/timed.pyx.
 
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t
 
 import asyncio
 
 from ngxloop.core.event cimport Event
 from ngxloop.core.ready cimport event_unpost
 from ngxloop.http.engine cimport Engine
+from ngxloop.http.transitions cimport (
+    Transitions,
+    transition_allowed,
+    transition_refuse,
+    transitions_init,
+)
 from ngxloop.http.websocket.frames cimport (
     CLOSE_BROKEN,
     CLOSE_FAILED,
@@ -47,9 +53,8 @@ TRANSITIONS = {
     "closed": (),
 }
 cdef tuple STATE_NAMES = tuple(TRANSITIONS)  # in the order of enum WireState
-cdef uint8_t[3] FOLLOWERS        # of each state: a bit for each that may follow
-for _number, _followers in enumerate(TRANSITIONS.values()):
-    FOLLOWERS[_number] = sum(1 << STATE_NAMES.index(name) for name in _followers)
+cdef Transitions ALLOWED
+transitions_init(&ALLOWED, TRANSITIONS)
 
 cdef enum:
     CODE_BYTES = 2
@@ -81,11 +86,8 @@ cdef class Wire(Pings):
             event_unpost(&self.conclusion)
 
     cdef int move(self, WireState state) except -1:
-        if not FOLLOWERS[<int>self.state] >> <int>state & 1:
-            raise RuntimeError(
-                f"a WebSocket that is {STATE_NAMES[<int>self.state]} cannot become "
-                f"{STATE_NAMES[<int>state]}"
-            )
+        if not transition_allowed(&ALLOWED, self.state, state):
+            transition_refuse("a WebSocket", TRANSITIONS, self.state, state)
         if self.state == WIRE_OPEN:
             self.engine.busy.add(self)
         self.state = state
