@@ -304,7 +304,7 @@ cdef class Scoreboard:
         return 0
 
     cdef int repair_wakeup_fds(self) noexcept:
-        """Make all of them non-blocking, and empty those that are full: they would wake nobody."""
+        """Make all of them non-blocking, and empty those that are full, which wake no worker."""
         cdef pollfd query
         cdef uint64_t count
         cdef int i

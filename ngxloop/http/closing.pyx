@@ -107,7 +107,7 @@ cdef class Closing(Unparsed):
     cdef int make_reusable(self) except -1:
         """Let a connection that has asked nothing yet be closed when there is little room.
 
-        Not when there is none: that would close those that have just come, and for nobody.
+        Not when there is none: that would close connections that were just accepted, in vain.
         """
         if self.stream.connection != NULL:
             self.loop.pool.set_reusable(self.stream.connection, True)

@@ -150,7 +150,7 @@ cdef class HttpConnection(Closing):
         if self.state <= HTTP_IDLE:
             if self.starting:
                 return False
-            if self.stream.lost_count:  # connection_lost() follows; nobody would have the answer
+            if self.stream.lost_count:  # connection_lost() follows: no client is left
                 self.input_drop()
                 return False
             if started[0] == PIPELINED_COUNT:

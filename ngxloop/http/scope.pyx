@@ -74,7 +74,7 @@ cdef dict scope_new(Link link, const Head* head, const char* data):
 cdef dict template_of(Engine engine):
     """Return what the scope of the next request is a copy of.
 
-    Its dicts are those of the last request if nobody else has them any more, and they are as they
+    Its dicts are those of the last request if nothing else refers to them, and they are as they
     were: so it is after nearly every request. To make them anew takes 1,300 instructions.
     """
     if not is_untouched(<PyObject*>engine.asgi, engine.asgi_content):

@@ -41,7 +41,7 @@ def agree_on_deflate(value: bytes) -> DeflateParameters | None:
     """Return what is agreed on for the offers of a client; None if it offers nothing usable.
 
     Raises:
-        ValueError: this is no list of extensions.
+        ValueError: not a valid list of extensions.
     """
     agreed = None
     for name, parameters in _offers(value):

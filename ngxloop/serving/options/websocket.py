@@ -17,31 +17,32 @@ class WebSocketOptions:
     ws_max_size: int = option(
         16 * 2**20,
         BYTES,
-        "of a message, then the connection is closed with 1009; as 10M; 0: any size",
+        "maximum size of a message, as 10M; a larger one closes the connection with 1009; "
+        "0: no limit",
         interfaces=EVERY_ASGI,
     )
     ws_max_queue: int = option(
         32,
         whole_number("a number of messages", 1, 2**31 - 1),
-        "messages that wait for APP; while there are so many, or 64 KiB, nothing more is read",
+        "messages that may wait for APP; at this number, or at 64 KiB, reading pauses",
         interfaces=EVERY_ASGI,
     )
     ws_ping_interval: float = option(
-        20.0, SECONDS, "after which a client is sent a Ping; 0: never", interfaces=EVERY_ASGI
+        20.0, SECONDS, "time between Pings to a client; 0: no Pings", interfaces=EVERY_ASGI
     )
     ws_ping_timeout: float = option(
         20.0,
         SECONDS,
-        "within which it has to answer, or is closed with 1011; 0: no limit",
+        "time for a client to answer a Ping, else it is closed with 1011; 0: no limit",
         interfaces=EVERY_ASGI,
     )
     ws_per_message_deflate: bool = option(
-        True, FLAG, "messages are compressed if the client can do it", interfaces=EVERY_ASGI
+        True, FLAG, "compress messages if the client supports it", interfaces=EVERY_ASGI
     )
     websocket_drain: float = option(
         5.0,
         SECONDS,
-        "over which a draining worker spreads the closes of its WebSockets (1012), so that not all "
-        "clients connect again at once; within --graceful-timeout",
+        "time over which a draining worker spreads the closes of its WebSockets (1012), so that "
+        "clients do not reconnect all at once; at most --graceful-timeout",
         interfaces=ENGINE,
     )
