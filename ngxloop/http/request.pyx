@@ -205,7 +205,7 @@ cdef tuple kit_new(Request request):
 
 
 cdef int kit_give(Engine engine, tuple kit, Request request) except -1:
-    """Keep a request that is over, and its methods, for the next one if nothing else refers to them.
+    """Keep a request that is over, and its methods, for the next if nothing else refers to them.
 
     The caller has one reference to the request; the kit has one to each, the methods one more to
     the request.
